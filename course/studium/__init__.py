@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from studium.exercises import exercise as exercise
     from studium.lesson import Lesson as Lesson
     from studium.lesson import open_lesson as open_lesson
+    from studium.memory_limit import at_most_mb as at_most_mb
     from studium.profiles import Profile as Profile
     from studium.progress import track as track
     from studium.published import Published as Published
@@ -40,6 +41,7 @@ _HOMES = {
     "StudiumError": "errors",
     "Topic": "topic",
     "assert_close": "comparison",
+    "at_most_mb": "memory_limit",
     "exercise": "exercises",
     "open_lesson": "lesson",
     "track": "progress",
@@ -55,6 +57,7 @@ __all__ = [
     "StudiumError",
     "Topic",
     "assert_close",
+    "at_most_mb",
     "exercise",
     "hookimpl",
     "open_lesson",

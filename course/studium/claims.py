@@ -67,20 +67,26 @@ class Claim:
 
 def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profile, seed: int) -> Any:
     """Run an experiment with the topic's reference as its building blocks."""
-    given: dict[str, Any] = {"profile": profile, "seed": seed}
+    return experiment(**building_blocks(topic, experiment), profile=profile, seed=seed)
+
+
+def building_blocks(topic: Topic, experiment: Callable[..., Any]) -> dict[str, Any]:
+    """Return what ``reference.py`` supplies for the parameters of an experiment, by name."""
     if not topic.has("reference"):
         raise TopicError(
             f"topic {topic.slug} has no reference.py, as on student machines; measure with the full package"
         )
-    reference = topic.module("reference")
+    reference, given = topic.module("reference"), dict[str, Any]()
     for name, parameter in inspect.signature(experiment).parameters.items():
-        if name not in given and hasattr(reference, name):
+        if name in ("profile", "seed"):
+            continue
+        if hasattr(reference, name):
             given[name] = getattr(reference, name)
-        elif name not in given and parameter.default is parameter.empty:
+        elif parameter.default is parameter.empty:
             raise TopicError(
                 f"{experiment.__name__} of {topic.slug} takes {name!r}, which reference.py does not define; define it"
             )
-    return experiment(**given)
+    return given
 
 
 def experiments(topic: Topic) -> Iterator[tuple[Callable[..., Any], list[Claim]]]:

@@ -22,11 +22,13 @@ A test takes the learner's function under the exercise's own name and, where it 
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from studium.edited_solution import MarkedSolution, marked_solution
 from studium.errors import ExerciseError
 
 AnyFunction = Callable[..., Any]
@@ -58,11 +60,20 @@ class Test:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A typical wrong answer and the sentence that it deserves. ``name`` is unique within its exercise, and stays."""
+    """A typical wrong answer and the sentence that it deserves. ``name`` is unique within its exercise, and stays.
+
+    ``edits`` are the (old, new) pairs that make it of the solution; there are none where it is a function of its own.
+    """
 
     message: str
-    function: AnyFunction
+    make: Callable[[], AnyFunction] = field(repr=False)
     name: str
+    edits: tuple[tuple[str, str], ...] = ()
+
+    @functools.cached_property
+    def function(self) -> AnyFunction:
+        """The wrong answer; one that is written as edits is compiled on first use."""
+        return self.make()
 
 
 @dataclass
@@ -114,6 +125,17 @@ class Exercise:
         """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
         return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
 
+    @property
+    def file(self) -> Path:
+        """The file in which the exercise is written."""
+        return Path(inspect.unwrap(self.solution).__code__.co_filename)
+
+    @property
+    def file_name(self) -> str:
+        """That file as messages call it: "exercises.py", or "exercises/merge.py"."""
+        inside = is_exercise_file(self.solution.__module__)
+        return f"exercises/{self.file.name}" if inside else self.file.name
+
     def facts(self, *, optional: bool = False) -> str:
         """Return level, kind, importance, points and minutes in one line; an optional exercise is called so first."""
         parts = (*(["optional"] if optional else []), self.level, self.kind, IMPORTANCE[self.importance])
@@ -134,23 +156,55 @@ class Exercise:
         ``name`` is what records know it by, such as "scaled-by-alpha"; left out, it is made of the sentence's words.
         Raise ExerciseError where another misconception of this exercise has that name.
         """
-        taken = {known.name for known in self.misconceptions}
-        chosen = name or _name_from(message, taken)
+        chosen = name or _name_from(message, {known.name for known in self.misconceptions})
+        self._require_new_name(chosen)
+
+        def register(function: F) -> F:
+            self.misconceptions.append(Misconception(message, lambda: function, chosen))
+            return function
+
+        return register
+
+    def mistake(
+        self,
+        name: str,
+        message: str,
+        *,
+        replace: str | None = None,
+        by: str | None = None,
+        edits: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Register a wrong answer that is the solution with ``replace`` replaced ``by`` something else.
+
+        ``edits`` makes several such changes, given as pairs. What is replaced must be in one place between the markers;
+        line breaks, spaces and comments do not matter. A text of several lines is a block in triple quotes, indented as
+        you like. Where the solution calls itself, the mistake calls the right one. Raise ExerciseError for an edit that
+        does not fit, or where another misconception has that name.
+        """
+        self._require_new_name(name)
+        what = f"the mistake {name!r} of {self.id}"
+        one = replace is not None or by is not None
+        if one == bool(edits) or (one and None in (replace, by)):
+            got = "both" if one and edits else "neither" if not one else "half of the first"
+            raise ExerciseError(f"{what} needs replace=… and by=…, or edits=[(old, new), …]: got {got}; write one form")
+        pairs = tuple(edits) or ((str(replace), str(by)),)
+        self._marked.require(what, pairs)
+        self.misconceptions.append(Misconception(message, lambda: self._marked.with_edits(name, pairs), name, pairs))
+
+    @functools.cached_property
+    def _marked(self) -> MarkedSolution:
+        return marked_solution(self.solution)
+
+    def _require_new_name(self, chosen: str) -> None:
         if not _NAME.fullmatch(chosen):
             raise ExerciseError(
                 f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lower-case words joined by "
                 f"hyphens: got {chosen!r}; change it"
             )
-        if chosen in taken:
+        if any(known.name == chosen for known in self.misconceptions):
             raise ExerciseError(
                 f"each misconception of {self.id} needs its own name: {chosen!r} came twice; rename one"
             )
-
-        def register(function: F) -> F:
-            self.misconceptions.append(Misconception(message, function, chosen))
-            return function
-
-        return register
 
     def sentence_of(self, mistake: str) -> str:
         """Return the sentence of the misconception whose id ends in its name, "" where there is none (any more)."""
@@ -197,9 +251,10 @@ def exercise(
 ) -> Callable[[AnyFunction], Exercise]:
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
 
-    ``level`` is "warm-up" (1 to 3 lines), "core" (5 to 12), "integrative" (15 to 40, made from the earlier parts) or
-    "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it) or 3 (the lesson's heart). ``kind`` is
-    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value, and for a class.
+    ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
+    (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
+    or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
+    other value, and for a class.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
@@ -222,9 +277,19 @@ def in_points(points: float) -> str:
     return f"{points:g} point{'s' if points != 1 else ''}"
 
 
+def is_exercise_file(module: str) -> bool:
+    """Return whether a module is a file of a folder ``exercises``, such as "lora.exercises.merge"."""
+    return module.split(".")[-2:-1] == ["exercises"]
+
+
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
-    """Collect the exercises of a module in the order of definition; raise ExerciseError where points do not add up."""
-    found = {value.id: value for value in vars(module).values() if isinstance(value, Exercise)}
+    """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
+
+    Raise ExerciseError where points do not add up, or where a package has no such tuple or a module of its name beside
+    it.
+    """
+    values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
+    found = {value.id: value for value in values if isinstance(value, Exercise)}
     for item in found.values():
         total = item.max_points
         if not item.public and abs(total - item.points) > 1e-9:
@@ -232,6 +297,24 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
             )
     return found
+
+
+def _listed(package: ModuleType) -> tuple[Exercise, ...]:
+    name = package.__name__
+    for folder in map(Path, package.__path__):
+        if folder.with_suffix(".py").is_file():
+            raise ExerciseError(
+                f"{name} must be a folder or a file: there are both {folder.name}/ and {folder.name}.py; delete one"
+            )
+    listed = vars(package).get("exercises")
+    if not isinstance(listed, tuple) or not all(isinstance(item, Exercise) for item in listed):
+        raise ExerciseError(
+            f"{name} needs exercises = (…), a tuple of its exercises in the order of the lesson: got "
+            f"{type(listed).__name__ if listed is not None else 'none'}; write it into its __init__.py"
+        )
+    if twice := next((item.id for item in listed if [other.id for other in listed].count(item.id) > 1), ""):
+        raise ExerciseError(f"{name} must list each exercise once: {twice} comes twice; take one out")
+    return listed
 
 
 def _name_from(sentence: str, taken: set[str]) -> str:

@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from studium.exercises import AnyFunction, Exercise, mistake_id
+from studium.memory_limit import ran_out
 from studium.observation import Call
 
 
 def reproduced(topic: str, exercise: Exercise, calls: list[Call]) -> list[str] | None:
     """Return the ids of the misconceptions that do, in all ``calls`` of one test, what the function did.
 
-    None where the solution does the same: then the test objects to something else than results, such as the memory
-    that was used, and says nothing about which mistake was made.
+    None where the solution does the same, or the memory ran out, which a test may have limited: then the test objects
+    to something else than results, and says nothing about which mistake was made.
     """
+    if any(ran_out(call.observed.raised, call.observed.said) for call in calls):
+        return None
     if calls and _repeats(exercise.solution, calls):
         return None
     found = [item.name for item in exercise.misconceptions if calls and _repeats(item.function, calls)]

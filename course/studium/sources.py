@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from studium.errors import ExerciseError
-from studium.exercises import AnyFunction, Exercise, Test
+from studium.exercises import AnyFunction, Exercise, Test, is_exercise_file
 from studium.syntax import parse
 
 _REGION = re.compile(
@@ -45,6 +45,11 @@ def without_solution(text: str) -> str:
     return stubbed.rstrip() + "\n" if regions else ""
 
 
+def answered(exercise: Exercise, body: str) -> str:
+    """Return the function of an exercise with ``body`` in the place of its solution."""
+    return _REGION.sub(lambda match: textwrap.indent(body.rstrip() + "\n", match["indent"]), marked(exercise))
+
+
 def solved(exercise: Exercise) -> str:
     """Return the solution without markers."""
     return _MARKER.sub("", marked(exercise)).rstrip() + "\n"
@@ -55,7 +60,11 @@ def definition(function: AnyFunction) -> str:
 
     Decorators below that one, such as ``@torch.no_grad()``, are part of the answer.
     """
-    lines, start = inspect.findsource(inspect.unwrap(function))
+    return definition_at(*inspect.findsource(inspect.unwrap(function)))
+
+
+def definition_at(lines: list[str], start: int) -> str:
+    """Return the same of the function that begins at the line ``start`` of a file, counted from 0."""
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
     return without_first_decorator(lines, parse(text).body[0], start)
 
@@ -92,7 +101,7 @@ def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list
 
     Raise ExerciseError for a name that is neither imported, nor built in, nor in ``known``.
     """
-    available = dict(_imports(inspect.getsource(inspect.getmodule(function))))  # type: ignore[arg-type]
+    available = dict(_imports_of(function))
     free = global_names(definition(function)) - set(dir(builtins)) - set(known)
     if missing := sorted(free - set(available)):
         raise ExerciseError(f"{what} uses {missing[0]!r}, which its module does not import; import it or pass it in")
@@ -101,18 +110,34 @@ def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list
 
 def public_imports(exercise: Exercise) -> list[str]:
     """Return the imports of a public exercise's module: its solution, and what that needs, is absent."""
-    source = inspect.getsource(inspect.getmodule(exercise.solution))  # type: ignore[arg-type]
-    return sorted({line for _, line in _imports(source) if not line.startswith(("from studium ", "from __future__"))})
+    found = _imports_of(exercise.solution)
+    return sorted({line for _, line in found if not line.startswith(("from studium ", "from __future__"))})
 
 
-@lru_cache(maxsize=64)  # each test and each solution of a module asks, and parsing the module takes most of the time
-def _imports(source: str) -> tuple[tuple[str, str], ...]:
-    return tuple(_imported(parse(source)))
+def is_of_exercise(node: ast.Import | ast.ImportFrom) -> bool:
+    """Return whether a statement in a file of ``exercises/`` imports another of its files; notebooks never do."""
+    if isinstance(node, ast.ImportFrom) and node.level:
+        return node.level == 1 or (node.module or "").split(".")[0] == "exercises"
+    modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [item.name for item in node.names]
+    return any("exercises" in module.split(".") for module in modules)
 
 
-def _imported(module: ast.Module) -> Iterator[tuple[str, str]]:
+def _imports_of(function: AnyFunction) -> tuple[tuple[str, str], ...]:
+    """Return (name, statement) of what a function's module imports, other exercises excepted."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    return _imports(inspect.getsource(module), is_exercise_file(module.__name__))
+
+
+# Each test and each solution of a module asks, and parsing the module takes most of the time.
+@lru_cache(maxsize=1024)
+def _imports(source: str, of_exercise: bool) -> tuple[tuple[str, str], ...]:
+    return tuple(_imported(parse(source), of_exercise))
+
+
+def _imported(module: ast.Module, of_exercise: bool) -> Iterator[tuple[str, str]]:
     for node in module.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Import | ast.ImportFrom) and not (of_exercise and is_of_exercise(node)):
             prefix = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
                 suffix = f" as {alias.asname}" if alias.asname else ""

@@ -74,7 +74,7 @@ class Topic:
 
     @cached_property
     def exercises(self) -> dict[str, "Exercise"]:
-        """The exercises in the order of ``exercises.py``, by id; empty where there is no such file."""
+        """The exercises of ``exercises.py`` or of the folder ``exercises``, in their order, by id; else empty."""
         from studium.exercises import exercises_of  # a topic's metadata must load without torch
 
         return exercises_of(self.module("exercises")) if self.has("exercises") else {}

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import msgspec
 from studium.classroom.archive import ArchiveError
@@ -41,8 +42,6 @@ from studium_classroom.submissions import Submissions, receipt_of
 if TYPE_CHECKING:
     from studium_graders.mistakes import Sentences
 
-_HOUR = timedelta(hours=1)
-
 
 class Classroom:
     """A course server: its courses, its database in the folder ``data`` or at ``url``, and its two processes."""
@@ -64,6 +63,7 @@ class Classroom:
         parts = (self.courses, self.submissions, self.blobs, self._grader, self.terms)
         self.line = GradingLine(*parts, changed=self.live.changed)
         self._checking: set[tuple[str, str]] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of those who hand in now
         self._grading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -125,33 +125,29 @@ class Classroom:
             case _:
                 return self.releases.has(course.id, assignment.name)
 
+    async def hand_in(self, course: CourseFolder, person: Person, name: str, archive: bytes, now: datetime) -> Receipt:
+        """Take a submission in as ``take`` does; of one student one at a time, since unpacking costs memory."""
+        turn = self._turns.setdefault(person.name, asyncio.Lock())
+        async with turn:
+            return await asyncio.to_thread(self.take, course, person, name, archive, now)
+
     def take(self, course: CourseFolder, person: Person, name: str, archive: bytes, now: datetime) -> Receipt:
-        """Take a submission in and return its receipt. Raise StudiumError where it cannot be taken."""
+        """Take a submission in and return its receipt. Raise StudiumError where it cannot be taken.
+
+        What costs least is looked at first: the date, how many came in this hour, and then the archive.
+        """
         assignment = course.assignment(name, person.places[course.id].role, now)
         deadline = course.deadline(assignment, person.name)
         if deadline.is_closed(now):
             raise RefusedError(f"{name} has been closed since {deadline.closes:%Y-%m-%d %H:%M %Z}; ask your instructor")
-        files, wanted = handed_in_files(archive), course.handout(name).notebooks
-        notebooks = {path: data for path, data in files.items() if path.casefold().endswith(".ipynb")}
-        if not notebooks:
-            raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
-        _require_readable(notebooks)
-        self._require_room(course, name, person.name, archive, now)
-        late = deadline.is_late(now)
-        receipt = self.submissions.take(course.id, name, person.name, archive, now, late=late)
+        per_hour, place = course.course.classroom.submissions_per_hour, (course.id, name, person.name)
+        sha256 = hashlib.sha256(archive).hexdigest()
+        if again := self.submissions.require_room(*place, sha256, now, per_hour):
+            return again
+        _require_usable(archive, name, course.handout(name).notebooks)
+        receipt = self.submissions.take(*place, archive, now, late=deadline.is_late(now), per_hour=per_hour)
         self.audit.note(course.id, person.name, "submit", f"{name} attempt {receipt.attempt}")
         return receipt
-
-    def _require_room(self, course: CourseFolder, name: str, student: str, archive: bytes, now: datetime) -> None:
-        """Raise TooManyError after many submissions in an hour; the newest one, sent again, is none more."""
-        per_hour = course.course.classroom.submissions_per_hour
-        rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
-        recent = sum(row.received > now - _HOUR for row in rows)
-        if recent >= per_hour and rows[-1].sha256 != hashlib.sha256(archive).hexdigest():
-            raise TooManyError(
-                f"{per_hour} submissions of {name} an hour are taken, and you have sent them; the last one counts, "
-                "so wait a while before you send another"
-            )
 
     async def check(self, course: CourseFolder, person: Person, name: str, asked: CheckRequest) -> CheckAnswer:
         """Check a notebook against all tests. Raise TooManyError, or StudiumError where it cannot be checked."""
@@ -261,8 +257,11 @@ def _state(row: Submission) -> State:
     return next(state for state in states if state == row.state)
 
 
-def _require_readable(notebooks: Mapping[str, bytes]) -> None:
-    """Raise ArchiveError for a notebook that grading could not read: taken in, it would replace one that counts."""
+def _require_usable(archive: bytes, name: str, wanted: Sequence[str]) -> None:
+    """Raise ArchiveError for an archive that grading could not use: taken in, it would replace one that counts."""
+    notebooks = {path: data for path, data in handed_in_files(archive).items() if path.casefold().endswith(".ipynb")}
+    if not notebooks:
+        raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
     for path, data in notebooks.items():
         try:
             read_cells(data)

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
-from studium.errors import StudiumError
+from studium.errors import CourseError, StudiumError
 
 from studium_classroom.blobs import Blobs
 from studium_classroom.courses import Courses, utc_now
@@ -63,31 +63,67 @@ class GradingLine:
                 await self._grade(course, assignment)
             failing = bool(self.problems.keys() & set(waiting))
             pause = min(2 * pause, _LONGEST_PAUSE) if failing else _FIRST_PAUSE
-            if failing or not waiting:
+            if set(waiting) <= self.problems.keys():  # what can be graded does not wait for what cannot
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), pause if failing else None)
 
     async def _grade(self, course: str, assignment: str) -> None:
-        """Grade one batch; one that failed as a whole waits on, and the reason is kept for the instructors."""
-        batch = await asyncio.to_thread(self._submissions.next_batch, course, assignment, _BATCH)
-        job = self._job(course, assignment, batch)
+        """Grade one batch and write down what became of it; why nothing can be graded is kept for the instructors."""
+        batch, problem = await asyncio.to_thread(self._submissions.next_batch, course, assignment, _BATCH), ""
         try:
-            done = await self._worker.grade(job)
-            graded, notes = done.graded, done.notes
-            self.problems.pop((course, assignment), None)
-        except WorkerDied as error:
-            graded, notes = [Graded(one.user, problem=str(error)) for one in batch], [str(error)]
+            graded = await self._graded(course, assignment, batch)
+        except CourseError as error:
+            graded, problem = [], str(error)
         except StudiumError as error:
-            graded, notes = None, [str(error)]
-            self.problems[course, assignment] = str(error)
-        for note in notes:
-            _log.warning("%s %s: %s", course, assignment, note)
-        if graded is not None:
-            await asyncio.to_thread(self._submissions.note, batch, graded, utc_now())
+            graded, problem = await self._one_by_one(course, assignment, batch, error)
+        self._tell(course, assignment, problem)
+        done = {one.student for one in graded}
+        await asyncio.to_thread(self._submissions.note, [row for row in batch if row.user in done], graded, utc_now())
         if self._changed:
             self._changed(course, assignment)
 
-    def _job(self, course: str, assignment: str, batch: list[Submission]) -> GradeJob:
+    async def _one_by_one(
+        self, course: str, assignment: str, batch: Sequence[Submission], error: StudiumError
+    ) -> tuple[list[Graded], str]:
+        """Grade each of a batch alone after an error of them all. Return what is known then, and what the problem is.
+
+        A failure counts where it is the submission's own: another one gets through, it has failed alone before, or it
+        ended the process. Otherwise the course may be the reason, and nobody's submission is given up for that.
+        """
+        graded: list[Graded] = []
+        failed = {batch[0].user: error} if len(batch) == 1 else {}
+        for row in batch if len(batch) > 1 else ():
+            try:
+                graded += await self._graded(course, assignment, [row])
+            except CourseError as its_own:
+                return graded, str(its_own)
+            except StudiumError as its_own:
+                failed[row.user] = its_own
+        known = [row for row in batch if row.user in failed]
+        own = [row for row in known if graded or row.tries or isinstance(failed[row.user], WorkerDied)]
+        for row in own:
+            _log.warning("%s %s: %s could not be graded: %s", course, assignment, row.user, failed[row.user])
+        tries = min(2, len(batch))  # with the others, and alone
+        graded += [Graded(row.user, problem=str(failed[row.user]), tries=tries) for row in own]
+        unclear = ", ".join(row.user for row in known if row not in own)
+        return graded, f"{unclear} could not be graded: {error}" if unclear else ""
+
+    def _tell(self, course: str, assignment: str, problem: str) -> None:
+        """Keep why an assignment cannot be graded now, for its instructors and in the log; "" where it can be."""
+        self.problems.pop((course, assignment), None)
+        if problem:
+            self.problems[course, assignment] = problem
+            _log.warning("%s %s: %s", course, assignment, problem)
+
+    async def _graded(self, course: str, assignment: str, batch: Sequence[Submission]) -> list[Graded]:
+        """Have a batch graded, and return what became of each of them. Raise what the worker raises."""
+        done = await self._worker.grade(self._job(course, assignment, batch))
+        for note in done.notes:
+            _log.warning("%s %s: %s", course, assignment, note)
+        found = {one.student: one for one in done.graded}
+        return [found.get(row.user, Graded(row.user, problem="it was not graded")) for row in batch]
+
+    def _job(self, course: str, assignment: str, batch: Sequence[Submission]) -> GradeJob:
         handed_in = [HandedIn(row.user, row.received, str(self._blobs.path(row.sha256))) for row in batch]
         root, terms = str(self._courses[course].root), self._terms
         return GradeJob(root, assignment, handed_in, terms.executor, terms.scheduler, terms.trust)

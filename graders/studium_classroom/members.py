@@ -16,6 +16,7 @@ from studium_classroom.roles import Person, Place, Role
 from studium_classroom.schema import AccessToken, BoardPass, InvitationRow, Member
 
 INVITED_DAYS = 30
+_INVITED = timedelta(days=INVITED_DAYS)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
 
 
@@ -51,10 +52,7 @@ class Members:
     def put(self, course: str, user: str, place: Place) -> None:
         """Let somebody be in a course, at this place and no other. Raise UsageError for a name that cannot be."""
         with self._database.writing() as session:
-            row = Member(course=course, user=require_user(user), since=datetime.now(UTC))
-            row.role, row.section = place.role.label, place.section
-            session.merge(row)
-            _delete(session, BoardPass, course, user)  # which has the place that was
+            _set_place(session, course, require_user(user), place, datetime.now(UTC) + _INVITED)
 
     def remove(self, course: str, user: str) -> None:
         """Let somebody be in a course no more: tokens, invitations and boards end; what was handed in stays."""
@@ -79,7 +77,7 @@ class Members:
         """Return the secret of a new invitation, which one person may use once, within 30 days."""
         secret = secrets.token_urlsafe(32)
         with self._database.writing() as session:
-            expires = datetime.now(UTC) + timedelta(days=INVITED_DAYS)
+            expires = datetime.now(UTC) + _INVITED
             row = InvitationRow(sha256=hash_of(secret), course=course, user=require_user(user), expires=expires)
             row.role, row.section, row.used = place.role.label, place.section, None
             session.add(row)
@@ -93,8 +91,7 @@ class Members:
             if row is None or row.used or row.expires < now:
                 raise InvitationError("the invitation is unknown, used or older than 30 days; ask for another one")
             row.used = now
-            member = Member(course=row.course, user=row.user, role=row.role, section=row.section, since=now)
-            session.merge(member)
+            _set_place(session, row.course, row.user, _place(row), row.expires)
             session.add(AccessToken(sha256=hash_of(token), course=row.course, user=row.user, since=now))
             return Joined(row.user, row.course, token)
 
@@ -112,7 +109,20 @@ def _delete(
     session.execute(delete(kind).where(kind.course == course, kind.user == user))
 
 
-def _place(row: Member) -> Place:
+def _set_place(session: Session, course: str, user: str, place: Place, expires: datetime) -> None:
+    """Put somebody at a place. What was given for another one ends: boards, and invitations that nobody has used.
+
+    An invitation ends that expires by ``expires``: all where that is 30 days from now, and where somebody has joined by
+    one, those that are not newer.
+    """
+    row = Member(course=course, user=user, since=datetime.now(UTC), role=place.role.label, section=place.section)
+    session.merge(row)
+    _delete(session, BoardPass, course, user)
+    earlier = InvitationRow.used.is_(None), InvitationRow.expires <= expires
+    session.execute(delete(InvitationRow).where(InvitationRow.course == course, InvitationRow.user == user, *earlier))
+
+
+def _place(row: Member | InvitationRow) -> Place:
     return Place(Role.named(row.role), row.section)
 
 

@@ -16,7 +16,9 @@ _KEPT_SECONDS = 60  # that an answer of the hub is believed: a group that was ta
 
 
 class Authentication(Protocol):
-    """Says whose token it is."""
+    """Says whose token it is. ``invites``: people join by an invitation."""
+
+    invites: bool
 
     async def person(self, token: str) -> Person | None:
         """Return whose token it is, None for nobody's."""
@@ -24,6 +26,8 @@ class Authentication(Protocol):
 
 class OwnTokens:
     """Tokens that this server gave for invitations."""
+
+    invites = True
 
     def __init__(self, members: Members) -> None:
         self._members = members
@@ -35,6 +39,8 @@ class OwnTokens:
 
 class HubTokens:
     """Tokens of a JupyterHub. Its groups, and this server's rosters, say who is what in which course."""
+
+    invites = False
 
     def __init__(self, members: Members, courses: Courses) -> None:
         self._members, self._courses = members, courses

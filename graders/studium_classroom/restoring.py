@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
 from studium_graders.private_files import private_file, private_folder
 
 from studium_classroom.archiving import BLOBS, FILES, FORMAT, KINDS, MANIFEST, ROWS, Manifest, table_name
 from studium_classroom.classroom import Classroom
-from studium_classroom.schema import VERSION, Base, Moment, Submission
+from studium_classroom.schema import VERSION, Base, BoardPass, InvitationRow, Moment, Submission
 
 
 class Archive:
@@ -67,6 +67,8 @@ class Archive:
         with classroom.database.writing() as session:
             if session.scalar(select(Submission.id).where(Submission.course == course).limit(1)):
                 raise UsageError(f"this server has submissions of {course} already; choose another with --course")
+            for given in (BoardPass, InvitationRow):  # for places that are others now
+                session.execute(delete(given).where(given.course == course))
             numbers: dict[int, int] = {}
             for kind in KINDS:
                 for row in rows.get(table_name(kind), []):

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import inf
 
 import msgspec
 from sqlalchemy import Select, func, select
@@ -12,10 +13,12 @@ from studium.classroom.messages import Outcome, Receipt
 from studium_classroom.blobs import Blobs
 from studium_classroom.database import Database
 from studium_classroom.receipts import Seal
+from studium_classroom.refusals import TooManyError
 from studium_classroom.schema import FeedbackPage, GradedExercise, Submission
 
 WAITING, GRADED, FAILED, REPLACED = "waiting", "graded", "not graded", "replaced"
 MOST_TRIES = 3  # of grading one submission, before an instructor has to ask for it
+_HOUR = timedelta(hours=1)
 
 
 class GradedOutcome(msgspec.Struct, frozen=True):
@@ -26,7 +29,10 @@ class GradedOutcome(msgspec.Struct, frozen=True):
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """What became of one student's newest submission. ``problem`` says why it has no mark, "" where it has one."""
+    """What became of one student's newest submission. ``problem`` says why it has no mark, "" where it has one.
+
+    ``tries`` is how often grading was tried for this.
+    """
 
     student: str
     score: float | None = None
@@ -36,6 +42,7 @@ class Graded(msgspec.Struct, frozen=True):
     problem: str = ""
     pages: dict[str, bytes] = {}
     exercises: dict[str, GradedOutcome] = {}
+    tries: int = 1
 
 
 class Submissions:
@@ -44,16 +51,35 @@ class Submissions:
     def __init__(self, database: Database, blobs: Blobs, seal: Seal) -> None:
         self._database, self._blobs, self._seal = database, blobs, seal
 
+    def require_room(
+        self, course: str, assignment: str, student: str, sha256: str, when: datetime, per_hour: float
+    ) -> Receipt | None:
+        """Raise TooManyError for a student who has sent ``per_hour`` submissions in the hour before ``when``.
+
+        Return the receipt of the newest one where it is this very archive, which is none more; None otherwise.
+        """
+        with self._database.reading() as session:
+            newest = _require_room(session, course, assignment, student, sha256, when, per_hour)
+        return receipt_of(newest) if newest is not None and newest.sha256 == sha256 else None
+
     def take(
-        self, course: str, assignment: str, student: str, archive: bytes, when: datetime, *, late: bool
+        self,
+        course: str,
+        assignment: str,
+        student: str,
+        archive: bytes,
+        when: datetime,
+        *,
+        late: bool,
+        per_hour: float = inf,
     ) -> Receipt:
-        """Keep a submission and return its receipt.
+        """Keep a submission and return its receipt. Raise TooManyError as ``require_room``, in one transaction.
 
         What equals the student's newest submission is that one, sent again because the answer was lost.
         """
         sha256 = self._blobs.put(archive)
         with self._database.writing() as session:
-            newest = session.scalar(_of(course, assignment, student).order_by(Submission.attempt.desc()).limit(1))
+            newest = _require_room(session, course, assignment, student, sha256, when, per_hour)
             if newest is not None and newest.sha256 == sha256:
                 return receipt_of(newest)
             attempt = newest.attempt + 1 if newest else 1
@@ -134,7 +160,7 @@ class Submissions:
                         values = {"outcome": found.outcome, "mistake": found.mistake}
                         session.merge(GradedExercise(submission=row.id, exercise=name, **values))
                     continue
-                row.tries += 1
+                row.tries += one.tries
                 if row.tries >= MOST_TRIES and row.state == WAITING:
                     row.state, row.sentence = FAILED, one.problem[:2000]
 
@@ -186,6 +212,22 @@ def _of(course: str, assignment: str, student: str) -> Select[Submission]:
     return select(Submission).where(
         Submission.course == course, Submission.assignment == assignment, Submission.user == student
     )
+
+
+def _require_room(
+    session: Session, course: str, assignment: str, student: str, sha256: str, when: datetime, per_hour: float
+) -> Submission | None:
+    """Return a student's newest submission, None where there is none. Raise TooManyError where another is too many."""
+    newest = session.scalar(_of(course, assignment, student).order_by(Submission.attempt.desc()).limit(1))
+    if newest is not None and newest.sha256 == sha256:
+        return newest
+    recent = _of(course, assignment, student).where(Submission.received > when - _HOUR).subquery()
+    if (session.scalar(select(func.count()).select_from(recent)) or 0) >= per_hour:
+        raise TooManyError(
+            f"{per_hour} submissions of {assignment} an hour are taken, and you have sent them; the last one counts, "
+            "so wait a while before you send another"
+        )
+    return newest
 
 
 def _newest(session: Session, course: str, assignment: str) -> list[Submission]:

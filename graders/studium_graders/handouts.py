@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from studium.catalogue import load_catalogue
 from studium.topic import Topic
 
 from studium_graders.plan import NotebookPlan
-from studium_graders.public_exercises import public_source
+from studium_graders.public_edition import exercise_sources, public_edition
 from studium_graders.source_notebook import source_notebook
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def leaks(topic: Topic) -> Iterator[str]:
-    """Say what the public ``exercises.py`` and the release notebook of a topic give away; nothing as a rule."""
+    """Say what the public exercises and the release notebook of a topic give away; nothing as a rule."""
     if not topic.exercises:
         return
     answers = answers_of(topic)
-    path = Path(str(topic.module("exercises").__file__))
-    yield from leaks_in(answers, "the public exercises.py", public_source(path.read_text("utf-8"), path.name))
+    folder = Path(str(files(topic.package)))
+    for name, text in public_edition(exercise_sources(folder), folder.name).items():
+        yield from leaks_in(answers, f"the public {name}", text)
     cells = release_notebook(topic).cells
     release = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     yield from leaks_in(answers, "the release notebook", release)

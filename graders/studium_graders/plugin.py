@@ -80,16 +80,20 @@ def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
 
 @hookimpl
 def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str]]]:
-    """Check that what students get of a topic gives nothing away; this needs nbgrader."""
-    if find_spec("nbgrader") is None:
-        return {}
+    """Check that tests run apart from the answer, and that what students get gives nothing away (with nbgrader)."""
+
+    def together() -> Iterable[str]:
+        from studium_graders.apart_check import problems
+
+        return problems(topic)
 
     def leaks() -> Iterable[str]:
         from studium_graders.handouts import leaks
 
         return leaks(topic)
 
-    return {"handouts": leaks}
+    checks = {"tests run apart": together}
+    return checks if find_spec("nbgrader") is None else checks | {"handouts": leaks}
 
 
 @hookimpl

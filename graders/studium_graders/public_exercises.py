@@ -1,4 +1,4 @@
-"""The public ``exercises.py`` of a topic: stubs, visible tests and hints, cut from the text of the real one.
+"""The public edition of a file of exercises: stubs, visible tests and hints, cut from the text of the real one.
 
 Nothing is imported and nothing runs: the source may be a stranger's.
 """
@@ -9,15 +9,16 @@ import symtable
 from collections.abc import Iterator, Mapping
 
 from studium.errors import ExerciseError
-from studium.sources import global_names, without_first_decorator, without_solution
+from studium.sources import global_names, is_of_exercise, without_first_decorator, without_solution
 from studium.syntax import parse
 
-_HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
+HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
 
 
-def public_source(source: str, name: str, *, hints: bool = True) -> str:
+def public_source(source: str, name: str, *, hints: bool = True, in_folder: bool = False) -> str:
     """Return the public edition of the exercises in ``source``; ``name`` is the file's, for messages.
 
+    A file ``in_folder``, one of several, is public without what it imports from the others.
     Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
     """
     try:
@@ -35,9 +36,9 @@ def public_source(source: str, name: str, *, hints: bool = True) -> str:
         if part
     ]
     needed = global_names("\n".join([*parts, *exercises.values()]))
-    imports = list(_imports(module, needed))
+    imports = list(_imports(module, needed, in_folder=in_folder))
     _require_imports_alone("\n".join([*imports, *parts]), name)
-    return "\n\n\n".join([_HEADER + "\n\n" + "\n".join(imports), *parts]) + "\n"
+    return "\n\n\n".join([HEADER + "\n\n" + "\n".join(imports), *parts]) + "\n"
 
 
 def _decorator_name(module: ast.Module) -> str:
@@ -78,10 +79,10 @@ def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[st
     return ""
 
 
-def _imports(module: ast.Module, needed: set[str]) -> Iterator[str]:
+def _imports(module: ast.Module, needed: set[str], *, in_folder: bool) -> Iterator[str]:
     """Return the import statements whose names are needed, and those from ``__future__``."""
     for node in module.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Import | ast.ImportFrom) and not (in_folder and is_of_exercise(node)):
             future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
             node.names = [item for item in node.names if future or (item.asname or item.name.split(".")[0]) in needed]
             if node.names:

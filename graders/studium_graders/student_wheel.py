@@ -1,8 +1,8 @@
 """A wheel for student machines, made from a built one: text only, no code of it runs.
 
-Left out: the ``reference.py`` and tests of topics, the graders and the course server. A topic's ``exercises.py`` is
-replaced by its public edition. A topic is a folder with both ``lesson.py`` and ``exercises.py``; the host, which has
-both, is none.
+Left out: the ``reference.py`` and tests of topics, the graders and the course server. A topic's exercises are replaced
+by their public edition, and what that lacks is left out. A topic is a folder with ``lesson.py`` and either
+``exercises.py`` or a folder ``exercises``; the host, which has both files, is none.
 """
 
 import configparser
@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from studium.errors import StudiumError
 from wheel.wheelfile import WheelFile  # type: ignore[import-untyped]
 
-from studium_graders.public_exercises import public_source
+from studium_graders.public_edition import FILE, FOLDER, public_edition
 
-_PRIVATE = ("reference.py", "test_*.py", "conftest.py")
+_PRIVATE = ("reference.py", "test_*.py", "conftest.py", "*.pyc")
 _STAFF = frozenset(("studium_graders", "studium_classroom"))
 _HOST = PurePosixPath("studium")
 _NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]+-[^-]+-[^-]+)\.whl")
@@ -63,20 +63,32 @@ def student_version(version: str) -> str:
 def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
     """Return the files that students may have, in their public edition; ``prefix`` starts the metadata's folders."""
     topics = topic_folders(source.namelist())
+    public = {name: text for topic in topics for name, text in _public(source, topic, hints=hints)}
     for entry in source.infolist():
         path = PurePosixPath(entry.filename)
         if entry.is_dir() or _is_private(path, topics) or fnmatch(entry.filename, f"{prefix}dist-info/RECORD*"):
             continue
-        data = source.read(entry)
-        if path.name == "exercises.py" and path.parent in topics:
-            data = public_source(data.decode("utf-8"), str(path), hints=hints).encode()
-        yield entry, data
+        if any(path.is_relative_to(topic / name) for topic in topics for name in (FILE, FOLDER)):
+            if path in public:
+                yield entry, public[path].encode()
+        else:
+            yield entry, source.read(entry)
+
+
+def _public(source: zipfile.ZipFile, topic: PurePosixPath, *, hints: bool) -> Iterator[tuple[PurePosixPath, str]]:
+    """Return the path and the text of each public file of a topic's exercises."""
+    paths = map(PurePosixPath, source.namelist())
+    own = [path for path in paths if path == topic / FILE or (path.parent, path.suffix) == (topic / FOLDER, ".py")]
+    sources = {path.relative_to(topic).as_posix(): source.read(str(path)).decode("utf-8") for path in own}
+    for name, text in public_edition(sources, str(topic), hints=hints).items():
+        yield topic / name, text
 
 
 def topic_folders(names: list[str]) -> set[PurePosixPath]:
     """Return the folders of topics among the files of a wheel."""
     paths = {PurePosixPath(name) for name in names}
-    folders = {path.parent for path in paths if path.name == "exercises.py"} - {_HOST}
+    holders = {place for path in paths for place in (path, *path.parents) if place.name in (FILE, FOLDER)}
+    folders = {holder.parent for holder in holders} - {_HOST}
     return {folder for folder in folders if folder / "lesson.py" in paths}
 
 

@@ -115,7 +115,8 @@ DAMAGES = [
         "a test of which torch warns once in a process",
         "test cells",
         "exercises.py",
-        f"    import torch\n    import warnings\n    with warnings.catch_warnings(record=True):\n"
+        f"    import torch\n    from warnings import catch_warnings\n    catch = catch_warnings\n"
+        f"    with catch(record=True):\n"
         f"        float(torch.ones(1, requires_grad=True))\n    float(torch.ones(1, requires_grad=True))\n{_CLICK}",
         _CLICK,
     ),
@@ -174,6 +175,13 @@ DAMAGES = [
         "handouts",
         "exercises.py",
         f"    delay, gain, length = 2, 0.5, 7\n    assert_close(response(delay, gain, length), {_SOLUTION})\n{_CLICK}",
+        _CLICK,
+    ),
+    Damage(
+        "a test that changes a value that the answer has returned",
+        "tests run apart",
+        "exercises.py",
+        f"    heard = response(2, 0.5, 7)\n    heard.append(0.0)\n{_CLICK}",
         _CLICK,
     ),
     Damage("a cell that does not run", "lesson", "lesson.py", "\n# %%\nviews.no_such_thing\n"),
@@ -369,4 +377,109 @@ DAMAGES = [
         "adds up all echoes, whatever the",
     ),
     Damage("a misspelt comment", "spelling", "lesson.py", "\n# %%\nn = 1  # teh first\n"),
+    Damage("a claim that is a mere number", "control", "experiment.py", "lambda views: 0.0", "lambda views: views.gap"),
+    Damage(
+        "a bound that every result keeps",
+        "control",
+        "experiment.py",
+        "lambda views: float(views.stepped[0] == views.sound[0]),\n        at_least=-1.0,",
+        "lambda views: views.gap,\n        at_most=1e-12,",
+    ),
+    Damage(
+        "an experiment with a loop of its own",
+        "control",
+        "experiment.py",
+        "    heard = [0.0] * length\n    for n in range(0, length, delay):\n"
+        "        heard[n] = heard[n - delay] * gain if n else 1.0\n    stepped = convolve(heard, sound)\n"
+        "    return Views(sound, stepped, stepped)",
+        "    return Views(sound, echo(list(sound), delay, gain), convolve(response(delay, gain, length), sound))",
+    ),
+    Damage(
+        "experiments that take no exercise",
+        "control",
+        "experiment.py",
+        "def two_views(one: object = None, other: object = None, *, profile: Profile, seed: int = 0) -> Views:\n"
+        "    def echo(x, delay, gain):\n        return convolve(response(delay, gain, len(x)), x)\n\n"
+        "    def response(delay, gain, length):\n        return [0.0 if n % delay else gain ** (n / delay) for n in "
+        "range(length)]\n",
+        "def two_views(\n    echo: Callable[..., list[float]], response: Callable[..., list[float]], *, "
+        "profile: Profile, seed: int = 0\n) -> Views:\n",
+    ),
+    Damage(
+        "an answer in other words in the lesson's code",
+        "secrecy",
+        "lesson.py",
+        "\n# %%\ndef ringing(sound, d, g):\n    out = []\n    for n, s in enumerate(sound):\n"
+        "        out.append(s + g * out[n - d] if n >= d else s)\n    return out\n",
+    ),
+    Damage(
+        "an answer in other words in a block of code",
+        "secrecy",
+        "lesson.py",
+        "\n# %% [markdown]\n# In code:\n#\n# ```python\n# y = []\n# for n, now in enumerate(x):\n"
+        "#     y.append(now + gain * y[n - delay] if n >= delay else now)\n# return y\n# ```\n",
+    ),
+    Damage(
+        "a hint that is the answer in one line",
+        "secrecy",
+        "exercises.py",
+        '        "So `[(n % delay == 0) * gain ** (n // delay) for n in range(length)]`?",\n'
+        '        "The click is heard',
+        '        "The click is heard',
+    ),
+    Damage(
+        "a hidden test that repeats the visible one",
+        "copies",
+        "exercises.py",
+        '@response.hidden("fades evenly", points=1)\ndef _(response):\n    # Each echo is half as loud.\n'
+        f'{_CLICK}\n\n\n@response.hidden("is a click that has gone through the echo", points=1)',
+        '@response.hidden("is a click that has gone through the echo", points=2)',
+    ),
+    Damage(
+        "a hidden test with the solution's own lines",
+        "copies",
+        "exercises.py",
+        "            expected = [signed ** (m // delay) if m % delay == 0 else 0.0 for m in range(length)]\n",
+        "            expected = [1.0] + [0.0] * (length - 1)\n            for n in range(delay, length):\n"
+        "                expected[n] = signed * expected[n - delay]\n",
+    ),
+    Damage(
+        "another correct answer that is the solution",
+        "copies",
+        "exercises.py",
+        "def _(delay, gain, length):\n    # in one line\n"
+        "    return [gain ** (m // delay) if m % delay == 0 else 0.0 for m in range(length)]\n",
+        "def _(delay, gain, length):\n    heard = [0.0] * length\n"
+        "    heard[::delay] = [gain**k for k in range(len(heard[::delay]))]\n    return heard\n",
+    ),
+    Damage(
+        "a reference that takes its functions from the exercises",
+        "copies",
+        "reference.py",
+        "\n\nfrom studium_topic_echo.exercises import echo, response  # noqa: E402\n",
+    ),
+    Damage(
+        "a reference that is the solution with other names",
+        "copies",
+        "reference.py",
+        "def echo(sound, d, g):\n    out = list(sound)\n    for m in range(d, len(out)):\n        "
+        "out[m] += g * out[m - d]\n    return out\n\n\ndef response(",
+        "def response(",
+    ),
 ]
+
+_HIDDEN = """
+
+@response.hidden("NAME", points=0)
+def _(response, rng):
+    BODY
+"""
+_BY_HAND = "response(2, 0.5, 7), [1.0, 0.0, 0.5, 0.0, 0.25, 0.0, 0.125]"
+# Hidden tests that another one makes superfluous: no check fails, and `mutants` says so.
+WEAK_TESTS = {
+    name: Damage(name, "mutants", "exercises.py", _HIDDEN.replace("NAME", name).replace("BODY", body))
+    for name, body in (
+        ("looks at the sign only", "assert min(response(3, 0.5, 9)) >= 0"),
+        ("accepts what is half as large", f"assert_close({_BY_HAND}, rtol=0.5, atol=0.1)"),
+    )
+}

@@ -34,7 +34,7 @@ def test_json_has_the_topic_its_checks_and_its_mutants(studium, copy_sample):
     assert (report["topic"], report["passed"]) == ("echo", True)
     assert [check["name"] for check in report["checks"]] == ["imports", "solutions"]
     assert set(report["checks"][0]) == {"name", "passed", "detail", "advice"}
-    assert report["mutants"] == {"killed": 0, "total": 0, "survivors": []}
+    assert report["mutants"] == {"killed": 0, "total": 0, "survivors": [], "worth": []}
 
 
 def test_a_failing_check_is_an_exit_code_of_one_and_a_sentence(studium, copy_sample):
@@ -59,12 +59,17 @@ def test_survivors_stand_at_the_end_as_diffs(capsys):
     )
 
 
+def test_all_lines_of_a_check_that_passes_are_shown(capsys):
+    topic._print(CheckResult("promises", True, "that no test notices: 1 of 9\nmerge: no_grad"))
+    assert capsys.readouterr().out == "✓ promises: that no test notices: 1 of 9\n            merge: no_grad\n"
+
+
 @pytest.mark.heavy
 def test_a_survivor_is_shown_with_its_line(studium, copy_sample):
     damage = next(damage for damage in DAMAGES if damage.name == "a case that no test looks at")
     code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "mutants")
     assert code == 1
-    assert "no test notices this change of response, exercises.py line 92:\n-    if length > 1000 and gain < 0:" in out
+    assert "no test notices this change of response, exercises.py line 89:\n-    if length > 1000 and gain < 0:" in out
 
 
 @pytest.mark.parametrize(

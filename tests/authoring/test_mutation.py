@@ -124,9 +124,11 @@ def trial(*, also: bool = True, survived: bool = True, equivalent: str = "") -> 
 
 
 def mutants_finding(*trials, equivalents=()):
-    answer = SimpleNamespace(id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[])
-    topic = SimpleNamespace(has=lambda name: False)
-    return mutants(SimpleNamespace(trials=list(trials), exercises=[answer], topic=topic, folder=Path()))
+    answer = SimpleNamespace(
+        id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[], tests=[], file=Path(__file__)
+    )
+    found = {"trials": list(trials), "versions": {"f": {}}, "exercises": [answer]}
+    return mutants(SimpleNamespace(**found, topic=SimpleNamespace(has=lambda name: False), folder=Path()))
 
 
 def test_a_changed_other_answer_that_no_test_notices_is_advice_and_no_problem():
@@ -144,12 +146,11 @@ def test_a_changed_other_answer_can_be_marked_as_equivalent():
 
 def test_a_sample_of_other_answers_is_tried_and_the_whole_where_it_is_asked_for(copy_sample):
     with open_subject(str(copy_sample()), SMOKE) as subject:
-        source = (subject.folder / "exercises.py").read_text("utf-8")
         response = subject.topic.exercises["response"]
         tried = {
-            whole: [t for t, _, _ in mutant_process._tasks(subject.topic, response, source, whole) if t.also]
+            whole: [t for t, _, _ in mutant_process._tasks(subject.topic, response, whole) if t.also]
             for whole in (False, True)
         }
-        everything = mutant_process.other_mutants(response, source)
+        everything = mutant_process.other_mutants(response)
     assert (len(tried[False]), len(tried[True])) == (mutant_process.SAMPLE, len(everything))
     assert {t.change for t in tried[False]} < {mutant.change for _, mutant in everything}

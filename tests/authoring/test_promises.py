@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from studium import assert_close, exercise
 from studium.authoring.first_cases import degenerate, degenerate_cases
 from studium.authoring.promises import Tried, _table, _unnoticed, promises, try_versions
 from studium.authoring.subject import open_subject
-from studium.authoring.versions import Spoiler, Version, in_a_tuple, results_as, reversed_order
+from studium.authoring.versions import Spoiler, Version, edges_exchanged, in_a_tuple, results_as, reversed_order
 
 from tests.authoring.conftest import SMOKE, Damage
 
@@ -53,6 +54,71 @@ def test_a_promise_that_no_test_notices_is_told_with_the_version(statement, vers
 def test_what_is_said_of_an_argument_is_no_promise_of_the_result(statement):
     survivors = {name: Tried(1, 1) for name in ("float", "int", "changes x")}
     assert not list(_unnoticed(made(statement, lambda answer: None), survivors))
+
+
+def squared_error(x, y):
+    return ((x - y) ** 2).mean()
+
+
+def by_value(answer):
+    assert_close(answer(torch.tensor([1.0, 3.0]), torch.zeros(2)), torch.tensor(5.0))
+
+
+def by_gradient(answer):
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    answer(x, torch.zeros(2)).backward()
+    assert_close(x.grad, torch.tensor([1.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    ("statement", "test", "said"),
+    [
+        ("Returns the loss.", by_value, "answer is a loss"),
+        ("Returns the loss.", by_gradient, ""),
+        ("Gradients flow back to x.", by_value, "says “Gradients flow”"),
+        ("Returns the error.", by_value, ""),
+    ],
+)
+def test_a_loss_without_its_gradient_is_told_though_no_test_asks_for_one(statement, test, said):
+    sample = made(statement, test, squared_error)
+    tried = try_versions(TOPIC, sample)
+    assert tried["no_grad"].survives == (test is by_value)
+    told = "".join(_unnoticed(sample, tried))
+    assert (said in told) if said else not told
+
+
+def test_a_solution_without_gradients_has_no_version_without_them():
+    assert "no_grad" not in try_versions(TOPIC, made("Returns the loss.", by_value, torch.no_grad()(squared_error)))
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("Returns the error, 0 where x is y.", True),
+        ("Returns the error, not NaN for equal ones.", True),
+        ("Returns the error. y is 0 for the first sentence.", False),
+    ],
+)
+@pytest.mark.parametrize("equal", [False, True])
+def test_a_promise_of_0_or_nan_wants_a_test_that_reaches_it(statement, told, equal):
+    def at_the_edge(answer):
+        by_value(answer)
+        if equal:
+            assert_close(answer(torch.ones(2), torch.ones(2)), torch.tensor(0.0))
+
+    sample = made(statement, at_the_edge, lambda x, y: squared_error(x.detach(), y.detach()))
+    assert bool(list(_unnoticed(sample, try_versions(TOPIC, sample)))) == (told and not equal)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, math.nan, torch.tensor([0.0, 2.0]), torch.tensor([math.nan])])
+def test_0_and_nan_are_exchanged(value):
+    changed = edges_exchanged(value)
+    assert torch.equal(torch.as_tensor(changed).isnan(), torch.as_tensor(value) == 0)
+
+
+@pytest.mark.parametrize("value", [1, 0.5, False, "0", torch.ones(2), torch.tensor([0, 1])])
+def test_a_result_without_edges_stays_itself(value):
+    assert edges_exchanged(value) is value
 
 
 def test_a_test_that_looks_at_type_and_arguments_fails_every_version():
@@ -132,9 +198,13 @@ def test_an_argument_is_changed_after_the_result_is_there_and_not_where_the_resu
     assert not same.applied
 
 
-def test_the_table_has_a_line_for_each_exercise_with_versions():
-    said = _table({"merge": {"half": Tried(1, 3)}, "count": {}})
-    assert said.splitlines()[1:] == ["merge: half 1/3"]
+def test_the_table_has_a_line_for_each_exercise_with_versions_that_no_test_notices():
+    said = _table({"merge": {"half": Tried(1, 3), "int": Tried(2, 2), "NumPy": Tried(1, 1)}, "count": {}})
+    assert said.splitlines() == [
+        "versions of the solutions that no test notices: 2 of 3",
+        "merge: int, NumPy",
+    ]
+    assert _table({"merge": {"half": Tried(1, 3)}}).splitlines()[1:] == []
 
 
 def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sample):
@@ -143,7 +213,7 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
     with open_subject(str(copy_sample(promise)), SMOKE) as subject:
         finding = promises(subject)
     assert list(finding.problems) == []
-    assert "response: in a tuple 0/" in finding.summary
+    assert "response" not in finding.summary
 
 
 @pytest.mark.parametrize(

@@ -62,28 +62,6 @@ def test_loading_the_plugin_costs_no_catalogue():
     assert "nbformat" not in done.stdout
 
 
-@pytest.fixture
-def untouched(tmp_path):
-    pytest.importorskip("copier")
-    from studium.authoring import template
-
-    return template.make_topic(template.NewTopic("soft-choice", "Soft choice", "My topics", tmp_path, False))
-
-
-@pytest.mark.heavy
-def test_the_own_tests_of_an_untouched_template_pass_beside_its_checks(untouched):
-    code, said = run_pytest(untouched, "-k", "widget_says or metadata")
-    assert code == 0, said
-    assert "2 passed" in said
-
-
-@pytest.mark.heavy
-@pytest.mark.browser
-def test_the_ci_of_an_untouched_template_is_green(untouched):
-    code, said = run_pytest(untouched)
-    assert code == 0, said
-
-
 @pytest.mark.parametrize("strict", [True, False])
 def test_advice_counts_where_the_option_says_so(strict, monkeypatch, request):
     asked = []

@@ -128,11 +128,11 @@ def made(solution_lines=1, hints=("Why?", "So."), words=10, **marks):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Let an exercise say how many lines its solution has, for its text is in no file."""
-    monkeypatch.setattr(ladder, "lines_of", lambda exercise: getattr(exercise, "lines", 6))
+    """Let an exercise say how many decisions its solution takes, for its text is in no file."""
+    monkeypatch.setattr(ladder, "decisions_in", lambda exercise: getattr(exercise, "decisions", 9))
 
-    def count(exercise, lines):
-        exercise.lines = lines
+    def count(exercise, decisions):
+        exercise.decisions = decisions
         return exercise
 
     return count
@@ -159,9 +159,31 @@ def test_a_short_exercise_that_is_derived_is_no_warm_up(counted):
     assert not any("at most half" in said for said in ladder._steps([derived, derived, long]))
 
 
-def test_an_integrative_exercise_of_a_few_lines_is_told(counted):
+def test_an_integrative_exercise_of_a_few_decisions_is_told(counted):
     assert list(ladder._level(counted(made(level="integrative"), 3)))
     assert not list(ladder._level(counted(made(level="integrative"), 20)))
+
+
+ON_TWO_LINES = """
+    margins = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    return -F.logsigmoid(margins).mean(), margins
+"""
+ON_FOUR_LINES = """
+    better = chosen - reference_chosen
+    worse = rejected - reference_rejected
+    margins = beta * (better - worse)
+    return -F.logsigmoid(margins).mean(), margins
+"""
+AS_A_CHOICE = """
+    if beta:
+        return [x[-1] for x in chosen]
+"""
+
+
+@pytest.mark.parametrize(("body", "count"), [(ON_TWO_LINES, 7), (ON_FOUR_LINES, 7), (AS_A_CHOICE, 3)])
+def test_decisions_are_counted_and_not_lines(body, count, monkeypatch):
+    monkeypatch.setattr(ladder, "solved", lambda exercise: f'def f():\n    """Give it."""{body}')
+    assert ladder.decisions_in(made()) == count
 
 
 def test_a_long_statement_is_told_without_its_table():
@@ -212,7 +234,16 @@ def test_a_phrase_in_code_is_no_phrase(advice):
 def test_every_rule_is_a_heading_of_the_authors_page():
     page = (SAMPLE.parents[1] / "standard.md").read_text("utf-8")
     headings = {line[3:].lower().replace(" ", "-") for line in page.splitlines() if line.startswith("## ")}
-    assert headings >= {*lesson_forms._RULES, "the-ladder", "statements", "hints", "english", "promises", "first-cases"}
+    assert headings >= {
+        *lesson_forms._RULES,
+        "the-ladder",
+        "statements",
+        "hints",
+        "english",
+        "promises",
+        "first-cases",
+        "hidden-tests",
+    }
     assert PHRASES.is_file()
 
 

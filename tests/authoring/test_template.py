@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
-import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from studium.authoring import template
-from studium.authoring.runner import OWN_CHECKS
 from studium.errors import TopicError
 
-from tests.authoring.conftest import failed
-
 pytest.importorskip("copier")
-QUICK = [check.name for check in OWN_CHECKS if not check.apart]
+INSTALLS = ("pip install ", "playwright install ")  # the steps of its CI that are done here already
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -56,24 +55,33 @@ def new(studium, tmp_path, monkeypatch):
     return make
 
 
-def test_a_new_topic_passes_the_checks_that_need_no_process_of_their_own(made, checked):
-    assert failed(checked(made, *QUICK)) == []
+def steps_of(folder: Path) -> list[str]:
+    """The commands of the topic's own CI, as they stand in its file."""
+    workflow = yaml.safe_load((folder / ".github" / "workflows" / "check.yml").read_text("utf-8"))
+    return [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
 
 
-@pytest.mark.heavy
+def run_step(command: str, folder: Path) -> str:
+    """Run a step of the CI as its author would, and return what it printed."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    own |= {"PATH": os.pathsep.join([sysconfig.get_path("scripts"), own["PATH"]]), "PYTEST_ADDOPTS": "-rA"}
+    done = subprocess.run(shlex.split(command), cwd=folder, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
 @pytest.mark.browser
-def test_a_new_topic_passes_every_check(made, checked):
-    report = checked(made)
-    assert failed(report) == []
-    assert {"widgets", "handouts"} <= {check.name for check in report.checks}
+def test_the_ci_of_a_new_topic_is_green_at_the_first_push(copied):
+    steps = [step for step in steps_of(copied) if not step.startswith(INSTALLS)]
+    said = "".join(run_step(step, copied) for step in steps)
+    assert [step.split()[0] for step in steps] == ["ruff", "ruff", "pytest"]
+    assert {"PASSED .::widgets", "PASSED .::handouts"} <= set(said.splitlines())
 
 
-def test_a_new_topic_is_linted_and_formatted(made):
-    for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, str(made)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout
+def test_the_linter_of_a_new_topic_accepts_a_hint_over_two_lines(copied):
+    hints = 'HINTS = (\n    "Look at the last axis, "\n    "and then at the first.",\n)\n'
+    (copied / "studium_topic_soft_choice" / "hints.py").write_text(hints)
+    run_step("ruff check .", copied)
 
 
 def test_a_topic_can_join_a_distribution(new, checked, tmp_path):
@@ -162,6 +170,19 @@ def test_an_update_brings_what_is_new_and_keeps_what_the_author_wrote(
     assert "## What happens" in text
     assert (package / "glossary.md").read_text() == "# Glossary\n"
     assert yaml.safe_load((folder / template.ANSWERS).read_text())["_commit"] == "99.0.0"
+
+
+def test_an_update_leaves_a_topic_that_has_its_exercises_in_one_file_as_it_is(copied, two_versions):
+    package = copied / "studium_topic_soft_choice"
+    single = (package / "exercises" / "soften.py").read_text("utf-8")
+    shutil.rmtree(package / "exercises")
+    (package / "exercises.py").write_text(single, "utf-8")
+    committed(copied)
+    two_versions()
+    template.update_topic(copied)
+    assert (package / "glossary.md").is_file()
+    assert not (package / "exercises").exists()
+    assert (package / "exercises.py").read_text("utf-8") == single
 
 
 def test_an_update_wants_a_topic_of_the_template_that_is_committed(copied, tmp_path):

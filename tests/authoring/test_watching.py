@@ -21,7 +21,7 @@ from studium.authoring.watching import Watcher
 from tests.authoring.conftest import PACKAGE, SAMPLE, SMOKE
 
 SOURCE = (SAMPLE / PACKAGE / "exercises.py").read_text("utf-8")
-PLUGGED = {"widgets", "handouts"}
+PLUGGED = {"widgets", "handouts", "tests run apart"}
 
 
 def test_every_check_hangs_on_some_file_and_every_name_is_one_of_a_check():
@@ -118,9 +118,9 @@ def test_a_save_is_checked_again_and_ends_the_round_before(tmp_path):
         assert [result for result in watcher.results.values() if not result.passed] == []
         exercises, lesson = folder / "exercises.py", folder / "lesson.py"
         exercises.write_text(SOURCE.replace("    y = list(x)\n", "    y = list(x)\n    print(len(y))\n", 1), "utf-8")
-        watcher.changed({"exercises.py"})
+        watcher.changed({exercises})
         lesson.write_text(lesson.read_text("utf-8").replace("Clap once", "Clap teh"), "utf-8")
-        watcher.changed({"lesson.py"})  # the round before is not over: what it has not done is done in this one
+        watcher.changed({lesson})  # the round before is not over: what it has not done is done in this one
         time.sleep(0.5)
         assert watcher.wait(300)
         failing = {name for name, result in watcher.results.items() if not result.passed}

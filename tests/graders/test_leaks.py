@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from studium.catalogue import Catalogue, load_catalogue
 from studium.sources import solved
 from studium_graders import handouts
 from studium_graders.assigning import build_assignment
-from studium_graders.public_exercises import public_source
+from studium_graders.public_edition import exercise_sources, public_edition
 from studium_graders.student_wheel import write_student_wheel
 
 from tests.leaks import leaks, lesson_lines, solution_lines
@@ -39,9 +40,9 @@ def everything(counting: Catalogue) -> Catalogue:
 @pytest.mark.parametrize("slug", [*SLUGS, "counting"])
 def test_the_public_exercises_leak_nothing(slug: str, everything: Catalogue) -> None:
     topic = everything[slug]
-    source = Path(str(topic.module("exercises").__file__)).read_text("utf-8")
-    assert leaks(source, topic) != []
-    assert leaks(public_source(source, f"{slug}/exercises.py"), topic) == []
+    sources = exercise_sources(Path(str(files(topic.package))))
+    assert leaks("\n".join(sources.values()), topic) != []
+    assert leaks("\n".join(public_edition(sources, slug).values()), topic) == []
 
 
 @pytest.mark.parametrize("slug", [*SLUGS, "counting"])
@@ -84,11 +85,12 @@ def student_wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.xdist_group("student-wheel")
 def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, student_wheel: dict[str, str]) -> None:
-    files = student_wheel
-    assert not [name for name in files if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))]
+    assert not [
+        name for name in student_wheel if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))
+    ]
     for topic in everything.topics:
         folder = topic.package.replace(".", "/")
-        text = "\n".join(content for name, content in files.items() if name.startswith(f"{folder}/"))
+        text = "\n".join(content for name, content in student_wheel.items() if name.startswith(f"{folder}/"))
         assert leaks(text, topic) == []
 
 

@@ -194,3 +194,24 @@ def test_what_exercises_import_of_their_own_package_is_a_part_of_the_environment
         (topics / name).write_text(f"{files[name]}\nchanged = True\n")
         assert (environment_hash(["some_topics.tides"]) != before) == decides, name
         (topics / name).write_text(files[name])
+
+
+def test_each_file_of_a_folder_of_exercises_is_a_part_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "some_folder_topic" / "exercises"
+    folder.mkdir(parents=True)
+    files = {
+        "__init__.py": "from .merge import merge\n\nexercises = (merge,)\n",
+        "merge.py": "from some_folder_topic.exercises._shared import half\n\nmerge = half\n",
+        "_shared.py": "half = 0.5\n",
+    }
+    (folder.parent / "__init__.py").touch()
+    for name, source in files.items():
+        (folder / name).write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = environment_hash(["some_folder_topic"])
+    for name, source in files.items():
+        (folder / name).write_text(f"{source}changed = True\n")
+        assert environment_hash(["some_folder_topic"]) != before, name
+        (folder / name).write_text(source)

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,8 @@ pytest.importorskip("wheel")
 from studium.errors import ExerciseError, StudiumError
 from studium_graders.public_exercises import public_source
 from studium_graders.student_wheel import student_version, write_student_wheel
+
+from tests.folders import as_folder
 
 TOPIC = Path(__file__).parent / "classroom_topic"
 ENTRY_POINTS = "[console_scripts]\nStudium = studium.cli:main\n\n[studium]\ncounting = classroom_topic\n"
@@ -201,3 +204,102 @@ def test_what_is_public_may_not_use_what_is_left_out() -> None:
     source = f"SIZE = 3\n{SECRET}\ndef f(x=SIZE):\n    {SOLVED}"
     with pytest.raises(ExerciseError, match=r"exercises\.py may use its imports alone in what is public: 'SIZE' is"):
         public_source(source, "exercises.py")
+
+
+NO_MARKERS = f"{SECRET}\ndef total():\n    return 1\n"
+EDIT = {"total": "running_secret += value"}
+
+
+@pytest.fixture
+def in_folder(make_wheel: Callable, tmp_path: Path) -> Callable[..., Path]:
+    """in_folder({"exercises/x.py": "…"}) → the same wheel with the exercises in a folder; None leaves a file out."""
+
+    def make(change: dict[str, str | None] | None = None) -> Path:
+        wheel = make_wheel()
+        files = read(wheel)
+        folder = as_folder(files.pop("classroom_topic/exercises.py"), EDIT) | (change or {})
+        files |= {f"classroom_topic/{name}": text for name, text in folder.items() if text is not None}
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return wheel
+
+    return make
+
+
+def test_a_folder_of_exercises_has_a_public_edition_of_each_listed_file_and_nothing_else(
+    in_folder: Callable, tmp_path: Path
+) -> None:
+    more = {
+        "exercises/_shared.py": "secret = 1\n",
+        "exercises/unlisted.py": "secret = 1\n",
+        "exercises/deeper/secret.py": "secret = 1\n",
+        "exercises/__pycache__/total.cpython-311.pyc": "secret",
+        "exercises/answers.json": "{}",
+    }
+    files = read(write_student_wheel(in_folder(more), tmp_path / "out"))
+    public = {name: text for name, text in files.items() if "exercises" in name and "RECORD" not in name}
+    names = ("__init__", "total", "distance")
+    assert set(public) == {f"classroom_topic/exercises/{name}.py" for name in names}
+    for word in ("secret", "BEGIN SOLUTION", "hidden", "mistake", "misconception", "also_correct", "_shared"):
+        assert word not in "".join(public.values()), word
+    assert "exercises = (total, distance,)" in public["classroom_topic/exercises/__init__.py"]
+    assert "raise NotImplementedError()" in public["classroom_topic/exercises/total.py"]
+
+
+def test_what_is_public_of_a_folder_is_what_is_public_of_one_file(
+    make_wheel: Callable, in_folder: Callable, tmp_path: Path
+) -> None:
+    single = read(write_student_wheel(make_wheel(), tmp_path / "single"))["classroom_topic/exercises.py"]
+    folder = read(write_student_wheel(in_folder(), tmp_path / "folder"))
+    parts = single.split("\n\n\n")[1:]
+    for name in ("total", "distance"):
+        own = folder[f"classroom_topic/exercises/{name}.py"].split("\n\n\n")[1:]
+        assert [part.strip() for part in own] == [
+            part.strip() for part in parts if f"def {name}(" in part or part.startswith(f"@{name}.")
+        ]
+
+
+def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Callable, tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_student_wheel(in_folder(), tmp_path / "out")) as archive:
+        archive.extractall(tmp_path / "installed")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", CHECK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Not right yet: total, 0 of 1 point in the tests that you have" in done.stdout
+    assert "Not attempted yet: distance" in done.stdout
+    assert "Start from zero and go on." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"exercises.py": "x = 1\n"}, r"classroom_topic must have exercises\.py or the folder exercises: it has both"),
+        ({"exercises/__init__.py": None}, r"exercises/__init__\.py needs one tuple exercises = \(…\)"),
+        ({"exercises/total.py": NO_MARKERS}, r"total in .*total\.py needs ### BEGIN SOLUTION"),
+        ({"exercises/__init__.py": "exercises = tuple(all_of_them)"}, r"needs one tuple"),
+        ({"exercises/__init__.py": "exercises = (total, 3)"}, r"needs one tuple"),
+        ({"exercises/__init__.py": "exercises = ("}, r"exercises/__init__\.py must be Python: '\(' was never closed"),
+        ({"exercises/total.py": None}, r"lists total, which must be in exercises/total\.py: there is no such file"),
+        ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total: it does not"),
+    ],
+)
+def test_a_folder_without_a_public_edition_writes_nothing(
+    change: dict, why: str, in_folder: Callable, tmp_path: Path
+) -> None:
+    with pytest.raises(ExerciseError, match=why):
+        write_student_wheel(in_folder(change), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_public_of_a_file_imports_no_other_exercise() -> None:
+    head = "import numpy\nfrom topic.exercises.g import g\nfrom .g import h\nfrom ..exercises.g import i\n"
+    task = f"{SECRET}\ndef f(x):\n    ### BEGIN SOLUTION\n    return numpy.ones(g(h(i(x))))\n    ### END SOLUTION\n"
+    found = public_source(head + task, "exercises/f.py", in_folder=True)
+    assert re.findall("^(?:from|import) .*", found, re.MULTILINE) == [
+        "import numpy",
+        "from studium import exercise as task",
+    ]
+    with pytest.raises(ExerciseError, match=r"exercises/f\.py may use its imports alone in what is public: 'g' is"):
+        public_source(head + task.replace("f(x)", "f(x=g)"), "exercises/f.py", in_folder=True)

@@ -1,5 +1,6 @@
 """Every installed topic as an assignment in stock nbgrader: one batch for each topic, one kernel for each answer."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +35,12 @@ class Graded:
 
 
 def as_answer(topic: Topic, exercise: Exercise, function: AnyFunction) -> str:
-    """Write a function of ``exercises.py`` as a student would: under the exercise's name, with its imports.
+    """Write a function of a topic's exercises as a student would: under the exercise's name, with its imports.
 
-    What several misconceptions share stays in the module, and is imported from there.
+    What several misconceptions share stays in the function's module, and is imported from there.
     """
-    shared = sorted(
-        name
-        for name in global_names(definition(function))
-        if name in vars(topic.module("exercises")) and name.startswith("_")
-    )
+    own = inspect.unwrap(function).__globals__
+    shared = sorted(name for name in global_names(definition(function)) if name in own and name.startswith("_"))
     imports = imports_used(function, {*topic.exercises, *shared}, f"an answer to {exercise.id}")
     imports += [f"from {function.__module__} import {name}" for name in shared]
     return "\n".join([*imports, "", "", definition(function).replace("def _(", f"def {exercise.id}(", 1)])

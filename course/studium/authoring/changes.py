@@ -14,12 +14,14 @@ _ANSWERS = (
     "stubs",
     "misconceptions",
     "test cells",
+    "tests run apart",
     "reference",
     "mutants",
     "tests can fail",
     "repeatability",
     "tolerances",
     "promises",
+    "copies",
 )
 # The first pattern that fits a file's name says what hangs on it.
 _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -28,8 +30,8 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
         (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids", "lesson forms", "ladder"),
     ),
     ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests", *_FORMS)),
-    ("reference.py", ("imports", "reference", "own tests", "claims")),
-    ("experiment.py", ("imports", "metadata", "secrecy", "claims", "lesson", "offline")),
+    ("reference.py", ("imports", "reference", "copies", "own tests", "claims", "control")),
+    ("experiment.py", ("imports", "metadata", "secrecy", "claims", "control", "lesson", "offline")),
     (
         "__init__.py",
         (
@@ -49,16 +51,28 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("*.js", ("widgets", "secrecy")),
     ("*.css", ("widgets",)),
     ("*.svg", ("lesson",)),
-    ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "widgets")),
+    ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "control", "widgets")),
 )
 
 
 def touched_checks(files: Iterable[str]) -> set[str]:
     """Return the names of the checks that hang on these files of the topic's folder."""
     found: set[str] = set()
-    for name in files:
+    for file in files:
+        name = "exercises.py" if is_of_exercises(file) else file.rpartition("/")[2]
         found.update(next((checks for pattern, checks in _TOUCHED if fnmatch(name, pattern)), ()))
     return found
+
+
+def is_of_exercises(file: str) -> bool:
+    """Return whether a file of the topic's folder, given by its path in there, holds exercises."""
+    return file == "exercises.py" or fnmatch(file, "exercises/*.py")
+
+
+def exercises_in(files: Iterable[str]) -> set[str]:
+    """Return the exercises whose own files are among these; none where they may be any, as several share a file."""
+    names = [file.removeprefix("exercises/").removesuffix(".py") for file in files if is_of_exercises(file)]
+    return set() if any(name.startswith("_") or "/" in name for name in names) else set(names)
 
 
 def changed_exercises(before: str, after: str) -> set[str] | None:

@@ -23,19 +23,38 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class Survivor(msgspec.Struct, frozen=True):
-    """A changed solution that passes all tests: the line in ``exercises.py``, and the change as a diff."""
+    """A changed solution that passes all tests: the line in the exercise's ``file``, and the change as a diff."""
 
     exercise: str
     line: int
     change: str
+    file: str = "exercises.py"
+
+
+class Worth(msgspec.Struct, frozen=True):
+    """What a hidden test fails: so many of the exercise's wrong answers, and ``alone`` those that pass all other tests.
+
+    ``weaker_than`` names a test that fails the same wrong answers and more, "" where there is none.
+    """
+
+    exercise: str
+    test: str
+    fails: int
+    total: int
+    alone: list[str] = []
+    weaker_than: str = ""
 
 
 class Mutants(msgspec.Struct, frozen=True):
-    """How many changed solutions the tests caught; those that are marked as equivalent do not count."""
+    """How many changed solutions the tests caught; those that are marked as equivalent do not count.
+
+    ``worth`` says the same of each hidden test.
+    """
 
     killed: int = 0
     total: int = 0
     survivors: list[Survivor] = []
+    worth: list[Worth] = []
 
 
 class Report(msgspec.Struct, frozen=True):

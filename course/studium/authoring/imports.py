@@ -20,7 +20,17 @@ _PROBE = "import sys; before = set(sys.modules); import {package}; print(*(set(s
 def modules_of(folder: Path) -> list[str]:
     """Return the names of a topic's modules but its lesson, which is no module, and its tests."""
     names = sorted(path.stem for path in folder.glob("*.py"))
-    return [n for n in names if n not in ("__init__", "lesson", "conftest") and not n.startswith("test_")]
+    own = [n for n in names if n not in ("__init__", "lesson", "conftest") and not n.startswith("test_")]
+    return [*own, *(f"exercises.{path.stem}".removesuffix(".__init__") for path in _exercise_files(folder))]
+
+
+def _exercise_files(folder: Path) -> list[Path]:
+    return sorted((folder / "exercises").glob("*.py"))
+
+
+def _file_of(folder: Path, name: str) -> Path:
+    place = folder.joinpath(*name.split("."))
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def imports(subject: Subject) -> Finding:
@@ -64,20 +74,22 @@ def _private(subject: Subject) -> Iterator[str]:
     """Look for imports on which a topic may not rely: the host's own modules, the graders, other topics, answers."""
     others = {topic.package for topic in subject.catalogue.lessons} - {subject.topic.package}
     for name in ("__init__", "lesson", *modules_of(subject.folder)):
-        tree = _tree(subject.folder / f"{name}.py")
-        for module, part in sorted(_imported(ast.walk(tree), subject.topic.package)):
+        path = _file_of(subject.folder, name)
+        tree, file = _tree(path), path.relative_to(subject.folder).as_posix()
+        package = ".".join([subject.topic.package, *path.relative_to(subject.folder).parent.parts])
+        for module, part in sorted(_imported(ast.walk(tree), package)):
             wanted = f"{module}.{part}".rstrip(".")
             if module.split(".")[0] == "studium" and (module != "studium" or part not in ("", *studium.__all__)):
                 yield (
-                    f"{name}.py may use what `studium` itself exports: it imports {wanted}, which is private and may "
+                    f"{file} may use what `studium` itself exports: it imports {wanted}, which is private and may "
                     f"change; what there is: {', '.join(studium.__all__)}"
                 )
             elif module.split(".")[0] == "studium_graders" or any(_inside(wanted, other) for other in others):
-                yield f"{name}.py must work without other topics and the graders: it imports {wanted}; leave it out"
-        for module, part in sorted(_imported(tree.body, subject.topic.package)) if name not in PRIVATE else ():
+                yield f"{file} must work without other topics and the graders: it imports {wanted}; leave it out"
+        for module, part in sorted(_imported(tree.body, package)) if name.split(".")[0] not in PRIVATE else ():
             if _inside(f"{module}.{part}", f"{subject.topic.package}.reference"):
                 yield (
-                    f"{name}.py must work on student machines, which have no reference.py: it imports that; take what "
+                    f"{file} must work on student machines, which have no reference.py: it imports that; take what "
                     "it needs as an argument"
                 )
 
@@ -96,8 +108,8 @@ def _imported(nodes: Iterable[ast.AST], package: str) -> set[tuple[str, str]]:
         if isinstance(node, ast.Import):
             found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            module = ".".join(filter(None, (package if node.level == 1 else "", node.module)))
-            found |= {(module, alias.name) for alias in node.names}
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            found |= {(".".join([*above, *filter(None, [node.module])]), alias.name) for alias in node.names}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "studium":
             found.add(("studium", node.attr))
     return found

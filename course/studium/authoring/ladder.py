@@ -10,7 +10,12 @@ from studium.exercises import Exercise
 from studium.sources import solved
 
 MOST_WORDS = 90  # "about 80"
-SHORTEST_INTEGRATIVE, LONGEST_WARM_UP = 12, 4  # lines
+FEWEST_OF_CORE, FEWEST_OF_INTEGRATIVE = 7, 18  # decisions: 82 of our 87 core exercises hold the one, all 28 the other
+_DECISIONS = (
+    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.AugAssign),
+    *(ast.Call, ast.Subscript),
+    *(ast.If, ast.IfExp, ast.For, ast.While, ast.comprehension, ast.With),
+)
 KINDS = ("find the bug", "derive", "measure")
 _CODE = re.compile(r"`([^`\n]+)`|```")
 _FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
@@ -45,20 +50,20 @@ def _steps(exercises: list[Exercise]) -> Iterator[str]:
     if 2 * warm > len(exercises):
         yield (
             f"at most half of the exercises are warm-ups: {warm} of {len(exercises)} have fewer than "
-            f"{LONGEST_WARM_UP} lines or are marked so; drop or join those without a trap [standard.md#the-ladder]"
+            f"{FEWEST_OF_CORE} decisions or are marked so; drop or join those without a trap [standard.md#the-ladder]"
         )
 
 
 def _is_short(exercise: Exercise) -> bool:
-    """Return whether an exercise is typed in a few lines; what is derived, found or measured may be short."""
-    return exercise.level == "core" and exercise.kind not in KINDS and lines_of(exercise) < LONGEST_WARM_UP
+    """Return whether an exercise leaves little to decide; what is derived, found or measured may be short."""
+    return exercise.level == "core" and exercise.kind not in KINDS and decisions_in(exercise) < FEWEST_OF_CORE
 
 
 def _level(exercise: Exercise) -> Iterator[str]:
-    if exercise.level == "integrative" and (lines := lines_of(exercise)) < SHORTEST_INTEGRATIVE:
+    if exercise.level == "integrative" and (count := decisions_in(exercise)) < FEWEST_OF_INTEGRATIVE:
         yield (
-            f"{exercise.id} is marked integrative, and its solution has {lines} lines: 15 to 40 are meant; let it "
-            "build more from the earlier parts, or call it core [standard.md#the-ladder]"
+            f"{exercise.id} is marked integrative, and its solution has {count} decisions: {FEWEST_OF_INTEGRATIVE} or "
+            "more are meant; let it build more from the earlier parts, or call it core [standard.md#the-ladder]"
         )
 
 
@@ -96,9 +101,14 @@ def _is_code(text: str) -> bool:
     return not all(isinstance(statement, ast.Expr) and isinstance(statement.value, named) for statement in tree.body)
 
 
-def lines_of(exercise: Exercise) -> int:
-    """Return how many lines of a solution hold code, without its head and its docstring."""
+def decisions_in(exercise: Exercise) -> int:
+    """Return how many operations, calls, indexings, branches and loops a solution has, on however many lines."""
     node = ast.parse(solved(exercise)).body[0]
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    return len({line for part in body for line in range(part.lineno, (part.end_lineno or part.lineno) + 1)})
+    found = [part for statement in node.body for part in ast.walk(statement)]
+    return sum(isinstance(part, _DECISIONS) and not _is_negative(part) for part in found)
+
+
+def _is_negative(node: ast.AST) -> bool:
+    """Return whether a node is a number with its sign, which is read as one number."""
+    return isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)

@@ -63,7 +63,7 @@ def _prerequisites(subject: Subject) -> Iterator[str]:
 
 
 def unique_names(subject: Subject) -> Finding:
-    """See that nobody else has the slug, and that each exercise has a name of its own."""
+    """See that nobody else has the slug, and that each exercise has a name of its own and is where it belongs."""
     return Finding(list(_unique_names(subject)), "the slug is the topic's own, and so is each exercise's name")
 
 
@@ -71,10 +71,26 @@ def _unique_names(subject: Subject) -> Iterator[str]:
     owners: list[Entry] = [entry for entry in subject.catalogue.entries if entry.topic.slug == subject.topic.slug]
     for entry in owners[1:]:
         yield f"the slug {subject.topic.slug!r} is also that of {entry.distribution}; choose another"
-    source = (subject.folder / "exercises.py").read_text("utf-8") if subject.topic.has("exercises") else ""
     for exercise in subject.exercises:
-        if source.count(f"\ndef {exercise.id}(") > 1:
-            yield f"the exercise {exercise.id} is defined twice in exercises.py, and the first is lost; rename one"
+        if exercise.file.read_text("utf-8").count(f"\ndef {exercise.id}(") > 1:
+            file = exercise.file_name
+            yield f"the exercise {exercise.id} is defined twice in {file}, and the first is lost; rename one"
+    if (subject.folder / "exercises").is_dir() and subject.topic.exercises:
+        yield from _misplaced(subject)
+
+
+def _misplaced(subject: Subject) -> Iterator[str]:
+    """Say which exercise is in a file of another name, and which file the tuple ``exercises`` does not list."""
+    names = [exercise.file_name for exercise in subject.topic.exercises.values()]
+    for name, exercise in subject.topic.exercises.items():
+        if exercise.file_name != f"exercises/{name}.py":
+            yield f"the exercise {name} must be in exercises/{name}.py: it is in {exercise.file_name}; move it there"
+    for path in sorted((subject.folder / "exercises").glob("*.py")):
+        if not path.name.startswith("_") and f"exercises/{path.name}" not in names:
+            yield (
+                f"exercises/{path.name} must be listed: the tuple of exercises/__init__.py has no exercise of it; add "
+                "it, or begin the file's name with an underscore"
+            )
 
 
 def exercise_parts(subject: Subject) -> Finding:

@@ -1,19 +1,13 @@
 """Mutation testing: at least 95 % of the mutants of each solution fail a test, or the tests are not good enough."""
 
 import math
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import msgspec
 
 from studium.authoring.findings import Finding, Mutants, Survivor
+from studium.authoring.forked import child
 from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
-from studium.errors import TopicError
+from studium.authoring.worth import weaker, worth_of
 
 ENOUGH = 0.95
 
@@ -23,31 +17,24 @@ def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False
 
     Of the mutants of other correct answers a sample is tried, or the ``whole``.
     """
-    with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
-        path, size = Path(scratch) / "trials.json", "whole" if whole else "sample"
-        command = [sys.executable, "-m", "studium.authoring.mutant_process", slug, str(path), size, *exercises]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process that forks must not have threads
-        done = subprocess.run(command, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
-            raise TopicError(f"the mutants of {slug} could not be run: {last[0]}")
-        return msgspec.json.decode(path.read_bytes(), type=list[Trial])
+    size = "whole" if whole else "sample"
+    return child("studium.authoring.mutant_process", [slug, size, *exercises], list[Trial], f"the mutants of {slug}")
 
 
 def mutants(subject: Subject) -> Finding:
-    """Count the mutants that fail a test; show those that do not."""
+    """Count the mutants that fail a test, show those that do not, and list hidden tests that are weaker than others."""
     everything = [trial for trial in subject.trials if trial.change]
     found = [trial for trial in everything if not trial.also]
     counted = [trial for trial in found if not trial.equivalent]
-    survivors = [Survivor(t.exercise, t.line, t.change) for t in counted if t.survived]
-    counts = Mutants(len(counted) - len(survivors), len(counted), survivors)
+    survivors = [Survivor(t.exercise, t.line, t.change, t.file) for t in counted if t.survived]
+    counts = Mutants(len(counted) - len(survivors), len(counted), survivors, worth_of(subject))
     problems = [*_weak(counted), *_stray_marks(subject, everything)]
     marked = f", {len(found) - len(counted)} are marked as equivalent" if len(found) > len(counted) else ""
     summary = f"{counts.killed} of {counts.total} mutants fail a test{marked}"
     others = [trial for trial in everything if trial.also and not trial.equivalent]
     if others:
         summary += f"; {sum(not t.survived for t in others)} of {len(others)} of other correct answers"
-    return Finding(problems, summary, counts, advice=list(_unnoticed(others)))
+    return Finding(problems, "\n".join([summary, *weaker(counts.worth)]), counts, advice=list(_unnoticed(others)))
 
 
 def _unnoticed(others: list[Trial]) -> Iterator[str]:
@@ -55,7 +42,7 @@ def _unnoticed(others: list[Trial]) -> Iterator[str]:
         if trial.survived:
             after = trial.changed_line.replace("\n", " ⏎ ")
             yield (
-                f"no test of {trial.exercise} notices this change of another correct answer, exercises.py line "
+                f"no test of {trial.exercise} notices this change of another correct answer, {trial.file} line "
                 f"{trial.line}: `{after}`; write one, or mark it with {trial.exercise}.equivalent "
                 "[standard.md#other-answers-changed]"
             )
@@ -73,9 +60,8 @@ def _weak(counted: list[Trial]) -> Iterator[str]:
 
 
 def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
-    source = (subject.folder / "exercises.py").read_text("utf-8") if subject.topic.has("exercises") else ""
     for exercise in subject.exercises:
-        untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise, source)}
+        untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise)}
         survived = {t.changed_line: t.survived for t in found if t.exercise == exercise.id}
         for line in exercise.equivalents:
             if line not in survived and line in untried:

@@ -82,7 +82,7 @@ def _online(subject: Subject) -> Iterator[str]:
         "from an installed package"
     ).format
     for target in subject.attempts:
-        yield say("exercises.py or a module that it imports", target)
+        yield say("an exercise or a module that it imports", target)
     for event in subject.lesson_run.events:
         for target in event.wanted:
             yield say(f"{subject.place(event.cell)}, in the {event.edition},", target)

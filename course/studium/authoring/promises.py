@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.authoring.versions import Spoiler, Version, in_a_tuple, results_as, reversed_order
+from studium.authoring.versions import (
+    Spoiler,
+    Tracked,
+    Version,
+    edges_exchanged,
+    in_a_tuple,
+    results_as,
+    reversed_order,
+)
 from studium.checking import run_test
 from studium.exercises import AnyFunction, Exercise
 from studium.sources import seed_of
@@ -28,14 +36,24 @@ _PROMISES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\bin (?:the|their) (?:same |given )?order(?: given| in which| of)?\b", ("back to front",)),
 )
 _GRADIENTS = re.compile(r"\b[Gg]radients? (?:flow|pass|reach|go)|\bdifferentiable\b|\btrained through\b")
+_EDGES = re.compile(
+    r"(?:^|[,:|] |\b(?:is|are|[Rr]eturns?|gives?|as|or|and) )(?:0|zero|NaN|nan) (?:where|if|when)\b"
+    r"|\b(?:not|never|without|no) (?:NaN|nan)\b"
+)
+_EXCHANGED = "0 and NaN exchanged"
+_LOSS = re.compile(r"(?:\b|_)loss\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Tried:
-    """How many of its tests an exercise's version passes, of how many in which it is another than the solution."""
+    """How many of its tests an exercise's version passes, of how many in which it is another than the solution.
+
+    ``failed`` names those that it does not pass.
+    """
 
     passed: int
     tests: int
+    failed: tuple[str, ...] = ()
 
     @property
     def survives(self) -> bool:
@@ -45,17 +63,19 @@ class Tried:
 
 def promises(subject: Subject) -> Finding:
     """Run versions of each solution through its tests; say which promise of a statement none of them notices."""
-    tried = {exercise.id: try_versions(subject.topic, exercise) for exercise in subject.exercises}
-    advice = [said for exercise in subject.exercises for said in _unnoticed(exercise, tried[exercise.id])]
-    return Finding([], _table(tried), advice=advice)
+    advice = [said for exercise in subject.exercises for said in _unnoticed(exercise, subject.versions[exercise.id])]
+    return Finding([], _table(subject.versions), advice=advice)
 
 
 def try_versions(topic: Topic, exercise: Exercise) -> dict[str, Tried]:
     """Return what the tests say to each version of a solution that differs from it somewhere."""
     if inspect.isclass(exercise.solution):
         return {}
-    changes = {**results_as(), "in a tuple": in_a_tuple, "back to front": reversed_order}
-    makers: dict[str, Version | Spoiler] = {name: Version(exercise.solution, how) for name, how in changes.items()}
+    others = {"in a tuple": in_a_tuple, "back to front": reversed_order, _EXCHANGED: edges_exchanged}
+    makers: dict[str, Version | Spoiler] = {
+        name: (Tracked if name == "no_grad" else Version)(exercise.solution, how)
+        for name, how in {**results_as(), **others}.items()
+    }
     for position, name in enumerate(inspect.signature(exercise.solution).parameters):
         makers[f"changes {name}"] = Spoiler(exercise.solution, name, position)
     tried = {name: _try(topic, exercise, version) for name, version in makers.items()}
@@ -63,14 +83,14 @@ def try_versions(topic: Topic, exercise: Exercise) -> dict[str, Tried]:
 
 
 def _try(topic: Topic, exercise: Exercise, version: Version | Spoiler) -> Tried:
-    passed = tests = 0
+    tests, failed = 0, []
     for test in exercise.tests:
         version.applied = False
         run = run_test(test, _as_function(version, exercise), seed_of(topic.slug, exercise, test))
         if version.applied:
             tests += 1
-            passed += run.passed
-    return Tried(passed, tests)
+            failed += [] if run.passed else [test.name]
+    return Tried(tests - len(failed), tests, tuple(failed))
 
 
 def _as_function(version: Version | Spoiler, exercise: Exercise) -> AnyFunction:
@@ -84,6 +104,8 @@ def _as_function(version: Version | Spoiler, exercise: Exercise) -> AnyFunction:
 def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
     text = re.sub(r"[ \t]+", " ", exercise.solution.__doc__ or "")
     survivors = {name for name, found in tried.items() if found.survives}
+    if tried and _EXCHANGED not in tried:
+        survivors.add(_EXCHANGED)  # no test has a result with such a value
     for sentence in (re.sub(r"\s+", " ", part).strip() for part in _SENTENCE.split(text)):
         for promise, version in _promised(sentence):
             if version in survivors:
@@ -92,18 +114,29 @@ def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
             for name in _named(exercise, sentence):
                 if f"changes {name}" in survivors:
                     yield _say(exercise, found[0], f"changes `{name}`")
+    if "no_grad" in survivors and ".item()" in tried and _LOSS.search(f"{exercise.id} {text}"):
+        yield (
+            f"{exercise.id} is a loss, and a version that computes it without its gradient earns full marks; add a "
+            "test that looks at the gradient [standard.md#promises]"
+        )
 
 
 def _promised(sentence: str) -> Iterator[tuple[str, str]]:
     """Return what a sentence promises of the result, with each version that breaks the promise."""
-    if found := _GRADIENTS.search(sentence):
-        yield found[0], "no_grad"
-    for pattern, versions in _PROMISES if _RETURNS.search(sentence) else ():
-        if found := re.search(pattern, sentence):
+    for pattern, version in ((_GRADIENTS, "no_grad"), (_EDGES, _EXCHANGED)):
+        if found := pattern.search(sentence):
+            yield found[0], version
+    for kind, versions in _PROMISES if _RETURNS.search(sentence) else ():
+        if found := re.search(kind, sentence):
             yield from ((found[0], version) for version in versions)
 
 
-_WORDS = {"no_grad": "without its gradient", "in a tuple": "in a tuple", "back to front": "back to front"}
+_WORDS = {
+    "no_grad": "without its gradient",
+    "in a tuple": "in a tuple",
+    "back to front": "back to front",
+    _EXCHANGED: "with NaN for each 0 and 0 for each NaN",
+}
 
 
 def _say(exercise: Exercise, promise: str, breach: str) -> str:
@@ -120,13 +153,8 @@ def _named(exercise: Exercise, sentence: str) -> list[str]:
 
 
 def _table(tried: dict[str, dict[str, Tried]]) -> str:
-    """Return a line for each exercise: how many tests each version of its solution passes."""
-    count = sum(map(len, tried.values()))
-    rows = [
-        f"{name}: {', '.join(f'{version} {found.passed}/{found.tests}' for version, found in versions.items())}"
-        for name, versions in tried.items()
-        if versions
-    ]
-    return "\n".join(
-        [f"{count} versions of the solutions were tried; of the tests that they reach, so many pass:", *rows]
-    )
+    """Return a line for each exercise with versions that pass every test which they reach."""
+    passing = {name: [how for how, found in versions.items() if found.survives] for name, versions in tried.items()}
+    rows = [f"{name}: {', '.join(versions)}" for name, versions in passing.items() if versions]
+    count, whole = sum(map(len, tried.values())), sum(map(len, passing.values()))
+    return "\n".join([f"versions of the solutions that no test notices: {whole} of {count}", *rows])

@@ -77,20 +77,24 @@ def _environment() -> dict[str, str]:
 
 def claims(subject: Subject) -> Finding:
     """Measure the claims that can be judged at this profile; at smoke measure all, so that each is known to run."""
-    profile, all_claims = subject.profile, subject.topic.claims
-    judged = [claim for claim in all_claims if claim.judged_at(profile)]
-    measured = all_claims if profile.name == "smoke" else judged
+    profile, all_claims, measured = subject.profile, subject.topic.claims, subject.measured
     if not measured:
         return Finding([], f"no claim is judged at {profile.name}")
+    judged = [claim for claim in all_claims if claim.judged_at(profile)]
+    seeds = len(measured[0].by_seed)
+    summary = f"{len(judged)} of {len(all_claims)} claims are judged at {profile.name} and hold, over {seeds} seeds"
+    if profile.name == "smoke" and len(all_claims) > len(judged):
+        summary += f"; {len(all_claims) - len(judged)} are only measured, as they are judged from laptop on"
+    return Finding(list(_unheld(measured)), summary)
+
+
+def measure_claims(subject: Subject) -> list[ClaimResult]:
+    """Run the experiments that have claims to measure at the subject's profile."""
+    profile = subject.profile
+    measured = [claim for claim in subject.topic.claims if profile.name == "smoke" or claim.judged_at(profile)]
     wanted = [i for i, (_, own) in enumerate(experiments(subject.topic)) if any(claim in measured for claim in own)]
     seeds = range(PUBLISHED_SEEDS if subject.publish else SEEDS[profile.name])
-    rows = list(reproduce(subject.topic, profile, seeds, wanted, threads=1))
-    summary = (
-        f"{len(judged)} of {len(all_claims)} claims are judged at {profile.name} and hold, over {len(seeds)} seeds"
-    )
-    if len(measured) > len(judged):
-        summary += f"; {len(measured) - len(judged)} are only measured, as they are judged from laptop on"
-    return Finding(list(_unheld(rows)), summary)
+    return list(reproduce(subject.topic, profile, seeds, wanted, threads=1))
 
 
 def _unheld(rows: list[ClaimResult]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from studium.authoring import (
     answers,
     building,
+    control,
+    copies,
     imports,
     ladder,
     lesson_forms,
@@ -50,6 +52,7 @@ OWN_CHECKS = (
     TopicCheck("vacuous answers", vacuous_answers.vacuous_answers, _RIGHT),
     TopicCheck("promises", promises.promises, _RIGHT),
     TopicCheck("reference", reference_answers.reference, _RIGHT),
+    TopicCheck("copies", copies.copies, ("imports", "solutions", "reference")),
     TopicCheck("spelling", prose.spelling, _BUILDS),
     TopicCheck("papers", links.papers, _BUILDS),
     TopicCheck("links", links.links, _BUILDS),
@@ -67,6 +70,7 @@ OWN_CHECKS = (
     TopicCheck("cell ids", building.cell_ids, _BUILDS, apart=True),
     TopicCheck("own tests", reference_answers.own_tests, ("imports", "solutions", "reference"), apart=True),
     TopicCheck("claims", reference_answers.claims, ("imports", "solutions", "reference"), apart=True),
+    TopicCheck("control", control.control, ("imports", "solutions", "reference"), apart=True),
 )
 
 BEFORE_PUBLISHING = (

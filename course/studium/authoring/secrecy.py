@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -14,6 +15,7 @@ from typing import Any
 from studium.authoring.bare import bare, squeezed, without_comments
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
+from studium.authoring.shown_code import RIGHT, SNIPPET, WRONG, Shown
 from studium.authoring.subject import Subject
 from studium.editions import read_lesson
 from studium.exercises import Exercise
@@ -23,8 +25,8 @@ from studium.topic import Topic
 SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
 _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")
 _LONGEST = 50_000  # characters
+_QUOTED = 60  # characters of code in a message
 _LARGEST = 2**20  # bytes; a bigger file holds data
-_SNIPPET = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _LINE, _SENTENCE = "a line of the solution", "a misconception"
 _GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
 
@@ -127,8 +129,8 @@ def secrecy(subject: Subject) -> Finding:
 
 def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
     """Say what the texts give away that learners read: cells, hints, files, names and messages of tests."""
-    for place, text in _places(subject):
-        yield from leaks_in(answers, place, text)
+    leaks = list(_in_places(subject, answers))
+    yield from leaks or _right_answers(subject.shown)
     for exercise in subject.exercises:  # these stand in the author's file, and are read out to whoever fails a test
         for place, text in _messages(exercise):
             yield from leaks_in(
@@ -137,6 +139,33 @@ def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
         for misconception in exercise.misconceptions:  # who has gone that far may be shown a line, as in a hint
             place = f"the message {misconception.message!r}"
             yield from leaks_in([replace(answer, lines={}) for answer in answers], place, misconception.message)
+
+
+def _in_places(subject: Subject, answers: Iterable[Answer]) -> Iterator[str]:
+    """Look for answers in what learners get, except in code that fails the tests: a wrong answer shown on purpose."""
+    wrong: defaultdict[str, list[str]] = defaultdict(list)
+    for one in subject.shown:
+        if one.whole and one.verdict == WRONG:
+            wrong[one.exercise].append(one.text)
+    for place, text in _places(subject):
+        plain = bare(text)
+        for answer in answers:
+            left, left_plain = text, plain
+            for code in wrong[answer.exercise.id]:
+                left, left_plain = left.replace(code, ""), left_plain.replace(bare(code), "")
+            if leak := answer.leak_in(place, left, left_plain):
+                yield leak
+
+
+def _right_answers(shown: Iterable[Shown]) -> Iterator[str]:
+    for one in shown:
+        if one.verdict == RIGHT:
+            line = squeezed(one.text)
+            yield (
+                f"{one.place} must not give away the solution of {one.exercise}: "
+                f"`{line if len(line) <= _QUOTED else line[:_QUOTED] + '…'}` earns full marks; take it out "
+                "[standard.md#shown-code]"
+            )
 
 
 def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
@@ -150,7 +179,7 @@ def _places(subject: Subject) -> Iterator[tuple[str, str]]:
     """Return the name and the text of all that learners get: cells and what hangs on them, hints, files."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "markdown":
-            for found in _SNIPPET.finditer(cell.source):
+            for found in SNIPPET.finditer(cell.source):
                 yield f"the text of {subject.place(str(cell.id))}", textwrap.dedent(found[1] or found[2])
     for kind, name in (("code", "code"), ("markdown", "text")):
         cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == kind]
@@ -160,10 +189,16 @@ def _places(subject: Subject) -> Iterator[tuple[str, str]]:
     for exercise in subject.exercises:
         yield f"the hints of {exercise.id}", "\n".join(exercise.hints)
     for path in sorted(subject.folder.rglob("*")):
-        handed_out = path.is_file() and not any(fnmatch(path.name, pattern) for pattern in _NOT_HANDED_OUT)
-        if handed_out and path.stat().st_size <= _LARGEST:
+        name = path.relative_to(subject.folder).as_posix()
+        if path.is_file() and _is_handed_out(name) and path.stat().st_size <= _LARGEST:
             with contextlib.suppress(UnicodeDecodeError):
-                yield path.relative_to(subject.folder).as_posix(), path.read_text("utf-8")
+                yield name, path.read_text("utf-8")
+
+
+def _is_handed_out(name: str) -> bool:
+    """Return whether learners get a file of the topic as it is."""
+    last = name.rpartition("/")[2]
+    return not name.startswith("exercises/") and not any(fnmatch(last, pattern) for pattern in _NOT_HANDED_OUT)
 
 
 def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:

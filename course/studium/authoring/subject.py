@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from studium.authoring.lesson_run import LessonRun
     from studium.authoring.mutant_process import Trial
+    from studium.authoring.promises import Tried
+    from studium.authoring.shown_code import Shown
+    from studium.measuring import ClaimResult
 
 
 @dataclass
@@ -86,6 +89,33 @@ class Subject:
 
         with self._lock:
             return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
+
+    @cached_property
+    def versions(self) -> "dict[str, dict[str, Tried]]":
+        """What the tests of each exercise said to the versions of its solution that break a promise."""
+        from studium.authoring.promises import try_versions
+
+        with self._lock:
+            return {exercise.id: try_versions(self.topic, exercise) for exercise in self.exercises}
+
+    @cached_property
+    def measured(self) -> "list[ClaimResult]":
+        """What the claims measure at this profile, with the reference's building blocks."""
+        from studium.authoring.reference_answers import measure_claims
+
+        with self._lock:
+            return measure_claims(self)
+
+    @cached_property
+    def shown(self) -> "list[Shown]":
+        """The code that learners are shown and that could be an answer, with what the tests said to it."""
+        from studium.authoring.forked import child
+        from studium.authoring.shown_code import Shown
+
+        slug = self.topic.slug
+        with self._lock:
+            what = f"the code that the lesson of {slug} shows"
+            return child("studium.authoring.shown_process", [slug, *self.chosen], list[Shown], what)
 
 
 @contextmanager

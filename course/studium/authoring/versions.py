@@ -1,5 +1,6 @@
 """Versions of a solution that compute the same and break one promise: another type or order, a changed argument."""
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +18,24 @@ class Version:
     applied: bool = field(default=False, init=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self.function(*args, **kwargs)
+        result = self._result(args, kwargs)
         changed = _mapped(result, self.change)
         self.applied = self.applied or changed is not result
         return changed
+
+    def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.function(*args, **kwargs)
+
+
+@dataclass
+class Tracked(Version):
+    """A version whose solution gets arguments that want gradients, even where the test gives none that do.
+
+    So ``change`` sees that a result depends on its arguments, whether or not any test looks at a gradient.
+    """
+
+    def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return super()._result(_mapped(args, _wanting), _mapped(kwargs, _wanting))
 
 
 @dataclass
@@ -62,6 +77,17 @@ def results_as() -> dict[str, Callable[[Any], Any]]:
     }
 
 
+def edges_exchanged(value: Any) -> Any:
+    """Return NaN for each 0 of a result and 0 for each NaN, as an answer does that forgot about edge cases."""
+    if type(value) in (int, float):
+        return math.nan if value == 0 else 0.0 if math.isnan(value) else value
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return value
+    zero, nan = value == 0, value.isnan()
+    return value.masked_fill(nan, 0.0).masked_fill(zero, math.nan) if bool((zero | nan).any()) else value
+
+
 def in_a_tuple(value: Any) -> Any:
     """Return a result as the only item of a tuple."""
     return (value,)
@@ -72,6 +98,14 @@ def reversed_order(value: Any) -> Any:
     if type(value) in (list, tuple) and len(value) > 1:
         return type(value)(reversed(value))
     return dict(reversed(value.items())) if type(value) is dict and len(value) > 1 else value
+
+
+def _wanting(value: Any) -> Any:
+    """Return a copy of a tensor of numbers that wants a gradient and, being no leaf, may be changed in place."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or value.requires_grad or not value.is_floating_point():
+        return value
+    return value.detach().clone().requires_grad_().clone()
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:

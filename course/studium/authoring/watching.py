@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from studium.authoring.changes import changed_exercises, touched_checks
+from studium.authoring.changes import changed_exercises, exercises_in, is_of_exercises, touched_checks
 from studium.authoring.findings import CheckResult
 from studium.authoring.watch_process import Round, Told
 
@@ -31,12 +31,10 @@ class Watcher:
         self._listener.start()
         self._ask([], [])
 
-    def changed(self, files: set[str]) -> None:
+    def changed(self, files: set[Path]) -> None:
         """Check again what hangs on these files, and what a round that is still running has not finished."""
-        source, only, exercises = self._exercises(), touched_checks(files), set[str]()
-        if "exercises.py" in files:
-            exercises = changed_exercises(self._source, source) or set()
-            self._source = source
+        names = {file.resolve().relative_to(self.folder.resolve()).as_posix() for file in files}
+        only, exercises = touched_checks(names), self._changed_exercises(names)
         if not only:
             return
         waiting = not self._idle.is_set()
@@ -55,6 +53,16 @@ class Watcher:
         self._child.wait()
         self._listener.join()
         self._scratch.cleanup()
+
+    def _changed_exercises(self, names: set[str]) -> set[str]:
+        """Return the exercises that changed with these files; none where it may be any of them."""
+        if "exercises.py" not in names:
+            is_gone = any(is_of_exercises(name) and not (self.folder / name).is_file() for name in names)
+            return set() if is_gone else exercises_in(names)
+        source = self._exercises()
+        exercises = changed_exercises(self._source, source) or set()
+        self._source = source
+        return exercises
 
     def _exercises(self) -> str:
         path = self.folder / "exercises.py"

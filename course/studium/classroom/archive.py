@@ -7,11 +7,13 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from studium.classroom.archive_directory import entries_of
 from studium.errors import StudiumError
 
 MOST_ARCHIVE = 64 << 20  # bytes of an archive
 MOST_UNPACKED = 256 << 20  # bytes of all files together
 MOST_FILES, MOST_DEPTH, MOST_NAME = 1000, 8, 200
+MOST_ENTRIES = 2 * MOST_FILES  # folders have entries, too
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP archive can say
 _PASSED_OVER = ("__pycache__", "node_modules")
 _BAD = frozenset('\\:*?"<>|')  # in names of files, somewhere
@@ -56,9 +58,12 @@ def _regular(folder: Path) -> Iterator[Path]:
 def unpack(archive: bytes) -> dict[str, bytes]:
     """Return the files of an archive by relative path. Anybody may have made it.
 
-    Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out.
+    Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out. The
+    number of entries is looked at first, then names and sizes, and the contents last.
     """
     try:
+        if entries_of(archive, MOST_ENTRIES) > MOST_ENTRIES:
+            raise ArchiveError(f"an archive has {MOST_FILES} files at most: this one has many more; leave some out")
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             _require_usable(entries)
@@ -104,14 +109,15 @@ def _require_no_folder_is_a_file(names: Iterable[str]) -> None:
             raise ArchiveError(f"an archive has plain files with relative paths: {min(above)!a} is a folder, too")
 
 
-def _read_all(archive: zipfile.ZipFile, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
-    left = MOST_UNPACKED  # what an entry says of its own size is not believed
+def _read_all(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
+    too_large = f"an archive unpacks to {MOST_UNPACKED >> 20} MB at most: this one to more; leave some out"
+    if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
+        raise ArchiveError(too_large)
+    left = MOST_UNPACKED  # an entry that says of itself that it is small is not believed
     for entry in entries:
         with archive.open(entry) as file:
             content = file.read(left + 1)
         left -= len(content)
         if left < 0:
-            raise ArchiveError(
-                f"an archive unpacks to {MOST_UNPACKED >> 20} MB at most: this one to more; leave some out"
-            )
+            raise ArchiveError(too_large)
         yield entry.filename, content

@@ -143,7 +143,6 @@ class CheckAnswer(msgspec.Struct, frozen=True):
     notebook: str
     exercises: list[CheckedExercise]
     problem: str = ""
-    seconds: float = 0.0
     checks_left: int = 0
 
 

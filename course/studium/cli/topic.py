@@ -55,6 +55,8 @@ def check(
     if as_json:
         print_json(report)
     else:
+        if only:
+            _print_worth(report)
         _print_end(report)
     if not report.passed:
         raise typer.Exit(1)
@@ -88,7 +90,7 @@ def watch(
     watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview, shown))
     try:
         for changes in saves(folder, raise_interrupt=False):
-            watcher.changed({Path(name).name for _, name in changes})
+            watcher.changed({Path(name) for _, name in changes})
     finally:
         watcher.close()
         preview.close()
@@ -184,7 +186,7 @@ def _print(result: "CheckResult", *, whole: bool = False) -> None:
     """Print a result, with its advice in full if ``whole``, otherwise only how much there is."""
     mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
     typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
-    for line in lines[1:] if whole or not result.passed else ():
+    for line in lines[1:]:
         typer.echo(f"  {' ' * len(result.name)}  {line}")
     advice = result.advice.splitlines()
     if advice and not whole:
@@ -205,5 +207,15 @@ def _print_end(report: "Report") -> None:
         typer.echo(f"\n{report.topic}: all {len(report.checks)} checks pass")
 
 
+def _print_worth(report: "Report") -> None:
+    """Print what each hidden test is worth."""
+    if report.mutants.worth:
+        typer.echo("\nwrong answers that each hidden test fails, and how many of them no other test fails:")
+    for worth in report.mutants.worth:
+        typer.echo(f"  {worth.exercise}: {worth.fails} of {worth.total}, {len(worth.alone)} alone: {worth.test}")
+
+
 def _titled(survivor: "Survivor") -> str:
-    return f"no test notices this change of {survivor.exercise}, exercises.py line {survivor.line}:\n{survivor.change}"
+    return (
+        f"no test notices this change of {survivor.exercise}, {survivor.file} line {survivor.line}:\n{survivor.change}"
+    )

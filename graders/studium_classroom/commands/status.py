@@ -31,7 +31,7 @@ def status(
     --json has more: what each student needs, the standing in each exercise, and the mistakes by exercise.
     """
     settings = settings_of(course)
-    from studium.cli.output import print_json, print_table
+    from studium.cli.output import plain, print_json, print_table
 
     from studium_classroom.roles import Person, Place, Role
 
@@ -47,6 +47,9 @@ def status(
     typer.echo(f"{sum(row.attempts > 0 for row in found.students)} of {len(rows)} have handed in")
     if found.queue:
         typer.echo(", ".join(f"{count} {_WORDS[need]}" for need, count in found.queue.items()))
+    for row in found.students:
+        if "not graded" in row.needs:
+            typer.echo(f"{row.student} could not be graded: {plain(row.sentence)}")
 
 
 def _mark(row: "Row") -> str:

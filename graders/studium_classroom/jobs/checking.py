@@ -1,7 +1,7 @@
 """Checking one notebook against all tests of an assignment, with engines that stay warm."""
 
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
@@ -62,27 +62,40 @@ class Checker:
             found.leave()
 
     def check(self, job: CheckJob) -> CheckDone:
-        """Run a notebook. Raise StudiumError where it is none of the assignment's, or the course cannot be used."""
+        """Run a notebook. Raise StudiumError where it is none of the assignment's, or the course cannot be used.
+
+        All that a student is shown of visible tests comes from a run of the notebook as students have it. Hidden tests
+        run after that, in a run of their own, of which only their number and the mistake are told.
+        """
         if self._weakness and not job.trust:
             raise CourseError(f"checks need a sandbox of level L2, and there is {self._level}: {self._weakness}")
         with self._engine(job) as found:
             book, terms = found.book(job.notebook), found.terms
-            kept = _asked_for(book, job.exercise, terms)
-            notebook = _notebook(book, job.document, {cell.id for cell in kept})
-            result = found.engine.grade(CanonicalSubmission("", (notebook,)))
-        exercises = [self._exercise(name, tests, terms) for name, tests in _by_exercise(kept, result.notebooks[0])]
-        answer = CheckAnswer(job.notebook, [one for one, _ in exercises], _said(result.notebooks[0]), result.seconds)
+            asked = _asked_for(book, job.exercise, terms)
+            notebook = _read(book, job.document)
+            hidden = {cell.grade_id for cell in asked if cell.hidden}
+            shown = found.run(notebook, [cell for cell in asked if not cell.hidden])
+            tests = {one.grade_id: one for one in shown.tests}
+            if hidden:
+                tests |= {one.grade_id: one for one in found.run(notebook, asked).tests if one.grade_id in hidden}
+        untouched = _untouched(book, notebook)
+        exercises = [self._exercise(name, own, terms, untouched) for name, own in _by_exercise(asked, tests)]
+        answer = CheckAnswer(job.notebook, [one for one, _ in exercises], _said(shown))
         return CheckDone(answer, {one.exercise: mistake for one, mistake in exercises if mistake})
 
-    def _exercise(self, name: str, tests: Sequence[TestResult], terms: Classroom) -> tuple[CheckedExercise, str]:
+    def _exercise(
+        self, name: str, tests: Sequence[TestResult], terms: Classroom, untouched: Set[str]
+    ) -> tuple[CheckedExercise, str]:
         """Return what a student may know of an exercise, and the id of the mistake that was recognised."""
-        shown = [CheckedTest(one.name, one.outcome == "passed", one.message) for one in tests if not one.hidden]
-        hidden = [one.outcome == "passed" for one in tests if one.hidden]
-        mistake = next((one.mistake_id for one in tests if one.mistake_id), "")
+        visible, unseen = [one for one in tests if not one.hidden], [one for one in tests if one.hidden]
+        shown = [CheckedTest(one.name, one.outcome == "passed", one.message) for one in visible]
+        passed = sum(one.outcome == "passed" for one in unseen)
+        outcome = outcome_of(one.outcome for one in visible) if visible else "right"
+        if outcome == "right" and passed < len(unseen):
+            outcome = "not attempted" if not visible and name in untouched else "wrong"
+        mistake = next((one.mistake_id for one in (*visible, *unseen) if one.mistake_id), "")
         sentence = self._sentences.of(mistake) if mistake and terms.name_mistakes else ""
-        return CheckedExercise(
-            name, outcome_of(one.outcome for one in tests), shown, sum(hidden), len(hidden), sentence
-        ), mistake
+        return CheckedExercise(name, outcome, shown, passed, len(unseen), sentence), mistake
 
     @contextmanager
     def _engine(self, job: CheckJob) -> Iterator["_Warm"]:
@@ -137,6 +150,13 @@ class _Warm:
             raise UnknownNameError("notebook", name[:100], self._books)
         return self._books[name]
 
+    def run(self, notebook: CanonicalNotebook, tests: Iterable[Cell]) -> NotebookResult:
+        """Run a student's notebook with these tests and no others."""
+        wanted = {cell.id for cell in tests}
+        steps = tuple(step for step in notebook.steps if step.kind != "test" or step.cell in wanted)
+        chosen = msgspec.structs.replace(notebook, steps=steps)
+        return self.engine.grade(CanonicalSubmission("", (chosen,))).notebooks[0]
+
     def enter(self) -> None:
         """Count one more user."""
         self._users += 1
@@ -173,20 +193,31 @@ def _exercise_of(cell: Cell, book: NotebookMaterial) -> str:
     return cell.exercise or book.name
 
 
-def _notebook(book: NotebookMaterial, document: str, tests: set[str]) -> CanonicalNotebook:
-    """Return the student's notebook with these tests and no others."""
+def _read(book: NotebookMaterial, document: str) -> CanonicalNotebook:
+    """Return the student's notebook as the engine takes it."""
     try:
         cells = read_cells(document.encode())
     except UnreadableError as error:
         raise CourseError(f"{book.name} cannot be checked: {error}") from error
-    notebook = canonical_notebook(book, cells, [])
-    steps = tuple(step for step in notebook.steps if step.kind != "test" or step.cell in tests)
-    return msgspec.structs.replace(notebook, steps=steps)
+    return canonical_notebook(book, cells, [])
 
 
-def _by_exercise(cells: Sequence[Cell], result: NotebookResult) -> list[tuple[str, list[TestResult]]]:
+def _untouched(book: NotebookMaterial, notebook: CanonicalNotebook) -> set[str]:
+    """Return the exercises whose answers, which are the cells above their tests, are as they were handed out."""
+    answers: defaultdict[str, set[str]] = defaultdict(set)
+    above: set[str] = set()
+    tested = False
+    for cell in book.cells:
+        if cell.kind == "answer":
+            above, tested = ({cell.id} if tested else above | {cell.id}), False
+        elif cell.kind == "test":
+            answers[_exercise_of(cell, book)] |= above
+            tested = True
+    return {name for name, own in answers.items() if own <= notebook.untouched}
+
+
+def _by_exercise(cells: Sequence[Cell], found: Mapping[str, TestResult]) -> list[tuple[str, list[TestResult]]]:
     """Return the results of the tests that were asked for, by exercise, in the notebook's order."""
-    found = {one.grade_id: one for one in result.tests}
     tests = [found[cell.grade_id] for cell in cells if cell.grade_id in found]
     groups = groupby(sorted(tests, key=_name), key=_name)
     by_name = {name: list(group) for name, group in groups}

@@ -1,6 +1,7 @@
 """What the server asks a worker's process for, and what comes back: msgpack, each message behind its length."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 from studium.classroom.messages import CheckAnswer
@@ -60,10 +61,14 @@ class CheckDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A job that could not be done. ``asked_wrongly``: the request was at fault and can be corrected."""
+    """A job that could not be done, and what was at fault.
+
+    ``request``: what was asked for, which can be corrected. ``course``: the course or this machine, before anybody's
+    code was looked at. ``work``: something else, which may be in what was handed in.
+    """
 
     sentence: str
-    asked_wrongly: bool = False
+    fault: Literal["request", "course", "work"] = "work"
 
 
 class Answered(msgspec.Struct, frozen=True):

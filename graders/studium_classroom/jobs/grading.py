@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
+from studium.errors import CourseError, StudiumError
 from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
@@ -32,9 +33,11 @@ class _Notes:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.has_begun = False
 
     def begin(self, total: int, sandbox: str) -> None:
-        """Take note of nothing: the server knows how many it has sent."""
+        """Take note that the course can be used, and that students' code is next."""
+        self.has_begun = True
 
     def done(self, student: str, *, reused: bool) -> None:
         """Take note of nothing: results come together."""
@@ -49,8 +52,21 @@ class _Notes:
 
 
 def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
-    """Grade submissions and record them. Raise StudiumError or OSError where the course cannot be used."""
-    root, watcher = Path(job.root), _Notes()
+    """Grade submissions and record them. Raise CourseError where the course or this machine cannot be used.
+
+    Once students' code has been looked at, one of them may be the reason: then another StudiumError is raised.
+    """
+    watcher = _Notes()
+    try:
+        return _grade(job, catalogue, watcher)
+    except CourseError as error:
+        if watcher.has_begun:
+            raise StudiumError(str(error)) from error
+        raise
+
+
+def _grade(job: GradeJob, catalogue: Catalogue, watcher: _Notes) -> GradeDone:
+    root = Path(job.root)
     directory = open_course(root, job.assignment)
     for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # of a server that was killed
         shutil.rmtree(left, ignore_errors=True)

@@ -7,11 +7,12 @@ from itertools import count
 from typing import Literal
 
 import msgspec
-from studium.errors import StudiumError, UsageError
+from studium.errors import CourseError, StudiumError, UsageError
 
 from studium_classroom.jobs.forms import Answered, Asked, CheckDone, CheckJob, Failed, GradeDone, GradeJob
 
 _answers = msgspec.msgpack.Decoder(Answered)
+_ERRORS: dict[str, type[StudiumError]] = {"request": UsageError, "course": CourseError, "work": StudiumError}
 
 
 class WorkerDied(StudiumError):  # noqa: N818 - what happened, not a mistake of the caller's
@@ -30,7 +31,10 @@ class Worker:
         self._starting = asyncio.Lock()
 
     async def grade(self, job: GradeJob) -> GradeDone:
-        """Have submissions graded. Raise StudiumError where that cannot be, WorkerDied where the process ended."""
+        """Have submissions graded. Raise CourseError where nobody's can be, WorkerDied where the process ended.
+
+        Raise another StudiumError where one of them may be the reason.
+        """
         answer = await self._ask(job)
         assert isinstance(answer, GradeDone)
         return answer
@@ -72,7 +76,7 @@ class Worker:
             self._fail()
         answer = await future
         if isinstance(answer, Failed):
-            raise (UsageError if answer.asked_wrongly else StudiumError)(answer.sentence)
+            raise _ERRORS[answer.fault](answer.sentence)
         return answer  # type: ignore[no-any-return]
 
     async def _read(self, process: Process) -> None:

@@ -4,6 +4,7 @@
 notebooks at once as there are processors.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -14,13 +15,14 @@ from typing import BinaryIO
 
 import msgspec
 from studium.catalogue import load_catalogue
-from studium.errors import StudiumError, UsageError
+from studium.errors import CourseError, StudiumError, UsageError
 from studium_graders import warm
 from studium_graders.executors import usable_cpus
 
 from studium_classroom.jobs.forms import Answered, Asked, CheckDone, CheckJob, Failed, GradeDone, GradeJob
 
 _NICENESS = 10  # handing in must not wait for grading
+_log = logging.getLogger(__name__)
 _asked = msgspec.msgpack.Decoder(Asked)  # made here and not in threads, where msgspec may end the process
 
 Work = Callable[[GradeJob | CheckJob], GradeDone | CheckDone]
@@ -86,10 +88,13 @@ def _begin(executor: Executor, work: Work, asked: Asked, answers: BinaryIO, lock
 def _answer(work: Work, job: GradeJob | CheckJob) -> GradeDone | CheckDone | Failed:
     try:
         return work(job)
+    except CourseError as error:
+        return Failed(str(error), "course")
     except StudiumError as error:
-        return Failed(str(error), asked_wrongly=isinstance(error, UsageError))
+        return Failed(str(error), "request" if isinstance(error, UsageError) else "work")
     except Exception as error:  # a job that fails costs no other job anything
-        return Failed(f"{type(error).__name__}: {error}"[:500])
+        _log.exception("%s", job.assignment)
+        return Failed(f"it ended in an error of the server's own ({type(error).__name__}), of which its log has more")
 
 
 if __name__ == "__main__":

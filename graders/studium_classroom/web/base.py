@@ -25,6 +25,7 @@ from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.roles import Person, Role
 
 SMALL = 1 << 16  # bytes of a body that is a few words
+_MOST_DIGITS = 18  # of a length
 _STATUS: dict[type[StudiumError], int] = {
     TooManyError: 429,
     RefusedError: 403,
@@ -98,7 +99,7 @@ class ClassroomHandler(RequestHandler):
 
     def initialize(self, classroom: Classroom, authentication: Authentication, guesses: Guesses) -> None:
         """Take what all handlers share."""
-        self.classroom, self._authentication, self._guesses = classroom, authentication, guesses
+        self.classroom, self.authentication, self._guesses = classroom, authentication, guesses
         self.person = Person("", {})
         self._body, self._size = bytearray(), 0
 
@@ -119,13 +120,21 @@ class ClassroomHandler(RequestHandler):
             raise HTTPError(405, "this address has no such method")
         self.refuse_other_sites()
         self._most = rule.most
-        if int(self.request.headers.get("Content-Length", 0)) > self._most:
+        if self._announced() > self._most:
             self._refuse_size()
         if rule.role is None:
             return
         self.person = await self._who(rule)
         if course := self.path_kwargs.get("course"):
             await self._require(course, rule.role)
+
+    def _announced(self) -> int:
+        """Return how many bytes the head says that the body has, 0 where it says nothing; raise 400 for no number."""
+        said = self.request.headers.get("Content-Length", "0")
+        if said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS:
+            return int(said)
+        self.set_header("Connection", "close")
+        raise HTTPError(400, f"a Content-Length is one number: got {said[:60]!a}; send it again".replace("%", "%%"))
 
     def data_received(self, chunk: bytes) -> None:
         """Take a part of the body; of one that is too large nothing is kept."""
@@ -154,7 +163,7 @@ class ClassroomHandler(RequestHandler):
                 401, "a token is needed; join with the link of your invitation: studium courses --join LINK"
             )
         with self.guessing(token.strip()):
-            person = await self._authentication.person(token.strip())
+            person = await self.authentication.person(token.strip())
             if person is not None:
                 return person
             raise HTTPError(401, "the token is none of this server's, or no more; ask for another invitation")
@@ -190,6 +199,11 @@ class ClassroomHandler(RequestHandler):
             await asyncio.to_thread(self.note, course, self.request.method or "", self.request.path, refused=True)
             raise HTTPError(403, f"the role {role.label} in {course} is needed, and yours is {place.role.label}")
         raise HTTPError(403, f"you are no member of a course {course[:60]!a} here; ask its instructor to invite you")
+
+    def require_invitations(self) -> None:
+        """Refuse an invitation on a hub: it would outlast the group that somebody is taken out of."""
+        if not self.authentication.invites:
+            raise HTTPError(403, "a JupyterHub names who is in a course here; ask its operator for a group")
 
     def note(self, course: str, action: str, subject: str = "", *, refused: bool = False) -> None:
         """Add a line to the audit log."""

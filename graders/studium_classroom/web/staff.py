@@ -27,7 +27,8 @@ class MembersHandler(ClassroomHandler):
 
     @allowed(Role.INSTRUCTOR)
     async def post(self, course: str) -> None:
-        """Invite somebody and return the secret of the invitation; only an owner invites instructors and owners."""
+        """Invite somebody, not on a hub, and return the secret; only an owner invites instructors and owners."""
+        self.require_invitations()
         asked = self.body(MemberRequest)
         place = Place(Role.named(asked.role), asked.section[:100])
         own = self.person.places[course].role

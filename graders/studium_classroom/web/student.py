@@ -28,7 +28,8 @@ class JoinHandler(ClassroomHandler):
 
     @allowed(None)
     async def post(self) -> None:
-        """Change an invitation into a token of one member of one course; it works once."""
+        """Change an invitation into a token of one member of one course; it works once, and not on a hub."""
+        self.require_invitations()
         invitation = self.body(Invitation).invitation
         with self.guessing(invitation):
             await self.reply(lambda: self.classroom.members.join(invitation), 201)
@@ -76,7 +77,7 @@ class SubmissionsHandler(ClassroomHandler):
     async def post(self, course: str, assignment: str) -> None:
         """Take a ZIP archive of your folder in and return a receipt; the same archive again gives the same receipt."""
         archive, now = self.raw_body, utc_now()
-        await self.reply(lambda: self.classroom.take(self.course(course), self.person, assignment, archive, now), 201)
+        self.send(await self.classroom.hand_in(self.course(course), self.person, assignment, archive, now), 201)
         self.classroom.line.wake()
         self.classroom.live.changed(course, assignment)
 

@@ -22,7 +22,7 @@ def mine(
 ) -> None:
     """Print wrong answers without a name that at least three students gave, as misconceptions to register.
 
-    What is printed is Python for the topic's exercises.py. No student's id is in it, no comment and no docstring.
+    What is printed is Python for the exercise's file. No student's id is in it, no comment and no docstring.
     """
     require_grade_extra("nbgrader", "scipy")
     from studium.cli.output import print_json

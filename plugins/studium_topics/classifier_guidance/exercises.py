@@ -498,11 +498,18 @@ def _(class_gradient, rng):
 
 @class_gradient.hidden("works where gradients are switched off, and leaves everything else as it was", points=1)
 def _(class_gradient, rng):
-    weight = torch.randn(3, 4, generator=rng, dtype=torch.float64).requires_grad_()
-    x = torch.randn(5, 3, generator=rng, dtype=torch.float64)
-    y, kept = torch.tensor([3, 0, 2, 1, 1]), x.clone()
+    class Classifier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 4, generator=rng, dtype=torch.float64))
+
+        def forward(self, x, t):
+            return x @ self.weight.to(x)
+
+    classifier, x = Classifier(), torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    weight, y, kept = classifier.weight, torch.tensor([3, 0, 2, 1, 1]), x.clone()
     with torch.no_grad():
-        found = class_gradient(lambda x, t: x @ weight.to(x), x, torch.zeros(5, dtype=torch.long), y)
+        found = class_gradient(classifier, x, torch.zeros(5, dtype=torch.long), y)
         p = (kept @ weight).softmax(1)
         expected = weight.T[y] - p @ weight.T
     assert_close(found, expected, rtol=1e-5, atol=1e-6, message="inside torch.no_grad()")

@@ -324,7 +324,7 @@ def _(logits):
 
 
 @exercise(
-    points=4,
+    points=5,
     minutes=12,
     importance=1,
     hints=(
@@ -344,7 +344,7 @@ def multi_positive_loss(logits, caption_ids):
 
     * logits (N, N): row i is image i with every text
     * caption_ids (N,): whole numbers; image i and text j match where their numbers are equal
-    * returns: a tensor with one number
+    * returns: a tensor with one number, through which gradients reach the logits
     """
     ### BEGIN SOLUTION
     same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
@@ -391,6 +391,17 @@ def _(multi_positive_loss, rng):
         found = multi_positive_loss(logits, ids)
         expected = torch.tensor(math.log(copies))
         assert_close(found, expected, rtol=1e-5, atol=1e-5, message=f"with every caption {copies} times")
+
+
+@multi_positive_loss.hidden("lets gradients reach the logits", points=1)
+def _(multi_positive_loss, rng):
+    logits = torch.randn(4, 4, generator=rng, dtype=torch.float64).requires_grad_()
+    loss = multi_positive_loss(logits, torch.tensor([3, 8, 3, 1]))
+    assert loss.requires_grad, "gradients must reach the logits: keep the loss a tensor, without `detach` or `item`"
+    (found,) = torch.autograd.grad(loss, logits)
+    targets = [[0.5, 0.0, 0.5, 0.0], [0.0, 1.0, 0.0, 0.0], [0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    wanted = (logits.softmax(0) + logits.softmax(1) - 2 * torch.tensor(targets)) / 8
+    assert_close(found, wanted.detach(), rtol=1e-6, atol=1e-6, message="the gradient")
 
 
 @multi_positive_loss.misconception(

@@ -1,34 +1,25 @@
 """DDPM in full: the building blocks of the exercises, and images on a GPU.
 
-The functions are the solutions of the exercises, which test_ddpm.py checks against the schedulers of diffusers. Around
-them: 32 x 32 images drawn on the fly, the kits' U-Net, a moving average of its parameters, bf16 autocast, channels-last
-memory and torch.compile where there is CUDA, and both samplers. On the CPU this path runs at tiny size in the tests.
+The functions of the exercises are written in other ways than the solutions, and test_ddpm.py checks them against the
+schedulers of diffusers. Around them: 32 x 32 images drawn on the fly, the kits' U-Net, a moving average of its
+parameters, bf16 autocast, channels-last memory and torch.compile where there is CUDA, and both samplers. On the CPU
+this path runs at tiny size in the tests.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from studium import Profile
 from torch import Tensor, nn
 
-from studium_topics.ddpm.exercises import (
-    clipped_step,
-    ddim_step,
-    ddim_steps,
-    ddpm_loss,
-    final_variance,
-    make_betas,
-    p_step,
-    posterior,
-    q_sample,
-    sample,
-    train,
-)
 from studium_topics.ddpm.networks import PointDenoiser
 from studium_topics.ddpm.sampling import Predictor, implicit
 from studium_topics.kits.diffusion import UNet
@@ -56,6 +47,101 @@ __all__ = [
     "train",
     "train_on_images",
 ]
+
+
+def make_betas(kind: str, T: int) -> Tensor:  # noqa: N803 - the paper's name
+    """Return the schedule betas (T,) in float64: "linear" (Ho et al. 2020, section 4), "cosine" (2102.09672, (17))."""
+    if kind == "linear":
+        return torch.linspace(0.1 / T, 20 / T, T, dtype=torch.float64).clamp(max=0.999)
+    left = [math.cos((row / T + 0.008) / 1.008 * math.pi / 2) ** 2 for row in range(T + 1)]
+    return torch.tensor([min(0.999, 1 - after / before) for before, after in pairwise(left)], dtype=torch.float64)
+
+
+def q_sample(x0: Tensor, t: Tensor, eps: Tensor, abar: Tensor) -> Tensor:
+    """Return x0 (B, *), noised with eps to the rows t (B,) of abar (T,): Ho et al. 2020, (4)."""
+    signal, noise = (share.sqrt()[t].to(x0.dtype).reshape(len(x0), *[1] * (x0.ndim - 1)) for share in (abar, 1 - abar))
+    return signal * x0 + noise * eps
+
+
+def ddpm_loss(model: Callable[[Tensor, Tensor], Tensor], x0: Tensor, t: Tensor, eps: Tensor, abar: Tensor) -> Tensor:
+    """Return the mean squared error of the predicted noise: Ho et al. 2020, (14)."""
+    return F.mse_loss(model(q_sample(x0, t, eps, abar), t), eps)
+
+
+def posterior(x0hat: Tensor, xt: Tensor, t: int, betas: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean (B, *) and variance of x_{t-1} given xt and x0hat: precisions of two Gaussians add up."""
+    if t == 0:
+        return x0hat.clone(), torch.zeros_like(betas[0])
+    before = (1 - betas[:t]).prod()
+    prior, step = 1 / (1 - before), 1 / betas[t]
+    variance = 1 / (prior + (1 - betas[t]) * step)
+    return variance * (prior * before.sqrt() * x0hat + step * (1 - betas[t]).sqrt() * xt), variance
+
+
+def p_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor, var: float | Tensor) -> Tensor:
+    """Return x_{t-1} (B, *) from xt, by the score that eps stands for, with noise z of variance var."""
+    score = -eps * (1 - (1 - betas[: t + 1]).prod()).rsqrt()
+    x = (xt + betas[t] * score) * (1 - betas[t]).rsqrt()
+    return x if t == 0 else x + z * var**0.5
+
+
+def train(
+    model: nn.Module, images: Tensor, betas: Tensor, steps: int, batch: int, lr: float, generator: torch.Generator
+) -> list[float]:
+    """Train a network on images (N, *) with the kits' loop, all drawn with the generator; return the losses."""
+    abar = torch.cumprod(1 - betas, 0)
+
+    def loss(_: torch.Generator) -> Tensor:
+        chosen, t = (torch.randint(len(rows), (batch,), generator=generator) for rows in (images, betas))
+        x0 = images[chosen]
+        return ddpm_loss(model, x0, t, torch.randn(x0.shape, generator=generator), abar)
+
+    return fit(model, loss, steps, lr, schedule="onecycle", quiet=True)
+
+
+@torch.no_grad()
+def sample(
+    model: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...], betas: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Return the film (T + 1, n, *) of the DDPM sampler with the posterior's variance: Ho et al. 2020, algorithm 2."""
+    film = [torch.randn(shape, generator=generator)]
+    for t in range(len(betas) - 1, -1, -1):
+        eps = model(film[-1], torch.full(shape[:1], t))
+        variance = posterior(film[-1], film[-1], t, betas)[1]
+        film.append(p_step(eps, film[-1], t, torch.randn(shape, generator=generator), betas, variance))
+    return torch.stack(film)  # in the network's dtype, if that is the wider one
+
+
+def final_variance(step: Callable[..., Tensor], s2: float, betas: Tensor) -> float:
+    """Return the variance that a linear step makes of data N(0, s2) with the ideal network, row by row."""
+    abar = torch.cumprod(1 - betas, 0)
+    slopes = (1 - abar).sqrt() / (abar * s2 + 1 - abar)
+    variance = 1.0
+    xt, z = betas.new_tensor([1.0, 0.0]), betas.new_tensor([0.0, 1.0])  # the response to xt, and that to the noise
+    for t in range(len(betas) - 1, -1, -1):
+        response = step(slopes[t] * xt, xt, t, z, betas, posterior(xt, xt, t, betas)[1])
+        variance = float(response.square() @ betas.new_tensor([variance, 1.0]))
+    return variance
+
+
+def clipped_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor) -> Tensor:
+    """Return one DDPM step (B, *) whose guess of x0 is clipped to [-1, 1]."""
+    abar = (1 - betas[: t + 1]).prod()
+    mean, variance = posterior((abar.rsqrt() * xt - (1 / abar - 1).sqrt() * eps).clamp(-1, 1), xt, t, betas)
+    return mean + variance.sqrt() * z
+
+
+def ddim_steps(T: int, n: int) -> list[int]:  # noqa: N803 - the paper's name
+    """Return n of T rows, from the largest to 0, a stride of T // n apart."""
+    return list(range(0, n * (T // n), T // n))[::-1]
+
+
+def ddim_step(eps: Tensor, xt: Tensor, t: int, t_prev: int, abar: Tensor, eta: float, z: Tensor) -> Tensor:
+    """Return x at the row t_prev (B, *), -1 for clean data: Song et al. 2020 (2010.02502), (12) with sigma of (16)."""
+    now, before = F.pad(abar, (0, 1), value=1.0)[[t, t_prev]]
+    sigma = eta * ((1 - before) / (1 - now) * (1 - now / before)).sqrt()
+    x0hat = now.rsqrt() * xt - (1 / now - 1).sqrt() * eps
+    return before.sqrt() * x0hat + (1 - before - sigma**2).clamp(min=0).sqrt() * eps + sigma * z
 
 
 def shapes(n: int, generator: torch.Generator, size: int = 32) -> Tensor:

@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Decoder-only transformers (GPT, Llama)
 #
-# Seven letters are drawn at random, then the sequence starts again: `plumskt plumskt`. The small model below has never
-# seen these letters in this order, yet from the ninth letter on it predicts each one correctly. In this lesson you will
-# train such models. With two layers they get 99 % of the repeated half right. With one layer they get less than 20 %,
-# even if that layer is given as many parameters as the two layers have. **Why can two layers copy, when one cannot?**
+# Let's draw seven letters at random and then start the sequence again: `plumskt plumskt`. The small model below has
+# never seen these letters in this order, yet from the ninth letter on it predicts each of them correctly. In this
+# lesson you will train models like this. With two layers they get 99 % of the repeated half right. With one layer they
+# get less than 20 %, even if you give that layer as many parameters as the two layers have. **Why can two layers copy
+# when one cannot?**
 #
-# Each row below is a letter that looks, each column a letter that it looks at. The second *u* looks at *m*, the letter
-# that followed the first *u*. Choose layer 0, head 1, and find out where its letters look.
+# Each row below is a letter that looks, and each column is a letter that it looks at. The second *u* looks at *m*, the
+# letter that followed the first *u*. Now choose layer 0, head 1, and find out where its letters look.
 
 # %% tags=["widget"]
 from studium_topics.decoder_only import figures
@@ -17,21 +18,21 @@ figures.opening()
 # %% [markdown]
 # **You will be able to**
 #
-# 1. write the parts of a Llama, assemble them, and run any published Llama checkpoint of this form with your code;
-# 2. count its parameters and estimate what its training costs;
-# 3. find the bug in a loss that looks right, and train a Llama with a loop that you see whole;
-# 4. sample text with temperature, top-k and top-p;
-# 5. train models that copy from their context, find the heads responsible, and test that by silencing them.
+# 1. write the parts of a Llama, assemble them, and use your code to run a checkpoint in Llama's published format;
+# 2. count its parameters and estimate what it costs to train;
+# 3. find the bug in a loss that looks right, and train a Llama with a loop that you can see in full;
+# 4. sample text using temperature, top-k and top-p;
+# 5. train models that copy from their context, find the heads responsible, and test this by silencing them.
 #
-# **You need** attention with a mask, and where queries, keys and values come from: the topic *encoder-only*.
-# **Time:** 20 minutes of reading, 110 of coding, 2 of running.
+# **You need** attention with a mask, and where queries, keys and values come from. Both are in the topic
+# *encoder-only*. **Time:** 20 minutes of reading, 110 of coding, 2 of running.
 #
-# **How it came about.** Until 2017, language models were recurrent: they read one token after the other, so training
-# could not work on all positions at once, and little of a distant token was left in the state. The transformer replaced
-# recurrence by attention, and GPT kept its decoder alone and trained it to predict the next token; in 2020
-# [GPT-3](https://arxiv.org/abs/2005.14165) used a made-up word in a sentence after a single example, without any change
-# of its weights. [Llama](https://arxiv.org/abs/2302.13971) is this decoder with three better parts: RMSNorm, a gated
-# feed-forward network and rotary positions.
+# **How it came about.** Until 2017, most language models were recurrent. They read one token after the other, so
+# training could not work on all positions at once, and by the end of a text the state had largely forgotten distant
+# tokens. The transformer replaced recurrence by attention. GPT used only its decoder and trained it to predict the next
+# token. In 2020, [GPT-3](https://arxiv.org/abs/2005.14165) could use a made-up word in a sentence after a single
+# example, without any change to its weights. [Llama](https://arxiv.org/abs/2302.13971) is the same decoder with three
+# better parts: RMSNorm, a gated feed-forward network and rotary positions.
 #
 # | symbol | meaning |
 # |---|---|
@@ -57,20 +58,20 @@ from studium_widgets import Diagram, TokenStrip
 # %% [markdown]
 # ## One direction
 #
-# An encoder reads a text from both sides. A decoder predicts each token from those before it. Applying the definition
-# of conditional probability $T - 1$ times gives, for *every* distribution over texts,
+# An encoder reads a text from both sides. A decoder predicts each token from the tokens before it. If we apply the
+# definition of conditional probability $T - 1$ times, we get, for *every* distribution over texts,
 #
 # $$p(w_1, \dots, w_T) = \prod_{t=1}^{T} p(w_t \mid w_1, \dots, w_{t-1}).$$
 #
-# So nothing is lost by predicting one token at a time. And no labels are needed: a text of $T$ tokens holds $T - 1$
-# predictions together with their answers.
+# So we lose nothing by predicting one token at a time. We don't need labels either: a text of $T$ tokens contains $T -
+# 1$ predictions together with their answers.
 #
-# The price is one rule: **position $t$ must not see position $t + 1$**. A <dfn>causal mask</dfn> removes from each
-# position's attention everything that comes after it. Go back to the widget above and switch the mask to
-# *Bidirectional*: the last row stays as it is, whereas the first row now sees the letter that it is meant to predict.
+# In return, we have to follow a rule: **position $t$ must not see position $t + 1$**. A <dfn>causal mask</dfn> removes
+# from each position's attention everything that comes after it. Go back to the widget above and switch the mask to
+# *Bidirectional*. The last row stays as it is, but the first row can now see the letter that it should predict.
 #
-# The diagram shows the whole machine. The <dfn>residual stream</dfn> of a transformer is one vector for each token, to
-# which every layer adds twice.
+# The diagram shows the whole machine. The <dfn>residual stream</dfn> of a transformer is one vector for each token, and
+# every layer adds to it twice.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.decoder_only", "flow.svg")
@@ -78,15 +79,15 @@ Diagram.from_package("studium_topics.decoder_only", "flow.svg")
 # %% [markdown]
 # ## A norm that only divides
 #
-# Because every layer adds to the stream, its vectors grow, so each part first brings its input to a standard size.
-# BERT's LayerNorm subtracts the mean and divides by the standard deviation.
-# [Zhang and Sennrich](https://arxiv.org/abs/1910.07467) asked which of the two matters, and kept the division (their
+# Every layer adds to the stream, so its vectors grow. This is why each part first brings its input to a standard size.
+# BERT's LayerNorm subtracts the mean and divides by the standard deviation. [Zhang and
+# Sennrich](https://arxiv.org/abs/1910.07467) wanted to know which of the two matters, and kept only the division (their
 # equation 4):
 #
 # $$\operatorname{RMSNorm}(x)_i = \frac{x_i}{\sqrt{\frac{1}{D}\sum_{j=1}^{D} x_j^2 + \varepsilon}} \; g_i .$$
 #
-# It trains as well and is cheaper. There is one trap: the largest number in float16 is 65504, so $400^2$ is infinite
-# there. (bfloat16 has the range of float32 and would only lose digits.)
+# It trains just as well and is cheaper. Watch out for a trap, though: the largest number in float16 is 65504, so
+# $400^2$ is infinite there. (bfloat16 has the range of float32 and would only lose digits.)
 
 # %% exercise="rmsnorm"
 from studium_topics.decoder_only.exercises import rmsnorm
@@ -94,41 +95,41 @@ from studium_topics.decoder_only.exercises import rmsnorm
 # %% [markdown]
 # ## Causal attention
 #
-# The topic *encoder-only* derives queries, keys and values and the scale $\sqrt{D / H}$. A decoder changes which keys a
-# query may see. For one head,
+# The topic *encoder-only* derives queries, keys and values and the scale $\sqrt{D / H}$. In a decoder, we only change
+# which keys a query can see. For one head,
 #
 # $$\operatorname{out}_t = \sum_{s \le t} a_{ts} v_s, \qquad
 # a_{ts} = \frac{\exp(q_t \cdot k_s / \sqrt{D / H})}{\sum_{r \le t} \exp(q_t \cdot k_r / \sqrt{D / H})} .$$
 #
-# Neither formula depends on the order of the past: permute the tokens before $t$, and the sum is the same. Llama
-# therefore *rotates* each query and each key by angles that grow with its position, so that $q_t \cdot k_s$ depends on
-# the distance $t - s$. The rotation is a function that you are given; the topic *rope* derives it.
+# Neither formula depends on the order of the past: if you permute the tokens before $t$, you get the same sum. Llama
+# therefore *rotates* each query and each key by angles that grow with its position. This makes $q_t \cdot k_s$ depend
+# on the distance $t - s$. We give you a function for the rotation, and the topic *rope* derives it.
 
 # %% exercise="causal_attention"
 from studium_topics.decoder_only.exercises import causal_attention
 
 # %% [markdown]
-# **Think about it.** A text of 1000 tokens is read in training. How many predictions does one forward pass make, and
-# does the model have to read token by token?
+# **Think about it.** During training, a model reads a text of 1000 tokens. How many predictions does it make in one
+# forward pass, and does it have to go through the text token by token?
 #
 # <details><summary>Answer</summary>
 #
-# 1000 predictions, of which 999 have an answer, all computed at once, because the mask keeps each position from seeing
-# what it predicts. Only *generating* goes token by token, since there the next token does not exist yet. The topic
-# *kv-caching* makes that affordable.
+# It makes 1000 predictions, and 999 of these have an answer. It computes them all at once, because the mask stops each
+# position from seeing what it should predict. Only *generating* goes token by token, because then the next token does
+# not exist yet. The topic *kv-caching* makes this affordable.
 # </details>
 #
 # ## The layer
 #
-# A layer has two parts, each of the form "norm, compute, add to the stream". The second is a feed-forward network with
-# a gate, called [SwiGLU](https://arxiv.org/abs/2002.05202). A <dfn>gate</dfn> is a projection that is sent through
-# $\operatorname{silu}(u) = u \cdot \sigma(u)$ and then multiplied by a second projection, so that it decides how much
-# of the second one passes.
+# A layer has two parts, and both follow the pattern "norm, compute, add to the stream". The second part is a
+# feed-forward network with a gate, called [SwiGLU](https://arxiv.org/abs/2002.05202). A <dfn>gate</dfn> is a projection
+# that we send through $\operatorname{silu}(u) = u \cdot \sigma(u)$ and then multiply by a second projection. In this
+# way it decides how much of the second one gets through.
 #
-# In BERT the norm is applied to the stream itself, after each sum. In Llama it is applied to a copy. After $L$ layers
+# In BERT, we apply the norm to the stream itself, after each sum. In Llama, we apply it to a copy. After $L$ layers,
 # the stream is then $x_0$ plus a sum of $2L$ contributions, so its derivative with respect to $x_0$ is the identity
-# plus further terms. Gradients reach the first layer without passing through every norm, which is why networks of
-# eighty layers can be trained.
+# plus further terms. Gradients can reach the first layer without passing through all the norms, so we can train
+# networks of eighty layers.
 
 # %% exercise="llama_block"
 from studium_topics.decoder_only.exercises import llama_block
@@ -136,8 +137,10 @@ from studium_topics.decoder_only.exercises import llama_block
 # %% [markdown]
 # ## A whole Llama
 #
-# You have all the parts. A <dfn>checkpoint</dfn> is a file that maps the names of a model's tensors to their values,
-# and the names say where each tensor belongs. Published Llama checkpoints use these, with `n` the number of the layer:
+# Now you have all the parts. A <dfn>checkpoint</dfn> is a file that maps the names of a model's tensors to their
+# values, and the names tell us where each tensor belongs. Published Llama checkpoints use the names below, where `n` is
+# the number of the layer. (In some models, such as Llama 3, `k_proj` and `v_proj` are smaller: see the topic
+# *mqa-gqa*.)
 #
 # | name in the checkpoint | shape | name in `llama_block` |
 # |---|---|---|
@@ -154,7 +157,7 @@ from studium_topics.decoder_only.exercises import llama_block
 from studium_topics.decoder_only.exercises import llama
 
 # %% [markdown] tags=["experiment"]
-# In practice this model is `LlamaForCausalLM` of the library transformers. The next cell creates one with random
+# In practice you would use `LlamaForCausalLM` from the transformers library. The next cell creates one with random
 # weights and gives its checkpoint to your function.
 
 # %% tags=["experiment", "bridge"]
@@ -171,7 +174,7 @@ else:
     print(f"transformers.LlamaForCausalLM, same weights: logits differ by at most {(theirs - mine).abs().max():.1e}")
 
 # %% [markdown] tags=["experiment"]
-# Does your Llama keep the rule? Change one token at every place of a text, and see which logits move.
+# Does your Llama follow the rule? Let's change one token at every place of a text, and see which logits move.
 
 # %% tags=["experiment"]
 kept = causality(lesson.mine(llama), profile=lesson.profile, seed=0)
@@ -181,7 +184,7 @@ print(f"smallest change at the token itself:                        {kept.right:
 # %% [markdown]
 # ## How many parameters?
 #
-# "7B" is a rounded number. The table above lets you compute it exactly, without downloading anything.
+# "7B" is a rounded number. With the table above you can compute the exact one, without downloading anything.
 
 # %% exercise="llama_parameters"
 from studium_topics.decoder_only.exercises import llama_parameters
@@ -206,44 +209,45 @@ print(f"Training Llama 2 7B on 2 trillion tokens: {days:.0f} days on 64 H100 SXM
 #
 # <details><summary>Derivation</summary>
 #
-# A matrix $W$ with $n$ entries turns one token's $y$ into $Wy$ with $n$ multiplications and $n$ additions: $2n$
-# operations. The backward pass needs two products of the same size, one for the gradient of $y$ ($W^\top \bar y$) and
-# one for that of $W$ ($\bar y\, y^\top$): $4n$ more. Summed over all matrices this is $6N$
-# ([Kaplan et al. 2020](https://arxiv.org/abs/2001.08361), section 2.1). Attention also multiplies queries with keys
-# and weights with values, which takes at most $12 L D T$ operations more for each token of a text of $T$ tokens
-# ([PaLM](https://arxiv.org/abs/2204.02311), appendix B). With the common $N \approx 12 L D^2$ that is a share
-# $T / 6D$ of $6N$, so it is small as long as $T$ is small compared with $6D$.
+# A matrix $W$ with $n$ entries turns the $y$ of one token into $Wy$, using $n$ multiplications and $n$ additions: $2n$
+# operations. In the backward pass we need two products of the same size, one for the gradient of $y$ ($W^\top \bar y$)
+# and one for the gradient of $W$ ($\bar y\, y^\top$): $4n$ more. If we add this up over all matrices, we get $6N$
+# ([Kaplan et al. 2020](https://arxiv.org/abs/2001.08361), section 2.1). Attention also multiplies queries with keys and
+# weights with values. In a text of $T$ tokens, this takes at most another $12 L D T$ operations for each token
+# ([PaLM](https://arxiv.org/abs/2204.02311), appendix B). With the common $N \approx 12 L D^2$ this is a share $T / 6D$
+# of $6N$, so it is small as long as $T$ is small compared with $6D$.
 # </details>
 #
 # ## What the model is trained for
 #
-# Maximising the probability of a text means minimising $-\log p$ of its tokens. By the product above this is a sum, and
-# its mean is the loss: $\frac{1}{T-1}\sum_{t<T} -\log p(w_{t+1} \mid w_1, \dots, w_t)$. At position $t$ the model has
-# read $w_1, \dots, w_t$ and predicts $w_{t+1}$, so logits and targets are **shifted by one**. Without the shift the
-# loss falls to zero within minutes, because the model is asked to repeat what it has just read. If the data loader
-# shifts *and* the loss shifts, the model learns to predict the token two places ahead.
+# To maximise the probability of a text, we minimise $-\log p$ of its tokens. By the product above this is a sum, and
+# its mean is our loss: $\frac{1}{T-1}\sum_{t<T} -\log p(w_{t+1} \mid w_1, \dots, w_t)$. At position $t$ the model has
+# read $w_1, \dots, w_t$ and predicts $w_{t+1}$, so logits and targets are **shifted by one**. Without the shift, the
+# loss will fall to zero within minutes, because we are asking the model to repeat what it has just read. If the data
+# loader shifts *and* the loss shifts, the model will learn to predict the token two places ahead.
 
 # %% exercise="lm_loss"
 from studium_topics.decoder_only.exercises import lm_loss
 
 # %% [markdown]
-# **Think about it.** What is the loss of an untrained model with 32 tokens, about? And which loss would mean that a
-# model has understood everything?
+# **Think about it.** If there are 32 tokens, what is the loss of an untrained model, about? And which loss would mean
+# that a model has understood everything?
 #
 # <details><summary>Answer</summary>
 #
-# About $\ln 32 \approx 3.47$ nats, because it gives each token a probability near 1/32. (Check this on every new model:
-# a first loss far from $\ln V$ is a bug.) There is no loss that means that everything is understood: the lowest
-# possible loss is the entropy of text itself, which is above 0 and unknown. A <dfn>perplexity</dfn> is the exponential
-# of the loss: a model with perplexity 7 is as unsure as if it chose among 7 equally likely tokens. A perplexity of 1
-# would mean that all texts are known beforehand.
+# About $\ln 32 \approx 3.47$ nats, because it gives each token a probability near 1/32. (Check this for every new
+# model: if the first loss is far from $\ln V$, you have a bug.) But no loss means that the model understands
+# everything. The lowest possible loss is the entropy of text itself, which is above 0, and we don't know it. A
+# <dfn>perplexity</dfn> is the exponential of the loss: a model with perplexity 7 is as unsure as if it had to choose
+# among 7 equally likely tokens. A perplexity of 1 would mean that you know all texts beforehand.
 # </details>
 
 # %% [markdown] tags=["experiment"]
 # ## Train it
 #
 # Here is a whole training run of your Llama on the help pages of Python, character by character. The learning rate
-# rises to its peak and falls to zero (one cycle), and gradients are clipped to length 1. It takes about ten seconds.
+# rises to its peak and then falls to zero (one cycle), and we clip the gradients to length 1. We use no weight decay in
+# such a short run, which takes about ten seconds.
 
 # %% tags=["experiment"]
 plan = reading(lesson.profile)
@@ -263,33 +267,34 @@ for _ in range(plan.steps):
     losses.append(loss.item())
 
 # %% [markdown] tags=["experiment"]
-# What should the result be compared with? A good baseline is a table that takes a second to make: how often each
-# character follows each other one. A transformer that does not clearly beat this table has made no use of its context.
+# What should we compare the result with? A good baseline is a table that you can make in a second: how often does each
+# character follow each other character? If a transformer does not clearly beat this table, it has not used its context.
 
 # %% tags=["experiment"]
 with torch.no_grad():
     held_out = float(loss_of(run(checkpoint, plan.held_out, plan.sizes.heads, rotate), plan.held_out))
 read = Prose(held_out, bigram_loss(plan.seen, plan.held_out, plan.sizes.vocabulary))
-print(f"held-out prose: table of pairs {read.bigram:.3f} nats a character, Llama {read.loss:.3f}")
+print(f"held-out prose: table of pairs {read.bigram:.3f} nats per character, Llama {read.loss:.3f}")
 print(f"perplexity of the Llama: {2.718281828**read.loss:.1f}")
 figures.reading(losses, read)
 
 # %% [markdown]
 # ## Choosing the next token
 #
-# A model returns probabilities, and a text is *drawn* from them. Drawing from all tokens sometimes picks an absurd one:
-# a thousand tokens of probability 0.0001 have 10 % together. Always taking the likeliest token ends in loops. Three
-# settings lie between these extremes:
+# A model returns probabilities, and we *draw* a text from them. If we draw from all tokens, we sometimes get an absurd
+# one: a thousand tokens with a probability of 0.0001 make 10 % together. If we always take the likeliest token, we end
+# up in loops. There are three settings between these extremes:
 #
-# * the <dfn>temperature</dfn> $\tau$ divides the logits: below 1 it sharpens the distribution, above 1 it flattens it;
-# * <dfn>top-k</dfn> keeps the k most probable tokens, whatever their probabilities;
-# * <dfn>top-p</dfn>, or nucleus sampling, keeps as many of the most probable tokens as are needed to reach the
-#   probability p: few where the model is sure, many where it is not.
+# * the <dfn>temperature</dfn> $\tau$ divides the logits: below 1 it sharpens the distribution, and above 1 it flattens
+#   it;
+# * <dfn>top-k</dfn> keeps the k most probable tokens, whatever their probabilities are;
+# * <dfn>top-p</dfn>, or nucleus sampling, keeps as many of the most probable tokens as we need to reach the probability
+#   p: few where the model is sure, many where it is not.
 #
-# The decoder below has 181,000 parameters and has read eight thousand short tales. It runs in this page and writes one
-# character at a time. **Set the temperature to 0**: it tells its likeliest tale, and then the same tale again, word for
-# word. Then raise the temperature until the words fall apart. Under the text you see what the model considered for each
-# character: it hesitates where a name or a place begins, and hardly ever inside a word.
+# The decoder below has 181,000 parameters and was trained on eight thousand short tales. It runs on this page and
+# writes one character at a time. **Set the temperature to 0**: it will tell its likeliest tale, and then the same tale
+# again, word for word. Now raise the temperature until the words fall apart. Under the text you can see what the model
+# considered for each character. It hesitates when a name or a place begins, and hardly ever inside a word.
 
 # %% tags=["widget"]
 CharacterWriter.trained(seed=4)
@@ -315,11 +320,11 @@ for options in ({"temperature": 0.01}, {"temperature": 0.7}, {"top_p": 0.9}, {"t
     print(f"{options}\n    {plan.vocabulary.decode(written)!r}\n")
 
 # %% [markdown] tags=["experiment"]
-# After ten seconds the model has words, line lengths and some vocabulary of Python's manual, but no idea what it says.
-# Near temperature 0 it runs in circles; at 1.6 the words fall apart.
+# After ten seconds the model has words, line lengths and some vocabulary of Python's manual, but no idea what it is
+# talking about. Near temperature 0 it runs in circles; at 1.6 the words fall apart.
 #
-# Below is a text that it has written, character by character. Choose a character to see the distribution from which it
-# was drawn, and move the three settings. Where is the model sure, and where is it not?
+# Below is a text that it wrote, character by character. Choose a character to see the distribution it was drawn from,
+# and try the three settings. Where is the model sure, and where isn't it?
 
 # %% tags=["experiment", "widget"]
 written = write(reader, prompt, plan.length - len(prompt), torch.Generator().manual_seed(1), plan.length, top_p=0.9)
@@ -328,40 +333,41 @@ rows = reader(written[None])[0].detach()
 TokenStrip(vocabulary=names, logits=rows, text=written[1:].tolist(), top_p=0.9)
 
 # %% [markdown]
-# **Think about it.** Why is the nucleus measured after the temperature, and not before?
+# **Think about it.** Why do we measure the nucleus after the temperature, and not before?
 #
 # <details><summary>Answer</summary>
 #
-# Either order is possible, and they differ. Measured after it, p refers to the distribution that is really drawn from:
-# at most $1 - p$ of its mass is given up. Most libraries do it this way, so a higher temperature also widens the
-# nucleus.
+# You can use either order, and they differ. If you measure it afterwards, p refers to the distribution that you really
+# draw from, and you give up at most $1 - p$ of its mass. Most libraries do it this way, so a higher temperature also
+# makes the nucleus wider.
 # </details>
 
 # %% [markdown] tags=["experiment"]
 # ## Can it copy?
 #
-# Back to the puzzle. To see copying alone, take away everything that a model could know by heart: the tokens are
-# random, out of 32, and after 8 to 24 of them **the sequence starts again**. The period is drawn anew for each text.
+# Let's get back to the puzzle. If we want to see just copying, we need to take away everything that a model could know
+# by heart. Our tokens are random, out of 32, and after 8 to 24 tokens **the sequence starts again**. We draw a new
+# period for each text.
 
 # %% tags=["experiment"]
 for row in repeated(3, torch.Generator().manual_seed(1)):
     print(" ".join(f"{token:2}" for token in row.tolist()[:34]), "…")
 
 # %% [markdown]
-# In the second half every token can be known: find where the current token occurred before, and predict what followed
+# In the second half we can know every token: find where the current token occurred before, and predict what followed
 # it. An <dfn>induction head</dfn> is an attention head that looks at the token that followed the current token's last
-# occurrence. [Olsson et al.](https://arxiv.org/abs/2209.11895) argue that such heads cause much of what is called
-# in-context learning. To find them, measure them.
+# occurrence. [Olsson et al.](https://arxiv.org/abs/2209.11895) argue that these heads cause much of what we call
+# in-context learning. To find such heads, we measure them.
 
 # %% exercise="induction_score"
 from studium_topics.decoder_only.exercises import induction_score
 
 # %% [markdown] tags=["experiment"]
-# The next cell trains four models of your `rmsnorm` and your `causal_attention`, without feed-forward networks. Their
-# loss, your `lm_loss`, counts the second half only. One model has a single layer. Each of the other three differs from
-# it in one thing: the number of layers, which is two; the width, so that one layer has as many parameters as the two;
-# or the period, which is always 16. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a
-# minute.
+# In the next cell we use your `rmsnorm` and your `causal_attention` to build and train four models, without
+# feed-forward networks. Their loss is your `lm_loss`, but it counts only the second half. One model has a single layer.
+# The other three differ from it in just one thing each: the number of layers, which is two; the width, to give one
+# layer as many parameters as the two; or the period, which is always 16. A random guess is right in 1 of 32 cases,
+# which is 3 %. The cell takes about half a minute.
 
 # %% tags=["experiment"]
 lesson.predict("one layer", ..., "What percentage of the second half does the model with one layer predict correctly?")
@@ -385,23 +391,24 @@ figures.learning(found)
 lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# **One layer does not learn it, not even a wide one.** It reaches 18 to 19 % by giving more probability to tokens that
-# have occurred in this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a while
-# nothing happens, then the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %, one
-# layer 18.1 to 18.9 %, one wide layer 18.7 to 19.3 %.)
+# **One layer does not learn it, not even a wide one.** It gets to 18 to 19 % by giving more probability to tokens that
+# have already occurred in this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a
+# while nothing happens, then the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %,
+# one layer 18.1 to 18.9 %, one wide layer 18.7 to 19.3 %.)
 #
-# The reason is in the first widget. To find "the token after the last 17", a head has to look for a place by the token
-# *before* it. But a key is computed from the stream at its own position. The previous token must be brought there
-# first, and that is what layer 0 does: its heads look one step back and write "before me came a 17" into the stream.
-# Then a head of layer 1 can ask for it. Two steps that depend on each other need two layers.
+# You saw the reason in the first widget. To find "the token after the last 17", a head has to look for a place by the
+# token *before* it. But we compute a key from the stream at its own position, so we first need to bring the previous
+# token there. Layer 0 does this: its heads look one step back and write "before me came a 17" into the stream. Now a
+# head of layer 1 can ask for it. Two steps that depend on each other need two layers.
 #
-# The last row shows that the two layers really *search*. With a fixed period, one layer is enough, because "look 15
-# to the left" is a matter of distance, and rotated keys know distances.
+# The last row shows that the two layers really *search*. With a fixed period, one layer is enough, because "look 15 to
+# the left" is just a distance, and rotated keys can express distances.
 #
-# Here is your model. It runs inside the widget, on a text that starts again after 20 letters. The three arrows are the
-# copy: what the layer below has written, where the chosen head looks, and what it takes from there. The small matrices
-# are all heads of both layers with their induction scores. Under *More*, change a letter in the first round and watch
-# what is copied in the second. Then **silence heads of layer 1**, one after the other. When does the copying stop?
+# Here is your model. It runs inside the widget, on a text that starts again after 20 letters. The three arrows show the
+# copy: what the layer below wrote, where the chosen head looks, and what it takes from there. The small matrices are
+# the heads of both layers, with their induction scores. Under *More*, you can change a letter in the first round and
+# watch what the model copies in the second. Then **silence the heads of layer 1**, one after the other. When does the
+# copying stop?
 
 # %% tags=["experiment", "widget"]
 GlassTransformer.of(found.two.model)
@@ -413,7 +420,7 @@ for layer, row in enumerate(found.two.scores.tolist()):
 print("one layer            " + "   ".join(f"{score:6.3f}" for score in found.one.scores[0].tolist()))
 
 # %% [markdown] tags=["experiment"]
-# A score is a correlation. Is it also the cause? Silence heads without training again.
+# A score is a correlation. Is it also the cause? To find out, we silence heads and don't train again.
 
 # %% tags=["experiment"]
 for name, heads in (
@@ -428,54 +435,55 @@ for name, heads in (
     print(f"silent: {name:24} {without(found.two.model, heads):6.1%} right")
 
 # %% [markdown] tags=["experiment"]
-# Without layer 1 the model is back at chance. Without layer 0 the heads of layer 1 are all there and find nothing,
-# because the previous tokens were never written into the stream.
+# Without layer 1 the model is back at chance. Without layer 0 the heads of layer 1 are all there, but they don't find
+# anything, because the previous tokens were never written into the stream.
 #
-# Two warnings. This model is so small, and its task so narrow, that *all* heads of layer 1 do the same job; in a large
-# model some do, and others do other things. And a bright square alone explains little, because a head may look
-# somewhere and make no use of what it sees. The silencing is the evidence.
+# Two warnings, however. This model is so small, and its task so narrow, that *all* heads of layer 1 do the same job. In
+# a large model some heads do it, while others do other things. And a bright square by itself does not explain much,
+# because a head might look somewhere and make no use of what is there. The evidence comes from silencing.
 #
 # **Think about it.** Would a single layer with more heads copy?
 #
 # <details><summary>Answer</summary>
 #
-# No. The heads of one layer work side by side, and none sees what another has written. A *second step* is missing, not
-# more of the first. (This is no theorem about every model of one layer: with positions that contain enough information,
-# one layer can do some copying.)
+# No. The heads of a layer work side by side and cannot see what the others have written. We need a *second step*, not
+# more of the first. (This is not a theorem about every model with one layer: if the positions contain enough
+# information, one layer can do some copying.)
 # </details>
 #
 # ## What does not reproduce at this size
 #
 # * **LLaMA's headline**, that 13 billion parameters, trained longer, beat the 175 billion of GPT-3, is about trillions
-#   of tokens. Nothing here says anything about it.
+#   of tokens. Our models cannot tell us anything about it.
 # * **In-context learning of tasks.** Copying is its simplest form. That the same heads explain the rest is the
-#   *argument* of Olsson et al., for which they give six kinds of evidence.
-# * **The phase change** is sharp here because the data hold nothing else to learn. In a real language model it is a
-#   small bump in the loss, early in training.
+#   *argument* of Olsson et al., and they give six kinds of evidence for it.
+# * **The phase change** is sharp here because there is nothing else to learn in our data. In a real language model it
+#   is a small bump in the loss, early in training.
 #
 # ## Common misconceptions
 #
-# * *"The model sees only the last token."* Each prediction sees all tokens so far, through the attention of each layer.
-# * *"Attention weights are an explanation."* They say where a head looked, not what it did with what it saw.
-# * *"Training reads a text token by token."* All positions are computed at once. Generating goes token by token.
-# * *"Depth only means longer n-grams."* Depth is steps of computation: two steps do what no width of one step does.
-# * *"GPT and Llama are different architectures."* Both are pre-norm decoders. GPT-2 has LayerNorm, GELU and a learned
-#   table of positions where Llama has RMSNorm, a gate and rotary positions.
+# * *"The model sees only the last token."* Each prediction uses all tokens so far, through the attention of each layer.
+# * *"Attention weights are an explanation."* They tell you where a head looked, but not how it used what was there.
+# * *"Training reads a text token by token."* We compute all positions at once. Only generating goes token by token.
+# * *"Depth only means longer n-grams."* Depth means steps of computation. In our experiment, a wider layer did not make
+#   up for the second step.
+# * *"GPT and Llama are different architectures."* Both are pre-norm decoders. GPT-2 uses LayerNorm, GELU and a learned
+#   table of positions where Llama uses RMSNorm, a gate and rotary positions.
 #
 # ## You can now
 #
-# * run a published Llama checkpoint with functions that you have written yourself;
-# * compute the size of a Llama to the last parameter, and the cost of its training from $6N$ operations a token;
+# * run a checkpoint in Llama's published format, using functions that you have written yourself;
+# * compute the size of a Llama to the last parameter, and the cost of training it from $6N$ operations per token;
 # * recognise a loss that is shifted twice, not at all, or averaged over padding;
-# * train a decoder and sample from it with temperature, top-k and top-p;
-# * find an induction head by its score, and show by silencing it that it causes the copying.
+# * train a decoder and sample from it using temperature, top-k and top-p;
+# * find an induction head by its score, and silence it to show that it causes the copying.
 #
 # ## Open tasks
 #
 # * **Ten minutes.** Let your model write 600 characters with `top_k=1`. You should see the same few words again and
 #   again. Why must every deterministic generator with a finite context end in a loop?
 # * **An hour.** Tie the head: delete `lm_head.weight` from the fresh checkpoint and train again. You should see a first
-#   loss above 40, where $\ln V$ is 4.7. Find out why, and which change to the fresh embedding repairs it.
+#   loss above 40, where $\ln V$ is 4.7. Find out why, and how to change the fresh embedding to repair it.
 # * **A day.** Train your `llama` on prose in which some windows repeat themselves, and plot the induction score of each
 #   head against the training step. You should see the scores of some heads rise together within a short interval, as in
 #   Olsson et al.
@@ -483,7 +491,7 @@ for name, heads in (
 # ## Further reading
 #
 # * [Olsson et al. 2022](https://arxiv.org/abs/2209.11895): the six arguments for induction heads, and their limits.
-# * [Touvron et al. 2023](https://arxiv.org/abs/2302.13971): LLaMA, whose section 2 you have now written.
-# * [Brown et al. 2020](https://arxiv.org/abs/2005.14165): GPT-3; section 3.9.5 has the made-up words.
+# * [Touvron et al. 2023](https://arxiv.org/abs/2302.13971): LLaMA. You have now written its section 2.
+# * [Brown et al. 2020](https://arxiv.org/abs/2005.14165): GPT-3; you will find the made-up words in section 3.9.5.
 # * [Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467): RMSNorm, with the experiments without the mean.
 # * The topics *rope* and *kv-caching* take apart the rotation and make generating fast.

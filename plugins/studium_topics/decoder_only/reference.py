@@ -43,11 +43,10 @@ def llama_block(
     x: Tensor, weights: Mapping[str, Tensor], heads: int, rotate: Rotate | None = None, eps: float = 1e-6
 ) -> Tensor:
     """Return the stream after one pre-norm layer with a gated feed-forward network: x (B, T, D) to (B, T, D)."""
-    attention = (weights[name] for name in ("q", "k", "v", "o"))
-    x = x + causal_attention(rmsnorm(x, weights["attention_norm"], eps), *attention, heads, rotate)
-    z = rmsnorm(x, weights["mlp_norm"], eps)
-    gated = F.silu(F.linear(z, weights["gate"])) * F.linear(z, weights["up"])  # (B, T, F)
-    return x + F.linear(gated, weights["down"])
+    q, k, v, o, gate, up, down = (weights[name] for name in ("q", "k", "v", "o", "gate", "up", "down"))
+    attended = causal_attention(rmsnorm(x, weights["attention_norm"], eps), q, k, v, o, heads, rotate)
+    z = rmsnorm(x + attended, weights["mlp_norm"], eps)
+    return x + attended + (F.silu(z @ gate.mT) * (z @ up.mT)) @ down.mT
 
 
 def lm_loss(logits: Tensor, ids: Tensor, ignore: int = -100) -> Tensor:

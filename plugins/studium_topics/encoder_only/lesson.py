@@ -4,16 +4,17 @@
 # > ▢ small dogs sleep.
 #
 # Which word is missing, *this* or *these*? The answer is to the right of the gap: you read on, came to *dogs*, and
-# looked back. A model that reads from left to right cannot look back. When it reaches ▢ it has read nothing, so it is
-# right half of the time, and **no amount of training makes it better than a coin**.
+# looked back. A model that reads from left to right cannot look back. When it reaches ▢ it hasn't read anything yet. It
+# will be right half of the time, and **no amount of training can make it better than a coin**.
 #
 # A model that reads both sides has the opposite problem: its input contains the answer. How can it learn to predict a
 # word that it can see?
 #
 # <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
-# each row is a word that looks (the *query*), each column a word that is looked at (the *key*), and each row of weights
-# sums to 1. We set these weights by hand. (`[CLS]` is a special token with which every text of BERT begins.) Hide the
-# determiner, then the verb, and compare the bars with and without a causal mask, which forbids every look to the right.
+# each row is a word that looks (the *query*), each column is a word that is looked at (the *key*), and the weights in a
+# row add up to 1. We set these weights by hand. (Every BERT text begins with the special token `[CLS]`.) Hide the
+# determiner, then the verb, and compare the bars with and without a causal mask, which stops words from looking to the
+# right.
 
 # %% tags=["widget"]
 from studium_topics.encoder_only import figures
@@ -21,22 +22,22 @@ from studium_topics.encoder_only import figures
 figures.opening()
 
 # %% [markdown]
-# Until 2018 a language model read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
+# Until 2018, language models read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
 # models read in opposite directions and only their results were joined ([ELMo](https://arxiv.org/abs/1802.05365)).
-# Neither could use both sides of a word inside one layer, although tasks such as finding the answer to a question in a
-# text depend on it. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets every word see every other word
-# in every layer, and learns by filling in words that were hidden.
+# Neither could use both sides of a word inside one layer, although we need this for tasks such as finding the answer to
+# a question in a text. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets all words see each other in
+# every layer, and learns by filling in hidden words.
 #
 # In this lesson you will
 #
 # 1. **derive** why a word needs a query, a key and a value, and write attention with a mask;
 # 2. **build** BERT's embeddings and its layer, and compare them with the library's;
-# 3. **train** your own BERT, with your own noise, your own loss and your own loop;
-# 4. **compute** the best loss that any model can reach, and see whether yours does;
-# 5. **measure** what reading both sides buys, and what it costs.
+# 3. **train** your own BERT, using your noise, your loss and your loop;
+# 4. **compute** the best loss that any model can reach, and check whether yours gets there;
+# 5. **measure** what we gain by reading both sides, and what it costs.
 #
-# You need PyTorch tensors, matrix products and gradient descent. Allow 20 minutes for reading, 115 for coding, and
-# one or two while models train.
+# You need PyTorch tensors, matrix products and gradient descent. Allow 20 minutes for reading, 115 for coding, and one
+# or two while models train.
 
 # %%
 import torch
@@ -51,15 +52,15 @@ from studium_widgets.plots import COLOURS
 # %% [markdown]
 # ## One bit, written three times
 #
-# The language of this lesson is so small that everything about it can be computed. A clause is *determiner, adjective,
-# noun, verb, full stop*. For each clause a fair coin decides between singular and plural, and determiner, noun and verb
-# agree:
+# The language in this lesson is so small that we can compute everything about it. A clause is *determiner, adjective,
+# noun, verb, full stop*. For each clause, a fair coin decides between singular and plural, and then the determiner, the
+# noun and the verb agree:
 #
 # * *this small dog sleeps .*
 # * *these small dogs sleep .*
 #
-# So the grammatical number of a clause is **one bit**, written three times. The verb can read it on its left, from the
-# noun. The determiner comes first and can read it only on its right.
+# So the grammatical number of a clause is **one bit**, written three times. The verb can find it on its left, in the
+# noun. The determiner comes first, so it can find the bit only on its right.
 #
 # | symbol | meaning |
 # |---|---|
@@ -73,26 +74,26 @@ from studium_widgets.plots import COLOURS
 #
 # ## Why three projections?
 #
-# Position $i$ should collect information from the positions that matter to it. The simplest attempt scores each pair of
-# words by the dot product of their vectors, $s_{ij} = x_i \cdot x_j$. This score fails in two ways.
+# We want position $i$ to collect information from the positions that matter to it. The simplest attempt is to score
+# each pair of words by the dot product of their vectors, $s_{ij} = x_i \cdot x_j$. This score fails in two ways.
 #
-# * **It is symmetric**: $s_{ij} = s_{ji}$. But *these* needs *dogs*, and *dogs* can do without *these*.
+# * **It is symmetric**: $s_{ij} = s_{ji}$. But *these* needs *dogs*, while *dogs* can do without *these*.
 # * **Every word finds itself.** If all vectors have the same length, $x_i \cdot x_j \le x_i \cdot x_i$
-#   (Cauchy–Schwarz): nothing matches a determiner better than a determiner. But it looks for a noun.
+#   (Cauchy–Schwarz), so the best match for a determiner is a determiner. But it is looking for a noun.
 #
-# So let the score be any bilinear form, $s_{ij} = x_i^\top A\, x_j$. Entry $A_{ab}$ says how much feature $a$ of the
-# word that looks wants feature $b$ of the word that is looked at, and $A$ need not be symmetric. Now restrict $A$ to
-# rank $d$, which means that it is a product $A = W_Q^\top W_K$ of two matrices of shape $d \times D$:
+# So let the score be any bilinear form, $s_{ij} = x_i^\top A\, x_j$. Entry $A_{ab}$ tells us how much feature $a$ of
+# the word that looks wants feature $b$ of the word that is looked at, and $A$ need not be symmetric. Now restrict $A$
+# to rank $d$. We can then write it as a product $A = W_Q^\top W_K$ of two matrices of shape $d \times D$:
 #
 # $$ s_{ij} = x_i^\top W_Q^\top W_K\, x_j = (W_Q\, x_i) \cdot (W_K\, x_j) = q_i \cdot k_j. $$
 #
-# This costs $2dD$ parameters in place of $D^2$, and it gives the factors a meaning. The <dfn>query</dfn>
-# $q_i = W_Q x_i$ says what position $i$ looks for, and the <dfn>key</dfn> $k_j = W_K x_j$ says how position $j$ can be
-# found.
+# This takes $2dD$ parameters instead of $D^2$, and it gives the two factors a meaning. The <dfn>query</dfn> $q_i = W_Q
+# x_i$ describes what position $i$ is looking for, and the <dfn>key</dfn> $k_j = W_K x_j$ describes how to find position
+# $j$.
 #
-# What is handed over is a third thing. *dogs* is found because it is a noun, but *these* wants to know that it is
-# plural. So position $j$ hands over a <dfn>value</dfn> $v_j = W_V x_j$, a projection of its own. (In BERT each of the
-# three also has a bias.)
+# What position $j$ hands over is a third thing. We find *dogs* because it is a noun, but what *these* wants to know is
+# that it is plural. So position $j$ hands over a <dfn>value</dfn> $v_j = W_V x_j$, which is a separate projection. (In
+# BERT, each of the three also has a bias.)
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.encoder_only", "qkv.svg")
@@ -100,25 +101,26 @@ Diagram.from_package("studium_topics.encoder_only", "qkv.svg")
 # %% [markdown]
 # ## Attention, with a mask
 #
-# Weights should be positive and sum to 1, and a position that must not be seen should get none. A <dfn>mask</dfn> is 1
-# where position $i$ may look at position $j$ and 0 where it may not. The softmax over the allowed positions gives
+# The weights should be positive and add up to 1, and a position that we must not see should get no weight. A
+# <dfn>mask</dfn> is 1 where position $i$ may look at position $j$ and 0 where it may not. With a softmax over the
+# allowed positions, we get
 #
 # $$ y_i = \sum_j a_{ij}\, v_j, \qquad
 #    a_{ij} = \frac{m_{ij}\, e^{s_{ij}}}{\sum_{l} m_{il}\, e^{s_{il}}}, \qquad
 #    s_{ij} = \frac{q_i \cdot k_j}{\sqrt d}. $$
 #
-# Why $\sqrt d$? Let the components of $q_i$ and $k_j$ be independent with mean 0 and variance 1. Each of the $d$
-# products then has mean 0 and variance 1, so their sum has variance $d$. Dividing by $\sqrt d$ brings it back to 1, and
-# the softmax starts neither flat nor saturated, whatever the width.
+# Why $\sqrt d$? Suppose that the components of $q_i$ and $k_j$ are independent, with mean 0 and variance 1. Each of the
+# $d$ products then has mean 0 and variance 1, so their sum has variance $d$. If we divide by $\sqrt d$, the variance is
+# 1 again, and the softmax starts neither flat nor saturated, whatever the width.
 #
-# In code, blocked scores are set to a hugely negative number, and $e^{s}$ rounds to zero.
+# In code, we set blocked scores to a hugely negative number, and $e^{s}$ rounds to zero.
 
 # %% exercise="attention"
 from studium_topics.encoder_only.exercises import attention
 
 # %% [markdown]
-# Are three projections enough to do what the widget shows? Here they are for one head, written by hand. Each word's
-# vector has five features, which say whether it is a determiner, an adjective, a noun, a verb, and plural.
+# Are three projections enough to do what you saw in the widget? Here they are for one head, written by hand. The vector
+# of a word has five features, for determiner, adjective, noun, verb, and plural.
 
 # %%
 features = torch.tensor(
@@ -144,35 +146,36 @@ for name, mask in (("both sides", everyone), ("left to right", everyone.tril()))
 # %% [markdown]
 # ## Sentences differ in length
 #
-# A batch is a rectangle, sentences are not, so short ones are filled up with `[PAD]`. Real words must not read these
-# fillers. A `[PAD]` that *looks* (a row) does no harm, because its output is never used. A `[PAD]` that is *looked at*
-# (a column) would change real words. So the mask belongs to the keys.
+# A batch is a rectangle, but sentences are not, so we fill up the short ones with `[PAD]`. Real words must not read
+# this filler. If a `[PAD]` *looks* (a row), it does no harm, because we never use its output. If it is *looked at* (a
+# column), it changes real words. So the mask belongs to the keys.
 
 # %% exercise="pad_mask"
 from studium_topics.encoder_only.exercises import pad_mask
 
 # %% [markdown]
-# **To think about.** In a sentence of nothing but `[PAD]`, every key is blocked. With scores of $-\infty$, what would
-# its weights be, and what would they damage?
+# **To think about.** If a sentence is made up entirely of `[PAD]`, every key is blocked. With scores of $-\infty$, what
+# would its weights be, and what damage would they do?
 #
 # <details><summary>Answer</summary>
 #
-# The weights would be 0/0, which is `nan`. Its output is not used, but one `nan` makes the mean loss of the batch
-# `nan`, then all gradients, then all parameters. So your `attention` stays finite there.
+# The weights would be 0/0, which is `nan`. We don't use this sentence's output, but a single `nan` turns the mean loss
+# of the batch into `nan`, then all gradients, then all parameters. This is why your `attention` should stay finite
+# there.
 # </details>
 #
 # ## From tokens to vectors
 #
-# Attention treats a sentence as a *set*: permute the words, and each keeps its result. So the order must be written
-# into the vectors. BERT adds one row from each of three learned tables: $E$ for the word, $P$ for the position, and $S$
-# for the segment. The <dfn>segment</dfn> $g_i \in \{0, 1\}$ says whether a token belongs to the first or the second of
-# two sentences.
+# Attention treats a sentence as a *set*: if you permute the words, they all keep their results. So we need to write the
+# order into the vectors. BERT adds a row from each of three learned tables: $E$ for the word, $P$ for the position, and
+# $S$ for the segment. The <dfn>segment</dfn> $g_i \in \{0, 1\}$ tells whether a token belongs to the first or the
+# second of two sentences.
 #
 # $$ x_i = \mathrm{LN}\!\left( E_{w_i} + P_i + S_{g_i} \right), \qquad
 #    \mathrm{LN}(z) = \gamma \odot \frac{z - \bar z}{\sqrt{\tfrac1D \sum_c (z_c - \bar z)^2 + \varepsilon}} + \beta $$
 #
-# (section 3 and figure 2 of the paper). $\bar z$ is the mean of the $D$ components; $\gamma, \beta \in \mathbb{R}^D$
-# are learned; $\varepsilon$ avoids a division by zero and is $10^{-12}$ in BERT.
+# (section 3 and figure 2 of the paper). Here $\bar z$ is the mean of the $D$ components, and $\gamma, \beta \in
+# \mathbb{R}^D$ are learned. The small $\varepsilon$ prevents a division by zero; in BERT it is $10^{-12}$.
 
 # %% exercise="bert_embed"
 from studium_topics.encoder_only.exercises import bert_embed
@@ -180,20 +183,20 @@ from studium_topics.encoder_only.exercises import bert_embed
 # %% [markdown]
 # ## One layer
 #
-# A layer has two parts. Attention lets the words exchange information; then a perceptron works on each word by itself.
-# In <dfn>multi-head attention</dfn> $H$ heads look side by side, each with its own $d = D/H$ columns of query, key and
-# value, so that one head may look for the noun while another looks at the neighbour. $W_O$ mixes their results.
+# A layer has two parts. In attention the words exchange information; then a perceptron works on each word separately.
+# In <dfn>multi-head attention</dfn>, $H$ heads look at the same time. Each uses $d = D/H$ different columns of query,
+# key and value, so one head can look for the noun while another looks at the neighbour. $W_O$ mixes their results.
 #
-# Around each part goes a residual connection: the input of the part is added to its result. BERT is
-# <dfn>post-norm</dfn>: it normalises after the addition, like the transformer of 2017 and unlike most of its
-# successors.
+# Each part has a residual connection around it: we add the input of the part to its result. BERT is
+# <dfn>post-norm</dfn>, meaning that it normalises after the addition, like the transformer of 2017 and unlike most
+# of its successors.
 #
 # $$ x \leftarrow \mathrm{LN}\big(x + W_O\,[\text{head}_1; \dots; \text{head}_H] + b_O\big) $$
 #
 # $$ x \leftarrow \mathrm{LN}\big(x + W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2\big) $$
 #
-# $\mathrm{GELU}(x) = x\,\Phi(x)$ with $\Phi(x) = \tfrac12\big(1 + \mathrm{erf}(x/\sqrt2)\big)$: it multiplies $x$ by
-# the probability that a standard normal variable is smaller than $x$.
+# $\mathrm{GELU}(x) = x\,\Phi(x)$ with $\Phi(x) = \tfrac12\big(1 + \mathrm{erf}(x/\sqrt2)\big)$. In other words, it
+# multiplies $x$ by the probability that a standard normal variable is smaller than $x$.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.encoder_only", "layer.svg")
@@ -202,13 +205,13 @@ Diagram.from_package("studium_topics.encoder_only", "layer.svg")
 from studium_topics.encoder_only.exercises import bert_layer
 
 # %% [markdown]
-# `Encoder` puts your parts together: your embeddings, a stack of your layers, and the word table once more, which
-# turns the last vectors into logits, from which a softmax makes the probabilities of all words. It is 60 lines; read it
-# with `Encoder??`.
+# `Encoder` puts your parts together: your embeddings, a stack of your layers, and the word table once more. The table
+# turns the last vectors into logits, and a softmax turns these into the probabilities of all words. You can read its 60
+# lines with `Encoder??`.
 #
 # ### The same in the library
 #
-# In practice this model is `BertModel` of Hugging Face's `transformers`. The next cell gives it the weights of your
+# In practice you would use `BertModel` from Hugging Face's `transformers`. The next cell gives it the weights of your
 # encoder, under the names that every published BERT checkpoint uses.
 
 # %% tags=["experiment", "bridge"]
@@ -236,7 +239,7 @@ else:
     )
 
 # %% [markdown] tags=["experiment"]
-# The promise of `pad_mask` can be tested exactly: replace the vector of `[PAD]` by noise, and see how far the logits of
+# We can test exactly what `pad_mask` promises: replace the vector of `[PAD]` by noise, and check how far the logits of
 # real words move.
 
 # %% tags=["experiment"]
@@ -247,19 +250,19 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 # %% [markdown]
 # ## Hide a word, ask for it
 #
-# Now the puzzle of the beginning. If every word sees every word, then predicting a word from its sentence is trivial,
-# because it is part of the input. <dfn>Masked language modelling</dfn> (MLM) chooses 15 % of the words at random, hides
-# them, and asks for the originals. The loss is the mean over the chosen positions $M$:
+# Let's return to the puzzle we started with. If words can see the whole sentence, predicting one is trivial, because it
+# is part of the input. In <dfn>masked language modelling</dfn> (MLM) we choose 15 % of the words at random, hide them,
+# and ask the model for the originals. The loss is the mean over the chosen positions $M$:
 #
 # $$ L = -\frac{1}{|M|} \sum_{i \in M} \log p(w_i \mid \text{the sentence with noise}) $$
 #
-# Each term is a cross-entropy, and minimising their mean is maximum likelihood for $p(w_i \mid \cdot)$, taken over
-# random choices of what is hidden.
+# Each term is a cross-entropy, and minimising their mean is maximum likelihood for $p(w_i \mid \cdot)$, averaged over
+# random choices of what to hide.
 #
-# What should replace a chosen word? Always `[MASK]` would do for training. But a text in use has no `[MASK]`, and a
-# model that has learned "only `[MASK]` needs thought" need not represent other words well. So BERT replaces 80 % of the
-# chosen words by `[MASK]` and 10 % by a random word, and leaves 10 % as they are. It asks for all of them. By
-# convention, the label of a position that was not chosen is -100.
+# What should we put in place of a chosen word? For training, we could always use `[MASK]`. But a text in use has no
+# `[MASK]`, and a model that has learned "only `[MASK]` needs thought" need not represent other words well. So BERT
+# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random word, and leaves 10 % as they are. The model must
+# predict all of them. By convention, the label of a position that was not chosen is -100.
 
 # %% exercise="corrupt"
 from studium_topics.encoder_only.exercises import corrupt
@@ -280,9 +283,9 @@ for row, wanted in zip(noisy, labels.tolist(), strict=True):
     print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
 
 # %% [markdown]
-# Run the cell a few times, and look for all three kinds. The next function contains two mistakes that do not raise an
-# error. A known value finds one: a model that knows nothing gives each of $V$ words the probability $1/V$, so its loss
-# is $\ln V$.
+# Run the cell a few times, and look for all three kinds. The next function contains two mistakes that raise no error.
+# You can find one of them using a known value: a model that knows nothing gives each of the $V$ words the probability
+# $1/V$, so its loss is $\ln V$.
 
 # %% exercise="mlm_loss"
 from studium_topics.encoder_only.exercises import mlm_loss
@@ -290,15 +293,15 @@ from studium_topics.encoder_only.exercises import mlm_loss
 # %% [markdown]
 # ## The loop
 #
-# You now have a model, a task and a loss. BERT's recipe (appendix A.2, and the
-# [released code](https://github.com/google-research/bert/blob/master/optimization.py) for the last two points) adds
-# three things to a step of Adam.
+# Now you have a model, a task and a loss. BERT's recipe (appendix A.2, and the [released
+# code](https://github.com/google-research/bert/blob/master/optimization.py) for the last two points) adds three things
+# to a step of Adam.
 #
 # * **Warm-up**: the learning rate rises from near 0 and then falls in a straight line. Post-norm layers need this,
-#   because their gradients near the output are large at the start
-#   ([Xiong et al. 2020](https://arxiv.org/abs/2002.04745)).
-# * **Weight decay** of 0.01, for matrices alone. Pulling the scale of a LayerNorm towards 0 would silence its layer.
-# * **Clipping**: where the norm of all gradients together exceeds 1, they are scaled down to 1.
+#   because their gradients near the output are large at the start ([Xiong et al.
+#   2020](https://arxiv.org/abs/2002.04745)).
+# * **Weight decay** of 0.01, only for matrices. Pulling the scale of a LayerNorm towards 0 would silence its layer.
+# * **Clipping**: if the norm of all gradients together is greater than 1, we scale them down to 1.
 
 # %% exercise="pretrain"
 from studium_topics.encoder_only.exercises import pretrain
@@ -306,14 +309,14 @@ from studium_topics.encoder_only.exercises import pretrain
 # %% tags=["experiment"]
 batches = experiment.batches(lesson.profile, torch.Generator().manual_seed(2))
 losses = lesson.mine(pretrain)(mine, batches, hide, lr=experiment.LEARNING_RATE)
-chart = figure(x="training step", y="loss (nats a hidden word)", height=320)
+chart = figure(x="training step", y="loss (nats per hidden word)", height=320)
 chart.add_scatter(y=losses, name="your BERT", line={"color": COLOURS[0]})
 ln_v = torch.tensor(grammar.VOCABULARY).log().item()
 chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
 chart
 
 # %% [markdown] tags=["experiment"]
-# Ask it the question of the beginning.
+# Now we can ask it the question from the beginning.
 
 # %% tags=["experiment"]
 for text in ("[CLS] [MASK] small dogs sleep .", "[CLS] [MASK] small dog sleeps .", "[CLS] these small [MASK] sleep ."):
@@ -327,9 +330,9 @@ for text in ("[CLS] [MASK] small dogs sleep .", "[CLS] [MASK] small dog sleeps .
 # %% [markdown]
 # ## How good can it become?
 #
-# The model cannot be certain about the noun, because nine nouns fit. So the loss of a perfect model is above 0, and to
-# judge a model we need to know this lowest possible loss. Our grammar has 1782 clauses, all equally likely, so it can
-# be computed.
+# The model cannot be certain about the noun, because nine nouns fit. So even a perfect model has a loss above 0, and to
+# judge a model we need to know this lowest possible loss. Our grammar has 1782 clauses, all equally likely, so we can
+# compute it.
 
 # %% exercise="best_loss"
 from studium_topics.encoder_only.exercises import best_loss
@@ -343,17 +346,18 @@ for place, role in enumerate(grammar.ROLES):
     print(f"{role:11s} both sides {floors[role][0]:.3f}   left to right {floors[role][1]:.3f}")
 
 # %% [markdown]
-# The two columns differ in one row. The determiner has a floor of 0 from both sides and of $\ln 2 = 0.693$ from the
-# left, whatever the model, its size and its training.
+# The two columns differ in just one row. The floor for the determiner is 0 from both sides, but $\ln 2 = 0.693$ from
+# the left, whatever the model, its size and its training.
 #
 # ## Both sides against one
 #
-# The paper's table 5 compares both sides with left to right (*LTR*): same model, same data, same number of steps. We do
-# the same. Both models are made of **your** functions, begin with the same weights, see the same sentences, and run
-# through your loop. The left-to-right model has a causal mask on top of yours and predicts the next word.
+# Table 5 of the paper compares both sides with left to right (*LTR*): same model, same data, same number of steps. We
+# will do the same. We make both models out of **your** functions, start them with the same weights, show them the same
+# sentences, and train them with your loop. The left-to-right model has a causal mask on top of yours and predicts the
+# next word.
 #
-# A step of MLM asks for 15 % of the words, a step from the left for nearly all. How many times more steps will MLM need
-# until it knows the verb, which both can know?
+# In a step of MLM we ask for 15 % of the words, and in a step from left to right for nearly all. How many times more
+# steps will MLM need until it knows the verb, which both models can know?
 
 # %% tags=["experiment"]
 lesson.predict("price", ..., "How many times more steps does MLM take than left to right, until it knows the verb?")
@@ -363,7 +367,7 @@ result = experiment.both_sides(
     **blocks, corrupt=lesson.mine(corrupt), pretrain=lesson.mine(pretrain), profile=lesson.profile
 )
 for name, reader, side in (("both sides", result.both, 0), ("left to right", result.left, 1)):
-    print(f"{name}: determiner {reader.determiner:.3f}, verb {reader.verb:.3f} of the numbers right")
+    print(f"{name}: right number in {reader.determiner:.3f} of the determiners, {reader.verb:.3f} of the verbs")
     for role in grammar.ROLES:
         print(f"    {role:11s} loss {reader.nats[role]:.3f}   floor {floors[role][side]:.3f}")
 
@@ -381,10 +385,10 @@ chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a
 chart
 
 # %% [markdown] tags=["experiment"]
-# The left-to-right model reaches its floor everywhere, so nothing is wrong with its training. It guesses the determiner
-# no better than a coin because the bit comes later in the sentence.
+# The left-to-right model reaches its floor everywhere, so its training went well. It guesses the determiner no better
+# than a coin because the bit comes later in the sentence.
 #
-# Table 5 of the paper has the same comparison on real tasks (development sets, per cent; F1 for SQuAD):
+# Table 5 of the paper has this comparison on real tasks (development sets, per cent; F1 for SQuAD):
 #
 # | | MNLI | QNLI | MRPC | SST-2 | SQuAD |
 # |---|---|---|---|---|---|
@@ -393,10 +397,11 @@ chart
 # | left to right, no next sentence prediction | 82.1 | 84.3 | 77.5 | 92.1 | 77.8 |
 # | the same, with a BiLSTM on top for each task | 82.1 | 84.1 | 75.7 | 91.6 | 84.9 |
 #
-# Between the second row and the third, only the direction changes, and with it the training task. SST-2 falls by 0.5
-# points, QNLI by 0.6, MNLI by 1.8, MRPC by 9.0 and SQuAD by 10.1. SQuAD asks for the words that answer a question, so
-# every single word must know what comes after it. A BiLSTM, which reads in both directions, brings back 7.1 of the 10.1
-# points there, but not MRPC, which asks whether two sentences are paraphrases, with 3,500 pairs to learn from.
+# Between the second row and the third, only the direction changes, and the training task with it. SST-2 falls by 0.5
+# points, QNLI by 0.6, MNLI by 1.8, MRPC by 9.0 and SQuAD by 10.1. In SQuAD the model has to find the words that answer
+# a question, so each word needs to know what comes after it. A BiLSTM, which reads in both directions, brings back 7.1
+# of the 10.1 points there. It does not help with MRPC, where you have to tell whether two sentences are paraphrases,
+# with 3,500 pairs to learn from.
 #
 # ### The price
 
@@ -407,16 +412,16 @@ print(f"ratio: {result.price:.2f}    (the paper, appendix C.1: MLM converges mar
 lesson.found("price", result.price, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# At the size `smoke` neither model gets there, and the ratio means nothing. At `laptop`, seeds 0 to 5 gave 2.0 to 5.3.
-# That is less than 1/0.15 = 6.7, the ratio of the numbers of loss terms, as one expects when the terms of one sentence
+# At the size `smoke` neither model gets there, so the ratio means nothing. At `laptop`, seeds 0 to 5 gave 2.0 to 5.3.
+# This is less than 1/0.15 = 6.7, the ratio of the numbers of loss terms, as we would expect if the terms of a sentence
 # carry partly the same information.
 #
 # ### What does your model look at?
 #
-# At the beginning we set attention by hand. These are the scores that your model learned, for the sentence with the
-# determiner hidden. The widget opens at the head in which `[MASK]` gives most weight to noun and verb, where the bit
-# is. Step through the other layers and heads. Then hide another word and watch the bars: *bidirectional* is your MLM
-# model, *causal* your left-to-right model. (The scores stay those of the MLM model with the determiner hidden.)
+# At the beginning we set attention by hand. Here are the scores that your model learned, for the sentence with the
+# determiner hidden. The widget opens at the head where `[MASK]` gives the most weight to noun and verb, which hold the
+# bit. Step through the other layers and heads. Then hide another word and watch the bars: *bidirectional* is your MLM
+# model, and *causal* is your left-to-right model. (The scores are still the MLM model's, with the determiner hidden.)
 
 # %% tags=["experiment", "widget"]
 both, left = result.both.model.cpu(), result.left.model.cpu()
@@ -453,21 +458,21 @@ AttentionHeatmap(
 )
 
 # %% [markdown]
-# **To think about.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you may say
+# **To think about.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you can claim
 # "the model knows the number *because* of this arc"?
 #
 # <details><summary>Answer</summary>
 #
-# Intervene: cut the arc and see whether the answer changes. The bit may as well arrive by another head, or from the
-# verb.
+# Intervene: cut the arc and check whether the answer changes. The bit could also arrive through another head, or from
+# the verb.
 # </details>
 
 # %% [markdown] tags=["experiment"]
 # ### Can it write?
 #
-# Hide determiner, noun and verb *together*. For each, a good model says: half singular, half plural. Now draw all three
-# words from this one prediction. Nothing makes the draws agree, and three fair coins agree with probability 1/4. Then
-# draw them one after the other, each seeing those before.
+# Let's hide determiner, noun and verb *together*. For each, a good model answers: half singular, half plural. Now draw
+# all three words from this one prediction. The draws are independent, and three fair coins agree with probability 1/4.
+# Then draw the words one after the other, so that each can see the ones before it.
 
 # %% tags=["experiment"]
 for at_once, name in ((True, "all three at once"), (False, "one after the other")):
@@ -475,22 +480,22 @@ for at_once, name in ((True, "all three at once"), (False, "one after the other"
     print(f"{name:20s} agree in {agree:.1%}    for example: {example}")
 
 # %% [markdown] tags=["experiment"]
-# At `laptop`, seeds 0 to 5, the first share was between 0.24 and 0.48. It exceeds 1/4 where a model prefers one number,
-# because biased coins agree more often than fair ones, and a model may do so here because three hidden words in one
-# clause are rare in training. The second share was always near 0.97.
+# At `laptop`, seeds 0 to 5, the first share was between 0.24 and 0.48. It is higher than 1/4 if the model prefers one
+# number, because biased coins agree more often than fair ones. It might do so because three hidden words in one clause
+# are rare in training. The second share was always close to 0.97.
 #
-# MLM predicts each hidden word **by itself**: every marginal may be right, but the joint distribution is not modelled.
-# Filling in word by word repairs this here, at one pass for each word, in a context whose length is fixed beforehand.
-# So GPT writes, and BERT reads.
+# MLM predicts each hidden word **by itself**: every marginal may be right, but it does not model the joint
+# distribution. Here we can repair this by filling in word by word, using a pass for each word, but we need to fix the
+# length of the context beforehand. So GPT writes, and BERT reads.
 
 # %% [markdown]
 # ## Further
 #
 # ### Two sentences at once
 #
-# Many tasks are about *pairs* of sentences: does the second answer the first, or follow from it? For these BERT has a
-# second loss (appendix A.1). The input is `[CLS] A [SEP] B [SEP]`. In <dfn>next sentence prediction</dfn> (NSP) a
-# classifier on the vector of `[CLS]` says whether sentence B followed sentence A in its document.
+# Many tasks are about *pairs* of sentences: does the second answer the first, or follow from it? For these, BERT has a
+# second loss (appendix A.1). The input is `[CLS] A [SEP] B [SEP]`. In <dfn>next sentence prediction</dfn> (NSP), a
+# classifier on the vector of `[CLS]` decides whether sentence B followed sentence A in its document.
 
 # %% exercise="nsp_pairs"
 from studium_topics.encoder_only.exercises import nsp_pairs
@@ -507,36 +512,36 @@ for pair, segments, label in pairs:
     print("segments", *segments, "\n")
 
 # %% [markdown]
-# **To think about.** In these documents *NotNext* can often be told without knowing what follows from what. How? Is
-# that different with real documents?
+# **To think about.** In these documents you can often recognise *NotNext* without knowing what follows from what. How?
+# And would this be different with real documents?
 #
 # <details><summary>Answer</summary>
 #
-# One document is all singular and the other all plural, so a change of number gives the pair away. In real text the
-# *topic* does the same: a sentence about football after one about tax law is not the next one. RoBERTa
-# ([1907.11692](https://arxiv.org/abs/1907.11692)) left NSP out without harm; ALBERT
-# ([1909.11942](https://arxiv.org/abs/1909.11942)) asks for the order of two neighbours instead, where the topic does
+# One document is all singular and the other is all plural, so a change of number gives the pair away. In real text, the
+# *topic* does the same: a sentence about football after one about tax law is not the next sentence. RoBERTa
+# ([1907.11692](https://arxiv.org/abs/1907.11692)) left NSP out without harm. ALBERT
+# ([1909.11942](https://arxiv.org/abs/1909.11942)) has to tell the order of two neighbours instead, where the topic does
 # not help.
 # </details>
 #
 # ### How likely is a sentence?
 #
-# A left-to-right model gives every sentence a probability by the chain rule,
-# $\log p(w) = \sum_i \log p(w_i \mid w_{<i})$. BERT has no such product. The <dfn>pseudo-log-likelihood</dfn> of a
-# sentence adds up the log-probabilities of its words, each given all others
-# ([Salazar et al. 2019](https://arxiv.org/abs/1910.14659), equation 1):
+# A left-to-right model gives every sentence a probability by the chain rule, $\log p(w) = \sum_i \log p(w_i \mid
+# w_{<i})$. There is no such product for BERT. The <dfn>pseudo-log-likelihood</dfn> of a sentence adds up the
+# log-probabilities of its words, each given all the others ([Salazar et al. 2019](https://arxiv.org/abs/1910.14659),
+# equation 1):
 #
 # $$ \mathrm{PLL}(w) = \sum_i \log p(w_i \mid w_{\setminus i}). $$
 #
-# It is not the logarithm of a probability. Add up your floors: from left to right they make $\ln 1782 = 7.49$, the
-# entropy of a clause, but from both sides only 6.79, because the bit of number is never paid for. Still, PLL compares
-# sentences well, at one forward pass for each word.
+# It is not the logarithm of a probability. Add up your floors: from left to right you get $\ln 1782 = 7.49$, the
+# entropy of a clause, but from both sides only 6.79, because we never pay for the bit of number. Still, PLL is good for
+# comparing sentences, and costs a forward pass for each word.
 
 # %% exercise="pseudo_ll"
 from studium_topics.encoder_only.exercises import pseudo_ll
 
 # %% [markdown] tags=["experiment"]
-# A <dfn>minimal pair</dfn> is two sentences that differ in one word, of which one is right.
+# A <dfn>minimal pair</dfn> is two sentences that differ in one word, where only one of the sentences is right.
 
 # %% tags=["experiment"]
 score = lesson.mine(pseudo_ll)
@@ -553,21 +558,21 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 #
 # * **The scores of the paper.** GLUE 80.5, MultiNLI 86.7 and SQuAD 93.2 come from BERT-large with 340 million
 #   parameters (for SQuAD, an ensemble of them), 3.3 billion words of text, and fine-tuning on each task. Our model has
-#   about 100,000 parameters and is not fine-tuned.
-# * **The size of the effect.** On our determiner it is all or nothing, because the bit is nowhere else. In English the
+#   about 100,000 parameters, and we do not fine-tune it.
+# * **The size of the effect.** For our determiner it is all or nothing, because the bit is nowhere else. In English the
 #   left context helps too, and in table 5 the direction costs between 0.5 points (SST-2) and 10.1 (SQuAD).
-# * **The price.** Our ratio belongs to one kind of word in a tiny grammar, and to one learning rate.
+# * **The price.** Our ratio is for one kind of word in a tiny grammar, and for one learning rate.
 # * **Warm-up.** Two layers train as well without it (final loss 1.30 either way, one seed at `laptop`).
-# * **80/10/10.** The random 10 % matter for text without `[MASK]`. We use the rule and do not measure it.
+# * **80/10/10.** The random 10 % matter for text without `[MASK]`. We use this rule but do not measure its effect.
 # * **Next sentence prediction.** Our documents have no discourse to predict. You built the data, not the benefit.
 #
 # ## Common misconceptions
 #
 # * *"BERT reads once from the left and once from the right."* That was ELMo. In BERT every layer sees both sides.
-# * *"`[CLS]` is the meaning of the sentence."* It is trained for NSP alone. Without fine-tuning, the mean of the words'
-#   vectors compares sentences better ([Reimers and Gurevych 2019](https://arxiv.org/abs/1908.10084), table 1).
+# * *"`[CLS]` is the meaning of the sentence."* It is trained only for NSP. Without fine-tuning, the mean of the words'
+#   vectors is better for comparing sentences ([Reimers and Gurevych 2019](https://arxiv.org/abs/1908.10084), table 1).
 # * *"A model in use reads `[MASK]`."* Only if you ask it for a hidden word; hence 80/10/10.
-# * *"MLM models whole sentences."* You saw three coins: hidden words are predicted independently.
+# * *"MLM models whole sentences."* You saw three coins: it predicts hidden words independently.
 # * *"Padding is harmless, the model learns to ignore it."* Without the mask, noise in the padding moved real words.
 #
 # ## You can now
@@ -575,23 +580,23 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 # * explain why attention has three projections, and write it with a mask;
 # * build a post-norm layer and find its weights in a published checkpoint;
 # * pretrain a masked language model: noise, loss, warm-up, decay and clipping;
-# * compute the lowest possible loss of a prediction, and judge a model by it;
-# * say when a model must read both sides, and why such a model does not write.
+# * compute the lowest possible loss of a prediction, and use it to judge a model;
+# * tell when a model needs to read both sides, and why such a model does not write.
 #
 # ## Open tasks
 #
 # * **Ten minutes.** Train your BERT with `lr` ten times larger. The loss should stay far above its 1.3 at `laptop`.
 # * **An hour.** Change the share of chosen words from 15 % to 5 % and to 50 %, for the same number of steps. With 5 %,
-#   the determiner should come later, if at all. With 50 % we saw no harm. Why not, if half of the words are gone?
-#   ([Wettig et al. 2022](https://arxiv.org/abs/2202.08005) found 40 % better than 15 % for large models.)
-# * **A day.** Train with 100 % `[MASK]` and with 80/10/10, then give both models clean sentences and try to read each
-#   word off its own last vector with a linear classifier. See whether the random words make a difference at this size.
+#   the model should learn the determiner later, if at all. With 50 % we saw no harm. Why not, if half of the words are
+#   gone? ([Wettig et al. 2022](https://arxiv.org/abs/2202.08005) found 40 % better than 15 % for large models.)
+# * **A day.** Train with 100 % `[MASK]` and with 80/10/10. Then give both models clean sentences, and use a linear
+#   classifier to read each word off its last vector. See whether the random words make a difference at this size.
 #
 # ## Further reading
 #
 # * [RoBERTa, 1907.11692](https://arxiv.org/abs/1907.11692): the same model, trained better.
 # * [T5, 1910.10683](https://arxiv.org/abs/1910.10683): hide whole spans, and let a decoder write them.
-# * [ModernBERT, 2412.13663](https://arxiv.org/abs/2412.13663): still an encoder six years later, with rotary positions,
-#   pre-norm and 8192 tokens, because search and classification need both sides.
-# * [GPT-3, 2005.14165](https://arxiv.org/abs/2005.14165): the other mask, and what it is good for. The topic
-#   [decoder-only](decoder-only.ipynb) builds it.
+# * [ModernBERT, 2412.13663](https://arxiv.org/abs/2412.13663): still an encoder six years later, using rotary
+#   positions, pre-norm and 8192 tokens, because search and classification need both sides.
+# * [GPT-3, 2005.14165](https://arxiv.org/abs/2005.14165): the other mask, and what it is good for. You will build it in
+#   the topic [decoder-only](decoder-only.ipynb).

@@ -120,16 +120,15 @@ def nsp_pairs(docs: list[list[list[int]]], generator: torch.Generator, cls: int,
     def draw(below: int) -> int:
         return int(torch.randint(below, (), generator=generator))
 
-    pairs = []
-    for number, document in enumerate(docs):
-        for first, following in pairwise(document):
-            label, second = draw(2), following
-            if label:
-                other = docs[(number + 1 + draw(len(docs) - 1)) % len(docs)]
-                second = other[draw(len(other))]
-            ids = [cls, *first, sep, *second, sep]
-            pairs.append((ids, [0] * (len(first) + 2) + [1] * (len(second) + 1), label))
-    return pairs
+    def pair(number: int, first: list[int], second: list[int]) -> Pair:
+        if label := draw(2):
+            others = docs[number + 1 :] + docs[:number]
+            document = others[draw(len(others))]
+            second = document[draw(len(document))]
+        left, right = [cls, *first, sep], [*second, sep]
+        return left + right, [0] * len(left) + [1] * len(right), label
+
+    return [pair(number, *both) for number, document in enumerate(docs) for both in pairwise(document)]
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ Roofline.example()
 # In this lesson you will
 #
 # 1. **write** a softmax that never gets to see its complete row, but is exact all the same;
-# 2. **build** attention from it in tiles, while a meter watches the largest tensor that you make;
+# 2. **build** attention from it in tiles, and let a meter find the largest tensor that you make;
 # 3. **write** a backward pass that computes the probabilities again instead of keeping them;
 # 4. **derive** how many numbers cross between slow and fast memory, and check this using a meter that counts them;
 # 5. **merge** the results of several workers that share the keys, as servers do for long texts.
@@ -159,8 +159,8 @@ from studium_topics.flash_attention.exercises import causal_tiles
 # For each row we also keep $\mathrm{lse} = m + \ln \ell = \ln \sum_j e^{s_j}$, because we will need it in the backward
 # pass.
 #
-# One of the tests has a **meter** for the memory that you use. If your solution looks tiled but makes an N × N mask, it
-# will not pass.
+# One of the tests **limits your memory**: with 6,144 tokens, your function may take 32 MB more than it has, and a
+# single N × N mask is 36 MB. If your solution looks tiled but makes the complete mask, it will not pass.
 
 # %% exercise="flash_forward"
 from studium_topics.flash_attention.exercises import flash_forward
@@ -285,10 +285,10 @@ from studium_topics.flash_attention.exercises import hbm_floats
 # numbers, this is about 0.33. The authors also prove that no exact algorithm can improve on this order for all sizes of
 # the fast memory (proposition 3 in the paper).
 #
-# There is a second meter in this topic. It simulates a fast memory of $F$ numbers and counts, operation by operation,
-# what your `flash_forward` reads from the slow memory and writes to it. The count should equal your formula *exactly*.
-# (If your function moves more, look for tensors that are larger than $F$. For example, you might have scaled all of q
-# at once and written it out.)
+# This topic also has a meter for what moves. It simulates a fast memory of $F$ numbers and counts, operation by
+# operation, what your `flash_forward` reads from the slow memory and writes to it. The count should equal your formula
+# *exactly*. (If your function moves more, look for tensors that are larger than $F$. For example, you might have scaled
+# all of q at once and written it out.)
 
 # %% tags=["experiment"]
 count = lesson.mine(hbm_floats)

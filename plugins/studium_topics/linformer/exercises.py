@@ -5,10 +5,8 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from studium import assert_close, exercise
+from studium import assert_close, at_most_mb, exercise
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from studium_topics.kits.weights import drawn
@@ -345,27 +343,13 @@ def _(linformer_attention, rng):
 
 @linformer_attention.hidden("makes no square of the text, and lets gradients reach everything", points=2)
 def _(linformer_attention, rng):
-    class Largest(TorchDispatchMode):
-        numbers, shape = 0, ()
-
-        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-            result = operation(*args, **(kwargs or {}))
-            for tensor in tree_leaves(result):
-                if isinstance(tensor, torch.Tensor) and self.numbers < tensor.untyped_storage().nbytes() // 8:
-                    self.numbers, self.shape = tensor.untyped_storage().nbytes() // 8, tuple(tensor.shape)
-            return result
-
-    for batch, heads, tokens, size, slots in ((2, 3, 120, 8, 12), (1, 2, 90, 20, 5)):
-        shape = (batch, heads, tokens, size)
-        q, k, v = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(3))
-        e, f = (torch.randn(slots, tokens, generator=rng, dtype=torch.float64) for _ in range(2))
-        with Largest() as largest:
-            linformer_attention(q, k, v, e, f, None)
-        most = batch * heads * tokens * max(slots, size)
-        assert largest.numbers <= most, (
-            f"with B={batch}, H={heads}, n={tokens}, d={size} and {slots} slots you made a tensor of {largest.numbers} "
-            f"numbers (of shape {largest.shape}); B · H · n · max(slots, d) is {most}"
-        )
+    q, k, v = torch.randn(3, 1, 2, 4096, 8, generator=rng)
+    e, f = torch.randn(2, 16, 4096, generator=rng)
+    with at_most_mb(32, "with n = 4096 and 16 slots, no array of n · n numbers may exist"):  # of 64 MB for a head
+        linformer_attention(q, k, v, e, f, None)
+    shape, slots, tokens = (1, 2, 90, 20), 5, 90
+    q, k, v = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(3))
+    e, f = (torch.randn(slots, tokens, generator=rng, dtype=torch.float64) for _ in range(2))
     parts = [part.requires_grad_() for part in (q, k, v, e, f)]
     out = linformer_attention(*parts, None)
     assert out.requires_grad, "gradients must reach q, k, v, e and f: the lesson trains a model through this function"
@@ -1222,8 +1206,9 @@ def _(causal_summaries, rng):
     first = (part[:, :, :3] for part in (q, k, v))
     expected = F.scaled_dot_product_attention(*first, is_causal=True)
     assert_close(found[:, :, :3], expected, rtol=1e-6, atol=1e-6, message="the first block, n = 6 and c = 3")
-    k[:, :, 5], v[:, :, 5] = 9.0, -9.0
-    moved = float((causal_summaries(q, k, v, e, f) - found)[:, :, :5].abs().max())
+    others = [part.clone() for part in (k, v)]
+    others[0][:, :, 5], others[1][:, :, 5] = 9.0, -9.0
+    moved = float((causal_summaries(q, *others, e, f) - found)[:, :, :5].abs().max())
     assert moved == 0, f"token 5 was changed, and an earlier row of the result moved by {moved:.3g}"
 
 

@@ -443,8 +443,8 @@ RankExplorer(delta=full_update, rank=16, alpha=16.0)
 # ## The memory bill
 #
 # During training, we need memory for the weights, the gradients, the state of the optimizer, and the activations for
-# the backward pass. With weights and gradients in 16 bits and Adam's two moments in 32, a *trained* parameter takes $2
-# + 2 + 8 = 12$ bytes. A *frozen* parameter takes just 2.
+# the backward pass. With weights and gradients in 16 bits and Adam's two moments in 32, a *trained* parameter takes
+# $2 + 2 + 8 = 12$ bytes. A *frozen* parameter takes just 2.
 
 # %%
 MODELS = {"1B": (16, 2048, 1e9), "7B": (32, 4096, 7e9), "70B": (80, 8192, 70e9), "GPT-3 175B": (96, 12288, 175e9)}

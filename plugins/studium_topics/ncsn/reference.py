@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 from studium import Profile
-from torch import Tensor
+from torch import Tensor, nn
 
 from studium_topics.kits.mixture import Mixture
-from studium_topics.ncsn.exercises import train_scores
+from studium_topics.kits.training import train
 
 __all__ = [
     "anneal",
@@ -81,6 +81,19 @@ def dsm_loss(score: Score, x0: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
     """Return each row's denoising score matching loss (B,) with the weight sigma², for x0, z (B, *), sigma (B,)."""
     level = _column(sigma, x0)
     return 0.5 * (level * score(x0 + level * z, sigma) + z).flatten(1).square().sum(-1)
+
+
+def train_scores(
+    model: nn.Module, images: Tensor, sigmas: Tensor, steps: int, batch: int, lr: float, generator: torch.Generator
+) -> list[float]:
+    """Train a score network on images (N, *) with the kits' loop, all drawn with the generator; return the losses."""
+
+    def loss(_: torch.Generator) -> Tensor:
+        chosen, levels = (torch.randint(len(rows), (batch,), generator=generator) for rows in (images, sigmas))
+        x0 = images[chosen]
+        return dsm_loss(model, x0, sigmas[levels], torch.randn(x0.shape, generator=generator)).mean()
+
+    return train(model, loss, steps, lr, schedule="onecycle", quiet=True)
 
 
 def tweedie(x: Tensor, sigma: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,15 @@
 # %% [markdown]
 # # RoBERTa: a robustly optimised recipe
 #
-# Two students pretrain the same encoder on the same rows of text, for the same number of updates, from the same first
-# weights. One ends with a training loss of 0.2 nats a token, the other with 1.5. On held-out text, the first model is a
-# whole nat **worse**.
+# Two students pretrain the same encoder on the same rows of text. They use the same number of updates and the same
+# initial weights. One of the models ends with a training loss of 0.2 nats per token, the other with 1.5. On held-out
+# text, the first model is a whole nat **worse**.
 #
-# Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
+# The two programs differ in just one line: *when* they draw the masks. What did the first model learn?
 #
-# The board shows two rows of text and the words that the loss asks for. Play the epochs with static and with dynamic
-# masks: which words does the loss never ask for? Then look at the held-out loss, and change the rows under *More*. (The
-# losses were measured with this lesson's experiments at `laptop`, seed 0.)
+# On the board you can see two rows of text and the words that the loss asks for. Play the epochs with static and with
+# dynamic masks: which words does the loss never ask for? Then look at the held-out loss, and change the rows under
+# *More*. (We measured the losses using this lesson's experiments at `laptop`, seed 0.)
 
 # %% tags=["widget"]
 from studium_topics.roberta import figures
@@ -17,19 +17,19 @@ from studium_topics.roberta import figures
 figures.opening_board()
 
 # %% [markdown]
-# BERT (2018) hid 15 % of the tokens and learned to predict them. Its successors of 2019 changed the training task or
-# the architecture and beat it, so such changes seemed necessary.
+# BERT (2018) hid 15 % of the tokens and learned to predict them. The successors of 2019 changed the training task or
+# the architecture and beat it, so you might think that such changes were necessary.
 # [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
-# language modelling* (MLM), and measured one choice of the recipe at a time. The result matched or beat all of them:
-# BERT had been undertrained.
+# language modelling* (MLM). Its authors measured one choice of the recipe at a time, and the result matched or beat all
+# of the successors. BERT had been undertrained.
 #
 # In this lesson you will
 #
-# 1. **build** the input pipeline: packing full sentences, masking them anew in each epoch, numbering positions;
+# 1. **build** the input pipeline: pack full sentences, mask them again in each epoch, and number the positions;
 # 2. **train** with batches that do not fit into memory, in a pretraining loop that you write;
 # 3. **derive** how much of a text static masks leave out;
 # 4. **judge** an ablation: what changed, what stayed fixed, and what the budget was;
-# 5. **measure** masks, input formats and batch sizes, each against the row in which only that changes.
+# 5. **measure** masks, input formats and batch sizes, comparing each with the row where only that changes.
 #
 # You need the topic [encoder-only](encoder-only.ipynb), or to know BERT's masked language modelling. Allow 20 minutes
 # for reading, 90 for coding and 5 while models train.
@@ -55,14 +55,14 @@ from studium_widgets import Diagram
 # | $V$ | tokens in the vocabulary |
 # | $p$ | the masking rate, 0.15 |
 # | $E, K$ | epochs, and static masks drawn for each row |
-# | $M$ | the chosen tokens of a batch, those that the loss asks for |
+# | $M$ | the chosen tokens of a batch, which the loss asks for |
 # | $U, n$ | updates of a training run, and the number of an update, from 1 to $U$ |
 # | $\eta, w$ | the peak learning rate, and the updates until it is reached |
 #
 # ## The pipeline is part of the model
 #
-# The model never reads a document. It reads rows that a program cut from the documents, under masks that the program
-# drew. RoBERTa changes two steps of this program: how rows are made, and when masks are drawn.
+# The model never reads a document. It reads rows that a program has cut from the documents, under masks that the
+# program has drawn. RoBERTa changes two steps of this program: how to make rows, and when to draw masks.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.roberta", "flow.svg")
@@ -70,13 +70,13 @@ Diagram.from_package("studium_topics.roberta", "flow.svg")
 # %% [markdown]
 # ### When are the masks drawn?
 #
-# With <dfn>static masking</dfn>, the masks are drawn once, when the data are prepared, and written to disk with them.
-# BERT's code did this, but it wrote each sequence ten times with ten different masks. In 40 epochs of training, each
-# mask was therefore seen four times (section 4.1). With <dfn>dynamic masking</dfn>, a new mask is drawn every time a
-# row is fed to the model.
+# With <dfn>static masking</dfn>, we draw the masks once, when we prepare the data, and write both to disk. BERT's code
+# did this, but it wrote each sequence ten times, using ten different masks. In 40 epochs of training, the model
+# therefore saw each mask four times (section 4.1). With <dfn>dynamic masking</dfn>, we draw a new mask every time we
+# feed a row to the model.
 #
-# Suppose that $K$ masks were drawn and that each chooses a token with probability $p$. How much of the text does the
-# loss ever ask for? Derive it before you compute it: for one token, think of the masks that do *not* choose it.
+# Suppose that we drew $K$ masks and that each chooses a token with probability $p$. How much of the text will the loss
+# ever ask for? Derive it before you compute it: for a single token, think of the masks that do *not* choose it.
 
 # %% exercise="coverage"
 from studium_topics.roberta.exercises import coverage
@@ -89,16 +89,18 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 # %% [markdown]
 # <details><summary>Derivation</summary>
 #
-# One mask leaves a token out with probability $1 - p$. Masks are drawn independently, so $m$ of them all leave it out
-# with probability $(1-p)^m$, and at least one chooses it with probability $1 - (1-p)^m$. By linearity this is also the
-# expected share of all tokens. Static masking has $m = \min(E, K)$ masks that differ, dynamic masking $m = E$.
+# A mask leaves a token out with probability $1 - p$. We draw masks independently, so $m$ masks all leave it out with
+# probability $(1-p)^m$, and at least one of them chooses it with probability $1 - (1-p)^m$. By linearity, this is also
+# the expected share of all tokens. With static masking we have $m = \min(E, K)$ different masks, and with dynamic
+# masking $m = E$.
 # </details>
 #
-# So one static mask leaves 85 % of the text as blind spots: the model never has to predict them. The other 15 % it can
-# memorise without learning any language, because the same row always has the same answers.
+# So if we use one static mask, 85 % of the text will be blind spots, which the model never needs to predict. It can
+# memorise the other 15 % without learning any language, because the same row always has the same answers.
 #
-# Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token,
-# 10 % a random token, and 10 % stay.
+# Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token, 10 %
+# a random token, and 10 % stay. The random token can now be any id, as in BERT's code, while *encoder-only* left out
+# the special tokens.
 
 # %% exercise="mask_tokens"
 from studium_topics.roberta.exercises import mask_tokens
@@ -112,8 +114,8 @@ for _ in range(3):
     print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
 
 # %% [markdown]
-# Each call draws anew, so dynamic masking only has to call `mask_tokens` again in every epoch. Static masking needs
-# more code, and we need it for the comparison.
+# Each call draws new masks, so for dynamic masking we just have to call `mask_tokens` again in every epoch. Static
+# masking needs more code, but we want it for the comparison.
 
 # %% exercise="static_masks"
 from studium_topics.roberta.exercises import static_masks
@@ -121,11 +123,11 @@ from studium_topics.roberta.exercises import static_masks
 # %% [markdown]
 # ### How are rows made?
 #
-# BERT read *pairs*: two segments, of which the second was the next one in only half of the rows. A second loss,
-# <dfn>next sentence prediction</dfn> (NSP), asks whether the second part of a row follows the first part in its
-# document. RoBERTa compares four formats (section 4.2, and the diagram), without changing the encoder. The format of
-# its final runs is <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as fit, across the borders of
-# documents, with an extra separator at each border and without NSP.
+# BERT read *pairs*: two segments, where the second was the next segment in only half of the rows. There was a second
+# loss for this. In <dfn>next sentence prediction</dfn> (NSP), the model must tell whether the second part of a row
+# follows the first part in its document. RoBERTa compares four formats (section 4.2, and the diagram), without changing
+# the encoder. The format of its final runs is <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as
+# fit, across the borders of documents, with an extra separator at each border and without NSP.
 
 # %% exercise="pack"
 from studium_topics.roberta.exercises import pack
@@ -139,8 +141,8 @@ for one in rows:
 # %% [markdown]
 # ### Positions
 #
-# One detail of RoBERTa's code surprises many readers: its position table has 514 rows for 512 tokens. Padding has a row
-# of its own, the one with the number of its id, and real tokens are numbered from `pad + 1`. RoBERTa's padding has the
+# Many readers of RoBERTa's code are surprised by a detail: the position table has 514 rows for 512 tokens. Padding gets
+# a separate row, whose number is the padding's id, and we number real tokens from `pad + 1`. RoBERTa's padding has the
 # id 1, so the first token has position 2, and row 0 is never used.
 
 # %% exercise="position_ids"
@@ -149,9 +151,9 @@ from studium_topics.roberta.exercises import position_ids
 # %% [markdown]
 # ### The same in the library
 #
-# In practice, dynamic masking is `DataCollatorForLanguageModeling` and the model is `RobertaForMaskedLM` of Hugging
-# Face's `transformers`. The next cell gives the library's model the weights of ours, which runs on your positions, and
-# asks both for their loss on your noise.
+# In practice you would use `DataCollatorForLanguageModeling` for dynamic masking and `RobertaForMaskedLM` for the
+# model, both from Hugging Face's `transformers`. In the next cell we give the weights of our model, which runs on your
+# positions, to the library's model, and compare their losses on your noise.
 
 # %% tags=["experiment", "bridge"]
 mine = Roberta(setting.SIZES, lesson.mine(position_ids))
@@ -175,9 +177,10 @@ else:
 # %% [markdown]
 # ## Batches and budgets
 #
-# RoBERTa's second theme is the batch. BERT-base made 1 million updates with 256 sequences each. The same number of
-# sequences is 125,000 updates with 2,048, or 31,000 with 8,192. All three cost the same computation. The paper's Table
-# 3 has the whole comparison (perplexity on held-out text; accuracy on development sets in percent):
+# The second theme of RoBERTa is the batch. BERT-base made 1 million updates with 256 sequences each. You can also get
+# this number of sequences with 125,000 updates of 2,048, or 31,000 of 8,192, and all three cost the same computation.
+# Here is the whole comparison from the paper's Table 3 (perplexity on held-out text; accuracy on development sets in
+# percent):
 #
 # | batch | updates | learning rate | perplexity | MNLI-m | SST-2 |
 # |---|---|---|---|---|---|
@@ -185,11 +188,12 @@ else:
 # | 2K | 125K | 7e-4 | **3.68** | **85.2** | **92.9** |
 # | 8K | 31K | 1e-3 | 3.77 | 84.6 | 92.8 |
 #
-# Read it slowly. The learning rate was tuned for each row, so two things change from row to row. And 2K is better than
-# 8K in every column: "bigger is better" is not what the table says. The paper goes on with 8K all the same, and points
-# out that large batches are easier to spread over many GPUs.
+# Read it slowly. The authors tuned the learning rate for each row, so two things change from row to row. And 2K is
+# better than 8K in every column, so "bigger is better" is not what this table shows. The paper continues with 8K all
+# the same, and points out that large batches are easier to spread over many GPUs.
 #
-# Before you ask whether large batches are better, count the updates that small ones make for the same number of tokens.
+# Before you ask whether large batches are better, let's count how many updates small batches make for the same number
+# of tokens.
 
 # %% tags=["experiment"]
 lesson.predict("updates", ..., "How many times more updates has the first row of the table than the last?")
@@ -201,15 +205,15 @@ print(f"{1_000_000 / 31_000:.0f} times more updates, for {256 * 1_000_000 / (819
 # %% [markdown]
 # ### A batch that does not fit
 #
-# No GPU of 2019 held 8,192 sequences. With <dfn>gradient accumulation</dfn>, a batch goes through the model in parts,
-# and the gradients of the parts add up to one update. The loss of the batch is the mean over its chosen tokens,
+# No GPU of 2019 could hold 8,192 sequences. With <dfn>gradient accumulation</dfn>, we send a batch through the model in
+# parts, and add up their gradients to get a single update. The loss of the batch is the mean over its chosen tokens,
 #
 # $$ L = \frac{1}{|M|} \sum_{i \in M} \ell_i = \sum_{\text{parts } j} \frac{1}{|M|} \sum_{i \in M_j} \ell_i , $$
 #
 # where $\ell_i$ is the cross-entropy of token $i$ and $M_j$ are the chosen tokens of part $j$. The gradient of a sum is
-# the sum of the gradients, so this is exact, whatever the size of the parts. It is exact only with the right weights,
-# though. The next function has them wrong, and so had the `Trainer` of `transformers` until the
-# [autumn of 2024](https://huggingface.co/blog/gradient_accumulation).
+# the sum of the gradients, so this is exact for parts of any size. However, it is only exact if we use the right
+# weights. The next function uses the wrong weights, and so did the `Trainer` of `transformers` until the [autumn of
+# 2024](https://huggingface.co/blog/gradient_accumulation).
 
 # %% exercise="accumulate"
 from studium_topics.roberta.exercises import accumulate
@@ -221,24 +225,25 @@ print(f"distance from the gradient of the whole batch: yours {gap.exact:.1e}, th
 # %% [markdown]
 # ## The loop
 #
-# Everything is there now: rows, masks, a model, and gradients of a batch of any size. Write the loop. Its settings are
-# the paper's (section 3.1 and table 9): Adam with $\beta_2 = 0.98$, which the authors found more stable with large
-# batches, $\varepsilon = 10^{-6}$, weight decay 0.01, warm-up and linear decay, and no clipping of gradients. Adam's
-# second moment is then averaged over about $1/(1-\beta_2) = 50$ updates and not over 1,000, so that Adam reacts sooner
-# to a sudden large gradient. Update $n$ has the learning rate
+# We have everything we need: rows, masks, a model, and gradients for a batch of any size. Now let's write the loop. We
+# use the settings from the paper (section 3.1 and table 9): Adam with $\beta_2 = 0.98$, which the authors found more
+# stable with large batches, $\varepsilon = 10^{-6}$, weight decay 0.01, warm-up and linear decay, and no gradient
+# clipping. With this $\beta_2$, Adam averages its second moment over about $1/(1-\beta_2) = 50$ updates instead of
+# 1,000, so it reacts sooner to a sudden large gradient. Update $n$ has the learning rate
 #
 # $$ \eta_n = \eta \cdot \min\left(\frac{n}{w},\; \frac{U + 1 - n}{U + 1 - w}\right) , $$
 #
-# which rises from $\eta / w$ to $\eta$ in the first $w$ updates and then falls in a straight line, towards 0 at the
-# update after the last.
+# which rises from $\eta / w$ to $\eta$ in the first $w$ updates and then falls in a straight line. It would reach 0 at
+# the update after the last.
 
 # %% exercise="pretrain"
 from studium_topics.roberta.exercises import pretrain
 
 # %% [markdown] tags=["experiment"]
-# Run it once before the ablations, on packed rows with dynamic masks. Our documents repeat their words, as real
-# documents do: each has two adjectives, two nouns and two verbs of its own, "this small **dog** sleeps . this old
-# **dog** hides . this small **fox** sleeps .". So a model that sees other clauses can guess a hidden noun much better.
+# Let's run it once before the ablations, using packed rows and dynamic masks. Our documents repeat their words, as real
+# documents do. Each uses just two adjectives, two nouns and two verbs, for example "this small **dog** sleeps . this
+# old **dog** hides . this small **fox** sleeps .". So a model that can see other clauses will be much better at
+# guessing a hidden noun.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -259,9 +264,10 @@ print(f"{len(rows)} rows; loss {float(losses[0]):.2f} at first, {float(losses[-1
 # %% [markdown]
 # ## Ablation 1: static or dynamic masks
 #
-# An <dfn>ablation</dfn> compares a recipe with the same recipe in which one thing is changed. The three runs below have
-# the same rows, first weights, order of rows, learning rate and updates; only the number of masks differs: 1, 10 or 40
-# for 40 epochs. The rows are few on purpose, so that every row comes back 40 times, as in BERT's training.
+# An <dfn>ablation</dfn> compares a recipe with the same recipe in which one thing is changed. In the three runs below,
+# the rows, the initial weights, the order of the rows, the learning rate and the updates are the same. Only the number
+# of masks differs: 1, 10 or 40 for 40 epochs. We use few rows on purpose, so every row comes back 40 times, as in
+# BERT's training.
 
 # %% tags=["experiment"]
 lesson.predict("one mask", ..., "By how many nats will one static mask end above dynamic masking, on held-out rows?")
@@ -281,20 +287,20 @@ figures.masks(masked)
 
 # %% [markdown] tags=["experiment"]
 # This answers the puzzle: the first model learned *which answers belong to which row*. On its training rows it has a
-# loss of 0.2 nats (`laptop`, seed 0). On held-out rows it is confident and often wrong: its loss there is 2.64 nats,
-# against 1.66 with dynamic masks.
+# loss of 0.2 nats (`laptop`, seed 0). On held-out rows it is confident and often wrong: there its loss is 2.64 nats,
+# compared with 1.66 for dynamic masks.
 #
-# The paper has no run with a single mask. It compares *ten* masks with dynamic ones: 78.3 against 78.7 on SQuAD 2.0
-# (F1), 84.3 against 84.0 on MNLI-m and 92.5 against 92.9 on SST-2 (Table 1, medians of five runs). Two small gains and
-# a small loss: "comparable or slightly better". Our table has the same two rows, and they end 0.02 nats apart (1.68 and
-# 1.66). So dynamic masking does **not** explain RoBERTa's gains. Its advantages are practical: it is simpler, it needs
-# no copies on disk, and it cannot run out of masks in longer training.
+# There is no run with a single mask in the paper. It compares *ten* masks with dynamic ones: 78.3 and 78.7 on SQuAD 2.0
+# (F1), 84.3 and 84.0 on MNLI-m, and 92.5 and 92.9 on SST-2 (Table 1, medians of five runs). We see two small gains and
+# a small loss: "comparable or slightly better". You can find these two rows in our table too, and they end up 0.02 nats
+# apart (1.68 and 1.66). So dynamic masking does **not** explain RoBERTa's gains. Its advantages are practical: it is
+# simpler, you don't need copies on disk, and you cannot run out of masks when you train longer.
 #
 # ## Ablation 2: sentence pairs or full sentences
 #
-# The paper's Table 2 compares SENTENCE-PAIR with NSP and FULL-SENTENCES without NSP, among others. From one to the
-# other, *three* things change: the loss of NSP goes, the wrong second sentences go, and rows become longer. We change
-# them one at a time, at equal tokens and equal updates.
+# The paper's Table 2 compares, among others, SENTENCE-PAIR with NSP and FULL-SENTENCES without NSP. From one to the
+# other, *three* things change: the loss of NSP goes, the wrong second sentences go, and the rows get longer. Let's
+# change these one at a time, at equal tokens and equal updates.
 #
 # | row | what changed from the row above |
 # |---|---|
@@ -304,9 +310,10 @@ figures.masks(masked)
 # | full sentences, MLM alone | the length of a row |
 #
 # We measure the loss of a hidden noun on held-out rows *of the same format*. How low can it be? In a pair, a model sees
-# one other noun of the document. The hidden one is the same with probability 1/2, and otherwise any of 8: $\tfrac12 \ln
-# 2 + \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the document, and
-# only $\ln 2 = 0.69$ is left, 0.71 with the rare exceptions. The format sets a limit that no training can lower.
+# another noun of the document. The hidden noun is the same with probability 1/2, and otherwise it could be any of 8.
+# This makes $\tfrac12 \ln 2 + \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, the model almost always knows
+# both nouns of the document, so only $\ln 2 = 0.69$ is left, or 0.71 with the rare exceptions. The format sets a limit,
+# and you cannot get below it by training.
 
 # %% tags=["experiment"]
 rows_of = formats(**blocks, profile=lesson.profile)
@@ -316,24 +323,24 @@ print(f"NSP itself: {rows_of.next_accuracy:.1%} of held-out pairs right")
 figures.formats(rows_of)
 
 # %% [markdown] tags=["experiment"]
-# This is the board of the beginning, with the losses that your functions have reached.
+# Here is the board from the beginning again, now showing the losses that your functions reached.
 
 # %% tags=["experiment", "widget"]
 figures.board_of(masked, rows_of)
 
 # %% [markdown] tags=["experiment"]
-# Two of the three changes matter. Without the wrong sentences every row has context that helps, and with longer rows
-# there is more of it: full sentences end below 1.73, which **no** model that reads pairs can reach. The third change,
-# NSP's loss alone, moves the noun's loss by a few hundredths. Is NSP *harmful*, then, as the table is often summarised?
-# In this experiment the rows that it needs are harmful, and its loss hardly is. BERT's own ablation found NSP useful;
-# the RoBERTa paper suspects that it removed the loss and kept the pairs (section 4.2). Once more it matters *what* was
-# held fixed.
+# Two of the three changes matter. Without the wrong sentences, every row has context that helps. If we make the rows
+# longer, there is more of this context: full sentences end below 1.73, and **no** model that reads pairs can do that.
+# The third change concerns only the loss of NSP, and it moves the noun's loss by a few hundredths. So is NSP *harmful*,
+# as people often summarise the table? In this experiment it is the rows for NSP that do harm, and hardly its loss. In
+# BERT's own ablation NSP was useful; the authors of RoBERTa suspect that this ablation removed the loss and kept the
+# pairs (section 4.2). Once more, it matters *what* was held fixed.
 #
 # ## Ablation 3: large batches at equal tokens
 #
-# The same number of rows is read in batches of 8 and of 128, so the small batches make 16 times more updates. First
-# only the batch changes; then the large batch gets two more learning rates, because a rate that was tuned for small
-# batches is unfair to large ones.
+# Now we read the same number of rows in batches of 8 and of 128, so the small batches make 16 times more updates. First
+# we change only the batch. Then we try two more learning rates for the large batch, because it would be unfair to use
+# just the rate that was tuned for small ones.
 
 # %% tags=["experiment"]
 sizes = batches(**blocks, profile=lesson.profile)
@@ -343,22 +350,22 @@ for run in sizes.runs:
     )
 
 # %% [markdown] tags=["experiment"]
-# Here small batches win, and a higher rate makes up for only a part of the difference (`laptop`, seed 0: 1.22 nats
-# against 2.59 at the same rate and 1.70 at eight times the rate). This is **not** what Table 3 shows, and the two do
-# not contradict each other. The mean over a batch reduces the noise of the gradient. Early in training the noise is
-# small compared with the gradient, so a larger batch makes each update hardly better, and there are fewer updates.
-# Beyond a critical batch size, which grows in the course of training ([McCandlish et al.
-# 2018](https://arxiv.org/abs/1812.06162)), further rows are mostly wasted. A tiny model on a tiny language has a small
-# critical batch size.
+# Here small batches win, and with a higher rate we can make up for only a part of the difference (`laptop`, seed 0:
+# 1.22 nats compared with 2.59 at the same rate and 1.70 at eight times the rate). This is **not** what Table 3 shows,
+# but the two do not contradict each other. Averaging over a batch reduces the noise in the gradient. Early in training,
+# the noise is small compared with the gradient, so a larger batch hardly improves each update, and there are fewer
+# updates. Beyond a critical batch size, which grows during training ([McCandlish et al.
+# 2018](https://arxiv.org/abs/1812.06162)), further rows are mostly wasted. For a tiny model on a tiny language, the
+# critical batch size is small.
 #
 # **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
 # 100,000 updates." What changed besides the batch?
 #
 # <details><summary>Answer</summary>
 #
-# The data: 32 times more tokens. Read the paper's Table 4 in this way, too. Its first step, from BERT-large to RoBERTa
-# on about the same books and Wikipedia, is the largest of all, and it changes masks, format and batch at once. It also
-# goes from 1M updates of 256 sequences to 100K of 8K: that is 3.2 times more sequences.
+# The data: 32 times more tokens. You should read the paper's Table 4 in this way too. Its first step, from BERT-large
+# to RoBERTa on about the same books and Wikipedia, is the largest of all, and it changes masks, format and batch at
+# once. It also goes from 1M updates of 256 sequences to 100K of 8K, which makes 3.2 times more sequences.
 # </details>
 
 # %% [markdown]
@@ -366,14 +373,15 @@ for run in sizes.runs:
 #
 # ### Bytes: a vocabulary without unknowns
 #
-# BERT's vocabulary has 30K pieces of words, and a word with a character that it does not contain becomes `[UNK]`.
-# RoBERTa takes the vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and
+# BERT's vocabulary has 30K pieces of words, and if a word has a character that is not in it, the word becomes `[UNK]`.
+# RoBERTa uses the vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and
 # adds a token for each of many merges of two neighbours, learned from their frequency. Every text is a sequence of
-# bytes, so nothing is unknown. The paper saw *slightly worse* results on some tasks than with BERT's vocabulary, and
-# kept the bytes because one vocabulary then encodes every text (section 4.4).
+# bytes, so nothing is unknown. The authors saw *slightly worse* results on some tasks than with BERT's vocabulary. They
+# still chose bytes, because then you can encode every text with a single vocabulary (section 4.4).
 #
-# [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909) learned such merges for characters: merge the most frequent
-# pair, again and again. To encode a new text, replay the merges in the order in which they were learned.
+# [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909) showed how to learn such merges for characters: merge the
+# most frequent pair, again and again. To encode a new text, we replay the merges in the order in which they were
+# learned.
 
 # %% exercise="bpe"
 from studium_topics.roberta.exercises import bpe
@@ -390,41 +398,41 @@ for text in ("the model", "naïve café", "東京 🙂"):
 # ## What does not reproduce at this size
 #
 # * **The scores.** GLUE 88.5, SQuAD and RACE come from RoBERTa-large, 160 GB of text and 500,000 updates of 8K
-#   sequences. The gains from more data and longer training in Table 4 are not measured here.
+#   sequences. We did not measure the gains from more data and longer training in Table 4.
 # * **Large batches.** In Table 3 the medium batch wins at equal tokens; here the smallest does.
-# * **The size of the masking effect.** One static mask is a row that the paper does not have, and our rows are few on
+# * **The size of the masking effect.** The paper does not have a row with one static mask, and we use few rows on
 #   purpose. The paper's own pair of rows, ten masks and dynamic ones, differs by a few tenths of a point there, and by
-#   too little here to call one of them better.
+#   too little here to call either of them better.
 # * **The harm of NSP.** Our stories decide in advance that context matters; in the paper, the differences in Table 2
-#   are a point or two. What we can show is which of three changes is responsible in this language.
+#   are a point or two. We can show which of three changes is responsible in this language.
 # * **DOC-SENTENCES.** The paper finds it slightly better than FULL-SENTENCES. We do not measure it.
 #
 # ## Common misconceptions
 #
 # * *"RoBERTa is a new architecture."* You loaded the same encoder; only the segments are gone. The recipe changed.
-# * *"Dynamic masking made the difference."* Against ten static masks, the gain is about as large as the noise.
-# * *"NSP hurts."* In most comparisons the format changes with the loss. Look for the row in which only the loss does.
-# * *"Bigger batches are better."* Table 3 has its best row in the middle, and each row has its own learning rate.
-# * *"15 % is a law."* It is a choice that RoBERTa did not vary
-#   ([Wettig et al. 2022](https://arxiv.org/abs/2202.08005) did, and found 40 % better for large models).
+# * *"Dynamic masking made the difference."* Compared with ten static masks, the gain is about as large as the noise.
+# * *"NSP hurts."* In most comparisons the format changes with the loss. Look for the row where only the loss changes.
+# * *"Bigger batches are better."* Table 3 has its best row in the middle, and each row has a different learning rate.
+# * *"15 % is a law."* It is a choice that RoBERTa did not vary ([Wettig et al. 2022](https://arxiv.org/abs/2202.08005)
+#   did, and found 40 % better for large models).
 #
 # ## You can now
 #
-# * pack documents into full sentences, and say what the other formats of the paper do;
+# * pack documents into full sentences, and explain what the other formats of the paper do;
 # * draw masks dynamically, and compute what static masks leave out;
 # * accumulate the gradient of a large batch exactly;
-# * write a pretraining loop with RoBERTa's settings, and load its weights into the library's class;
+# * write a pretraining loop using RoBERTa's settings, and load its weights into the library's class;
 # * take an ablation apart: what changed, what stayed fixed, at which budget.
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Call `masking` with `copies=3`. The held-out loss should lie between those of one
-#   and of ten masks, and the share of tokens that are asked for should be 39 %.
+# * **Ten minutes.** Call `masking` with `copies=3`. The held-out loss should be between the losses for one and for ten
+#   masks, and the loss should ask for 39 % of the tokens.
 # * **An hour.** Add DOC-SENTENCES as a fifth row of `formats`: `pack` each document by itself. You should see more
-#   padding, fewer real tokens in a batch of 16 rows, and a noun's loss close to that of full sentences.
+#   padding, fewer real tokens in a batch of 16 rows, and a noun's loss close to the one for full sentences.
 # * **A day.** Plot the held-out loss over the batch size, from 4 to 256, at equal tokens and with the rate tuned for
 #   each size. You should see a flat part, where the best rate grows with the batch, and then a rise: the critical batch
-#   size. Then train four times longer and see whether the flat part becomes wider.
+#   size. Then train four times longer and see whether the flat part gets wider.
 #
 # ## Further reading
 #

@@ -3,17 +3,17 @@
 #
 # > this old cat waits . ▢ ▢ ▢ ▢ .
 #
-# Ask BERT to fill these four gaps. It knows that a determiner, an adjective, a noun and a verb are missing, and it
-# predicts each of them by itself: *this* or *these*, *dog* or *dogs*, *sleep* or *sleeps*. Three independent coins
-# agree **one time in four**, and no amount of training changes that.
+# Suppose you ask BERT to fill these four gaps. It knows that a determiner, an adjective, a noun and a verb are missing,
+# and it predicts each of these by itself: *this* or *these*, *dog* or *dogs*, *sleep* or *sleeps*. Three independent
+# coins agree **one time in four**, and no amount of training will change that.
 #
-# Now suppose that the model is not even told how many words are missing. Then it has to **write** its answer word by
-# word, and each word is chosen with knowledge of those before it. Writing takes a decoder, and a decoder pays for every
-# token. Must it write the whole text to fill in 15 % of it?
+# Now suppose that we don't even tell the model how many words are missing. Then it has to **write** its answer word by
+# word, and it can choose each word knowing the words before it. To write, it needs a decoder, and a decoder has to work
+# for every token. Do we really want it to write the whole text just to fill in 15 % of it?
 #
-# **Press a sentence.** Type a text of your own. Drag the rate and the mean length and watch the targets: at the same
-# rate, longer spans make shorter targets. Under *More*, let the decoder write the whole text, and compare the tokens of
-# a step; *Play* puts the spans back.
+# **Press a sentence.** You can type your own text. Drag the rate and the mean length and watch the targets: at the same
+# rate, longer spans make shorter targets. Under *More*, let the decoder write the whole text, and compare how many
+# tokens a step takes. Use *Play* to put the spans back.
 
 # %% tags=["widget"]
 from studium_topics.span_corruption.press import SpanPress
@@ -21,18 +21,18 @@ from studium_topics.span_corruption.press import SpanPress
 SpanPress()
 
 # %% [markdown]
-# BERT (2018) hides words one by one and cannot write. GPT (2018) writes, but cannot look to the right. A model that
-# reads a corrupted text and writes the *whole* text again does both, but spends most of its work on copying.
+# BERT (2018) hides words one by one and cannot write. GPT (2018) can write, but it cannot look to the right. If a model
+# reads a corrupted text and writes the *whole* text again, it can do both, but it spends most of its work on copying.
 # [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and lets a decoder
 # write only what is missing.
 #
 # In this lesson you will
 #
-# 1. **draw** masks of spans whose counts are exact, and corrupt a text with sentinels and back;
-# 2. **derive** how long inputs and targets become, before any text is seen;
-# 3. **build** the collator that makes training batches of T5, and train a small T5 with it;
-# 4. **compare** your batches and your loss with those of the library's T5;
-# 5. **measure** what short targets save, and what a denoiser can and cannot do.
+# 1. **draw** masks of spans with exact counts, and use sentinels to corrupt a text and restore it;
+# 2. **derive** how long inputs and targets will be, before you see any text;
+# 3. **build** the collator that makes training batches for T5, and train a small T5 with it;
+# 4. **compare** your batches and your loss with the library's T5;
+# 5. **measure** what you save with short targets, and what a denoiser can and cannot do.
 #
 # You need PyTorch tensors and the topics [encoder-only](encoder-only.ipynb), for masked language models, and
 # [encoder-decoder](encoder-decoder.ipynb), for cross-attention. Allow 20 minutes for reading, 110 for coding, and two
@@ -61,8 +61,8 @@ from studium_widgets.plots import COLOURS
 # | $y_t$ | token $t$ of the targets |
 #
 # A <dfn>span</dfn> is a run of hidden tokens that is as long as it can be. A <dfn>sentinel</dfn> is a token that
-# stands for one span: it marks the gap in the inputs, and in the targets it says which gap the following words belong
-# to. T5 has 100 sentinels; the paper writes them $\langle X\rangle$, $\langle Y\rangle$, $\langle Z\rangle$.
+# represents a span. In the inputs it marks the gap, and in the targets it tells us which gap the words after it belong
+# to. T5 has 100 sentinels; in the paper they are called $\langle X\rangle$, $\langle Y\rangle$, $\langle Z\rangle$.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.span_corruption", "flow.svg")
@@ -70,15 +70,15 @@ Diagram.from_package("studium_topics.span_corruption", "flow.svg")
 # %% [markdown]
 # ## Masks with exact counts
 #
-# The simplest way to hide 15 % of a text is a coin for each token. It has two drawbacks. The number of hidden tokens
-# changes from text to text: its standard deviation is $\sqrt{np(1-p)}$, which is 8 tokens for a text of 512. And
-# hidden tokens rarely have hidden neighbours, so nearly all spans have length 1.
+# The simplest way to hide 15 % of a text is to toss a coin for each token. However, this has two drawbacks. First, the
+# number of hidden tokens changes from text to text: its standard deviation is $\sqrt{np(1-p)}$, which is 8 tokens for a
+# text of 512. Second, hidden tokens rarely have hidden neighbours, so nearly all spans have length 1.
 #
-# T5 fixes both numbers first. Of $n$ tokens it hides $h = \mathrm{round}(np)$, in $k = \mathrm{round}(h/\mu)$ spans
-# (section 3.3.4 of the paper and its code). Only the *places* are random: $h$ hidden tokens are cut into $k$ pieces,
-# $n - h$ kept tokens are cut into $k$ pieces, and the pieces are laid alternately.
+# T5 fixes both numbers first. If a text has $n$ tokens, we hide $h = \mathrm{round}(np)$, in $k =
+# \mathrm{round}(h/\mu)$ spans (section 3.3.4 of the paper and its code). Only the *places* are random: we cut the $h$
+# hidden tokens into $k$ pieces, cut the $n - h$ kept tokens into $k$ pieces, and then alternate between the two.
 #
-# So the first thing we need is a fair cut. All lists of lengths should be equally likely, and a list such as (4, 1, 1)
+# So we first need to know how to make a fair cut. All lists of lengths should be equally likely: for example, (4, 1, 1)
 # must come up as often as (2, 2, 2).
 
 # %% exercise="random_lengths"
@@ -88,7 +88,8 @@ from studium_topics.span_corruption.exercises import random_lengths
 from studium_topics.span_corruption.exercises import span_mask
 
 # %% [markdown] tags=["experiment"]
-# Count hidden tokens and spans of many masks of 512 tokens, and compare them with a coin for each token.
+# Now let's count the hidden tokens and the spans in many masks of 512 tokens, and compare them with a coin for each
+# token.
 
 # %% tags=["experiment"]
 found = experiment.counts(lesson.mine(span_mask), profile=lesson.profile)
@@ -98,24 +99,25 @@ for name, hidden, spans in (("span_mask", found.hidden, found.spans), ("a coin",
           f"   mean length {length:.2f}")  # fmt: skip
 
 # %% [markdown]
-# **To think about.** How often is the first token of a text hidden, and how often the last?
+# **To think about.** How often is the first token of a text hidden, and how often is the last?
 #
 # <details><summary>Answer</summary>
 #
-# The first one never, the last one always, because kept and hidden runs alternate from the start to the end. This is a
-# known quirk of T5's masks. Long training texts are cut out of documents at any place, so no particular word is
-# spared. Rotating the mask by a random number of places removes the quirk; a rotated mask may cut one span in two.
+# The first token is never hidden, and the last one always is, because kept and hidden runs alternate from start to end.
+# This is a known quirk of T5's masks. Long training texts are cut out of documents at arbitrary places, so no
+# particular word is spared. You can remove the quirk by rotating the mask by a random number of places, although a
+# rotated mask might cut a span in two.
 # </details>
 #
 # ## Sentinels, and the way back
 #
-# A `[MASK]` of BERT says "a word is missing here". A sentinel says "gap X", whatever its length. Each gap of a text
-# has its own sentinel, so that the decoder can answer "X: …, Y: …". In T5's vocabulary their ids count *down*: 32099,
-# 32098, 32097, … Code that counts them up runs without an error, but names the gaps in an order that a pretrained T5
-# has never seen.
+# BERT's `[MASK]` means "a word is missing here". A sentinel means "gap X", whatever its length. Each gap of a text
+# needs a different sentinel, so the decoder can answer "X: …, Y: …". In T5's vocabulary their ids count *down*: 32099,
+# 32098, 32097, … If you count them up, you will not get an error, but your code will name the gaps in an order that a
+# pretrained T5 has never seen.
 #
-# Both sides end with `</s>`. (Figure 2 of the paper closes the targets with one more sentinel. The lengths below are
-# those of the code, which does not.)
+# Both sides end with `</s>`. (In figure 2 of the paper, there is another sentinel at the end of the targets. The code
+# leaves it out, and so do we when we compute lengths below.)
 
 # %% exercise="corrupt"
 from studium_topics.span_corruption.exercises import corrupt
@@ -129,8 +131,8 @@ print("inputs  ", experiment.words(inputs))
 print("targets ", experiment.words(targets))
 
 # %% [markdown]
-# Nothing is lost: inputs and targets together are the text, in another order. The way back is also how a decoder's
-# answer is read. Real answers are not always well formed, so go by the names of the gaps.
+# We have lost nothing: inputs and targets together are the text, in another order. When a decoder answers, we can read
+# its answer using the same way back. Real answers are not always well formed, so go by the names of the gaps.
 
 # %% exercise="restore"
 from studium_topics.span_corruption.exercises import restore
@@ -138,20 +140,21 @@ from studium_topics.span_corruption.exercises import restore
 # %% [markdown]
 # ## How long are the targets?
 #
-# Count what `corrupt` writes. The inputs are the kept tokens, one sentinel for each span, and `</s>`; the targets are
-# the hidden tokens, the same sentinels, and `</s>`:
+# Let's count what `corrupt` writes. The inputs are the kept tokens, a sentinel for each span, and `</s>`. The targets
+# are the hidden tokens, the same sentinels, and `</s>`:
 #
 # $$ S = n - h + k + 1, \qquad T = h + k + 1. $$
 #
-# With $h \approx pn$ and $k \approx pn/\mu$ this is
+# With $h \approx pn$ and $k \approx pn/\mu$ we get
 #
 # $$ S \approx n\,\bigl(1 - p + p/\mu\bigr) + 1, \qquad T \approx np\,\bigl(1 + 1/\mu\bigr) + 1 . $$
 #
-# At $p = 0.15$ and $\mu = 3$ the targets are a fifth of the text. Longer spans shorten *both* sides, because fewer
-# sentinels are needed. The limit for $\mu \to \infty$ is $np$: what is hidden has to be written, however it is cut.
+# At $p = 0.15$ and $\mu = 3$ the targets are a fifth of the text. Longer spans make *both* sides shorter, because we
+# need fewer sentinels. The limit for $\mu \to \infty$ is $np$: the decoder has to write what is hidden, no matter how
+# we cut it.
 #
-# These lengths hold exactly for every text, because $h$ and $k$ do not depend on chance. For a coin they are random.
-# Only their mean can be known beforehand, and it is your task to find it.
+# These lengths hold exactly for every text, because $h$ and $k$ do not depend on chance. With a coin, they are random.
+# We can only know their mean beforehand, and finding it is your task.
 
 # %% exercise="expected_target"
 from studium_topics.span_corruption.exercises import expected_target
@@ -163,10 +166,10 @@ for mean in (1, 2, 3, 5, 10):
 print(f"512 tokens, a coin for each:      {lesson.mine(expected_target)(512, 0.15):.1f} targets on average")
 
 # %% [markdown]
-# A coin makes nearly the longest targets that are possible at this rate.
+# With a coin, the targets are nearly as long as they could be at this rate.
 #
-# On a GPU, a batch is a rectangle of fixed size, and padding is wasted work. So T5 asks the other way round: how long
-# a *text* fills 512 inputs to the last token?
+# On a GPU, a batch is a rectangle of a fixed size, and padding is wasted work. So T5 turns the question around: how
+# long should a *text* be to fill 512 inputs to the last token?
 
 # %% exercise="raw_length"
 from studium_topics.span_corruption.exercises import raw_length
@@ -179,24 +182,24 @@ for budget in (64, 128, 512, 1024):
 # %% [markdown]
 # ## From texts to a batch
 #
-# The decoder is trained to write the targets from left to right,
+# We train the decoder to write the targets from left to right,
 #
 # $$ L = -\frac{1}{N} \sum_{t} \log p(y_t \mid y_{<t},\ \text{inputs}), $$
 #
-# the mean over all $N$ target tokens of the batch; padding does not count. By the chain rule the sum over one text is
-# $-\log p(\text{targets} \mid \text{inputs})$. So this is maximum likelihood for **all hidden words together**, and
-# not, as in BERT, for each by itself. That is why the words of a span will agree.
+# which is the mean over all $N$ target tokens of the batch; padding does not count. By the chain rule, the sum over one
+# text is $-\log p(\text{targets} \mid \text{inputs})$. So this is maximum likelihood for **all hidden words together**,
+# while BERT has it for each word by itself. This is why the words of a span will agree.
 #
-# In training all $y_t$ are predicted in one pass. At position $t$ the decoder reads $y_{t-1}$, so its inputs are the
-# targets, one place later. With <dfn>teacher forcing</dfn>, a decoder reads the true earlier tokens in training, and
-# not its own guesses.
+# When we train, we predict all $y_t$ in one pass. At position $t$ the decoder reads $y_{t-1}$, so its inputs are just
+# the targets, shifted one place to the right. With <dfn>teacher forcing</dfn>, a decoder reads the true earlier tokens
+# in training instead of its own guesses.
 
 # %% exercise="shift_right"
 from studium_topics.span_corruption.exercises import shift_right
 
 # %% [markdown]
-# Now put the parts together. Texts of equal length need no padding, since their masks have equal counts; your collator
-# also copes with texts of different lengths.
+# Now you can put the parts together. If all texts have the same length, they need no padding, because their masks have
+# equal counts. But your collator should also be able to handle texts of different lengths.
 
 # %% exercise="collate"
 from studium_topics.span_corruption.exercises import collate
@@ -204,9 +207,9 @@ from studium_topics.span_corruption.exercises import collate
 # %% [markdown]
 # ### The same in the library
 #
-# In practice this model is `T5ForConditionalGeneration` of `transformers`. It takes `labels`, makes the decoder's
-# inputs itself in `_shift_right`, and returns the loss. The next cell gives it the weights of our `TinyT5` and your
-# batch. (`TinyT5` is T5 with as many position buckets as distances; read it with `TinyT5??`.)
+# In practice you would use `T5ForConditionalGeneration` from `transformers`. It takes `labels`, makes the decoder's
+# inputs in its own `_shift_right`, and returns the loss. The next cell gives it the weights of our `TinyT5` and your
+# batch. (`TinyT5` is T5 with as many position buckets as distances. You can read it with `TinyT5??`.)
 
 # %% tags=["experiment", "bridge"]
 model = TinyT5(experiment.SIZES, seed=1)
@@ -232,9 +235,9 @@ else:
 # %% [markdown]
 # ## The loop
 #
-# Our texts are those of [encoder-only](encoder-only.ipynb): clauses such as *these small dogs sleep .*, in which
-# determiner, noun and verb share one bit, singular or plural. A text has four clauses. We hide 30 % of it, because 15
-# % of 20 words would be a single span.
+# We use the texts from [encoder-only](encoder-only.ipynb): clauses such as *these small dogs sleep .*, where
+# determiner, noun and verb share one bit, singular or plural. A text has four clauses. We hide 30 % of it, because 15 %
+# of 20 words would be just a single span. We train without weight decay.
 
 
 # %%
@@ -257,7 +260,7 @@ def pretrain(model, batch, steps, lr):
 
 
 # %% [markdown] tags=["experiment"]
-# A short run first, with your collator. The dotted line is the loss of a model that knows nothing.
+# Let's start with a short run, using your collator. The dotted line is the loss of a model that knows nothing.
 
 # %% tags=["experiment"]
 source, noise = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
@@ -270,7 +273,7 @@ def batch(step):
 
 
 losses = pretrain(TinyT5(experiment.SIZES), batch, lesson.profile.choose(smoke=10, laptop=120, gpu=400), 5e-3)
-chart = figure(x="training step", y="loss (nats a target token)", height=300)
+chart = figure(x="training step", y="loss (nats per target token)", height=300)
 chart.add_scatter(y=losses, name="your T5", line={"color": COLOURS[0]})
 ln_v = torch.tensor(experiment.VOCABULARY).log().item()
 chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
@@ -279,14 +282,14 @@ chart
 # %% [markdown]
 # ## Why short targets are cheap
 #
-# What does one training step cost? Take a text of 568 tokens, as T5 does, and change one thing at a time:
+# How much does a training step cost? Let's take a text of 568 tokens, as T5 does, and change one thing at a time:
 #
 # * **spans of 3**: 512 inputs, 114 targets;
-# * **one by one**: the same number of hidden tokens, but each in a span of its own;
+# * **one by one**: the same number of hidden tokens, but each in a separate span;
 # * **whole text**: the inputs of the first row, but the decoder writes all 568 words again.
 #
-# The encoder does the same work in the first row and in the third. How many times as many operations as the first row
-# does the third one need?
+# The encoder does the same work in the first row and in the third. How many times as many operations will the third row
+# need, compared with the first?
 
 # %% tags=["experiment"]
 lesson.predict("operations", ..., "Operations of a step that writes the whole text, divided by those of spans of 3?")
@@ -301,25 +304,26 @@ for name, cost in bill.items():
 lesson.found("operations", bill["whole text"].flops / least.flops, within=0.15)
 
 # %% [markdown] tags=["experiment"]
-# The operations are counted and come out the same on every machine. A token of the decoder costs more than one of the
-# encoder, since it also looks at the inputs, so the ratio of operations is larger than that of tokens.
+# We count the operations, so you will get the same numbers on every machine. A token costs more in the decoder than in
+# the encoder, because it also looks at the inputs. This makes the ratio of operations larger than the ratio of tokens.
 #
-# Cheaper steps are worth something only if they teach as much. T5 compared objectives at equal numbers of steps and
-# found only small differences between words hidden one by one and spans (table 7 of the paper). The authors chose spans
-# because they train faster.
+# Of course, cheaper steps only help if they teach as much. The authors of T5 compared objectives at equal numbers of
+# steps, and found only small differences between hiding words one by one and hiding spans (table 7 of the paper). They
+# chose spans because they train faster.
 #
 # ## A denoiser and a language model
 #
-# Three models now start with the same weights and see the same texts in the same order, for the same number of steps
-# of the loop above. Only the objective differs.
+# Now we train three models that start with the same weights and see the same texts in the same order, for the same
+# number of steps of the loop above. They differ only in their objective:
 #
 # * **spans**: your batches;
 # * **whole text**: the inputs of your batches, and all 20 words as targets;
-# * **left to right**: the encoder reads the first half, the decoder writes the second, as a language model with a
+# * **left to right**: the encoder reads the first half and the decoder writes the second, like a language model with a
 #   prefix.
 #
-# Each model is asked two questions about the third clause. Is the *determiner* singular or plural? A denoiser sees the
-# words to its right, which decide it. And is the *verb* singular or plural? The noun to its left tells all three.
+# We ask each model two questions about the third clause. Is the *determiner* singular or plural? A denoiser can see the
+# words to its right, which decide it. And is the *verb* singular or plural? The noun to its left tells all three
+# models.
 
 # %% tags=["experiment"]
 blocks = {"collate": lesson.mine(collate), "shift_right": lesson.mine(shift_right), "pretrain": pretrain}
@@ -336,35 +340,36 @@ chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a
 chart
 
 # %% [markdown] tags=["experiment"]
-# The language model guesses the determiner no better than a coin, since what decides it comes later. Both denoisers
-# read it off the words to the right. At `laptop`, the determiner of **spans** ended at 0.97 to 1.00 in seeds 0 to 4. In
-# seed 0, **whole text** ended at 0.99 and stayed above 0.9 from step 350 on, **spans** from step 250 on. One seed does
-# not show which of them learns more in a step. It is certain that a step of spans is cheaper.
+# The language model guesses the determiner no better than a coin, because the words that decide it come later. Both
+# denoisers can get it from the words to the right. At `laptop`, the determiner of **spans** ended at 0.97 to 1.00 in
+# seeds 0 to 4. In seed 0, **whole text** ended at 0.99 and stayed above 0.9 from step 350 on, while **spans** did so
+# from step 250 on. A single seed cannot show which of the two learns more in a step, but we can be certain that a step
+# of spans is cheaper.
 #
-# Table 2 of the T5 paper has the same two objectives for an encoder-decoder, measured after fine-tuning: the denoiser
-# has 83.28 on GLUE and 71.36 on SuperGLUE, the language model 79.56 and 64.29.
+# You can find the same two objectives in table 2 of the T5 paper, for an encoder-decoder, measured after fine-tuning:
+# the denoiser has 83.28 on GLUE and 71.36 on SuperGLUE, the language model 79.56 and 64.29.
 #
 # ### Words that agree
 #
-# Back to the puzzle. The last clause of each text is hidden behind one sentinel, and one more word is hidden
-# elsewhere. The denoiser writes what is missing, word by word. For comparison we take the determiner from one draw,
-# the noun from a second and the verb from a third: each of the three has the same distribution as before, but the
-# three are independent.
+# Let's get back to the puzzle. We hide the last clause of each text behind a single sentinel, and also hide another
+# word elsewhere. The denoiser then writes what is missing, word by word. For comparison, we take the determiner from
+# one draw, the noun from a second and the verb from a third. Each of the three words has the same distribution as
+# before, but now they are independent.
 
 # %% tags=["experiment"]
 print(result.example)
 print(f"one draw, written word by word:   determiner, noun and verb agree in {result.agree:.1%}")
-print(f"each word from a draw of its own: they agree in {result.agree_mixed:.1%}")
+print(f"each word from a separate draw:   they agree in {result.agree_mixed:.1%}")
 
 # %% [markdown] tags=["experiment"]
-# At `laptop`, seeds 0 to 4, the clauses of one draw agreed in 0.90 to 0.94 of all texts, the mixed ones in 0.21 to
-# 0.27. Model and weights are the same; in one draw, each word has read those before it. It is not 1, because this
-# model is small and draws at random.
+# At `laptop`, seeds 0 to 4, the clauses of one draw agreed in 0.90 to 0.94 of all texts, and the mixed ones in 0.21 to
+# 0.27. The model and the weights are the same, but in a single draw, each word has read the words before it. We don't
+# reach 1, because this model is small and draws at random.
 #
 # ### Can it continue a text?
 #
-# Now the second half of a text is missing, ten words. The denoiser gets one gap at the end, the language model the
-# first half alone. How many words does each of them write?
+# Now we want to fill in the second half of a text, which is ten words long. The denoiser gets one gap at the end, and
+# the language model gets just the first half. How many words will they write?
 
 # %% tags=["experiment"]
 lesson.predict("words", ..., "How many of the ten missing words does the denoiser write, on average?")
@@ -375,57 +380,57 @@ for name, count in result.words.items():
 lesson.found("words", result.words["spans"], within=0.2)
 
 # %% [markdown] tags=["experiment"]
-# The language model writes as many words as there were, because all its targets in training had ten words. The denoiser
-# stops after about six, and that is no accident: 30 % of 20 words are 6. Exact counts taught it that six words are
-# missing from every text. (At `laptop`, seeds 0 to 4: 5.3 to 6.2 words.)
+# The language model writes as many words as there were, because in training all its targets had ten words. The denoiser
+# stops after about six, and this is not an accident: 30 % of 20 words are 6. The exact counts taught it that every text
+# is missing six words. (At `laptop`, seeds 0 to 4: 5.3 to 6.2 words.)
 #
-# T5 has the same habit. [Lester et al. 2021](https://arxiv.org/abs/2104.08691) could not prompt a T5 that had only
-# filled gaps well, and trained it further as a language model first.
+# T5 has the same habit. [Lester et al. 2021](https://arxiv.org/abs/2104.08691) found that a T5 that had only filled
+# gaps was hard to prompt well, so they first trained it further as a language model.
 #
 # ## What does not reproduce at this size
 #
-# * **The scores of the paper.** T5 was compared after fine-tuning on GLUE, SQuAD, summaries and translation. We
-#   fine-tune nothing, so we cannot say which objective transfers better.
-# * **Spans against words one by one.** The paper's difference (0.2 points of GLUE) is far below what a run of this
-#   size can show. We measure the price of both, and not their quality.
-# * **The rate.** We train with 30 %, since our texts are short. The cost is measured at 15 % and T5's lengths.
-# * **The saving.** Ours is of one small model. In a larger one the perceptrons weigh more than attention, and the
-#   ratio of operations comes closer to that of tokens, 1.73.
+# * **The scores of the paper.** The authors compared T5 models after fine-tuning them on GLUE, SQuAD, summaries and
+#   translation. We don't fine-tune, so we cannot say which objective transfers better.
+# * **Spans compared with words one by one.** The difference in the paper (0.2 points of GLUE) is far below what a run
+#   of this size can show. We measure what both cost, but not how good they are.
+# * **The rate.** We train with 30 %, because our texts are short. We measure the cost at 15 % and T5's lengths.
+# * **The saving.** Our figure is for one small model. In a larger model the perceptrons weigh more than attention, and
+#   the ratio of operations gets closer to the ratio of tokens, 1.73.
 #
 # ## Common misconceptions
 #
-# * *"A sentinel is another name for `[MASK]`."* A mask stands for one token and never appears in an output. A sentinel
-#   is one of many, stands for a span of unknown length, and the decoder writes it too.
-# * *"The decoder writes the whole text."* It writes what is missing; that is BART's objective ([Lewis et al.
-#   2019](https://arxiv.org/abs/1910.13461)).
-# * *"Span lengths follow a geometric or Poisson distribution."* SpanBERT draws them from a geometric one, BART from a
-#   Poisson one. T5 fixes their number and their sum, and cuts uniformly.
-# * *"15 % and 3 follow from a theory."* They were chosen by experiment (section 3.3 of the paper).
+# * *"A sentinel is another name for `[MASK]`."* A mask represents one token and never appears in an output. There are
+#   many sentinels. Each represents a span of unknown length, and the decoder writes it too.
+# * *"The decoder writes the whole text."* It writes what is missing. Writing all of it is BART's objective ([Lewis et
+#   al. 2019](https://arxiv.org/abs/1910.13461)).
+# * *"Span lengths follow a geometric or Poisson distribution."* SpanBERT uses a geometric one and BART a Poisson one.
+#   T5 fixes the number and the sum of the lengths, and cuts uniformly.
+# * *"15 % and 3 follow from a theory."* The authors chose them by experiment (section 3.3 of the paper).
 # * *"After pretraining T5 continues texts."* It has only ever filled gaps.
 #
 # ## You can now
 #
-# * draw masks with exact counts, and say why exact counts spare padding;
+# * draw masks with exact counts, and explain why exact counts avoid padding;
 # * turn a text into inputs and targets with sentinels, and back;
 # * compute the length of both sides for any rate and mean length;
 # * build batches for T5 and check them against the library's loss;
-# * say what a denoiser learns that a language model does not, and the reverse.
+# * tell what a denoiser learns that a language model does not, and the other way round.
 #
 # ## Open tasks
 #
-# * **Ten minutes.** In the bridge cell, count sentinels up (`experiment.SENTINELS[::-1]`). The loss still equals the
-#   library's: no check of shapes or losses finds this mistake.
+# * **Ten minutes.** In the bridge cell, count sentinels up (`experiment.SENTINELS[::-1]`). Your loss will still be
+#   equal to the library's: you cannot find this mistake by checking shapes or losses.
 # * **An hour.** Rotate your masks by a random number of places before `corrupt`. First and last token should be hidden
-#   as often as all others. Some texts then have one span more; see what this does to the lengths, and to padding.
-# * **A day.** Mix the objectives as [UL2](https://arxiv.org/abs/2205.05131) does: half of the batches left to right,
-#   half spans, each with a mode token in front. One model should then fill gaps that agree and write ten words to the
-#   end.
+#   as often as all the others. Some texts then gain a span; see what this does to the lengths, and to padding.
+# * **A day.** Mix the objectives as [UL2](https://arxiv.org/abs/2205.05131) does: use left to right for half of the
+#   batches and spans for the other half, and put a mode token in front of each. A single model should then fill gaps
+#   that agree and write ten words to the end.
 #
 # ## Further reading
 #
-# * [T5, 1910.10683](https://arxiv.org/abs/1910.10683), section 3.3: objectives compared one change at a time.
-# * [SpanBERT, 1907.10529](https://arxiv.org/abs/1907.10529): spans for an encoder alone, predicted from their borders.
-# * [UL2, 2205.05131](https://arxiv.org/abs/2205.05131): span corruption and language modelling as settings of one
+# * [T5, 1910.10683](https://arxiv.org/abs/1910.10683), section 3.3: a comparison of objectives, one change at a time.
+# * [SpanBERT, 1907.10529](https://arxiv.org/abs/1907.10529): spans for just an encoder, predicted from their borders.
+# * [UL2, 2205.05131](https://arxiv.org/abs/2205.05131): span corruption and language modelling as settings of a single
 #   scheme.
 # * [Lester et al. 2021, 2104.08691](https://arxiv.org/abs/2104.08691): why a T5 that only filled gaps is hard to
 #   prompt, and how more training as a language model changes that.

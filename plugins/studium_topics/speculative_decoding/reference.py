@@ -29,9 +29,9 @@ def acceptance(p: Tensor, q: Tensor) -> Tensor:
 
 def residual(p: Tensor, q: Tensor) -> Tensor:
     """Return the distribution (..., V) that replaces a rejected token: max(0, p - q), normalised; p where p = q."""
-    rest = (p - q).clamp(min=0)
-    total = rest.sum(-1, keepdim=True)
-    return torch.where(total > 0, rest / total, p)
+    rest = p - torch.minimum(p, q)
+    same = ~rest.any(-1, keepdim=True)
+    return F.normalize(torch.where(same, p, rest), p=1, dim=-1, eps=0)
 
 
 def verify(p: Tensor, q: Tensor, drafted: Sequence[int], chance: Chance) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from studium import assert_close, exercise
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -122,18 +122,24 @@ def _(flow_loss, rng):
 @flow_loss.hidden("draws from the generator alone, and has the gradient of the model's parameters", points=1)
 def _(flow_loss, rng):
     x0, ids = torch.randn(40, 4, generator=rng), torch.ones(40, 2, dtype=torch.long)
-    weight, seed = torch.ones((), requires_grad=True), int(torch.randint(0, 10**6, (), generator=rng))
+    seed = int(torch.randint(0, 10**6, (), generator=rng))
 
-    def model(z, t, ids):
-        return weight * z * (1 + ids[:, :1])
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
 
+        def forward(self, z, t, ids):
+            return self.weight * z * (1 + ids[:, :1])
+
+    model = Model()
     losses = [flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(k)) for k in (seed, seed, seed + 1)]
     assert_close(losses[1], losses[0], message="the loss with the same seed again")
     assert not torch.equal(losses[2], losses[0]), "another seed is expected to give another loss"
-    (slope,) = torch.autograd.grad(losses[0], weight)
-    weight.data += 1e-2
+    (slope,) = torch.autograd.grad(losses[0], model.weight)
+    model.weight.data += 1e-2
     moved = flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(seed))
-    weight.data -= 2e-2
+    model.weight.data -= 2e-2
     back = flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(seed))
     assert_close(slope, ((moved - back) / 2e-2).detach(), rtol=1e-2, atol=1e-3, message="the gradient")
 

@@ -2,11 +2,13 @@
 
 import io
 import stat
+import struct
 import zipfile
 
 import pytest
 from studium.classroom import archive
 from studium.classroom.archive import ArchiveError, files_of, pack, unpack
+from studium.classroom.archive_directory import entries_of
 
 
 def zipped(**entries: bytes) -> bytes:
@@ -115,3 +117,71 @@ def test_too_many_files_are_refused_on_both_sides(monkeypatch):
         pack(files)
     with pytest.raises(ArchiveError, match="3 files at most"):
         unpack(zipped(**files))
+
+
+def many_names(number: int) -> bytes:
+    return zipped(**{f"{k}": b"" for k in range(number)})
+
+
+def with_record(content: bytes, **values: int) -> bytes:
+    """An archive whose record at the end says something else; ``count``, ``size``, ``offset``."""
+    record = list(struct.unpack("<4s4H2LH", content[-22:]))
+    for name, value in values.items():
+        for place in {"count": (3, 4), "size": (5,), "offset": (6,)}[name]:
+            record[place] = value
+    return content[:-22] + struct.pack("<4s4H2LH", *record)
+
+
+def test_many_names_are_refused_before_they_are_parsed_whatever_the_archive_says_of_their_number(monkeypatch):
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 20)
+    honest, liar = many_names(21), with_record(many_names(21), count=1)
+    with_comment = honest[:-2] + b"\x03\x00abc"
+    at_most = many_names(20)
+    assert entries_of(at_most, 20) == 20
+    assert len(unpack(at_most)) == 20
+
+    def parse(*_):
+        raise AssertionError("the directory was parsed")
+
+    monkeypatch.setattr(archive.zipfile, "ZipFile", parse)
+    for content in (honest, liar, with_comment, b"#!/bin/sh\n" + honest):
+        with pytest.raises(ArchiveError, match="1000 files at most: this one has many more"):
+            unpack(content)
+
+
+def test_a_million_names_are_counted_no_further_than_they_are_taken():
+    content = many_names(3000)
+    assert entries_of(content, 2000) == 2001
+    with pytest.raises(ArchiveError, match="this one has many more"):
+        unpack(with_record(content, count=1))
+
+
+@pytest.mark.parametrize("values", [{"size": 2**31}, {"size": 2**22}, {"size": 1}, {"offset": 2**31}])
+def test_a_record_that_lies_about_the_directory_gets_no_more_parsed_and_is_refused_or_read_right(values):
+    with pytest.raises(ArchiveError):
+        unpack(with_record(many_names(2500), **values))
+
+
+def test_an_entry_that_is_larger_than_any_path_needs_is_refused_before_it_is_parsed():
+    entry = zipfile.ZipInfo("ps1.ipynb")
+    entry.comment = b"x" * 60_000
+    assert entries_of(entries_zipped([(entry, b"{}")]), 20) == 21
+
+
+def test_an_archive_with_a_second_record_that_may_contradict_the_first_is_refused():
+    content = many_names(2)
+    second = b"PK\6\6" + bytes(52) + b"PK\6\7" + bytes(16)
+    with pytest.raises(ArchiveError, match="ZIP64, which an archive of 64 MB does not need"):
+        unpack(content[:-22] + second + content[-22:])
+
+
+def test_what_an_archive_itself_says_is_too_large_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(archive, "MOST_UNPACKED", 1 << 20)
+    bomb = pack({"zeros": bytes(2 << 20)})
+
+    def opened(*_):
+        raise AssertionError("it was unpacked")
+
+    monkeypatch.setattr(archive.zipfile.ZipFile, "open", opened)
+    with pytest.raises(ArchiveError, match="unpacks to 1 MB at most"):
+        unpack(bomb)

@@ -85,6 +85,18 @@ def test_the_status_says_who_has_handed_in_and_who_is_stuck_on_what(classroom, c
     assert "1 of 2 have handed in\n1 stuck, 1 wait for a mark, 1 late\n" in shown
 
 
+def test_the_status_names_who_could_not_be_graded_and_why(classroom, course, archive):
+    from studium_classroom.classroom import Classroom
+    from studium_classroom.submissions import Graded
+
+    opened, now = Classroom([course], course / ".studium" / "classroom"), datetime.now(UTC)
+    opened.submissions.take("course101", "ps1", "ada", archive(), now, late=False)
+    batch = opened.submissions.next_batch("course101", "ps1", 9)
+    opened.submissions.note(batch, [Graded("ada", problem="the engine was gone", tries=3)], now)
+    opened.database.close()
+    assert "\nada could not be graded: the engine was gone\n" in classroom("status", "ps1")
+
+
 def test_a_link_to_the_board_comes_from_the_course_folder_or_from_the_server_that_was_joined(
     classroom, served, course, data_folder, monkeypatch
 ):

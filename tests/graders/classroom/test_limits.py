@@ -1,11 +1,17 @@
 """How often somebody may ask: submissions in an hour, and tokens that fail."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from studium.classroom.client import ClassroomError
+from studium_classroom import classroom as classroom_module
 from studium_classroom.guesses import MOST_FAILED, Guesses
-from studium_classroom.roles import Place, Role
+from studium_classroom.refusals import TooManyError
+from studium_classroom.roles import Person, Place, Role
 
 from .test_submissions import A, C, change_course
 
@@ -23,6 +29,73 @@ def test_more_submissions_in_an_hour_than_the_course_takes_are_refused_and_the_s
     assert served.client("bob").submit(C, A, archive(total="# 3")).attempt == 1
     kept = {path.name for path in served.classroom.blobs._folder.rglob("*") if path.is_file()}
     assert len(kept) == 3  # nothing of what was refused
+
+
+def at_once(number, work):
+    """What ``work`` gives for 0, 1, … in as many threads, which begin together; None where too many were sent."""
+    barrier = threading.Barrier(number)
+
+    def one(k):
+        barrier.wait()
+        with suppress(TooManyError, ClassroomError):
+            return work(k)
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(one, range(number)))
+
+
+def test_of_many_submissions_at_once_as_many_are_taken_as_an_hour_has_room_for(served, archive):
+    change_course(
+        served,
+        '[[assignments]]\nname = "ps1"',
+        '[classroom]\nsubmissions_per_hour = 6\n\n[[assignments]]\nname = "ps1"',
+    )
+    archives = [archive(total=f"# {number}") for number in range(11)]
+    classroom, ada = served.classroom, Person("ada", {C: Place(Role.STUDENT)})
+
+    def taken(k):
+        return classroom.take(classroom.courses[C], ada, A, archives[k], datetime.now(UTC)).attempt
+
+    assert sorted(filter(None, at_once(11, taken))) == [1, 2, 3, 4, 5, 6]
+    clients = [served.client("bob") for _ in archives]
+    sent = at_once(11, lambda k: clients[k].submit(C, A, archives[k]).attempt)
+    assert sorted(filter(None, sent)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one_again(served, archive, monkeypatch):
+    change_course(served, '[[assignments]]\nname = "ps1"', f'{PER_HOUR}\n[[assignments]]\nname = "ps1"')
+    ada = served.client("ada")
+    receipts = [ada.submit(C, A, archive(total=f"# {number}")) for number in range(2)]
+
+    def unpack(_):
+        raise AssertionError("it was unpacked")
+
+    monkeypatch.setattr(classroom_module, "unpack", unpack)
+    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken"):
+        ada.submit(C, A, archive(total="# 3"))
+    assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
+    assert [line.action for line in served.classroom.audit.of(C)] == ["submit", "submit"]
+
+
+def test_one_archive_of_a_student_is_unpacked_at_a_time_and_nobody_else_waits_for_it(served, archive, monkeypatch):
+    unpack, together = classroom_module.unpack, []
+    archives, bobs = [archive(total=f"# {number}") for number in range(4)], archive(total="# bob's own")
+    turn, met = threading.Lock(), threading.Barrier(2)
+
+    def noted(content):
+        if content in (archives[0], bobs):
+            met.wait(60)  # one of ada's and bob's are under way at the same time
+        if content != bobs:
+            together.append(not turn.acquire(timeout=0))
+            time.sleep(0.2)  # for another one to come, where it is let in
+            turn.release() if turn.locked() else None
+        return unpack(content)
+
+    monkeypatch.setattr(classroom_module, "unpack", noted)
+    clients = [*(served.client("ada") for _ in archives), served.client("bob")]
+    sent = at_once(5, lambda k: clients[k].submit(C, A, [*archives, bobs][k]).attempt)
+    assert sorted(sent) == [1, 1, 2, 3, 4]
+    assert together == [False] * 4
 
 
 def test_submissions_of_an_earlier_hour_count_no_more(served, archive):

@@ -11,7 +11,8 @@ from studium.classroom.client import ClassroomError
 from studium.classroom.messages import CheckRequest
 from studium.errors import UsageError
 from studium_classroom.classroom import Classroom
-from studium_classroom.members import Members, require_user
+from studium_classroom.members import InvitationError, Members, require_user
+from studium_classroom.people import HubTokens, OwnTokens
 from studium_classroom.roles import Place, Role, places_of
 from studium_classroom.web.base import ClassroomHandler, rule_of
 from studium_classroom.web.routes import PAGES, ROUTES, VERBS
@@ -207,6 +208,44 @@ def test_who_was_removed_has_no_token_and_no_invitation_any_more(served):
         served.client().join(secret)
 
 
+def test_who_is_given_a_place_has_no_earlier_invitation_to_another_one(served):
+    members = served.classroom.members
+    promoted = members.invite(C, "ada", Place(Role.TA))
+    others = members.invite(C, "bob", Place(Role.TA))
+    members.put(C, "ada", Place(Role.STUDENT))
+    with pytest.raises(ClassroomError, match="unknown, used or older"):
+        served.client().join(promoted)
+    assert members.places("ada") == {C: Place(Role.STUDENT)}
+    assert served.client().join(others).user == "bob"
+    assert members.invite(C, "ada", Place(Role.TA))  # one that is made later is good
+    assert served.classroom.members.person(served.tokens["ada"]).places == {C: Place(Role.STUDENT)}
+
+
+def test_who_joins_by_an_invitation_keeps_later_ones_and_no_earlier_one_nor_an_open_board(served):
+    members, boards = served.classroom.members, served.classroom.boards
+    secrets = [members.invite(C, "eve", Place(role)) for role in (Role.TA, Role.STUDENT, Role.INSTRUCTOR)]
+    link = boards.link(C, "eve", Place(Role.TA))
+    served.client().join(secrets[1])
+    with pytest.raises(ClassroomError, match="unknown, used or older"):
+        served.client().join(secrets[0])
+    with pytest.raises(InvitationError, match="unknown, used or older"):
+        boards.open(link)
+    assert members.places("eve") == {C: Place(Role.STUDENT)}
+    served.client().join(secrets[2])
+    assert members.places("eve") == {C: Place(Role.INSTRUCTOR)}
+
+
+def test_on_a_hub_whose_groups_say_who_is_who_nobody_joins_by_an_invitation(served, monkeypatch):
+    secret = served.classroom.members.invite(C, "ada", Place(Role.TA))
+    assert (OwnTokens.invites, HubTokens.invites) == (True, False)
+    monkeypatch.setattr(OwnTokens, "invites", False)
+    body = msgspec.json.encode({"invitation": secret})
+    refused(served.ask("", "POST", "join", content=body), 403, "a JupyterHub names who is in a course here")
+    body = msgspec.json.encode({"user": "ada", "role": "ta"})
+    refused(served.ask("grace", "POST", f"courses/{C}/members", content=body), 403, "a JupyterHub names who")
+    assert served.classroom.members.places("ada") == {C: Place(Role.STUDENT, "a")}
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "a/b", "", ".", "..", "-rf", "a\x00", "<b>x</b>", "a b", "x" * 101, "ends.", "é"]
 )
@@ -244,6 +283,22 @@ def test_a_giant_body_of_unknown_length_is_not_kept_and_refused(served):
     )
     chunk = f"{1 << 15:x}\r\n{'x' * (1 << 15)}\r\n"
     assert "64 KB at most" in _raw(served.url, head + 3 * chunk + "0\r\n\r\n")
+
+
+LENGTHS = ["5,6", "5, 5", "-5", "+5", "0x5", "5_0", "five", "\u0665", "9" * 19, "9" * 5000, ""]
+
+
+@pytest.mark.parametrize("length", LENGTHS, ids=lambda length: ascii(length[:20]))
+def test_a_length_that_is_no_number_is_refused_in_a_sentence_and_leaves_no_traceback(served, caplog, length):
+    head = (
+        f"POST /api/courses/{C}/receipts HTTP/1.1\r\nHost: x\r\nAuthorization: token {served.tokens['ada']}\r\n"
+        f"Content-Length: {length}\r\n\r\n12345"
+    )
+    answer = _raw(served.url, head)
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert "a Content-Length is one number" in answer
+    assert "Traceback" not in caplog.text
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 def _raw(url: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from dataclasses import replace
 from functools import cache
@@ -109,7 +110,7 @@ def test_a_mistake_without_a_name_in_twelve_percent_is_one_group():
 def test_the_code_of_a_group_is_a_misconception_that_names_the_answers_of_the_group():
     data, makers = mistaken()
     exercise = load_catalogue()["rope"].exercise("to_half")
-    space = vars(load_catalogue()["rope"].module("exercises")) | {
+    space = vars(inspect.getmodule(exercise.solution)) | {
         "to_half": (learning := replace(exercise, misconceptions=[*exercise.misconceptions]))
     }
     exec(cluster_unnamed(data)[MISTAKEN].clusters[0].code, space)

@@ -60,15 +60,12 @@ def _(x, delay, gain):
     return [x[n] + (gain * x[n - delay] if n >= delay else 0.0) for n in range(len(x))]
 
 
-@echo.misconception(
+echo.mistake(
+    "negative-index",
     "You let `n - delay` fall below zero, where Python counts from the end; before n = 0 is silence.",
-    name="negative-index",
+    replace="range(delay, len(y))",
+    by="range(len(y))",
 )
-def _(x, delay, gain):
-    y = list(x)
-    for n in range(len(y)):
-        y[n] += gain * y[n - delay]
-    return y
 
 
 @echo.misconception(

@@ -65,5 +65,11 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     trace: str
 
 
-Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault
+class AtMost(msgspec.Struct, frozen=True, tag="at most"):
+    """The student's process may allocate at most so many MB more, None: as much as before. The judge waits for True."""
+
+    megabytes: float | None
+
+
+Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
 Messages = list[Message]  # sent before a step begins and at the end: what the step before brought comes with it

@@ -6,18 +6,29 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 import numpy as np
 from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
+from studium.memory_limit import limit_elsewhere
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran
 from studium_graders.engine.judge.guard import install, settle
-from studium_graders.engine.judge.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
+from studium_graders.engine.judge.judge_job import (
+    AtMost,
+    Fault,
+    Gone,
+    JudgeJob,
+    JudgeSetup,
+    Message,
+    Messages,
+    Recorded,
+)
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
@@ -79,6 +90,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     _limit_memory(prepared.limits)
     link = socket.socket(fileno=descriptors[0])
     job = receive(link, JudgeJob)
+    limit_elsewhere(partial(_limited_there, link))
     _settle(prepared, job.folder)
     known = job.calibration
     permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
@@ -100,6 +112,21 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         return
     except BaseException:
         emit(Fault(traceback.format_exc()))
+
+
+@contextmanager
+def _limited_there(link: socket.socket, megabytes: float) -> Iterator[None]:
+    """Have the supervisor limit what the student's process may allocate, which itself cannot change that."""
+    _ask_for(link, megabytes)
+    try:
+        yield
+    finally:
+        _ask_for(link, None)
+
+
+def _ask_for(link: socket.socket, megabytes: float | None) -> None:
+    send(link, [AtMost(megabytes)])
+    receive(link, bool)
 
 
 def _settle(prepared: Prepared, folder: str) -> None:

@@ -27,7 +27,6 @@ from studium_graders.engine.material.results import CellRun, TestResult
 NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"
 WAITS = "; the test passes where it runs together with your code, so a person will mark it"
-CHANGES = "it changes a value that it has passed to the answer, or got from it"
 _GIVES_AWAY = "it gives the answer an object that must not leave the judge"
 
 
@@ -80,11 +79,11 @@ class TestJudge:
         self.met_hidden = self.met_hidden or test.cell.hidden
         if reason:
             return self._in_one_process(test, reason)
-        with self.student.watching() as has_changed:
+        with self.student.watching() as reason_of_one:
             found = test.exercise_test
             events: list[Event] = self._split(test) if found is None else [self._exercise(test, found)]
-            if has_changed():
-                self.needs.one_process[test.cell.grade_id] = CHANGES
+            if why := reason_of_one():
+                self.needs.one_process[test.cell.grade_id] = why
         return events
 
     # ------------------------------------------------------------------------------------------------ split

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from studium.comparison import difference
+from studium.memory_limit import TooMuchMemoryError
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
@@ -81,6 +82,8 @@ def bounded_message(
     test = f"{test} of {name}" if name else test
     if _did_not_raise(error):
         return f"{test} failed: the result is not what is expected"
+    if isinstance(error, TooMuchMemoryError):
+        return f"{test} failed: your code needs more memory than the test allows"
     if isinstance(error, AssertionError):
         literal = "" if where is None else where.safe_literal
         return literal or f"{test} failed: the result is not what is expected"

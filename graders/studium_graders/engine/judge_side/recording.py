@@ -1,4 +1,7 @@
-"""Which values a test changes after they have crossed: code that has kept one would see that in one process alone."""
+"""What a test does that shows in one process alone.
+
+It changes values after they have crossed, where code that has kept one would see that; or it watches what PyTorch does.
+"""
 
 import math
 import sys
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from studium_graders.engine.kinds.dataframe_parts import kind_of
 from studium_graders.engine.kinds.library import is_library
@@ -17,6 +21,8 @@ from studium_graders.engine.kinds.random_generators import is_generator
 from studium_graders.engine.wire.arguments import same_state, state_of
 from studium_graders.engine.wire.codec import Context
 
+CHANGES = "it changes a value that it has passed to the answer, or got from it"
+WATCHES = "it watches the operations of PyTorch, and those of the answer are made in another process"
 _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
 _PART = 256
 _ITEM = 8  # bytes of an item of a frame, about
@@ -42,7 +48,7 @@ class Crossings:
         self._kept: dict[int, _Kept] = {}
         self._crossing: list[Any] = []
         self._left = _MOST
-        self._changed = False
+        self._changed = self._watched = False
 
     def stand_on(self, context: Context) -> None:
         """Begin to watch a conversation."""
@@ -51,19 +57,24 @@ class Crossings:
     def begin(self) -> None:
         """Begin a test: what was changed before is not its doing."""
         self.look(last=True)
-        self._left, self._changed = _MOST - self._size, False
+        self._left, self._changed, self._watched = _MOST - self._size, False, False
 
-    def end(self) -> bool:
-        """Return whether the test has changed something."""
+    def end(self) -> str:
+        """Return why the test needs one process, "" where it does not."""
         self.look(last=True)
-        return self._changed
+        return WATCHES if self._watched else CHANGES if self._changed else ""
 
     def note(self, objects: Iterable[Any]) -> None:
         """Keep what crosses until the request has ended."""
         self._crossing += objects
 
     def note_extended(self, cls: type) -> None:
-        """Note that data of a class of a course's cross, whose own methods their copies do not have."""
+        """Note that data of a class of a course's cross, whose own methods their copies do not have.
+
+        A module's are asked for here.
+        """
+        if issubclass(cls, torch.nn.Module):
+            return
         lineage = [base for base in cls.__mro__ if not is_library(base.__module__)]
         data = next((base for base in cls.__mro__ if base not in lineage), object)
         own = {name for base in lineage for name, value in vars(base).items() if isinstance(value, FunctionType)}
@@ -71,6 +82,7 @@ class Crossings:
 
     def look(self, *, last: bool = False) -> None:
         """See what the test has changed since a request ended; the ``last`` time in a test in any case."""
+        self._watched |= _get_current_dispatch_mode() is not None
         if self._left >= 0:
             self._left -= self._size
         if self._left >= 0 or last:

@@ -99,12 +99,12 @@ class StudentProcess:
         return self.request("has", name) is True
 
     @contextmanager
-    def watching(self) -> Iterator[Callable[[], bool]]:
-        """Watch a test; what this yields returns whether it has changed a value that crossed, if that is recorded."""
+    def watching(self) -> Iterator[Callable[[], str]]:
+        """Watch a test; what this yields returns why it needs one process; "" if it does not, or if none records."""
         crossings = self.side.crossings
         if crossings is not None:
             crossings.begin()
-        yield lambda: crossings is not None and crossings.end()
+        yield lambda: "" if crossings is None else crossings.end()
 
     @property
     def refusal(self) -> TypeError | None:

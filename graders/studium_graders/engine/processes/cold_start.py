@@ -31,6 +31,7 @@ class ColdProcess:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
+        self.pid = process.pid
 
     def kill(self) -> None:
         """End it and its children; not an error where it has ended."""

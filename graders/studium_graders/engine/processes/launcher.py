@@ -11,6 +11,10 @@ from studium_graders.engine.processes.process_tree import Usage
 class Process(Protocol):
     """A process of an attempt, however it was started."""
 
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
     def kill(self) -> None:
         """End it."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import signal
 from collections.abc import Iterator
 from io import FileIO
@@ -16,11 +17,13 @@ from studium_graders.engine.sandbox.system_calls import (
     PR_SET_PDEATHSIG,
     keep_capabilities,
     prctl,
+    system_call,
 )
 
 # Users nobody has, one for each process that is alive: first of the range, and how many.
 _RANGES = ((0x60000000, 1 << 22), (60000, 5000))
 _NOBODY = 65534
+_SET_REAL = {"x86_64": (117, 119), "aarch64": (147, 149)}  # setresuid, setresgid
 
 
 def unused_user(pid: int) -> int:
@@ -42,6 +45,30 @@ def become(user: int, kept: int = 0) -> None:
     keep_capabilities(kept)
     if os.getresuid() != (user, user, user) or os.getresgid() != (user, user, user):
         raise SandboxError(f"the user must be {user}; it is {os.getresuid()}")
+
+
+@contextlib.contextmanager
+def acting_for(user: int, group: int) -> Iterator[None]:
+    """Be the real user and group of a process for a moment, as root, in this thread alone: so its limits may be set.
+
+    A container's root often has not the capability that needs neither.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    before = os.getuid(), os.getgid()
+    _set_real(user, group)
+    try:
+        yield
+    finally:
+        _set_real(*before)
+
+
+def _set_real(user: int, group: int) -> None:
+    """The C library's own functions would set those of all threads."""
+    set_user, set_group = _SET_REAL[platform.machine()]
+    system_call(set_group, group, -1, -1)
+    system_call(set_user, user, -1, -1)
 
 
 def drop_bounding_set() -> None:

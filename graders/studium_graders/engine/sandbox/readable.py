@@ -76,7 +76,7 @@ def hidden_paths(topics: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _private(folder: Path) -> Iterator[Path]:
-    for name in ("exercises.py", "reference.py", "conftest.py", "__pycache__"):
+    for name in ("exercises.py", "exercises", "reference.py", "conftest.py", "__pycache__"):
         if (folder / name).exists():
             yield folder / name
     yield from folder.glob("test_*.py")

@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.sandbox.privileges import acting_for
 from studium_graders.engine.sandbox.system_calls import PAGE
 
 with contextlib.suppress(ImportError):  # Windows, where there is the self-check alone
@@ -22,7 +25,7 @@ def limit_resources(limits: Limits, *, devices: bool = False, others: int = 0) -
     ``devices``: a GPU's driver reserves address space without end, so that it is not limited. ``others`` are the
     processes and threads of the same user that are none of the student's.
     """
-    total, data = _pages_now()
+    total, data = _pages_of("self")
     memory = limits.memory_mb * _MB
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, data * PAGE + memory)
@@ -36,6 +39,25 @@ def limit_resources(limits: Limits, *, devices: bool = False, others: int = 0) -
     _limit(resource.RLIMIT_CPU, seconds, seconds + _GRACE_SECONDS)
 
 
+def limit_data_of(pids: Iterable[int], megabytes: float | None) -> None:
+    """Let each of these processes allocate so many MB beyond what it has; None: as much as it could at first.
+
+    The limit that it could at first is the hard one, which stays. A process that is gone is no error.
+    """
+    if sys.platform.startswith("linux"):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):  # gone, or it may have less
+                _limit_data(pid, megabytes)
+
+
+def _limit_data(pid: int, megabytes: float | None) -> None:
+    owner = Path(f"/proc/{pid}").stat()
+    with acting_for(owner.st_uid, owner.st_gid):
+        hard = resource.prlimit(pid, resource.RLIMIT_DATA)[1]
+        wanted = hard if megabytes is None else _pages_of(pid)[1] * PAGE + int(megabytes * _MB)
+        resource.prlimit(pid, resource.RLIMIT_DATA, (wanted, hard))
+
+
 def _limit(what: int, wanted: int, hard: int | None = None) -> None:
     """Never more than the process has."""
     most = resource.getrlimit(what)[1]
@@ -45,9 +67,9 @@ def _limit(what: int, wanted: int, hard: int | None = None) -> None:
     resource.setrlimit(what, (wanted, hard))
 
 
-def _pages_now() -> tuple[int, int]:
-    """The address space and the private writable memory of this process, in pages."""
-    fields = Path("/proc/self/statm").read_text("ascii").split()
+def _pages_of(pid: int | str) -> tuple[int, int]:
+    """The address space and the private writable memory of a process, in pages."""
+    fields = Path(f"/proc/{pid}/statm").read_text("ascii").split()
     return int(fields[0]), int(fields[5])
 
 

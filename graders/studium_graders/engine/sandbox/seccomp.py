@@ -31,8 +31,8 @@ acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanot
 fsopen fspick init_module ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl migrate_pages modify_ldt mount
 mount_setattr move_mount move_pages mq_open msgget name_to_handle_at open_by_handle_at open_tree perf_event_open
 pidfd_getfd pivot_root process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key semget
-setdomainname sethostname setns settimeofday shmget socket swapoff swapon syslog umount2 unshare uselib userfaultfd
-vhangup vmsplice
+setdomainname sethostname setns setrlimit settimeofday shmget socket swapoff swapon syslog umount2 unshare uselib
+userfaultfd vhangup vmsplice
 """
 _NOT_IMPLEMENTED = """
 clone3 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
@@ -90,6 +90,18 @@ def _own_priority() -> list[Instruction]:
     return [_load_argument(0), (_EQUAL, 0, 2, 0), _load_argument(1), (_EQUAL, 1, 0, 0)]
 
 
+def _looks_at_own_limits() -> list[Instruction]:
+    """A limit of oneself (0), and no new one (NULL)."""
+    return [
+        _load_argument(0),
+        (_EQUAL, 0, 4, 0),
+        _load_argument(2),
+        (_EQUAL, 0, 2, 0),
+        _load_high_word(2),
+        (_EQUAL, 1, 0, 0),
+    ]
+
+
 def _truncates_what_is_read(flags: int) -> list[Instruction]:
     """O_TRUNC with O_RDONLY, which Landlock before ABI 3 takes for reading."""
     return [_load_argument(flags), (_AND, 0, 0, 0o1003), (_EQUAL, 0, 1, 0o1000)]
@@ -103,7 +115,8 @@ def _conditional(column: int) -> Iterator[Instruction]:
     yield from _when("ioctl", column, _is_in(1, 0x5412, 0x541C), no)  # type into a terminal
     yield from _when("personality", column, _not_in(0, 0, 0xFFFFFFFF), no)
     yield from _when("setpriority", column, _own_priority(), no)
-    for name in ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"):
+    yield from _when("prlimit64", column, _looks_at_own_limits(), no)
+    for name in ("sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"):
         yield from _when(name, column, _not_in(0, 0), no)
 
 

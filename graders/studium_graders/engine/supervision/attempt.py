@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.judge.judge_job import Fault, Gone, JudgeJob, Message, Messages, Recorded
+from studium_graders.engine.judge.judge_job import AtMost, Fault, Gone, JudgeJob, Message, Messages, Recorded
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, TestResult
 from studium_graders.engine.processes import endings
 from studium_graders.engine.processes.endings import Ending
 from studium_graders.engine.processes.launcher import Process
 from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send
-from studium_graders.engine.processes.process_tree import Usage
+from studium_graders.engine.processes.process_tree import Usage, descendants
+from studium_graders.engine.sandbox.resource_limits import limit_data_of
 from studium_graders.engine.student_side.student_job import Refused, StudentJob
 
 _TICK = 0.2
@@ -136,6 +137,9 @@ class Attempt:
                     except LinkClosedError:
                         return endings.judge_died()
                     told = [heard.note(event) for event in events]
+                    if isinstance(events[-1], AtMost):
+                        _limit(student, events[-1].megabytes, link)
+                        continue
                     if isinstance(events[-1], Finished):
                         return None
                     ending = told[-1] or self._late(deadline)
@@ -177,6 +181,17 @@ def was_crowded(before: Usage, after: Usage, limits: Limits) -> bool:
     What it computed meanwhile does not count: an answer that needs less than the whole limit must get it.
     """
     return after.waited - before.waited > limits.call_seconds * _CROWDED
+
+
+def _limit(student: Process, megabytes: float | None, link: socket.socket) -> None:
+    """Limit what the student's process may allocate, and tell the judge, which waits for it."""
+    try:
+        limit_data_of([student.pid, *descendants(student.pid)], megabytes)
+    except PermissionError as error:
+        why = f"the memory of a student's process cannot be limited from outside ({error.strerror})"
+        raise SandboxRefusedError(why) from error
+    with contextlib.suppress(LinkClosedError):  # seen by how it ends
+        send(link, True)
 
 
 def _raise_refusal(link: socket.socket) -> None:

@@ -20,7 +20,7 @@ from studium_graders.engine.material.assignment import (
     CanonicalSubmission,
     Material,
 )
-from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult, TestResult
 from studium_graders.engine.processes.cold_start import ColdStart
 from studium_graders.engine.processes.launcher import Launcher
 from studium_graders.engine.processes.own_folder import OwnFolder, remove_left_behind
@@ -29,7 +29,7 @@ from studium_graders.engine.processes.zygote import Zygote, ZygoteError, common_
 from studium_graders.engine.sandbox import Level
 from studium_graders.engine.student_side.student_job import StudentJob, StudentSetup
 from studium_graders.engine.supervision.attempt import SandboxRefusedError
-from studium_graders.engine.supervision.calibration import calibrate
+from studium_graders.engine.supervision.calibration import calibrate, reference_notebook
 from studium_graders.engine.supervision.supervisor import Supervisor
 from studium_graders.engine.supervision.topic_files import topic_files
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest, tests_passed_vacuously
@@ -157,6 +157,14 @@ class Engine:
         self.material = msgspec.structs.replace(self.material, calibration=calibration)
         return self.material
 
+    def together(self) -> list[tuple[TestResult, str]]:
+        """Return the tests that cannot run apart from the reference solution, and why; one run shows it."""
+        found = []
+        for book in self._books.values():
+            result, needs = self._observe(reference_notebook(book), Calibration(), True)
+            found += [(test, why) for test in result.tests if (why := _reason_for_one(result, test, needs))]
+        return found
+
     def vacuous_tests(self) -> list[VacuousTest]:
         """Return the tests that vacuous answers pass, by what the reference solution needs."""
 
@@ -210,6 +218,11 @@ def _refuse_weak(level: Level, *, trust: bool) -> None:
             f"grading needs a sandbox of level L2, and this machine has {level.label}: a submission could read other"
             " students' files; grade on Linux with user namespaces, or say --trust-submissions"
         )
+
+
+def _reason_for_one(result: NotebookResult, test: TestResult, needs: Recorded) -> str:
+    lost = f"your solution fails it there: {test.message or result.detail}" if test.outcome != "passed" else ""
+    return test.reason or needs.one_process.get(test.grade_id, "") or lost
 
 
 def _leave_to_a_person(book: NotebookResult) -> None:

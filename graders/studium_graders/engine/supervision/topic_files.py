@@ -11,11 +11,11 @@ from studium.errors import StudiumError
 
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.sandbox import hidden_paths
-from studium_graders.public_exercises import public_source
+from studium_graders.public_edition import exercise_sources, public_edition
 
 
 class TopicFiles(NamedTuple):
-    """``hidden`` must not be seen. ``replaced`` pairs an ``exercises.py`` with its public edition."""
+    """``hidden`` must not be seen. ``replaced`` pairs an ``exercises.py``, or a folder, with its public edition."""
 
     hidden: tuple[str, ...]
     replaced: tuple[tuple[str, str], ...]
@@ -32,9 +32,8 @@ def topic_files(folder: Path, material: Material) -> TopicFiles:
     installed = {Path(str(files(topic.package))): topic for topic in load_catalogue().topics}
     topics = [*installed, *(copy for place, topic in installed.items() for copy in _copies(place, topic.package))]
     named = [place for place, topic in installed.items() if topic.slug in text or topic.package in text]
-    places = [place for place in named if (place / "exercises.py").is_file()]
-    made = ((place / "exercises.py", folder / f"{place.name}-{n}.py") for n, place in enumerate(places))
-    replaced = tuple((str(secret), str(public)) for secret, public in made if _publish(secret, public))
+    made = (_publish(place, folder / f"{place.name}-{n}") for n, place in enumerate(named))
+    replaced = tuple((str(secret), str(public)) for secret, public in filter(None, made))
     covered = {secret for secret, _ in replaced}
     return TopicFiles(tuple(path for path in hidden_paths(topics) if path not in covered), replaced)
 
@@ -45,10 +44,16 @@ def _copies(imported: Path, package: str) -> Iterator[Path]:
     return (place for place in places if place.is_dir() and place.resolve() != imported.resolve())
 
 
-def _publish(secret: Path, public: Path) -> bool:
+def _publish(topic: Path, folder: Path) -> tuple[Path, Path] | None:
+    """Write what is public of a topic's exercises; return their file or folder, and its public edition."""
     try:
-        public.write_text(public_source(secret.read_text("utf-8"), str(secret)), "utf-8")
+        public = public_edition(exercise_sources(topic), str(topic))
     except StudiumError:
-        return False
-    public.chmod(0o444)
-    return True
+        return None
+    for name, text in public.items():
+        path = folder / name
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        path.chmod(0o444)
+    top = next((name.partition("/")[0] for name in public), "")
+    return (topic / top, folder / top) if top else None

@@ -12,9 +12,11 @@ import sys
 import tempfile
 import warnings
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
+from studium.memory_limit import limit_elsewhere
 from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.judge_side.permissions import Permissions
 from studium_graders.engine.judge_side.student_process import StudentProcess
@@ -22,6 +24,7 @@ from studium_graders.engine.material.assignment import Calibration
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult
 from studium_graders.engine.processes.working_folder import write_files
+from studium_graders.engine.sandbox.resource_limits import limit_data_of
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 from studium_graders.engine.supervision.calibration import calibrate as calibrate_with
@@ -55,12 +58,22 @@ def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
         granted, plain = set(calibration.permissions), set(calibration.plain)
         permissions = Permissions(granted, plain, known=calibration.known, recording=recording)
         student = StudentProcess(here, permissions, LIMITS)
+        limit_elsewhere(partial(_limited_there, pid))  # as the supervisor does
         try:
             yield student
         finally:
             student.channel.close()
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+@contextmanager
+def _limited_there(pid, megabytes):
+    limit_data_of([pid], megabytes)
+    try:
+        yield
+    finally:
+        limit_data_of([pid], None)
 
 
 def calibrate(shell, notebook, files=None, **options):

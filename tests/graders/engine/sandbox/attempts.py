@@ -371,6 +371,20 @@ def limit_another_process(world):
 
 
 @attempt()
+def set_a_limit_of_its_own(world):
+    limit = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, limit)
+    return True
+
+
+@attempt()
+def set_a_limit_of_its_own_by_the_old_call(world):
+    limit = (ctypes.c_ulong * 2)()
+    LIBC.getrlimit(resource.RLIMIT_DATA, limit)
+    return call(160 if os.uname().machine == X86 else 164, resource.RLIMIT_DATA, limit) == 0
+
+
+@attempt()
 def slow_another_process(world):
     os.setpriority(os.PRIO_PROCESS, world.victim, 19)
     return True

@@ -229,6 +229,43 @@ def test_a_file_is_shown_in_the_place_of_another(inside, tmp_path):
     assert inside(Level.L2, read, **options) == (0, "('public', 'lesson', False)")
 
 
+def test_a_folder_is_shown_in_the_place_of_another(inside, tmp_path):
+    if FOUND.level < Level.L2:
+        pytest.skip("this machine has no L2")
+    exercises, public = tmp_path / "site" / "topic" / "exercises", tmp_path / "public"
+    for folder, files in (
+        (exercises, ("__init__.py", "merge.py", "_shared.py")),
+        (public, ("__init__.py", "merge.py")),
+    ):
+        folder.mkdir(parents=True)
+        for name in files:
+            (folder / name).write_text(folder.name)
+
+    def read():
+        return sorted((path.name, path.read_text()) for path in exercises.iterdir())
+
+    options = {"readable": (str(tmp_path / "site"),), "replaced": ((str(exercises), str(public)),)}
+    shown = str([("__init__.py", "public"), ("merge.py", "public")])
+    assert inside(Level.L2, read, **options) == (0, shown)
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level >= Level.L1])
+def test_nothing_of_a_folder_that_has_a_substitute_is_read(level, inside, tmp_path):
+    secret, public = tmp_path / "site" / "topic" / "exercises", tmp_path / "public"
+    secret.mkdir(parents=True)
+    public.mkdir()
+    (secret / "merge.py").write_text("secret")
+
+    def read():
+        try:
+            return (secret / "merge.py").read_text()
+        except OSError:
+            return "nothing"
+
+    options = {"readable": (str(tmp_path / "site"),), "replaced": ((str(secret), str(public)),)}
+    assert inside(level, read, **options) == (0, "nothing")
+
+
 def test_limits_are_those_of_the_policy(inside):
     def look():
         import resource

@@ -1,0 +1,118 @@
+"""The child of ``control``: runs each experiment at smoke with building blocks that do nothing."""
+
+import functools
+import io
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium.authoring.forked import one_thread, run_forked
+from studium.authoring.idle import idle
+from studium.catalogue import load_catalogue
+from studium.claims import Claim, building_blocks, experiments
+from studium.exercises import AnyFunction
+from studium.profiles import Profile
+from studium.topic import Topic
+
+LIMIT = 120  # seconds for one run
+ALL = ""
+
+
+class Run(msgspec.Struct):
+    """What each claim measured in one run (None: no number), and how many times the experiment called its blocks."""
+
+    values: list[float | None]
+    calls: int
+
+
+class Controlled(msgspec.Struct):
+    """An experiment, the exercises that it takes, what its claims make of a mere object, and its runs.
+
+    A run is None if it failed or took too long. ``runs`` has the one with all blocks idle under ALL and, if every claim
+    holds then, those with one idle block under the name of that.
+    """
+
+    experiment: str
+    blocks: list[str]
+    of_nothing: list[float | None]
+    runs: dict[str, Run | None] = {}
+
+
+def control(topic: Topic) -> list[Controlled]:
+    """Run all experiments of a topic that take exercises, with these idle."""
+    everything = [(experiment, claims) for experiment, claims in experiments(topic)]
+    found = [_controlled(topic, experiment, claims) for experiment, claims in everything]
+    _run(topic, found, [(number, ALL) for number, one in enumerate(found) if one.blocks])
+    unmoved = [number for number, one in enumerate(found) if len(one.blocks) > 1 and _holds(everything[number][1], one)]
+    _run(topic, found, [(number, block) for number in unmoved for block in found[number].blocks])
+    return found
+
+
+def fails(claim: Claim, value: float | None) -> bool:
+    """Return whether a claim is refuted by a measured value, whatever the profile; None refutes it."""
+    if value is None or math.isnan(value):
+        return True
+    return value > claim.threshold if claim.at_least is None else value < claim.threshold
+
+
+def _holds(claims: list[Claim], one: Controlled) -> bool:
+    run = one.runs[ALL]
+    return run is not None and not any(map(fails, claims, run.values))
+
+
+def _controlled(topic: Topic, experiment: Callable[..., Any], claims: list[Claim]) -> Controlled:
+    blocks = [name for name in building_blocks(topic, experiment) if name in topic.exercises]
+    return Controlled(experiment.__name__, blocks, [_measured(claim, object()) for claim in claims])
+
+
+def _run(topic: Topic, found: list[Controlled], wanted: list[tuple[int, str]]) -> None:
+    tasks = [((number, which), LIMIT, functools.partial(_job, topic, number, which)) for number, which in wanted]
+    for (number, which), run in run_forked(tasks, Run):
+        found[number].runs[which] = run
+
+
+def _job(topic: Topic, number: int, which: str) -> Run:
+    """Run one experiment with all its blocks idle, or one of them."""
+    sys.stdout = sys.stderr = io.StringIO()  # until the process ends
+    experiment, claims = list(experiments(topic))[number]
+    names = [name for name in building_blocks(topic, experiment) if name in topic.exercises]
+    called: list[str] = []
+    blocks = {
+        name: _noted(name, idle(block) if which in (ALL, name) else block, called) if name in names else block
+        for name, block in building_blocks(topic, experiment).items()
+    }
+    result = experiment(**blocks, profile=Profile("smoke"), seed=0)
+    return Run([_measured(claim, result) for claim in claims], len(called))
+
+
+def _noted(name: str, block: AnyFunction, called: list[str]) -> AnyFunction:
+    @functools.wraps(block)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        called.append(name)
+        return block(*args, **kwargs)
+
+    return noted
+
+
+def _measured(claim: Claim, result: object) -> float | None:
+    try:
+        value = float(claim.measure(result))
+    except Exception:  # a result of idle blocks may have any form
+        return None
+    return value if math.isfinite(value) else None
+
+
+def main(path: str, slug: str) -> None:
+    """Write what the runs of a topic's experiments gave to the file ``path``."""
+    topic = load_catalogue()[slug]
+    topic.claims  # noqa: B018 - imports torch, as a rule
+    one_thread()
+    Path(path).write_bytes(msgspec.json.encode(control(topic)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,60 @@
+"""The child of ``secrecy``: puts the code that learners are shown to the tests of the exercises."""
+
+import contextlib
+import functools
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium.authoring.answers import solved_names
+from studium.authoring.forked import one_thread, run_forked
+from studium.authoring.shown_code import RIGHT, WRONG, Shown, definitions, shown_code
+from studium.authoring.subject import Subject
+from studium.catalogue import load_catalogue
+from studium.checking import run_test
+from studium.profiles import Profile
+from studium.sources import seed_of, stub
+
+LIMIT = 60  # seconds for one answer
+
+
+def try_shown(subject: Subject) -> list[Shown]:
+    """Run the tests on all that is shown and could be an answer."""
+    names = solved_names(subject.topic)
+    for text in definitions(subject):
+        with contextlib.suppress(Exception):  # what it needs may be made by the cell that it stands in
+            exec(text, names)  # noqa: S102 - the author's own text
+    found = list(dict.fromkeys(shown_code(subject)))
+    tasks = [(shown, LIMIT, functools.partial(_verdict, subject, shown, names)) for shown in found]
+    return [msgspec.structs.replace(shown, verdict=verdict or "") for shown, verdict in run_forked(tasks, str)]
+
+
+def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
+    """Try one answer. The exercise itself is not written: code that calls it gives nothing away."""
+    sys.stdout = sys.stderr = io.StringIO()  # until the process ends
+    topic, exercise = subject.topic, subject.topic.exercise(shown.exercise)
+    try:
+        exec(stub(exercise), names)  # noqa: S102 - the author's own text
+        exec(shown.answer, names)  # noqa: S102
+    except Exception:
+        return ""
+    function = names[exercise.id]
+    errors = (run_test(test, function, seed_of(topic.slug, exercise, test)).error for test in exercise.tests)
+    failed = next(filter(None, errors), None)
+    return "" if isinstance(failed, NameError) else WRONG if failed else RIGHT
+
+
+def main(path: str, slug: str, *names: str) -> None:
+    """Write what was tried, and what came of it, to the file ``path``."""
+    catalogue = load_catalogue()
+    subject = Subject(catalogue[slug], catalogue, Profile("smoke"), chosen=names)
+    subject.topic.exercises  # noqa: B018 - imports torch, as a rule
+    one_thread()
+    Path(path).write_bytes(msgspec.json.encode(try_shown(subject)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

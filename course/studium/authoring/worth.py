@@ -1,0 +1,59 @@
+"""What each hidden test is worth: how many wrong answers it fails, and which of them pass all other tests.
+
+Wrong answers are the misconceptions, the mutants and the versions that break a promise. Each of them runs all tests, so
+this only counts.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from studium.authoring.findings import Worth
+from studium.exercises import Exercise
+
+if TYPE_CHECKING:
+    from studium.authoring.mutant_process import Trial
+    from studium.authoring.subject import Subject
+
+
+def worth_of(subject: "Subject") -> list[Worth]:
+    """Return what each hidden test is worth, in the order of the exercises."""
+    return [found for exercise in subject.exercises for found in _of(exercise, list(_wrong(subject, exercise)))]
+
+
+def weaker(found: Iterable[Worth]) -> Iterator[str]:
+    """Return a line for each hidden test of which another fails the same wrong answers and more, below a heading."""
+    lines = [
+        f"{worth.exercise}: {worth.test!r} fails {worth.fails} of {worth.total} wrong answers, and "
+        f"{worth.weaker_than!r} fails these and more"
+        for worth in found
+        if worth.weaker_than
+    ]
+    if lines:
+        yield "hidden tests that fail no wrong answer alone, as another fails the same [standard.md#hidden-tests]:"
+    yield from lines
+
+
+def _wrong(subject: "Subject", exercise: Exercise) -> Iterator[tuple[str, list[str]]]:
+    """Return the wrong answers to an exercise that fail a test, each with the tests that it fails."""
+    for trial in subject.trials:
+        if trial.exercise == exercise.id and trial.failed:
+            yield _label(trial), trial.failed
+    for name, tried in subject.versions[exercise.id].items():
+        if tried.failed:
+            yield f"a version: {name}", list(tried.failed)
+
+
+def _label(trial: "Trial") -> str:
+    return f"line {trial.line}: {trial.changed_line}" if trial.change else f"a misconception: {trial.name}"
+
+
+def _of(exercise: Exercise, wrong: list[tuple[str, list[str]]]) -> Iterator[Worth]:
+    failed_by = {
+        test.name: {n for n, (_, failed) in enumerate(wrong) if test.name in failed} for test in exercise.tests
+    }
+    for test in exercise.tests:
+        if test.hidden:
+            own = failed_by[test.name]
+            alone = [label for label, failed in wrong if failed == [test.name]]
+            stronger = next((name for name, theirs in failed_by.items() if own < theirs), "")
+            yield Worth(exercise.id, test.name, len(own), len(wrong), alone, stronger)

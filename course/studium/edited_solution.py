@@ -1,0 +1,123 @@
+"""A wrong answer that is written as edits of the solution: the function that they make of it."""
+
+import __future__
+
+import ast
+import inspect
+import linecache
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from studium.edits import BEGIN, END, Edits, edited, overlapping, places, solution_body, without_comments
+from studium.errors import ExerciseError
+
+AnyFunction = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class MarkedSolution:
+    """A solution with its text. ``lines`` are those of its whole file, in which it begins at ``start``."""
+
+    solution: AnyFunction
+    lines: Sequence[str]
+    start: int
+
+    @property
+    def id(self) -> str:
+        """The exercise's name."""
+        return self.solution.__name__
+
+    @cached_property
+    def body(self) -> str:
+        """The text between the markers, dedented."""
+        body = solution_body(self.lines[self.start :])
+        if not body:
+            raise ExerciseError(
+                f"a mistake of {self.id} edits its solution between ### BEGIN SOLUTION and ### END SOLUTION: there is "
+                "none; add the two lines"
+            )
+        return body
+
+    def require(self, what: str, edits: Edits) -> None:
+        """Raise ExerciseError, about ``what``, unless each edit fits one place and no two share a piece of it."""
+        for old, _ in edits:
+            count = sum(1 for _ in places(self.body, old))
+            if count == 0:
+                raise ExerciseError(
+                    f"{what} must edit something between the markers: {old!r} is not there; copy it from the solution, "
+                    "with all its brackets"
+                )
+            if count > 1:
+                raise ExerciseError(
+                    f"{what} must edit one place: {old!r} is in {count} places; copy more of what is around it"
+                )
+        if pair := overlapping(self.body, [old for old, _ in edits]):
+            raise ExerciseError(f"the edits of {what} must not overlap: {pair[0]!r} and {pair[1]!r} do; make them one")
+
+    def with_edits(self, name: str, edits: Edits) -> AnyFunction:
+        """Return the edited solution, whose source can be looked up. What it calls by the exercise's name is right.
+
+        Raise ExerciseError where it is not Python any more.
+        """
+        file = f"<{self.solution.__module__}.{self.id}:{name}>"
+        try:
+            text = f"@{self.id}.mistake({name!r})\n{without_comments(_without_docstring(self._text(edits)))}"
+            code = _compiled(text, file, inspect.unwrap(self.solution).__code__.co_flags)
+        except SyntaxError as error:
+            raise ExerciseError(
+                f"the mistake {name!r} of {self.id} must be Python once it is edited: {error.msg} in "
+                f"`{(error.text or '').strip()}`; correct the edit"
+            ) from error
+        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+        made: dict[str, Any] = {_KEPT: lambda function: function}
+        exec(code, _names(self.solution), made)  # noqa: S102 - the author's own text
+        function: AnyFunction = made[self.id]
+        return function
+
+    def _text(self, edits: Edits) -> str:
+        from studium.sources import definition_at  # which imports exercises
+
+        lines = definition_at(list(self.lines), self.start).splitlines(keepends=True)
+        first, last = (next(n for n, line in enumerate(lines) if line.strip() == mark) for mark in (BEGIN, END))
+        indent = lines[first][: lines[first].index("#")]
+        body = textwrap.indent(edited(self.body, edits), indent)
+        return "".join([*lines[:first], body, *lines[last + 1 :]])
+
+
+def marked_solution(solution: AnyFunction) -> MarkedSolution:
+    """Return a solution with the text of its file, as it is now."""
+    code = inspect.unwrap(solution).__code__
+    linecache.checkcache(code.co_filename)
+    lines = linecache.getlines(code.co_filename, inspect.unwrap(solution).__globals__)
+    return MarkedSolution(solution, lines, code.co_firstlineno - 1)
+
+
+_KEPT = "_as_it_is"  # the name of a decorator that stands where the solution's own registers the exercise
+
+
+def _compiled(text: str, file: str, flags: int) -> Any:
+    tree = ast.parse(text, file)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    first = function.decorator_list[0]
+    function.decorator_list[0] = ast.copy_location(ast.Name(_KEPT, ast.Load()), first)
+    return compile(tree, file, "exec", flags & __future__.annotations.compiler_flag, dont_inherit=True)
+
+
+def _names(solution: AnyFunction) -> dict[str, Any]:
+    """Return the names that a solution sees: those of its module, with what a function around it has."""
+    function = inspect.unwrap(solution)
+    around = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    names: dict[str, Any] = function.__globals__
+    return names | {name: cell.cell_contents for name, cell in around.items()} if around else names
+
+
+def _without_docstring(text: str) -> str:
+    body = ast.parse(text).body[0].body  # type: ignore[attr-defined]
+    if not (isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1):
+        return text
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[: body[0].lineno - 1], *lines[body[0].end_lineno :]])

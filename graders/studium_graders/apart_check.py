@@ -1,0 +1,80 @@
+"""Which tests of a topic cannot run apart from the answer: each runs once, with the solution, as it will be graded."""
+
+from collections.abc import Iterator
+
+from nbformat import NotebookNode
+from studium.catalogue import load_catalogue
+from studium.editions import exercise_of, role
+from studium.sources import solved
+from studium.topic import Topic
+
+from studium_graders import warm
+from studium_graders.engine.judge_side.recording import CHANGES, WATCHES
+from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.zygote import Zygote
+from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.engine import Engine
+from studium_graders.plan import NotebookPlan
+from studium_graders.source_notebook import source_notebook
+
+_LIMITS = Limits(call_seconds=60, submission_seconds=1200, cpu_seconds=1200)
+_ADVICE = {
+    CHANGES: "clone it first",
+    WATCHES: "limit the answer's memory with studium.at_most_mb instead",
+}
+# What cannot cross yet: torch's parametrised layers in what an answer returns, and instances of a topic's own class
+# for which an answer asks isinstance. These tests run in one process.
+WAITING = frozenset(
+    {
+        "llm-evaluation-metrics.evaluate/values ranking by log-probability per token and writing by pass@k, "
+        "task by task",
+        "llm-tasks.finetune/learns to say which of two words came, and leaves the base as it was",
+        "llm-tasks.finetune/trains on packed rows as on each conversation alone, and counts exact matches",
+    }
+)
+
+
+def problems(topic: Topic) -> Iterator[str]:
+    """Say which tests of a topic must run in one process with the answer, why, and what to do; nothing as a rule."""
+    for test, why in together(topic).items():
+        if f"{topic.slug}.{test}" not in WAITING:
+            advice = _ADVICE.get(why, "let it only call the answer and compare what comes back")
+            yield f"{test} must run apart from the answer, and does not: {why}; {advice}"
+
+
+def together(topic: Topic, ancestor: Zygote = warm.ancestor) -> dict[str, str]:
+    """Return the tests of a topic that cannot run apart, as ``exercise/test``, and why."""
+    if not topic.exercises:
+        return {}
+    with Engine(_material(topic), probe().level, trust=True, ancestor=ancestor) as engine:
+        return {f"{test.exercise}/{test.name}": why for test, why in engine.together()}
+
+
+def _material(topic: Topic) -> Material:
+    plan = NotebookPlan(topic, topic.exercises, whole=False, experiments=False)
+    notebook = source_notebook(plan, load_catalogue().manager)
+    cells = tuple(_cell(topic, cell) for cell in notebook.cells)
+    return Material(topic.slug, (NotebookMaterial(topic.slug, cells, b"{}"),), limits=_LIMITS)
+
+
+def _cell(topic: Topic, cell: NotebookNode) -> Cell:
+    marks, own = cell.metadata.get("nbgrader", {}), cell.metadata.get("studium", {})
+    if cell.cell_type != "code":
+        return Cell(cell.id, "text", cell.source)
+    if marks.get("solution"):
+        return Cell(cell.id, "answer", cell.source, cell.id, reference=solved(topic.exercises[exercise_of(cell)]))
+    if role(cell) != "test":
+        return Cell(cell.id, "given", cell.source)
+    return Cell(
+        cell.id,
+        "test",
+        cell.source,
+        cell.id,
+        marks["points"],
+        graded=True,
+        locked=True,
+        topic=topic.slug,
+        exercise=own["exercise"],
+        test=own["test"],
+    )

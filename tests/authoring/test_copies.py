@@ -1,0 +1,47 @@
+"""Functions are the same code, whatever their variables are called."""
+
+from __future__ import annotations
+
+from studium.authoring.same_code import form
+
+
+def scaled(x, factor):
+    """Scale."""
+    total: float = 0.0  # so far
+    for item in x:
+        total += factor * item
+    return total
+
+
+def renamed(values, by: float):
+    s = 0.0
+    for v in values:
+        s += by * v
+    return s
+
+
+def exchanged(x, factor):
+    total = 0.0
+    for item in x:
+        total += item * factor
+    return total
+
+
+def by_a_builtin(x, factor):
+    return sum(factor * item for item in x)
+
+
+def by_another_builtin(x, factor):
+    return max(factor * item for item in x)
+
+
+def test_names_docstrings_annotations_and_comments_make_no_other_code():
+    assert form(scaled) == form(renamed)
+
+
+def test_another_order_is_other_code():
+    assert form(scaled) != form(exchanged)
+
+
+def test_another_function_of_the_module_or_of_python_is_other_code():
+    assert form(by_a_builtin) != form(by_another_builtin)

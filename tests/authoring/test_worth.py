@@ -1,0 +1,75 @@
+"""What a hidden test is worth: the wrong answers that it fails, and those that no other test fails."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from studium import exercise
+from studium.authoring.findings import Mutants, Report
+from studium.authoring.mutant_process import Trial
+from studium.authoring.mutants import mutants
+from studium.authoring.promises import Tried
+from studium.authoring.subject import open_subject
+from studium.authoring.worth import weaker, worth_of
+from studium.cli import topic
+
+from tests.authoring.conftest import SMOKE
+from tests.authoring.damages import WEAK_TESTS
+
+
+def subject_with(*trials, **versions):
+    @exercise(points=1, minutes=1)
+    def f(x):
+        """Give it."""
+
+    f.test("by hand", points=0)(lambda f: None)
+    f.hidden("everywhere", points=1)(lambda f: None)
+    f.hidden("by sign", points=0)(lambda f: None)
+    return SimpleNamespace(trials=trials, versions={"f": versions}, exercises=[f])
+
+
+def wrong(*failed, line=3):
+    return Trial("f", line, f"-    return x\n+    return {line} * x", failed=list(failed))
+
+
+def test_a_test_is_worth_the_wrong_answers_that_pass_all_others():
+    misconception = Trial("f", name="forgot-x", failed=["everywhere"])
+    found = worth_of(subject_with(wrong("by hand", "everywhere"), wrong("everywhere", line=4), misconception))
+    assert found[0].alone == ["line 4: return 4 * x", "a misconception: forgot-x"]
+    assert [(worth.test, worth.fails, worth.total) for worth in found] == [("everywhere", 3, 3), ("by sign", 0, 3)]
+
+
+def test_a_version_that_breaks_a_promise_is_a_wrong_answer():
+    found = worth_of(subject_with(no_grad=Tried(2, 3, ("by sign",)), half=Tried(3, 3)))
+    assert [worth.alone for worth in found] == [[], ["a version: no_grad"]]
+
+
+def test_a_hidden_test_is_weaker_where_another_fails_the_same_and_more():
+    weak = wrong("by hand", "everywhere", "by sign")
+    assert "'by sign' fails 1 of 2" in "".join(weaker(worth_of(subject_with(weak, wrong("everywhere", line=4)))))
+
+
+def test_tests_that_fail_the_same_wrong_answers_are_not_weaker_than_each_other():
+    assert not list(weaker(worth_of(subject_with(wrong("by hand", "everywhere", "by sign")))))
+
+
+def test_a_wrong_answer_that_was_ended_or_passed_counts_for_no_test():
+    assert [worth.total for worth in worth_of(subject_with(wrong(), Trial("f", name="ended")))] == [0, 0]
+
+
+@pytest.mark.parametrize("name", WEAK_TESTS)
+def test_a_weak_hidden_test_of_the_sample_topic_is_listed(name, copy_sample):
+    with open_subject(str(copy_sample(WEAK_TESTS[name])), SMOKE) as subject:
+        subject.chosen = ("response",)
+        finding = mutants(subject)
+    heading, said = finding.summary.splitlines()[1:]
+    assert heading.startswith("hidden tests that fail no wrong answer alone")
+    assert said.startswith(f"response: {name!r} fails ")
+    assert not finding.problems
+
+
+def test_the_table_has_a_line_for_each_hidden_test(capsys):
+    worth = worth_of(subject_with(wrong("everywhere")))
+    topic._print_worth(Report("echo", True, [], Mutants(worth=worth)))
+    assert "  f: 1 of 1, 1 alone: everywhere\n  f: 0 of 1, 0 alone: by sign\n" in capsys.readouterr().out

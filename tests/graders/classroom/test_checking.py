@@ -1,0 +1,66 @@
+"""Checks on the course server: what a student is told of visible tests, of hidden ones, and of the mistake."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from studium.catalogue import Catalogue
+from studium.classroom.messages import CheckedExercise
+from studium_classroom.jobs import checking
+from studium_classroom.jobs.checking import Checker
+from studium_classroom.jobs.forms import CheckJob
+from studium_graders.engine.sandbox import Level, probe
+
+Ask = Callable[..., dict[str, CheckedExercise]]
+ALONG_THE_AXES = "def distance(a, b):\n    return sum(abs(x - y) for x, y in zip(a, b))\n"
+PRETENDING = "def distance(a, b):\n    {}\n    raise NotImplementedError\n"
+BESIDE = "def distance(a, b):\n    return -1\n"
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The tests of each run that a check makes."""
+    found: list[list[str]] = []
+    grade = checking.Engine.grade
+
+    def noted(engine, submission):
+        found.append([step.cell for book in submission.notebooks for step in book.steps if step.kind == "test"])
+        return grade(engine, submission)
+
+    monkeypatch.setattr(checking.Engine, "grade", noted)
+    return found
+
+
+@pytest.fixture
+def ask(course, counting: Catalogue, answered, runs) -> Iterator[Ask]:
+    """ask(distance="def …") → what is said of each exercise."""
+    if probe().level < Level.L2:
+        pytest.skip("checks need a sandbox of level L2, which this machine does not have")
+    with Checker(counting) as checker:
+
+        def check(**answers: str) -> dict[str, CheckedExercise]:
+            document = answered(**answers)["counting.ipynb"].decode()
+            done = checker.check(CheckJob(str(course), "ps1", "counting", document)).answer
+            return {one.exercise: one for one in done.exercises}
+
+        yield check
+
+
+def test_hidden_tests_run_apart_and_after_the_notebook_as_students_have_it(ask: Ask, runs: list[list[str]]):
+    found = ask(distance=ALONG_THE_AXES)["distance"]
+    assert (found.outcome, found.hidden_passed, found.hidden_total) == ("wrong", 0, 2)
+    assert found.mistake == "You measured along the axes."
+    assert [len(tests) for tests in runs] == [1, 4]
+    assert set(runs[0]) < set(runs[1])
+
+
+def test_where_hidden_tests_count_for_nothing_there_is_one_run_without_them(ask: Ask, course, runs: list[list[str]]):
+    file = course / "course.toml"
+    file.write_text(file.read_text() + '\n[classroom]\nhidden_tests = "nothing"\n')
+    assert ask(total="def total(values):\n    return 0.0\n")["total"].outcome == "right"
+    assert [len(tests) for tests in runs] == [1]
+
+
+def test_that_an_exercise_is_not_attempted_is_said_by_its_text_and_not_by_hidden_tests(ask: Ask):
+    assert ask()["distance"].outcome == "not attempted"
+    pretended, wrong = ask(distance=PRETENDING.format("...")), ask(distance=BESIDE)
+    assert pretended["distance"] == wrong["distance"]
