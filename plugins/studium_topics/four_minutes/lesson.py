@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Four minutes
 #
-# A small network in this page draws shapes out of noise. You will ask it for one, write the line of code that makes it
-# listen, get that line wrong as many people have, be told what is wrong, and see what the mistake draws. You need
-# neither Jupyter nor mathematics for it.
+# A small network in this page can draw shapes, starting from just noise. You will ask it for a shape and then write the
+# line of code that makes it listen to you. The first time, we will get this line wrong on purpose, so you can see how a
+# mistake is explained and what it draws. You don't need to know Jupyter or any mathematics.
 
 # %%
 from studium_topics.four_minutes.drawing import drawings
@@ -13,8 +13,8 @@ from studium_topics.kits.film import DenoisingFilm
 # %% [markdown]
 # ## 1. Ask for something
 #
-# The network is asked for a large red ring. Move **Guidance scale** to 0, then to 1, then to 4, and let the film play
-# each time. *At which scale does the network ignore the request?*
+# Here we are asking the network for a large red ring. Move **Guidance scale** to 0, then to 1 and then to 4, and let
+# the film play each time. *At which scale does the network ignore our request?*
 
 # %% tags=["widget"]
 DenoisingFilm.trained(kind=shapes_unet.KINDS.index("a large red ring"), scale=2.0, sampling_steps=25, seed=9)
@@ -22,18 +22,21 @@ DenoisingFilm.trained(kind=shapes_unet.KINDS.index("a large red ring"), scale=2.
 # %% [markdown]
 # ## 2. Write one line
 #
-# The network removes the noise in 25 steps. In each step it guesses the noise twice: once *told* what to draw, and once
-# *untold*. Your line mixes the two guesses, and this mix is what the slider changed.
+# The network removes the noise in 25 steps. In each step it makes two guesses about the noise. For one guess we *tell*
+# it what to draw and for the other we don't, so we call them *told* and *untold*. Your line will mix the two guesses,
+# and this mix is what you changed using the slider.
 #
-# Click into the cell below and replace its last two lines by this one, with the four spaces in front:
+# Now click into the cell below. It ends with two lines that you should replace, a comment and `raise
+# NotImplementedError()`. Write this line instead, with the four spaces in front:
 #
 # ```python
 #     return told + scale * (told - untold)
 # ```
 #
-# This is the line of the [paper](https://arxiv.org/abs/2207.12598) that introduced guidance, but the paper counts its
-# scale from another start. Copied into a program that counts as ours does, it is a mistake, and you are about to make
-# it. To check it, click **Not begun** at the corner of the cell, or **Check my work** above the notebook.
+# This is the line from the [paper](https://arxiv.org/abs/2207.12598) that introduced guidance, but the paper starts
+# counting the scale somewhere else. If you use it in a program that counts the way ours does, it becomes a mistake.
+# Let's see whether we get caught: click **Not begun** in the corner of the cell, or **Check my work** above the
+# notebook.
 
 # %% exercise="guide"
 from studium_topics.four_minutes.exercises import guide
@@ -41,22 +44,23 @@ from studium_topics.four_minutes.exercises import guide
 # %% [markdown]
 # ## 3. See what it draws
 #
-# The card names your mistake. Now click **Run the experiment** in it: the same network draws with *your* line, in rows
-# of scale 0, 1 and 4. The first time takes some seconds, because Python has to start. *Which row looks wrong?*
+# You will get a card that names your mistake. Click **Run the experiment** on this card, and the same network will draw
+# using *your* line, with a row for each of the scales 0, 1 and 4. The first time takes a few seconds, because Python
+# has to start. *Which row looks wrong?*
 
 # %% tags=["experiment"]
 drawings(guide)
 
 # %% [markdown]
-# At scale 0 the network should ignore the request and draw anything. Correct your line as the card says, check it
-# again, and run the experiment again: the first row changes.
+# At scale 0, the network should ignore our request and could draw anything. Correct your line as the card suggests,
+# check it, and run the experiment again. The first row will change.
 #
-# **Is there a minute left?** Write `untold - told` in the brackets. The card will say what is wrong with that, too, and
-# the last row shows what the network takes for the opposite of a large red ring.
+# **If you have another minute**, write `untold - told` in the brackets. The card will tell you what is wrong with this
+# too, and in the last row you can see what the network takes to be the opposite of a large red ring.
 #
 # ## You can now
 #
-# * move a widget to ask a question, and read the answer off it;
-# * write code in a cell, and have it checked;
-# * read from a card which mistake you made, and what the tests saw;
-# * run an experiment with your own code, and see it change.
+# * move a widget to ask a question, and use it to find the answer;
+# * write code in a cell and have it checked;
+# * learn from a card which mistake you made, and what the tests found;
+# * run an experiment with your code, and see it change.

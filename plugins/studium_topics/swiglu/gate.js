@@ -31,7 +31,7 @@ export default widget((ui) => {
     slider(ui, "value_angle", { label: "Value direction", ...angle }),
     slider(ui, "beta", { label: "β of SwiGLU", values: BETAS }),
   );
-  ui.invite("drag the ring over the images. Then add the opposite unit: two gated units together come close to an exact product.");
+  ui.invite("drag the ring over the images. Then add the opposite unit: two SwiGLU units together give the exact product.");
   const boards = PARTS.map((part) => board(ui, part));
   const key = colourBar(ui, { label: "Colours" });
   const tiles = facts(["Product at the ring", "Off the exact product"]);
