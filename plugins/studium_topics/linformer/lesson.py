@@ -106,16 +106,16 @@ for sharp in (0.5, 1.0, 2.0):
 #
 # ## Fewer keys
 #
-# Suppose that $P$ is nearly of rank $k$, so $P \approx AB$ with $A$ of shape (n, k) and $B$ of shape (k, n). Then $PV
-# \approx A\,(BV)$. Let's read this from the right: $BV$ gives us $k$ mixtures of the values, and $A$ tells us how to
-# mix *them* for each query. In other words, $k$ summaries are enough. But if we wanted to find $A$ and $B$ by a
+# Suppose that $P$ is nearly of rank $k$, so $P \approx AB$ with $A$ of shape (n, k) and $B$ of shape (k, n). Then
+# $PV \approx A\,(BV)$. Let's read this from the right: $BV$ gives us $k$ mixtures of the values, and $A$ tells us how
+# to mix *them* for each query. In other words, $k$ summaries are enough. But if we wanted to find $A$ and $B$ by a
 # decomposition, we would have to compute $P$ first, and this n × n matrix is exactly what we want to avoid. Linformer
 # *learns* the summaries instead, and lets attention find $A$:
 #
 # $$\mathrm{softmax}\!\left(\frac{Q\,(EK)^\top}{\sqrt d}\right) FV .$$
 #
-# A <dfn>slot</dfn> is one row of $EK$ or of $FV$. It is a mixture of the keys, or values, of all tokens, and the model
-# learns its weights in training and then uses the same ones for every text.
+# A <dfn>slot</dfn> is one row of $EK$ or of $FV$: a mixture of the keys, or values, of all tokens, using weights that
+# the model learns in training and that are the same for every text.
 #
 # With $k = n$ and $E = F = I$, we get back full attention exactly. With fewer slots, don't think of it as an
 # approximation of some given model: it is a different model, which we train with its slots.
@@ -199,8 +199,8 @@ from studium_topics.linformer.exercises import random_projection
 # %% [markdown]
 # Even if an estimate is right on average, it can be far off in each draw. For a row $p$ of $P$ and a column $v$ of $V$,
 # slot $s$ contributes $\tfrac1k (g_s \cdot p)(g_s \cdot v)$, where the $g_s$ are independent standard normal vectors.
-# The mean of this over the draws is $p \cdot v / k$, and $(g_s \cdot p)(g_s \cdot v)$ has the variance $\lVert
-# p\rVert^2\lVert v\rVert^2 + (p \cdot v)^2$. If we add up the $k$ slots, and then all rows and columns, we get
+# The mean of this over the draws is $p \cdot v / k$, and $(g_s \cdot p)(g_s \cdot v)$ has the variance
+# $\lVert p\rVert^2\lVert v\rVert^2 + (p \cdot v)^2$. If we add up the $k$ slots, and then all rows and columns, we get
 #
 # $$\mathbb E\,\lVert P E^\top E V - P V\rVert^2 = \frac{\lVert P\rVert^2\,\lVert V\rVert^2 + \lVert PV\rVert^2}{k}.$$
 #
@@ -417,8 +417,8 @@ figures.influences(ended)
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Train the `"fixed places"` reader with 4 slots and with 64. You should see about 20 % and about 100
-#   %.
+# * **Ten minutes.** Train the `"fixed places"` reader with 4 slots and with 64. You should see about 20 % and about
+#   100 %.
 # * **An hour.** Let keys and values share one projection by passing `encode` layers in which "f" is "e". For `"fixed
 #   places"` you should see slightly less than with two projections, about .94 to .97 at 32 slots, with half the
 #   parameters for them.

@@ -84,9 +84,9 @@ Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
 from studium_topics.speculative_decoding.exercises import acceptance
 
 # %% [markdown]
-# The acceptance rate is *one minus the total variation distance* between $p$ and $q$: since $\min(p, q) = \tfrac12 (p +
-# q - |p - q|)$, we have $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. Don't confuse it with the share of positions
-# at which both models have the same likeliest token.
+# The acceptance rate is *one minus the total variation distance* between $p$ and $q$: since
+# $\min(p, q) = \tfrac12 (p + q - |p - q|)$, we have $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. Don't confuse it
+# with the share of positions at which both models have the same likeliest token.
 #
 # When we reject a token, we need to replace it, and whether the text is right depends on how we do this. The obvious
 # choice, a token from $p$, is wrong. We want the token that comes out to have the distribution $p$. Which distribution
@@ -101,9 +101,10 @@ from studium_topics.speculative_decoding.exercises import residual
 #
 # <details><summary>Derivation</summary>
 #
-# There are two ways in which a token $x$ can come out. Either it is drafted and kept, which has the probability $q(x)
-# \min(1, p(x)/q(x)) = \min(q(x), p(x))$. Or some token is rejected, which has the probability $1 - \alpha = 1 - \sum_y
-# \min(p(y), q(y))$, and $x$ replaces it, with probability $r(x)$. Together they must give $p(x)$:
+# There are two ways in which a token $x$ can come out. Either it is drafted and kept, which has the probability
+# $q(x) \min(1, p(x)/q(x)) = \min(q(x), p(x))$. Or some token is rejected, which has the probability
+# $1 - \alpha = 1 - \sum_y \min(p(y), q(y))$, and $x$ replaces it, with probability $r(x)$. Together they must give
+# $p(x)$:
 #
 # $$\min(p(x), q(x)) + (1 - \alpha)\, r(x) = p(x) .$$
 #
@@ -111,9 +112,10 @@ from studium_topics.speculative_decoding.exercises import residual
 # is never negative. Its sum is $1 - \alpha$, so $r$ sums to 1. This makes $r$ a distribution, and the only one that
 # solves the equation.
 #
-# **The whole text.** Given the text before it, each token that comes out has the distribution $p(\cdot \mid \text{text
-# before it})$, for any draft $q$. By the chain rule, the product of these is the target's distribution of the whole
-# text. We throw away the tokens after a rejected one, because they were drafted for a text that no longer exists.
+# **The whole text.** Given the text before it, each token that comes out has the distribution
+# $p(\cdot \mid \text{text before it})$, for any draft $q$. By the chain rule, the product of these is the target's
+# distribution of the whole text. We throw away the tokens after a rejected one, because they were drafted for a text
+# that no longer exists.
 # </details>
 #
 # **Think about it.** At temperature 0, both distributions have all their weight on one token. What does the rule
@@ -296,8 +298,9 @@ from studium_topics.speculative_decoding.exercises import expected_tokens
 # %% [markdown]
 # <details><summary>Derivation</summary>
 #
-# The pass adds at least $k$ tokens exactly if we keep its first $k - 1$ drafted tokens, so $\Pr(N \ge k) =
-# \alpha^{k-1}$ for $k = 1, \dots, \gamma + 1$. The mean of a whole number is the sum of these probabilities:
+# The pass adds at least $k$ tokens exactly if we keep its first $k - 1$ drafted tokens, so
+# $\Pr(N \ge k) = \alpha^{k-1}$ for $k = 1, \dots, \gamma + 1$. The mean of a whole number is the sum of these
+# probabilities:
 #
 # $$\mathbb E[N] = \sum_{k=1}^{\gamma+1} \Pr(N \ge k) = 1 + \alpha + \dots + \alpha^{\gamma}
 # = \frac{1 - \alpha^{\gamma+1}}{1 - \alpha},$$
