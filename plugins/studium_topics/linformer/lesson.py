@@ -142,8 +142,10 @@ with torch.no_grad():
     theirs = F.scaled_dot_product_attention(q, to_keys(k.mT).mT, to_values(v.mT).mT)
     mine = lesson.mine(linformer_attention)(q, k, v, to_keys.weight, to_values.weight, None)
     whole = lesson.mine(linformer_attention)(q, k, v, torch.eye(128), torch.eye(128), None)
-print(f"32 slots: largest difference to nn.Linear and F.scaled_dot_product_attention {(mine - theirs).abs().max():.1e}")
-print(f"E = F = I: largest difference to full attention {(whole - full_attention(q, k, v, None)).abs().max():.1e}")
+print(
+    f"32 slots: largest difference from nn.Linear and F.scaled_dot_product_attention {(mine - theirs).abs().max():.1e}"
+)
+print(f"E = F = I: largest difference from full attention {(whole - full_attention(q, k, v, None)).abs().max():.1e}")
 
 # %% [markdown]
 # ## What it saves
@@ -154,7 +156,7 @@ print(f"E = F = I: largest difference to full attention {(whole - full_attention
 from studium_topics.linformer.exercises import multiplications
 
 # %% tags=["experiment"]
-lesson.predict("break-even", ..., "With 64 slots, from how many tokens on does projected attention multiply less?")
+lesson.predict("break-even", ..., "With 64 slots, at how many tokens does projected attention start to multiply less?")
 
 # %% tags=["experiment"]
 count = lesson.mine(multiplications)
@@ -292,7 +294,7 @@ for task in TASKS:
         shown = f"kept energy {kept:6.1%}   P cut to rank k {cut:.3f}   trained with k slots"
         print(f"   k = {slots:3}   {shown} {reached:.3f}")
     if cost.frozen is not None:
-        print(f"   k = {cost.slots[-1]:3}   the same, E and F stay as they were drawn {cost.frozen:.3f}")
+        print(f"   k = {cost.slots[-1]:3}   the same, but E and F are not trained {cost.frozen:.3f}")
 lesson.found("any order", measured.tasks["any order"].projected[-1], within=0.3)
 figures.promises(measured)
 
@@ -334,7 +336,7 @@ from studium_topics.linformer.exercises import influence
 found = leaks(my_encode, my_projection, lesson.mine(influence), profile=lesson.profile, seed=0)
 for name in found.tables:
     print(f"{name:22} largest influence of a later token: {found.above(name):.3g}")
-print(f"\nwords drawn at random: no causal model has a mean loss below {found.floor:.3f} nats")
+print(f"\nwords drawn at random: the mean loss of a causal model cannot be below {found.floor:.3f} nats")
 for name, loss in found.losses.items():
     print(f"{name:22} {loss:.3f} nats")
 figures.influences(found)

@@ -178,10 +178,11 @@ else:
 # A "BLEU" score is not yet a single number, because the formula does not define what a token is. [Post
 # 2018](https://arxiv.org/abs/1804.08771) found differences as high as 1.8 points between commonly used configurations,
 # as much as many published improvements. Let's damage some sentences of our prose and score them under several
-# tokenisers. Two of these cut the text into words, at spaces and at punctuation. *How far apart will their scores be?*
+# tokenisers. Two of these cut the text into words: one cuts only at spaces, the other sets punctuation apart. *How far
+# apart will their scores be?*
 
 # %% tags=["experiment"]
-lesson.predict("spread of BLEU", ..., "How many points of BLEU lie between the word tokenisers?")
+lesson.predict("spread of BLEU", ..., "How many points of BLEU are the two word tokenisers apart?")
 
 # %% tags=["experiment"]
 noise = experiment.noisy_sentences(lesson.mine(bleu_counts), lesson.mine(bleu), profile=lesson.profile, seed=0)

@@ -168,13 +168,13 @@ from studium_topics.llm_tasks.exercises import greedy_matches
 # %% [markdown]
 # ## Many conversations, one rectangle
 #
-# Conversations have different lengths, but a batch is a rectangle. With padding, we fill it up with tokens that we
-# compute and throw away. <dfn>Packing</dfn> puts several examples one after another into a row ([Krell et al.
+# Conversations have different lengths, but a batch is a rectangle. Padding fills it up with tokens that we compute and
+# then throw away. <dfn>Packing</dfn> puts several examples one after another into a row ([Krell et al.
 # 2021](https://arxiv.org/abs/2107.02027)). An example in a packed row must get exactly the same logits as it would get
 # by itself. This means that its neighbours must not influence it in any of three places:
 #
 # * **attention**: a token may look only at its example, so we need a mask of blocks;
-# * **positions**: they start at 0 in each example. (Our model adds a learned vector for each position. With rotary
+# * **positions**: they start at 0 in each example (our model adds a learned vector for each position; with rotary
 #   positions only differences count, so the blocks would be enough);
 # * **the loss**: we must not train the last token of one example to predict the first token of the next.
 
@@ -192,10 +192,10 @@ from studium_topics.llm_tasks.exercises import block_mask
 parts = {"render": lesson.mine(render), "pack": lesson.mine(pack), "block_mask": lesson.mine(block_mask)}
 packed = experiment.packing(**parts, profile=lesson.profile, seed=0)
 print(f"padding: {packed.padded:.0%} of all tokens with one conversation a row, {packed.packed:.0%} packed")
-print("largest change of a logit, against each conversation alone:")
+print("largest change in a logit, compared with each conversation by itself:")
 print(f"    mask of blocks, own positions      {packed.whole:.0e}")
 print(f"    mask of blocks, positions run on   {packed.no_reset:.2f}")
-print(f"    triangle alone, own positions      {packed.no_mask:.2f}")
+print(f"    only the triangle, own positions   {packed.no_mask:.2f}")
 
 # %% [markdown]
 # **In practice**, you would use `DataCollatorWithFlattening` from transformers. It passes the positions on, and an
@@ -234,7 +234,7 @@ else:
     ids = torch.tensor([lesson.mine(render)(one, NUMBERS)[0] for one in tests[:20]])
     with torch.no_grad():
         apart, moved = ((model(ids) - other(ids)).abs().max() for other in (library, base))
-    print(f"largest difference of two logits: {apart:.0e} to peft, {moved:.0f} to the base; {type(library)}")
+    print(f"largest difference between logits: {apart:.0e} from peft, {moved:.0f} from the base; {type(library)}")
 
 # %% [markdown] tags=["experiment"]
 # ## One base, three tasks
@@ -244,7 +244,9 @@ else:
 # if you ask it for the number?
 
 # %% tags=["experiment"]
-lesson.predict("wrong task", ..., "The adapter for translation is asked for the number: exact match, from 0 to 1?")
+lesson.predict(
+    "wrong task", ..., "If you ask the translation adapter for the number, what is its exact match, from 0 to 1?"
+)
 
 # %% tags=["experiment"]
 blocks = {name: lesson.mine(part) for name, part in (("render", render), ("greedy_matches", greedy_matches))}
@@ -272,7 +274,11 @@ lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
 # every 40 steps, on all three tasks.
 
 # %% tags=["experiment"]
-lesson.predict("every token", ..., "Exact match at the end with every token lit, if the answers alone give nearly 1?")
+lesson.predict(
+    "every token",
+    ...,
+    "If lighting only the answers gives nearly 1, what exact match will we get with every token lit?",
+)
 
 # %% tags=["experiment"]
 names = {"render": render, "pack": pack, "block_mask": block_mask, "answer_loss": answer_loss}
@@ -291,7 +297,7 @@ figures.prompt_curves(seen)
 #
 # **Every token** is the third colleague. Most of the lit tokens belong to prompts, and you cannot train a model to
 # predict the next random clause. In the figure, look at the plateau at 1/3, which is what a model gets if it does one
-# of the three tasks. The loss on the answers is the first to leave it.
+# of the three tasks. The run with the loss on the answers is the first to leave it.
 #
 # ## Examples in the context
 #
@@ -305,7 +311,7 @@ figures.prompt_curves(seen)
 # examples do?
 
 # %% tags=["experiment"]
-lesson.predict("new task", ..., "Exact match on the new task in the third turn, after two examples?")
+lesson.predict("new task", ..., "What is the exact match on the new task in the third turn, after two examples?")
 
 # %% tags=["experiment"]
 shown = experiment.in_context(**blocks, profile=lesson.profile, seed=0)

@@ -167,8 +167,8 @@ lesson.found("sixteen times the vectors", found.errors["positive"][0] / found.er
 figures.errors(found)
 
 # %% tags=["experiment"]
-print(f"mean square error, orthogonal over independent vectors: {found.orthogonal:.2f}")
-print(f"mean error of yours, in standard errors (1 if unbiased): {found.bias:.2f}")
+print(f"mean square error, orthogonal divided by independent vectors: {found.orthogonal:.2f}")
+print(f"mean error of your estimate, in standard errors (1 if unbiased): {found.bias:.2f}")
 print(f"mean error with the signs that QR returns: {found.unsigned:.1f} standard errors")
 
 # %% [markdown] tags=["experiment"]
@@ -291,14 +291,14 @@ from studium_topics.performer.exercises import train_performer
 # *Predict first: how much of the gain of softmax over the average will positive features reach?*
 
 # %% tags=["experiment"]
-lesson.predict("share of the gain", ..., "Which share of softmax's gain do 64 positive features reach, from 0 to 1?")
+lesson.predict("share of the gain", ..., "How much of softmax's gain do 64 positive features reach, from 0 to 1?")
 
 # %% tags=["experiment"]
 result = experiment.training(
     lesson.mine(train_performer), my_causal, my_logs, my_stable, my_orthogonal, profile=lesson.profile, seed=0
 )
 for name, loss in result.losses.items():
-    print(f"{name:12} {loss:.3f} nats a character on held-out prose, share of the gain {result.recovered(loss):+.0%}")
+    print(f"{name:12} {loss:.3f} nats per character on held-out prose, share of the gain {result.recovered(loss):+.0%}")
 lesson.found("share of the gain", result.recovered(result.losses["positive"]), within=0.25)
 figures.learning(result)
 
@@ -317,7 +317,7 @@ figures.learning(result)
 # trained with softmax and run it with them:
 
 # %% tags=["experiment"]
-print(f"trained and read with softmax: {result.losses['softmax']:.3f} nats a character")
+print(f"trained and read with softmax: {result.losses['softmax']:.3f} nats per character")
 for count, loss in zip(result.counts, result.swapped, strict=True):
     print(f"trained with softmax, read with {count:4} positive features: {loss:.3f}")
 print(f"then trained with 64 features for a sixth of the steps: {result.tuned:.3f}")

@@ -150,7 +150,9 @@ from studium_topics.speculative_decoding.exercises import verify
 
 # %% tags=["experiment"]
 lesson.predict(
-    "wrong replacement", ..., "Replaced from the target: the largest distance among the eight pairs? (0 to 1)"
+    "wrong replacement",
+    ...,
+    "If replacements come from the target, what is the largest distance among the eight pairs? (0 to 1)",
 )
 
 # %% tags=["experiment"]
@@ -233,7 +235,7 @@ for temperature in (0.0, 1.0):
     print(f"temperature {temperature}: 96 tokens in {large.passes} passes of the target, kept {kept}")
     print(f"{characters.decode(written)!r}\n")
     if temperature == 0:
-        print(f"tokens that are not those of the target alone: {writing.differing(written, own)}\n")
+        print(f"tokens that differ from what the target writes by itself: {writing.differing(written, own)}\n")
 
 # %% [markdown] tags=["experiment"]
 # In practice, you would use `generate(assistant_model=…)` from the transformers library, which calls a draft an
@@ -268,7 +270,9 @@ else:
 
 # %% tags=["experiment"]
 lesson.predict(
-    "spoilt text", ..., "The draft forgets nothing: what share of the tokens is no longer the target's? (0 to 1)"
+    "spoilt text",
+    ...,
+    "If the draft forgets nothing, what share of the tokens will no longer be the target's? (0 to 1)",
 )
 
 # %% tags=["experiment"]
@@ -310,7 +314,9 @@ from studium_topics.speculative_decoding.exercises import expected_tokens
 # </details>
 
 # %% tags=["experiment"]
-lesson.predict("tokens in a pass", ..., "Sampled, 4 drafted tokens from the small transformer: tokens in a pass?")
+lesson.predict(
+    "tokens in a pass", ..., "How many tokens will a pass add when we sample, with 4 drafted by the small transformer?"
+)
 
 # %% tags=["experiment"]
 formula = lesson.mine(expected_tokens)
