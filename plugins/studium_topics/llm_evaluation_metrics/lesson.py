@@ -178,11 +178,11 @@ else:
 # A "BLEU" score is not yet a single number, because the formula does not define what a token is. [Post
 # 2018](https://arxiv.org/abs/1804.08771) found differences as high as 1.8 points between commonly used configurations,
 # as much as many published improvements. Let's damage some sentences of our prose and score them under several
-# tokenisers. Two of these cut the text into words: one cuts only at spaces, the other sets punctuation apart. *How far
-# apart will their scores be?*
+# tokenisers. One of these cuts the text into characters and the others into words. *How far apart will the highest and
+# the lowest score be if we use words?*
 
 # %% tags=["experiment"]
-lesson.predict("spread of BLEU", ..., "How many points of BLEU are the two word tokenisers apart?")
+lesson.predict("spread of BLEU", ..., "How many points of BLEU are the word tokenisers apart, from lowest to highest?")
 
 # %% tags=["experiment"]
 noise = experiment.noisy_sentences(lesson.mine(bleu_counts), lesson.mine(bleu), profile=lesson.profile, seed=0)
