@@ -1,14 +1,14 @@
 # %% [markdown]
 # # LLM tasks: from fine-tuning to applications
 #
-# Two colleagues fine-tune the same model on the same conversations, with the same optimiser and the same steps. Both
-# losses fall. One model answers nearly every question. The other answers **none**. Their programs differ in one index,
-# by one: in the row of booleans that says which tokens the loss sees.
+# Two colleagues fine-tune the same model on the same conversations, using the same optimiser and the same number of
+# steps. Both losses fall. One model answers nearly every question. The other answers **none**. Their programs differ in
+# a single index, by one: it is in the row of booleans that decides which tokens the loss sees.
 #
-# This lesson is about that row. A language model does one thing: it writes one token after another. Classification,
-# translation and chat are all a tape of tokens; they differ in which tokens are lit. A *lit* token is one that the loss
-# sees, so the model is trained to write it; a *dark* one is only read. **Choose a task below, then change what the loss
-# sees.**
+# This lesson is about that row. A language model does one thing: it writes one token after another. For such a model,
+# classification, translation and chat are all a tape of tokens, and they differ in which tokens are lit. A *lit* token
+# is one that the loss sees, so we train the model to write it; a *dark* token is only read. **Choose a task below, then
+# change what the loss sees.**
 
 # %% tags=["widget"]
 from studium_topics.llm_tasks.bench import FormatBench
@@ -18,20 +18,20 @@ FormatBench.tasks()
 # %% [markdown]
 # In this lesson you will
 #
-# 1. **turn** a conversation into tokens, and say which of them are lit;
+# 1. **turn** a conversation into tokens, and tell which ones are lit;
 # 2. **find** the mistake that trains on the prompt, and measure what it costs;
-# 3. **pack** conversations into full rows so that none of them influences another;
-# 4. **fine-tune** one tiny base model to three tasks with LoRA, and then to all three at once;
+# 3. **pack** conversations into full rows so that they do not influence one another;
+# 4. **fine-tune** one tiny base model on three tasks with LoRA, and then on all three at once;
 # 5. **compare** three places for the knowledge that a task needs: the weights, the context, and an index.
 #
 # You need [LoRA](lora.ipynb) and cross-entropy. Time: 18 minutes of reading, 117 of coding, 2 of running.
 #
-# **Before 2018**, each task had a model of its own. GPT ([Radford et al.
-# 2018](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)) and BERT kept
+# **Before 2018**, people built a different model for each task. GPT ([Radford et al.
+# 2018](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)) and BERT used
 # one pretrained body and put a new head on it for each task. T5 ([Raffel et al.
-# 2019](https://arxiv.org/abs/1910.10683)) removed the heads and wrote every task as text; FLAN ([Wei et al.
+# 2019](https://arxiv.org/abs/1910.10683)) removed the heads and wrote every task as text. FLAN ([Wei et al.
 # 2021](https://arxiv.org/abs/2109.01652)) and InstructGPT ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155))
-# trained on many tasks in plain words, so that a new one needs a sentence and no training.
+# trained on many tasks in plain words, so you can describe a new task in a sentence and need no training.
 #
 # | symbol | meaning |
 # |---|---|
@@ -54,10 +54,10 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## A task is a labelling of the tape
 #
-# Our language is small: clauses such as *these small dogs sleep .*, and **Mirror**, in which every word is spelled
-# backwards and the adjective follows the noun. Here are eight tasks, most of them for the same clause. The loss sees
-# the answer, and one more lit token after it, `[END]`. The last column names the usual metric;
-# [llm-evaluation-metrics](llm-evaluation-metrics.ipynb) explains those that this lesson does not.
+# Our language is small. It has clauses such as *these small dogs sleep .*, and it has **Mirror**, in which we spell
+# every word backwards and put the adjective after the noun. Here are eight tasks, most of them for the same clause. The
+# loss sees the answer, and after the answer another lit token, `[END]`. The last column gives us the usual metric. If
+# this lesson does not explain a metric, you will find it in [llm-evaluation-metrics](llm-evaluation-metrics.ipynb).
 #
 # | task | prompt (dark) | answer (lit) | metric |
 # |---|---|---|---|
@@ -70,14 +70,14 @@ from studium_widgets import Diagram
 # | code | code : the third word of s | s.split()[2] | pass@k: run the tests |
 # | chat | a conversation so far | the next message | win rate against another model |
 #
-# The architecture is the same in all rows, and so is the loss. Why this loss? We want the answer to be likely, given
-# the prompt. By the chain rule
+# All the rows use the same architecture and the same loss. Why this loss? We want the answer to be likely, given the
+# prompt. By the chain rule
 #
 # $$ \log p(y \mid x) = \sum_{t \text{ in the answer}} \log p(w_t \mid w_{<t}) = \sum_t m_t \log p(w_t \mid w_{<t}) . $$
 #
-# The <dfn>loss mask</dfn> of a text is the row of numbers $m_t$ that says which of its tokens the loss sees. Averaged
-# over all lit tokens of a batch, this is the loss of <dfn>supervised fine-tuning</dfn>, which trains a pretrained model
-# on prompts with their right answers:
+# The <dfn>loss mask</dfn> of a text is the row of numbers $m_t$ that tells us which of its tokens the loss sees. If we
+# average over all lit tokens of a batch, we get the loss of <dfn>supervised fine-tuning</dfn>, which trains a
+# pretrained model on prompts with their right answers:
 #
 # $$ L = -\frac{\sum_t m_t \log p(w_t \mid w_{<t})}{\sum_t m_t} . $$
 
@@ -85,20 +85,21 @@ from studium_widgets import Diagram
 Diagram.from_package("studium_topics.llm_tasks", "flow.svg")
 
 # %% [markdown]
-# A text model can give a decision in three ways, and you will meet all of them in practice. A *head* is a new matrix on
-# top of the last vector, with one row for each class; it cannot give any other answer. A *verbaliser* compares the
-# probabilities of a few fixed answers. *Generation* writes the answer token by token, and fits every row of the table.
-# This lesson generates.
+# There are three ways to get a decision from a text model, and you will meet all three in practice. A *head* is a new
+# matrix on top of the last vector, with one row for each class, so it cannot give any other answer. A *verbaliser*
+# compares the probabilities of a few fixed answers. *Generation* writes the answer token by token, and you can use it
+# for every row of the table. In this lesson we generate.
 #
 # ## The template
 #
 # A <dfn>chat template</dfn> turns a list of messages into one line of tokens, with special tokens that mark the speaker
-# and the end of a message. Special tokens are ordinary rows of the embedding table. What makes them special is that no
-# user can type them: `[END]` in a user's text has to be read as letters and brackets. Otherwise users could end their
-# own message and write the assistant's. (No text of this lesson contains brackets, so your function need not check.)
+# and the end of a message. Special tokens are ordinary rows of the embedding table. What makes them special is that
+# users cannot type them. If there is an `[END]` in a user's text, for example, it must be read as letters and brackets.
+# Otherwise users might end their message and write the assistant's. (The texts in this lesson do not contain brackets,
+# so you don't need to check for this.)
 #
-# Which tokens are lit? When the model is used, a program writes everything up to `[ASSISTANT]`, and the model goes on
-# from there, until it writes `[END]`. Light exactly what the model has to write.
+# Which tokens are lit? When you use the model, a program writes everything up to `[ASSISTANT]`, and the model continues
+# from there until it writes `[END]`. Light exactly what the model needs to write.
 
 # %% exercise="render"
 from studium_topics.llm_tasks.exercises import render
@@ -109,8 +110,9 @@ ids, lit = lesson.mine(render)(talk, NUMBERS)
 print(" ".join(f"«{tape.WORDS[token]}»" if seen else tape.WORDS[token] for token, seen in zip(ids, lit, strict=True)))
 
 # %% [markdown]
-# **In practice** this is `tokenizer.apply_chat_template`. Models are published with a template, a small program in
-# Jinja; `{% generation %}` marks what the assistant writes. Here is ours, on a tokenizer made from this lesson's words.
+# **In practice**, you would use `tokenizer.apply_chat_template`. Models are published with a template, which is a small
+# program in Jinja; `{% generation %}` marks what the assistant writes. Here is our template, on a tokenizer made from
+# the words of this lesson.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -125,38 +127,40 @@ else:
     print(type(tokenizer))
 
 # %% [markdown]
-# The last line but one is the form in which libraries take a loss mask: a dark token has the label -100, and
+# The last line but one shows the form in which libraries expect a loss mask: a dark token has the label -100, and
 # `F.cross_entropy` skips it.
 #
 # ## The loss that trains on the prompt
 #
-# The model's row of logits at place $t$ is about token $t + 1$, so somewhere in the program everything is shifted by
-# one. Ids and mask must be shifted *together*. Otherwise the first token of an answer goes dark, and the token after
-# the answer is lit: the header of the next user. The loss falls as before, since headers are easy. What will this model
-# write?
+# The model's row of logits at place $t$ is about token $t + 1$, so somewhere in the program we need to shift everything
+# by one. It is important to shift ids and mask *together*. Otherwise the first token of an answer goes dark, and the
+# token after the answer is lit, which is the header of the next user. The loss falls as before, because headers are
+# easy. What will this model write?
 #
-# A second mistake is harder to notice. A mean over *all* tokens, dark ones included, is the right loss times the share
-# of lit tokens. So a batch of long prompts has a smaller gradient than a batch of short ones, for no reason.
+# A second mistake is harder to notice. If you take the mean over *all* tokens, including the dark ones, you get the
+# right loss times the share of lit tokens. A batch of long prompts then has a smaller gradient than a batch of short
+# prompts, for no reason.
 
 # %% exercise="answer_loss"
 from studium_topics.llm_tasks.exercises import answer_loss
 
 # %% [markdown]
-# **To think about.** Is it a mistake to light the *whole* text, prompt and answer?
+# **To think about.** Would it be a mistake to light the *whole* text, both prompt and answer?
 #
 # <details><summary>Answer</summary>
 #
-# It is another goal: $\log p(x, y) = \log p(x) + \log p(y \mid x)$. The second term is ours. The first one trains the
-# model to write questions. Its gradient is not wrong, but it serves another goal, and it can be much larger than that
-# of the answer: a clause is drawn at random from 1782, so it has $\ln 1782 = 7.5$ nats of loss that no training
-# removes. You will measure the effect.
+# It would be a different goal: $\log p(x, y) = \log p(x) + \log p(y \mid x)$. The second term is ours, while the first
+# trains the model to write questions. Its gradient is not wrong, but it serves another goal, and it can be much larger
+# than the gradient of the answer. We draw a clause at random from 1782, so it has $\ln 1782 = 7.5$ nats of loss that
+# you cannot train away. You will measure the effect.
 # </details>
 #
 # ## Is the answer right?
 #
 # The loss is an average over tokens, but a user reads whole answers. The <dfn>exact match</dfn> of a model is the share
 # of prompts for which its answer is right to the last token. The obvious way to measure it is to decode token by token.
-# For greedy decoding there is a shortcut: one pass over the right text. Find out why it is enough.
+# If we decode greedily, however, there is a shortcut: one pass over the right text. Can you find out why this is
+# enough?
 
 # %% exercise="greedy_matches"
 from studium_topics.llm_tasks.exercises import greedy_matches
@@ -164,15 +168,15 @@ from studium_topics.llm_tasks.exercises import greedy_matches
 # %% [markdown]
 # ## Many conversations, one rectangle
 #
-# Conversations differ in length, but a batch is a rectangle. Padding fills it up with tokens that are computed and
-# thrown away. <dfn>Packing</dfn> puts several examples one after another into a row ([Krell et al.
-# 2021](https://arxiv.org/abs/2107.02027)). An example in a packed row must get exactly the logits that it gets alone,
-# so its neighbours must not influence it in any of three places:
+# Conversations have different lengths, but a batch is a rectangle. Padding fills it up with tokens that we compute and
+# then throw away. <dfn>Packing</dfn> puts several examples one after another into a row ([Krell et al.
+# 2021](https://arxiv.org/abs/2107.02027)). An example in a packed row must get exactly the same logits as it would get
+# by itself. This means that its neighbours must not influence it in any of three places:
 #
-# * **attention**: a token may look at its own example alone, which needs a mask of blocks;
+# * **attention**: a token may look only at its example, so we need a mask of blocks;
 # * **positions**: they start at 0 in each example (our model adds a learned vector for each position; with rotary
-#   positions only differences count, and the blocks alone suffice);
-# * **the loss**: the last token of one example must not be trained to predict the first token of the next.
+#   positions only differences count, so the blocks would be enough);
+# * **the loss**: we must not train the last token of one example to predict the first token of the next.
 
 # %% exercise="pack"
 from studium_topics.llm_tasks.exercises import pack
@@ -181,26 +185,27 @@ from studium_topics.llm_tasks.exercises import pack
 from studium_topics.llm_tasks.exercises import block_mask
 
 # %% [markdown]
-# Now the test: 24 conversations of one to four turns, alone and packed. In the last two rows one thing is missing.
+# Now let's test this with 24 conversations of one to four turns, separately and packed. In the last two rows, one thing
+# is missing.
 
 # %% tags=["experiment"]
 parts = {"render": lesson.mine(render), "pack": lesson.mine(pack), "block_mask": lesson.mine(block_mask)}
 packed = experiment.packing(**parts, profile=lesson.profile, seed=0)
 print(f"padding: {packed.padded:.0%} of all tokens with one conversation a row, {packed.packed:.0%} packed")
-print("largest change of a logit, against each conversation alone:")
+print("largest change in a logit, compared with each conversation by itself:")
 print(f"    mask of blocks, own positions      {packed.whole:.0e}")
 print(f"    mask of blocks, positions run on   {packed.no_reset:.2f}")
-print(f"    triangle alone, own positions      {packed.no_mask:.2f}")
+print(f"    only the triangle, own positions   {packed.no_mask:.2f}")
 
 # %% [markdown]
-# **In practice** this is `DataCollatorWithFlattening` of transformers. It passes the positions on, and an attention
-# kernel finds the borders of the examples where the positions start again at 0.
+# **In practice**, you would use `DataCollatorWithFlattening` from transformers. It passes the positions on, and an
+# attention kernel can find the borders between the examples, because that is where the positions start again at 0.
 #
 # ## The loop
 #
-# You have every part of supervised fine-tuning. The base is a decoder with two layers of width 64. It was pretrained on
-# text of both languages, some of it with translations, and on special tokens around random words, but on no task.
-# `adapt` gives each of its Linears a LoRA update, as you wrote it in [LoRA](lora.ipynb). Write the loop.
+# You have every part of supervised fine-tuning. Our base is a decoder with two layers of width 64. We pretrained it on
+# text in both languages, some of it with translations, and on special tokens around random words, but not on any task.
+# `adapt` gives each of its Linears a LoRA update, as you wrote it in [LoRA](lora.ipynb). Now write the loop.
 
 # %% exercise="finetune"
 from studium_topics.llm_tasks.exercises import finetune
@@ -218,7 +223,7 @@ print(f"exact match on {len(tests)} clauses that it has never seen: {exact:.1%}"
 figures.losses(losses)
 
 # %% [markdown]
-# And the same adapter in **peft**, with your trained factors:
+# Here is the same adapter in **peft**, with your trained factors:
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -229,16 +234,19 @@ else:
     ids = torch.tensor([lesson.mine(render)(one, NUMBERS)[0] for one in tests[:20]])
     with torch.no_grad():
         apart, moved = ((model(ids) - other(ids)).abs().max() for other in (library, base))
-    print(f"largest difference of two logits: {apart:.0e} to peft, {moved:.0f} to the base; {type(library)}")
+    print(f"largest difference between logits: {apart:.0e} from peft, {moved:.0f} from the base; {type(library)}")
 
 # %% [markdown] tags=["experiment"]
 # ## One base, three tasks
 #
-# Three adapters, each for one task, and a fourth for all three, with twice the steps. Each is asked for each task on
-# the held-out clauses, with the task's name in the prompt. What will the translator do when it is asked for the number?
+# We will train three adapters for one task each, and a fourth for all three tasks, with twice the steps. Then we test
+# each adapter on each task, using the held-out clauses, with the task's name in the prompt. What will the translator do
+# if you ask it for the number?
 
 # %% tags=["experiment"]
-lesson.predict("wrong task", ..., "The adapter for translation is asked for the number: exact match, from 0 to 1?")
+lesson.predict(
+    "wrong task", ..., "If you ask the translation adapter for the number, what is its exact match, from 0 to 1?"
+)
 
 # %% tags=["experiment"]
 blocks = {name: lesson.mine(part) for name, part in (("render", render), ("greedy_matches", greedy_matches))}
@@ -251,20 +259,26 @@ for name, row in tuned.table.items():
 lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
 
 # %% [markdown] tags=["experiment"]
-# Each adapter does its own task and nothing else, whatever the prompt asks for: in its training the first word never
-# mattered, so it learned to ignore it. The fourth adapter has seen three first words with three meanings, and reads it.
+# Each single-task adapter does only its task, whatever you ask for in the prompt. In its training, the first word never
+# mattered, so it learned to ignore it. The fourth adapter has seen three first words with three meanings, so it reads
+# the first word.
 #
-# What if the prompt does *not* name the task? One prompt has one greedy answer, and the three tasks want three
-# different ones. So over the three tasks the exact match is at most 1/3, for every model. No weights can lift this
-# bound; the context has to tell the model which task is meant.
+# What if the prompt does *not* name the task? A prompt has just one greedy answer, but the three tasks want three
+# different answers. So over the three tasks, the exact match is at most 1/3, for any model. You cannot get past this
+# bound with better weights; the context needs to tell the model which task you mean.
 #
 # ## Which tokens should the loss see?
 #
-# Back to the two colleagues, and a third one, who lights the whole text. Same base, same packed rows in the same order,
-# same steps; only the lights differ. The exact match is measured every 40 steps, on all three tasks.
+# Let's go back to our two colleagues, and add a third, who lights the whole text. They use the same base, the same
+# packed rows in the same order, and the same number of steps; only the lights are different. We measure the exact match
+# every 40 steps, on all three tasks.
 
 # %% tags=["experiment"]
-lesson.predict("every token", ..., "Exact match at the end with every token lit, if the answers alone give nearly 1?")
+lesson.predict(
+    "every token",
+    ...,
+    "If lighting only the answers gives nearly 1, what exact match will we get with every token lit?",
+)
 
 # %% tags=["experiment"]
 names = {"render": render, "pack": pack, "block_mask": block_mask, "answer_loss": answer_loss}
@@ -278,25 +292,26 @@ lesson.found("every token", seen.curves["every token"][-1], within=0.15)
 figures.prompt_curves(seen)
 
 # %% [markdown] tags=["experiment"]
-# **One place late** is the colleague of the beginning. The first token of an answer was never trained, so no answer
-# begins correctly, and the exact match is 0, although the loss on the tokens that it sees falls.
+# **One place late** is the colleague from the beginning. The first token of an answer was never trained, so the answers
+# do not begin correctly and the exact match is 0, although the loss falls on the tokens that it sees.
 #
-# **Every token** is the third colleague. Most of the lit tokens belong to prompts, and no training can predict the next
-# random clause. In the figure, watch the plateau at 1/3, the value of a model that does one of the three tasks. The
-# loss on the answers leaves it first.
+# **Every token** is the third colleague. Most of the lit tokens belong to prompts, and you cannot train a model to
+# predict the next random clause. In the figure, look at the plateau at 1/3, which is what a model gets if it does one
+# of the three tasks. The run with the loss on the answers is the first to leave it.
 #
 # ## Examples in the context
 #
-# GPT-3 ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)) made another way popular: no training, a few examples in
-# the prompt. <dfn>In-context learning</dfn> is what a model does when examples in its prompt change its answer while
-# its weights stay as they are. When can that work?
+# GPT-3 ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)) made a different way popular: instead of training the
+# model, you put a few examples in the prompt. <dfn>In-context learning</dfn> is what a model does when examples in its
+# prompt change its answer while its weights stay the same. When can this work?
 #
-# Fine-tune the base on dialogues of three turns. Each keeps to *one* of the three tasks and never names it. In the
-# first turn the bound of 1/3 holds. In the second, the first answer has shown which task it is. The test also has
-# dialogues with a task that was in no training dialogue: to answer with the noun alone. What will its examples do?
+# We will fine-tune the base on dialogues of three turns. A dialogue uses just *one* of the three tasks and never names
+# it. In the first turn, our bound of 1/3 holds. By the second, the first answer has shown which task it is. The test
+# also has dialogues with a task that was not in any training dialogue: to answer with only the noun. What will its
+# examples do?
 
 # %% tags=["experiment"]
-lesson.predict("new task", ..., "Exact match on the new task in the third turn, after two examples?")
+lesson.predict("new task", ..., "What is the exact match on the new task in the third turn, after two examples?")
 
 # %% tags=["experiment"]
 shown = experiment.in_context(**blocks, profile=lesson.profile, seed=0)
@@ -307,31 +322,33 @@ lesson.found("new task", shown.new_by_turn[-1], within=0.05)
 figures.turns(shown)
 
 # %% [markdown] tags=["experiment"]
-# In the first turn the three exact matches add up to at most one, as they must: the model has to guess the task. One
-# example is enough to lift them. This is not learning a task but *recognising* it, since all three are in the weights
-# already. [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that large models use examples with random labels
-# nearly as well as right ones in classification, which points in the same direction. The new task shows the limit: its
-# examples only select among the tasks that the model knows, and none of them is right. Fine-tuning on the new task
-# works: 240 steps are enough.
+# In the first turn, the three exact matches add up to at most one. They must, because the model can only guess the
+# task. One example is enough to lift them. The model does not learn the task here; it *recognises* the task, because
+# all three are already in the weights. [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that in
+# classification, large models can use examples with random labels nearly as well as examples with the right labels,
+# which points in the same direction. You can see the limit with the new task: its examples can only select among the
+# tasks that the model knows, and all of these are wrong. If we fine-tune on the new task, it works: 240 steps are
+# enough.
 #
 # ## Look it up
 #
-# Training can put tasks into weights, and it can put facts there: *clever teachers wait*, *hungry foxes hide*, 99 of
-# them. A model can learn them by heart. Or it learns to *read*, and gets the right fact with the question:
-# <dfn>retrieval-augmented generation</dfn> puts documents that an index finds into the prompt of a model
-# ([Lewis et al. 2020](https://arxiv.org/abs/2005.11401)).
+# You can train tasks into the weights, and you can put facts there too: *clever teachers wait*, *hungry foxes hide*, 99
+# of them. One way is for the model to learn them by heart. The other is for it to learn how to *read*, so that we can
+# give it the right fact with the question: <dfn>retrieval-augmented generation</dfn> puts documents that an index finds
+# into the prompt of a model ([Lewis et al. 2020](https://arxiv.org/abs/2005.11401)).
 #
-# The index needs a measure of nearness. <dfn>Tf-idf</dfn> counts words and weights each by its rarity, an idea of
-# [Spärck Jones 1972](https://doi.org/10.1108/eb026526): a word that is in $n$ of $N$ documents has the weight
-# $\ln (N/n)$. A random document has the word with probability $n/N$, so this is the information, in nats, in learning
-# that it does. If every document has the word, its weight is 0, because it does not tell documents apart.
+# The index needs to measure how close two texts are. <dfn>Tf-idf</dfn> counts words and weights each by its rarity, an
+# idea of [Spärck Jones 1972](https://doi.org/10.1108/eb026526): a word that is in $n$ of $N$ documents has the weight
+# $\ln (N/n)$. The probability that a random document has the word is $n/N$, so the weight is the information, in nats,
+# that you get when you learn that it does. If every document has the word, its weight is 0, because it cannot help you
+# tell the documents apart.
 
 # %% exercise="retrieve"
 from studium_topics.llm_tasks.exercises import retrieve
 
 # %% [markdown] tags=["experiment"]
-# Now 33 of the 99 facts change. For the index that is an assignment in a list. For the model that knows the facts by
-# heart it would be another training run.
+# Now let's change 33 of the 99 facts. For the index, this is an assignment in a list. For the model that knows the
+# facts by heart, it would be another training run.
 
 # %% tags=["experiment"]
 known = experiment.knowledge(**blocks, retrieve=lesson.mine(retrieve), profile=lesson.profile, seed=0)
@@ -345,62 +362,64 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
     print(" ".join(asked), "→", "; ".join(" ".join(index[at]) for at in found))
 
 # %% [markdown]
-# The last row matters: a model that reads repeats what the document says, so with a wrong document its answer is wrong.
-# Such a system cannot be better than its index.
+# The last row is important. A model that reads will repeat what the document says, so if the document is wrong, its
+# answer is wrong. A system like this cannot be better than its index.
 #
-# **To think about.** A customer's contracts change daily; the tone in which the assistant should answer does not. What
-# belongs in the weights, what in the context, and what in the index?
+# **To think about.** A customer's contracts change daily, but the tone in which the assistant should answer stays the
+# same. What should you put in the weights, what in the context, and what in the index?
 #
 # <details><summary>Answer</summary>
 #
-# The tone and the format are in every answer and never change: weights. The contracts change and are too many for a
-# prompt: index. What this one user said a minute ago: context.
+# The tone and the format are in every answer and never change, so they go in the weights. The contracts change, and
+# they are too many for a prompt, so they go in the index. What this user said a minute ago goes in the context.
 # </details>
 #
 # ## What does not reproduce at this size
 #
-# * **In-context learning of something new.** Our model recognises tasks that it was trained on. Large models also learn
-#   mappings in the context that they have never seen; two layers and some hundred steps do not.
-# * **Choosing among several documents.** Our reader gets one. Models of this size, trained from scratch for 800 to 1000
-#   steps to answer from four facts, were right in 32 to 39 % of cases, little better than a guess among the four.
-# * **Tasks that were never trained.** FLAN's 137 billion parameters, tuned on many tasks in words, beat GPT-3 without
-#   examples on 20 of 25 data sets (abstract of [Wei et al.](https://arxiv.org/abs/2109.01652)). Our model with three
-#   instructions understands three words.
-# * **A harmless prompt loss.** Our prompts are random clauses, the worst case, and training is short. With real
-#   instructions, [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that a loss on the prompt often helps, above
-#   all with little data, or with long prompts and short answers.
-# * **Long answers.** Exact match suits answers of five words. Whole texts need other metrics, each with its own blind
-#   spot.
+# * **In-context learning of something new.** Our model recognises tasks that we trained it on. Large models can also
+#   learn mappings from the context that they have never seen; with two layers and a few hundred steps, ours cannot.
+# * **Choosing among several documents.** We give our reader just one. When we trained models of this size from scratch,
+#   for 800 to 1000 steps, to answer from four facts, they were right in 32 to 39 % of cases. This is little better than
+#   a guess among the four.
+# * **Tasks that were never trained.** FLAN, with 137 billion parameters, tuned on many tasks in words, beat GPT-3
+#   without examples on 20 of 25 data sets (abstract of [Wei et al.](https://arxiv.org/abs/2109.01652)). We gave our
+#   model three instructions, and it understands three words.
+# * **A harmless prompt loss.** Our prompts are random clauses, which is the worst case, and our training is short. With
+#   real instructions, [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that a loss on the prompt often helps,
+#   above all if you have little data, or if the prompts are long and the answers short.
+# * **Long answers.** Exact match is fine for answers of five words. Whole texts need other metrics, and each metric has
+#   a different blind spot.
 #
 # ## Common misconceptions
 #
-# * *"A new task needs a new architecture."* It needs other lit tokens.
-# * *"Padding costs nothing, it is masked."* It is computed like any other token, and thrown away.
+# * *"A new task needs a new architecture."* You need to light different tokens.
+# * *"Padding costs nothing, it is masked."* You compute it like any other token, and then throw it away.
 # * *"Loss on the prompt costs nothing."* Its gradient shares the same few parameters and steps.
-# * *"A low loss means right answers."* The loss is a mean over tokens; one wrong token makes a wrong answer.
-# * *"Facts belong in the weights."* Fine-tuning can put them there, but each change needs another training run.
+# * *"A low loss means right answers."* The loss is a mean over tokens, while one wrong token makes the answer wrong.
+# * *"Facts belong in the weights."* You can put them there by fine-tuning, but for each change you need another
+#   training run.
 #
 # ## You can now
 #
-# * write a task as a line of tokens and say which of them are lit;
-# * find an off-by-one in a loss mask, and predict what it does to a model;
-# * pack examples so that each has the logits that it would have alone, and test that;
-# * fine-tune a model with LoRA from a list of conversations to an exact match;
+# * write a task as a line of tokens and tell which ones are lit;
+# * find an off-by-one in a loss mask, and predict what it will do to a model;
+# * pack examples so that they get the same logits as they would by themselves, and test this;
+# * fine-tune a model with LoRA, from a list of conversations to an exact match;
 # * decide whether a task's knowledge belongs in the weights, the context or an index, and measure it.
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Ask the adapter for all three tasks with a word in front that it was not trained on, such as
+# * **Ten minutes.** Ask the adapter for all three tasks, using a first word that we did not train it on, such as
 #   `noun`. You should see that it answers all the same, in the format of one of its three tasks.
 # * **An hour.** Train `finetune` on translation with 100, 400 and 1600 *different* clauses, repeated to the same number
-#   of steps. You should see similar losses at the end and different exact matches on held-out clauses.
-# * **A day.** Add a head: a Linear from the last vector to two classes, for *number*. Compare it with generation on 10,
-#   30 and 100 examples. You should see that the head never answers anything but the two classes, and when that helps.
+#   of steps. You should see similar losses at the end, but different exact matches on held-out clauses.
+# * **A day.** Add a head for *number*: a Linear from the last vector to two classes. Compare it with generation on 10,
+#   30 and 100 examples. You should see that the head never answers anything but the two classes, and when this helps.
 #
 # ## Further reading
 #
 # * [Raffel et al. 2019, T5](https://arxiv.org/abs/1910.10683): section 2.4 writes every task as text.
 # * [Ouyang et al. 2022, InstructGPT](https://arxiv.org/abs/2203.02155): supervised fine-tuning as the first of three
 #   steps; preferences come after it.
-# * [Zhou et al. 2023, LIMA](https://arxiv.org/abs/2305.11206): a thousand good conversations go a long way.
+# * [Zhou et al. 2023, LIMA](https://arxiv.org/abs/2305.11206): how far you can get with a thousand good conversations.
 # * [Min et al. 2022](https://arxiv.org/abs/2202.12837): how much of in-context learning is recognising the task.

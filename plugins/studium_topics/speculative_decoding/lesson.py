@@ -1,15 +1,15 @@
 # %% [markdown]
 # # Speculative decoding
 #
-# To generate one token, a model of 70 billion parameters, 2 bytes each, fetches 140 GB of weights from memory. To
-# *check* five tokens that are suggested to it, it fetches the same 140 GB, once, and takes nearly the same time. A
-# small model could suggest them, but its text is worse. **Can a large model use the guesses of a small one and add
-# several tokens in each pass, so that the text is still distributed exactly as if the large model had generated it
-# alone?**
+# To generate one token, a model of 70 billion parameters, 2 bytes each, must fetch 140 GB of weights from memory. To
+# *check* five tokens that somebody suggests to it, it fetches the same 140 GB, once, and takes nearly the same time. A
+# small model could make the suggestions, but it writes worse text. **Can a large model use the guesses of a small one
+# to add several tokens in each pass, while the text is still distributed exactly as if the large model had generated it
+# by itself?**
 #
-# Below, a small model, the *draft*, proposes words, and a large one, the *target*, judges each by a bar and a random
-# needle. Press *Play*. Then pull the agreement down to 0, so that the draft is nearly always wrong, and watch the last
-# number: the distance from the target's distribution stays 0. Now choose one of the mistakes.
+# In the widget below, a small model, the *draft*, proposes words. A large model, the *target*, judges each word using a
+# bar and a random needle. Press *Play*. Then pull the agreement down to 0, so the draft is nearly always wrong, and
+# watch the last number: the distance from the target's distribution is still 0. Now choose one of the mistakes.
 
 # %% tags=["widget"]
 from studium_topics.speculative_decoding import figures
@@ -21,18 +21,18 @@ figures.opening()
 #
 # 1. derive the rule that keeps or replaces a drafted token, and **prove that the text stays exactly the target's**;
 # 2. test this by listing every outcome, without a statistical test;
-# 3. write the loop, with **two caches that are rolled back** after each pass;
-# 4. derive how many tokens a pass adds, and compare with measurements;
-# 5. say when a draft makes decoding slower.
+# 3. write the loop, with **two caches that you roll back** after each pass;
+# 4. derive how many tokens a pass adds, and compare this with measurements;
+# 5. tell when a draft makes decoding slower.
 #
 # **You need** a cache that can forget: the topic [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
-# coding, 1 of running, without the part called Further.
+# coding, 1 of running, without the section called Further.
 #
-# **History.** A decoder adds one token in each pass, and the time of a pass is spent on memory, not on arithmetic. In
-# 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the
-# model check them, which leaves greedy decoding unchanged, but not sampling. In 2022 and 2023
-# [Leviathan et al.](https://arxiv.org/abs/2211.17192) and [Chen et al.](https://arxiv.org/abs/2302.01318) independently
-# found the rule that leaves *sampling* unchanged as well, for any small model.
+# **History.** A decoder adds one token in each pass, and it spends the time of a pass on memory, not on arithmetic. In
+# 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) used extra heads of a model to predict several tokens, which the
+# model then checked. This leaves greedy decoding unchanged, but not sampling. In 2022 and 2023 [Leviathan et
+# al.](https://arxiv.org/abs/2211.17192) and [Chen et al.](https://arxiv.org/abs/2302.01318) independently found the
+# rule that leaves *sampling* unchanged too, for any small model.
 #
 # | symbol | meaning |
 # |---|---|
@@ -59,10 +59,10 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## Draft and check
 #
-# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after another,
-# and lets the large model, the <dfn>target</dfn>, judge all of them in one pass. Thanks to the causal mask, a pass over
-# $\gamma$ drafted tokens gives the target's distribution after *each* of them. So the pass yields $\gamma + 1$ rows of
-# $p$: one to judge each drafted token, and one for the token after the last.
+# In <dfn>speculative decoding</dfn>, a small model, the <dfn>draft</dfn>, proposes $\gamma$ tokens one after another,
+# and the large model, the <dfn>target</dfn>, judges all of them in one pass. Thanks to the causal mask, we can read the
+# target's distribution after *each* of the $\gamma$ drafted tokens from a single pass. This makes $\gamma + 1$ rows of
+# $p$: one to judge each drafted token, and another for the token after the last.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
@@ -70,50 +70,52 @@ Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
 # %% [markdown]
 # ## Keep or replace
 #
-# Look at one position. The draft has drawn $x$ from $q$. If the draft proposes $x$ no more often than the target would,
-# the token is always kept. If it proposes $x$ too often, the token is kept only sometimes:
+# Let's look at one position. The draft has drawn $x$ from $q$. If it proposes $x$ no more often than the target would,
+# we always keep the token. If it proposes $x$ too often, we keep it only sometimes:
 #
 # $$\Pr(\text{keep } x) = \min\left(1, \frac{p(x)}{q(x)}\right) .$$
 #
-# This is the rule of Leviathan et al. (section 2.3). The height of a bar in the widget is this probability, and the
-# needle is a random number from 0 to 1: the token is kept if the needle lands inside the bar. How often does that
-# happen, over all tokens that may be drafted? The <dfn>acceptance rate</dfn> $\alpha$ is the probability that a drafted
-# token is kept, and the speed depends on it.
+# This is the rule of Leviathan et al. (section 2.3). In the widget, the height of a bar is this probability, and the
+# needle is a random number from 0 to 1: we keep the token if the needle lands inside the bar. How often does this
+# happen, over all the tokens that the draft might propose? The <dfn>acceptance rate</dfn> $\alpha$ is the probability
+# that a drafted token is kept, and the speed depends on it.
 
 # %% exercise="acceptance"
 from studium_topics.speculative_decoding.exercises import acceptance
 
 # %% [markdown]
-# The acceptance rate is *one minus the total variation distance* of $p$ and $q$: since
-# $\min(p, q) = \tfrac12 (p + q - |p - q|)$, we have $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. It is not the
-# share of positions at which both have the same likeliest token.
+# The acceptance rate is *one minus the total variation distance* between $p$ and $q$: since
+# $\min(p, q) = \tfrac12 (p + q - |p - q|)$, we have $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. Don't confuse it
+# with the share of positions at which both models have the same likeliest token.
 #
-# A rejected token must be replaced, and the replacement decides whether the text is right. The obvious choice, a token
-# from $p$, is wrong. The token that comes out must have the distribution $p$; which distribution $r$ achieves that?
+# When we reject a token, we need to replace it, and whether the text is right depends on how we do this. The obvious
+# choice, a token from $p$, is wrong. We want the token that comes out to have the distribution $p$. Which distribution
+# $r$ achieves that?
 
 # %% exercise="residual"
 from studium_topics.speculative_decoding.exercises import residual
 
 # %% [markdown]
-# The <dfn>residual distribution</dfn> is what is left of the target's distribution after the draft's is subtracted,
-# with negative values set to 0, rescaled so that it sums to 1.
+# The <dfn>residual distribution</dfn> is what is left of the target's distribution after you subtract the draft's, with
+# negative values set to 0, rescaled so that it sums to 1.
 #
 # <details><summary>Derivation</summary>
 #
-# A token $x$ comes out in one of two ways. It is drafted and kept, with probability $q(x) \min(1, p(x)/q(x)) =
-# \min(q(x), p(x))$. Or some token is rejected, which has the probability $1 - \alpha = 1 - \sum_y \min(p(y), q(y))$,
-# and $x$ replaces it, with probability $r(x)$. Both together must be $p(x)$:
+# There are two ways in which a token $x$ can come out. Either it is drafted and kept, which has the probability
+# $q(x) \min(1, p(x)/q(x)) = \min(q(x), p(x))$. Or some token is rejected, which has the probability
+# $1 - \alpha = 1 - \sum_y \min(p(y), q(y))$, and $x$ replaces it, with probability $r(x)$. Together they must give
+# $p(x)$:
 #
 # $$\min(p(x), q(x)) + (1 - \alpha)\, r(x) = p(x) .$$
 #
-# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the amount by which $p$ exceeds $q$, or 0, and is never
-# negative. Its sum is $1 - \alpha$, so that $r$ sums to 1: it is a distribution, and the only one that solves the
-# equation.
+# Now we solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the amount by which $p$ exceeds $q$, or 0, so it
+# is never negative. Its sum is $1 - \alpha$, so $r$ sums to 1. This makes $r$ a distribution, and the only one that
+# solves the equation.
 #
 # **The whole text.** Given the text before it, each token that comes out has the distribution
-# $p(\cdot \mid \text{text before it})$, for any draft $q$. By the chain rule the product of these is the target's
-# distribution of the whole text. Tokens after a rejected one are thrown away, because they were drafted for a text that
-# no longer exists.
+# $p(\cdot \mid \text{text before it})$, for any draft $q$. By the chain rule, the product of these is the target's
+# distribution of the whole text. We throw away the tokens after a rejected one, because they were drafted for a text
+# that no longer exists.
 # </details>
 #
 # **Think about it.** At temperature 0, both distributions have all their weight on one token. What does the rule
@@ -121,11 +123,12 @@ from studium_topics.speculative_decoding.exercises import residual
 #
 # <details><summary>Answer</summary>
 #
-# A drafted token is kept, with probability 1, if it is the target's likeliest token, and otherwise replaced by that
-# token. So greedy decoding needs no rule of its own.
+# If a drafted token is the target's likeliest token, we keep it, with probability 1. Otherwise we replace it with the
+# target's likeliest token. So greedy decoding does not need a separate rule.
 # </details>
 #
-# Now judge a whole draft. All random decisions go through an object `chance`; the reason follows after the exercise.
+# Now you will judge all the tokens of a draft. All the random decisions go through an object `chance`; you will see why
+# after the exercise.
 
 # %% exercise="verify"
 from studium_topics.speculative_decoding.exercises import verify
@@ -133,12 +136,13 @@ from studium_topics.speculative_decoding.exercises import verify
 # %% [markdown] tags=["experiment"]
 # ## Exact, by listing every outcome
 #
-# How do you test a distribution? Drawing 20,000 texts and comparing frequencies leaves noise of about one percent, and
-# mistakes smaller than that pass. With a vocabulary of three tokens and two drafted tokens there is a better way: run
-# the program *once for every way in which chance can decide*, multiply the probabilities of the decisions, and add up
-# the probabilities of each result. `chance.outcomes` does this with your function, and returns the distribution itself.
+# How can you test a distribution? If you draw 20,000 texts, for example, and compare frequencies, you are left with
+# noise of about one percent, and you will miss mistakes that are smaller than that. But if the vocabulary has three
+# tokens and we draft only two, there is a better way: run the program *once for every way in which chance can decide*,
+# multiply the probabilities of the decisions, and add up the probabilities of each result. This is how
+# `chance.outcomes` runs your function, and it returns the distribution itself.
 #
-# The next cell does so for eight random pairs of models, and then with one thing wrong at a time:
+# We will do this for eight random pairs of models, and then again with one mistake at a time:
 #
 # * **replaced from the target**: the replacement comes from $p$ instead of $r$;
 # * **every draft kept**: the bar is always full;
@@ -146,7 +150,9 @@ from studium_topics.speculative_decoding.exercises import verify
 
 # %% tags=["experiment"]
 lesson.predict(
-    "wrong replacement", ..., "Replaced from the target: the largest distance among the eight pairs? (0 to 1)"
+    "wrong replacement",
+    ...,
+    "If replacements come from the target, what is the largest distance among the eight pairs? (0 to 1)",
 )
 
 # %% tags=["experiment"]
@@ -156,35 +162,36 @@ for name, off in exact.items():
 lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 
 # %% [markdown] tags=["experiment"]
-# With nothing wrong, only rounding is left, about $10^{-16}$. A wrong replacement raises no error and the text reads
-# well, because most tokens are kept ones; only the distribution shows the mistake.
+# Without a mistake, only rounding is left, about $10^{-16}$. A wrong replacement does not raise an error, and the text
+# looks fine, because most of its tokens were kept. You can see the mistake only in the distribution.
 #
-# Exact does not mean *the same text*. Plain and speculative decoding use random numbers in different ways, so that
-# equal seeds give different texts. The distributions are equal, as those of two fair dice are.
+# Exact does not mean *the same text*. Plain and speculative decoding use random numbers in different ways, so if you
+# give them the same seed, they will write different texts. It is the distributions that are equal, just like the
+# distributions of two fair dice.
 
 # %% [markdown]
 # ## Two caches
 #
-# Both models keep the keys and values of what they have read, and both read tokens that are rejected later. Here is a
-# model with its cache, as you have written it in *kv-caching*:
+# Both models store the keys and values of what they have read, and both read tokens that we might reject later. Here is
+# a model with its cache, as you wrote it in *kv-caching*:
 #
 # * `reader.length`: it holds the first `length` tokens of the text;
 # * `reader.read(tokens)`: reads the tokens that follow, and returns the distribution of the token after each;
 # * `reader.crop(n)`: forgets all but the first `n` tokens.
 #
-# The draft comes first. It proposes in $\gamma$ passes, one token in each. The version below contains two mistakes that
-# raise no error. Think of the pass after one in which *all* drafted tokens were kept: the diagram shows which token the
-# draft has not read by then.
+# The draft comes first. It makes its proposal in $\gamma$ passes, one token in each. The version below contains two
+# mistakes that do not raise an error. To find them, think of the pass after one in which we kept *all* the drafted
+# tokens. The diagram shows you which token the draft has not read by then.
 
 # %% exercise="propose"
 from studium_topics.speculative_decoding.exercises import propose
 
 # %% [markdown]
-# Now the whole loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the draft has read all
-# of them but the last. Kept tokens may stay in the caches. Everything after them was computed for a text that no longer
-# exists. The last token of the text, a replacement or the additional one, has been read by *neither* model, because it
-# was drawn after the pass. <dfn>Rolling back</dfn> a cache means removing the tokens that are not part of the text, so
-# that the next pass continues from the rest.
+# Now you can write the complete loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the
+# draft has read all but the last. We can leave the kept tokens in the caches, but everything after them was computed
+# for a text that no longer exists. The last token of the text, whether it is a replacement or the additional one, has
+# been read by *neither* model, because we drew it after the pass. <dfn>Rolling back</dfn> a cache means removing the
+# tokens that are not part of the text, so that the next pass continues from the rest.
 
 # %% exercise="speculate"
 from studium_topics.speculative_decoding.exercises import speculate
@@ -195,9 +202,9 @@ print(
 )
 
 # %% [markdown] tags=["experiment"]
-# Now run your loop on trained models: the target is a transformer with two layers, the draft one with a ninth of its
-# weights. Both are trained on Python's help pages, character by character. Here is the whole training of the draft;
-# that of the target differs only in its sizes and its learning rate.
+# Now let's run your loop on trained models. The target is a transformer with two layers, and the draft is a transformer
+# with a ninth of its weights. We train both on Python's help pages, character by character. Here is the complete
+# training of the draft; for the target, only the sizes and the learning rate are different.
 
 # %% tags=["experiment"]
 plan = models.draft_plan(lesson.profile)
@@ -228,11 +235,11 @@ for temperature in (0.0, 1.0):
     print(f"temperature {temperature}: 96 tokens in {large.passes} passes of the target, kept {kept}")
     print(f"{characters.decode(written)!r}\n")
     if temperature == 0:
-        print(f"tokens that are not those of the target alone: {writing.differing(written, own)}\n")
+        print(f"tokens that differ from what the target writes by itself: {writing.differing(written, own)}\n")
 
 # %% [markdown] tags=["experiment"]
-# In practice this is `generate(assistant_model=…)` of the library transformers, for which a draft is an *assistant*.
-# The next cell gives the same two random Llamas to the library and to *your* loop.
+# In practice, you would use `generate(assistant_model=…)` from the transformers library, which calls a draft an
+# *assistant*. The next cell gives the same two random Llamas to the library and to *your* loop.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -253,17 +260,19 @@ else:
 # %% [markdown] tags=["experiment"]
 # ## Break it
 #
-# What if a cache is not rolled back? Greedy texts again, with 4 drafted tokens in a pass, and one thing wrong at a
-# time:
+# What happens if you don't roll back a cache? We will write greedy texts again, with 4 drafted tokens in a pass, and
+# one mistake at a time:
 #
 # * **the target forgets nothing**: rejected tokens stay in its cache;
 # * **the draft forgets nothing**: they stay in the draft's cache;
-# * **the draft has holes**: the bug of `propose`. After a pass in which every token was kept, the draft does not read
-#   the token that it missed.
+# * **the draft has holes**: this is the bug in `propose`. After a pass in which we kept every token, the draft does not
+#   read the token that it missed.
 
 # %% tags=["experiment"]
 lesson.predict(
-    "spoilt text", ..., "The draft forgets nothing: what share of the tokens is no longer the target's? (0 to 1)"
+    "spoilt text",
+    ...,
+    "If the draft forgets nothing, what share of the tokens will no longer be the target's? (0 to 1)",
 )
 
 # %% tags=["experiment"]
@@ -272,20 +281,20 @@ print(figures.faults(broken))
 lesson.found("spoilt text", broken["the draft forgets nothing"].differing, within=0)
 
 # %% [markdown] tags=["experiment"]
-# Look at the columns separately. A target that forgets nothing judges tokens as if they followed a text that was never
-# written, and the *text* is wrong. A draft that forgets nothing only guesses worse: whatever it proposes, the target
-# decides, so not one token differs, and only *speed* is lost. A test of the output cannot find such bugs on the draft's
-# side; **a count of passes can**, if the loss of speed is large enough. The hole costs almost nothing here, because
-# this draft depends mostly on the last few characters. (Laptop profile, seeds 0 and 1: the target's fault changes 42
-# and 82 % of the tokens; the draft's reduces the tokens of a pass from 2.78 to 2.41 and from 1.87 to 1.61; with holes
-# it is 2.74 and 1.89.)
+# Let's look at the columns separately. If the target doesn't forget the rejected tokens, it judges tokens as if they
+# followed a text that was never written, and the *text* is wrong. If the draft doesn't forget them, it just makes worse
+# guesses. Whatever it proposes, the target decides, so not a single token differs and we lose only *speed*. A test of
+# the output cannot find such bugs on the draft's side. However, **a count of passes can**, if the loss of speed is
+# large enough. The hole costs almost nothing here, because this draft depends mostly on the last few characters.
+# (Laptop profile, seeds 0 and 1: the target's mistake changes 42 and 82 % of the tokens; the draft's reduces the tokens
+# per pass from 2.78 to 2.41 and from 1.87 to 1.61; with holes they are 2.74 and 1.89.)
 
 # %% [markdown]
 # ## What a pass yields
 #
-# How much is gained? Suppose that every drafted token is kept with the same probability
-# $\alpha$, whatever came before. A pass keeps tokens up to the first rejection, and then adds one more. How many tokens
-# is that on average? Derive it; there is a closed form.
+# How much do we gain? Suppose that we keep every drafted token with the same probability $\alpha$, whatever came
+# before. A pass keeps tokens up to the first rejection and then adds another token. How many tokens is this on average?
+# Try to derive it; there is a closed form.
 
 # %% exercise="expected_tokens"
 from studium_topics.speculative_decoding.exercises import expected_tokens
@@ -293,7 +302,7 @@ from studium_topics.speculative_decoding.exercises import expected_tokens
 # %% [markdown]
 # <details><summary>Derivation</summary>
 #
-# The pass adds at least $k$ tokens exactly if its first $k - 1$ drafted tokens are kept, so that
+# The pass adds at least $k$ tokens exactly if we keep its first $k - 1$ drafted tokens, so
 # $\Pr(N \ge k) = \alpha^{k-1}$ for $k = 1, \dots, \gamma + 1$. The mean of a whole number is the sum of these
 # probabilities:
 #
@@ -305,7 +314,9 @@ from studium_topics.speculative_decoding.exercises import expected_tokens
 # </details>
 
 # %% tags=["experiment"]
-lesson.predict("tokens in a pass", ..., "Sampled, 4 drafted tokens from the small transformer: tokens in a pass?")
+lesson.predict(
+    "tokens in a pass", ..., "How many tokens will a pass add when we sample, with 4 drafted by the small transformer?"
+)
 
 # %% tags=["experiment"]
 formula = lesson.mine(expected_tokens)
@@ -320,22 +331,22 @@ lesson.found("tokens in a pass", sampled.per_pass)
 figures.yields(runs, formula)
 
 # %% [markdown] tags=["experiment"]
-# Without a context the formula is exact. With trained models some positions are easy and others hard, and neighbours
-# resemble each other, so that the assumption of one $\alpha$ for all positions fails. Still the formula is within 7 %
-# in all 16 rows (laptop profile, seeds 0 to 2).
+# Without a context, the formula is exact. With trained models, some positions are easy and others hard, and
+# neighbouring positions resemble each other, so it is not true that $\alpha$ is the same at all positions. Even so, the
+# formula is within 7 % in all 16 rows (laptop profile, seeds 0 to 2).
 #
-# Two rows deserve a second look. The table of pairs is a draft that knows only the last character, and costs nothing.
-# In sampling it gives a *larger* speed-up than the transformer, although its tokens are kept less often. At temperature
-# 0 the share that is kept says little about the two models: greedy text of so small a target soon repeats itself, and
-# the share depends on whether the draft falls into the same loop (for the transformer and $\gamma = 4$, 0.73 with seed
-# 0 and 0.48 with seed 1).
+# Two rows deserve a second look. The table of pairs is a draft that knows only the last character, and it costs
+# nothing. When you sample, you get a *larger* speed-up with it than with the transformer, although we keep its tokens
+# less often. At temperature 0, the share of kept tokens tells us little about the two models. The greedy text of such a
+# small target soon repeats itself, and the share depends on whether the draft falls into the same loop (for the
+# transformer and $\gamma = 4$, it is 0.73 with seed 0 and 0.48 with seed 1).
 
 # %% [markdown]
 # ## When does it pay?
 #
 # A turn consists of $\gamma$ passes of the draft, each of which costs as much as $c$ passes of the target, and of one
-# pass of the target. Without a draft, $\mathbb E[N]$ tokens would take $\mathbb E[N]$ passes. How many tokens should be
-# drafted?
+# pass of the target. Without a draft, we would need $\mathbb E[N]$ passes for $\mathbb E[N]$ tokens. How many tokens
+# should we draft?
 
 # %% exercise="best_gamma"
 from studium_topics.speculative_decoding.exercises import best_gamma
@@ -348,33 +359,35 @@ for alpha in (0.3, 0.6, 0.8, 0.9):
     print(f"alpha = {alpha}          " + "".join(f"{gamma:4} {speedup:4.2f}x   " for gamma, speedup in found))
 
 # %% [markdown]
-# With $\alpha = 0.3$ and $c = 0.5$ it is best to draft nothing. With $c = 0.05$ the optimum is flat: one token more or
-# less costs less than 3 % of the speed-up.
+# With $\alpha = 0.3$ and $c = 0.5$, it is best to draft nothing. With $c = 0.05$, the optimum is flat: if you draft one
+# token more or less, you lose less than 3 % of the speed-up.
 #
-# Compare with the paper. Leviathan et al. (table 2) translate from English to German with T5-XXL, which has 11 billion
-# parameters, and draft with T5-small, which has 77 million. At temperature 0 with $\gamma = 7$ they measure
-# $\alpha = 0.75$ and 3.4 times the speed; at temperature 1, $\alpha = 0.62$ and 2.6 times. With the cost of
-# $c = 0.02$ that their table 4 assumes, the formula says 3.2 for the first.
+# Compare this with the paper. In table 2, Leviathan et al. translate from English to German using T5-XXL, which has 11
+# billion parameters. Their draft is T5-small, which has 77 million. At temperature 0 with $\gamma = 7$ they measure
+# $\alpha = 0.75$ and 3.4 times the speed; at temperature 1, $\alpha = 0.62$ and 2.6 times. For the first, our formula
+# gives 3.2, with the cost of $c = 0.02$ that they assume in table 4.
 #
-# **Think about it.** The formula counts a pass over $\gamma + 1$ tokens like a pass over one. When is that wrong?
+# **Think about it.** In the formula, a pass over $\gamma + 1$ tokens costs the same as a pass over one. When is that
+# wrong?
 #
 # <details><summary>Answer</summary>
 #
-# It is wrong when arithmetic limits the pass, and not the bytes that it fetches. An H100 SXM does some 300
-# multiplications in 16-bit precision in the time in which it fetches one weight of two bytes (see *kv-caching*), so a
-# few tokens more are free for *one* text. A server that decodes hundreds of texts at once uses this arithmetic for the
-# other texts: there each rejected token costs time, and speculative decoding can be slower than plain decoding.
+# It is wrong when a pass is limited by arithmetic instead of by the bytes that it fetches. In the time it takes an H100
+# SXM to fetch one weight of two bytes, it could do about 300 multiplications in 16-bit precision (see *kv-caching*), so
+# for *one* text you get a few more tokens for free. A server that decodes hundreds of texts at once will use this
+# arithmetic for the other texts. There each rejected token costs time, and speculative decoding can be slower than
+# plain decoding.
 # </details>
 
 # %% [markdown]
 # ## Further
 #
-# This part is optional, and not counted in the minutes above.
+# This section is optional, and we did not count it in the minutes above.
 #
 # ### Several candidates
 #
-# A draft may propose several tokens at *one* position, as the first branches of a tree, and the target judges the whole
-# tree in one pass with a mask that lets each token see its own branch alone.
+# A draft can also propose several tokens at *one* position, as the first branches of a tree. The target then judges the
+# whole tree in one pass, with a mask that lets each token see only its branch.
 # [SpecInfer](https://arxiv.org/abs/2305.09781) showed how to judge the candidates one after another and stay exact:
 # after a rejection, the residual becomes the target.
 
@@ -388,37 +401,37 @@ for count, share in enumerate(several.kept, 1):
     print(f"{count} candidates: the token is one of them with probability {share:.3f}")
 
 # %% [markdown] tags=["experiment"]
-# Each further candidate adds less than the one before, since the first has taken what both distributions share. Real
-# systems spread their candidates over several positions of a tree.
+# Each further candidate adds less than the one before, because the first has already taken what both distributions
+# share. Real systems spread their candidates over several positions of a tree.
 # [Medusa](https://arxiv.org/abs/2401.10774) drafts with extra heads of the target itself, and
 # [EAGLE](https://arxiv.org/abs/2401.15077) with a small network that reads the target's features.
 
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **Seconds.** A pass of this target is so small that calling PyTorch costs more than the arithmetic. We count passes
-#   and weights. Only in a model that is limited by memory do these determine the time.
-# * **The paper's $\alpha$.** Characters of help pages are not words of a translation, and both models here are weak.
+# * **Seconds.** A pass of this target is so small that it costs more to call PyTorch than to do the arithmetic. We
+#   count passes and weights instead. They determine the time only if memory limits the model.
+# * **The paper's $\alpha$.** Characters of help pages are not words of a translation, and both our models are weak.
 # * **That a transformer is the better draft.** Here a table of pairs wins, because the target is so small that a ninth
 #   of its weights is a high price. With T5-XXL, T5-small costs 2 %.
 #
 # ## Common misconceptions
 #
-# * *"The text is approximately the target's."* Its distribution is exactly the target's; a given seed gives another
-#   text.
-# * *"A longer draft is always faster."* Its later tokens are rarely reached, and each costs a pass of the draft.
-# * *"$\alpha$ is how often the likeliest tokens agree."* That holds for greedy decoding alone. In sampling it is one
+# * *"The text is approximately the target's."* Its distribution is exactly the target's, but you will get a different
+#   text for a given seed.
+# * *"A longer draft is always faster."* We rarely reach its later tokens, and each one also costs a pass of the draft.
+# * *"$\alpha$ is how often the likeliest tokens agree."* This is true only for greedy decoding. In sampling, it is one
 #   minus the total variation distance.
 # * *"A bad draft makes bad text."* It makes slow text.
-# * *"It does less arithmetic."* It does more, because rejected tokens are computed in vain. It fetches the weights from
-#   memory less often: once for all the tokens that a pass adds.
+# * *"It does less arithmetic."* It does more, because the rejected tokens are computed in vain. What it does less often
+#   is fetch the weights from memory: just once for all the tokens that a pass adds.
 #
 # ## You can now
 #
 # * derive the residual distribution, and prove that speculative sampling is exact;
 # * test a sampler exactly, by listing every outcome;
 # * write the loop for greedy decoding and for sampling, and roll two caches back;
-# * tell a bug that changes the text from one that costs speed alone;
+# * tell a bug that changes the text from a bug that costs only speed;
 # * predict the tokens of a pass and the best length of a draft.
 #
 # ## Open tasks
@@ -426,11 +439,11 @@ for count, share in enumerate(several.kept, 1):
 # * **Ten minutes.** In the widget, set the agreement to 0.8 and the cost to 0.05, and find the best number of drafted
 #   words. Then raise the cost to 0.5. You should see the optimum move to the left, down to one or two words.
 # * **An hour.** Write a draft without a model: a reader that looks for the last three characters earlier in the text
-#   and proposes what followed there (*prompt lookup*), with all weight on that character. On a text that repeats
-#   itself, you should see several tokens in a pass at temperature 0.
-# * **A day.** Train the draft on the target's distributions in place of the text, with the cross-entropy to $p$
-#   (distillation), and measure $\alpha$ with `acceptance` on held-out text. You should see it rise by a few hundredths
-#   while the draft's own loss on the text gets no better.
+#   and proposes what followed them there (*prompt lookup*), with all the weight on that character. If the text repeats
+#   itself, you should see several tokens per pass at temperature 0.
+# * **A day.** Train the draft on the target's distributions instead of the text, using the cross-entropy to $p$
+#   (distillation), and measure $\alpha$ with `acceptance` on held-out text. You should see it rise by a few hundredths,
+#   while the draft's loss on the text does not get any better.
 #
 # ## Further reading
 #
@@ -438,4 +451,4 @@ for count, share in enumerate(several.kept, 1):
 # * [Chen et al. 2023](https://arxiv.org/abs/2302.01318): the same rule for Chinchilla, a model of 70 billion
 #   parameters, 2 to 2.5 times as fast.
 # * [Stern et al. 2018](https://arxiv.org/abs/1811.03115): the greedy ancestor.
-# * The topic *mqa-gqa* makes the target's cache smaller, the other bytes that a pass fetches.
+# * The topic *mqa-gqa* makes the target's cache smaller, which is the other thing that a pass must fetch.
