@@ -99,10 +99,9 @@ from studium_topics.cfg.exercises import drop_labels
 #
 # $$\hat\epsilon = \epsilon_u + s\,(\epsilon_c - \epsilon_u).$$
 #
-# The <dfn>guidance scale</dfn> $s$ tells us how far to go. At 0 we get the unconditional prediction and at 1 the
-# conditional one, and above 1 the label counts for more than it does in the data. This is the convention in
-# [Imagen](https://arxiv.org/abs/2205.11487), in `diffusers` and in Stable Diffusion. The paper, however, writes
-# (equation 6)
+# The <dfn>guidance scale</dfn> $s$ tells us how far to go: 0 is unconditional, 1 is conditional, and above 1 the label
+# counts for more than it does in the data. This is the convention in [Imagen](https://arxiv.org/abs/2205.11487), in
+# `diffusers` and in Stable Diffusion. The paper, however, writes (equation 6)
 #
 # $$\hat\epsilon = (1 + w)\,\epsilon_c - w\,\epsilon_u,$$
 #

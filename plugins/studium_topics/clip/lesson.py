@@ -74,7 +74,7 @@ Diagram.from_package("studium_topics.clip", "flow.svg")
 #
 # A cosine is between −1 and 1, and a softmax of such numbers is nearly flat. We therefore multiply the cosines by a
 # scale: $\ell_{ij} = s \cos(x_i, y_j)$ is the logit of image $i$ with text $j$. The <dfn>temperature</dfn> of a softmax
-# is the number $\tau$ that we divide its inputs by, here $\tau = 1/s$. The lower it is, the more of the probability
+# is the number $\tau$ that we divide its inputs by, here $\tau = 1/s$: the lower it is, the more of the probability
 # goes to the largest input. CLIP learns the scale or, more precisely, $\ln s$, starting from $\ln(1/0.07)$. A step of
 # the optimiser then multiplies the scale instead of adding to it, and can't make it negative. The scale must not exceed
 # 100, "which we found necessary to prevent training instability" (section 2.5).

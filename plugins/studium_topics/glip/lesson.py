@@ -237,10 +237,10 @@ ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=
 # ## Average precision
 #
 # For one name, rank all the boxes in all the images by their scores, and go down the list. <dfn>Average precision</dfn>
-# is a mean over all true boxes. For each of them, we take the share of right boxes in the list down to the box that
-# found it; a true box that we never find adds 0. (COCO averages over 101 fixed recalls and ten overlaps from 0.5 to
-# 0.95. We average over the true boxes, at the overlap 0.5.) The mean over names is called mAP. When a box finds a shape
-# for the second time, it is *wrong*:
+# is the mean, over all true boxes, of the share of right boxes in the list down to the box that found it; a true box
+# that we never find adds 0. (COCO averages over 101 fixed recalls and ten overlaps from 0.5 to 0.95. We average over
+# the true boxes, at the overlap 0.5.) The mean over names is called mAP. When a box finds a shape for the second time,
+# it is *wrong*:
 
 # %% exercise="average_precision"
 from studium_topics.glip.exercises import average_precision

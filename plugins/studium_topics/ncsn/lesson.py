@@ -229,7 +229,7 @@ figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "a
 # \right\rVert^2 + \text{const}\;}$$
 #
 # With <dfn>denoising score matching</dfn> we add noise to the data and train a network to predict that noise, divided
-# by $-\sigma$. Its best prediction is the score of the smoothed density. Be careful about the difference: $-z/\sigma$
+# by $-\sigma$; its best prediction is the score of the smoothed density. Be careful about the difference: $-z/\sigma$
 # is the score *given $x_0$*, the target of a single example. Many pairs $(x_0, z)$ can lead to the same $x$, and the
 # prediction that minimises a squared error is their mean,
 #
@@ -253,9 +253,9 @@ from studium_topics.ncsn.exercises import dsm_loss
 from studium_topics.ncsn.exercises import tweedie
 
 # %% [markdown]
-# This is <dfn>Tweedie's formula</dfn>: it computes the mean of the clean data, given a noisy point, from the score
-# there. It follows that networks that predict scores, noise or clean data are the same networks in different units, and
-# we will use all three in the next lessons.
+# With <dfn>Tweedie's formula</dfn> we compute the mean of the clean data, given a noisy point, from the score there. It
+# follows that networks that predict scores, noise or clean data are the same networks in different units, and we will
+# use all three in the next lessons.
 #
 # Now let's put the loss and the levels together. If we train one network for all levels of a ladder and tell it the
 # level, we have a <dfn>noise-conditional score network</dfn> (NCSN). This is the loop that trains it.

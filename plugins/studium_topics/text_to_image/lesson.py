@@ -316,7 +316,7 @@ from studium_topics.text_to_image.exercises import clip_score
 
 # %% [markdown]
 # A CLIP score can't tell a drawing from a photograph, or one image repeated a thousand times from a thousand images.
-# The <dfn>Fréchet inception distance</dfn>, FID, compares two sets of images. We fit a Gaussian to the features of each
+# The <dfn>Fréchet inception distance</dfn>, FID, compares two sets of images: we fit a Gaussian to the features of each
 # set, and take the squared distance between the two Gaussians ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500)).
 # It never uses the words. The distance is the least mean squared length by which we can move one Gaussian's points to
 # get points of the other.
