@@ -372,8 +372,8 @@ for share in SHARES:
     print(f"control on for the first {share:4.0%} of the steps: IoU {result.early[share]:.2f}")
 
 # %% [markdown] tags=["experiment"]
-# With this seed (laptop profile) it is .30, .36, .53, .68 and .75, so half of the steps give us half of the gain. In
-# this model there is no single step at which the place is decided. In the steps without control, the base moves the
+# With this seed (laptop profile) the IoU is .30, .36, .53, .68 and .75, so half of the steps give us half of the gain.
+# In this model there is no single step at which the place is decided. In the steps without control, the base moves the
 # shape away again.
 #
 # ### Control and guidance

@@ -205,7 +205,7 @@ crossed = figure_3(
 figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "annealed")})
 
 # %% [markdown]
-# ## Scores from data alone
+# ## Learning scores from data
 #
 # So far, we were given the score. With real data, we only have samples. We want a network $s_\theta(x, \sigma)$ that is
 # close to the score of $p_\sigma$,
@@ -526,9 +526,10 @@ figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.sample
 
 # %% [markdown] tags=["experiment"]
 # Over seeds 0 to 4 at the laptop profile, the error with the weight $\sigma^2$ is at most .08 at every level. With
-# weight 1, it is .17 to .26 at $\sigma = 20$, which is 7 to 12 times as large. At $\sigma = 1$, where this loss has 400
-# times the weight, it is a little smaller. The samples are not worse for it, because at the largest levels the network
-# only has to find out which side is heavier. If your ladder goes from 50 to 0.01, the factor is not 400 but 25 million.
+# weight 1, it is .17 to .26 at $\sigma = 20$, which is 7 to 12 times as large. At $\sigma = 1$, to which this loss
+# gives 400 times as much weight, it is a little smaller. The samples are not worse for it, because at the largest
+# levels the network only has to find out which side is heavier. If your ladder goes from 50 to 0.01, the factor is not
+# 400 but 25 million.
 
 # %% [markdown]
 # ### How many levels for larger images?
