@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Classifier-free guidance
 #
-# Nearly every image generator has a slider called "guidance scale". Turn it down, and the image has little to do with
-# your words; turn it up, and the colours begin to glow. Below, a small network draws in this page what you ask it for.
-# *Move the scale to 1, then to 6, with the same seed. What happens to the colours, to the ground, and to the variety of
-# the six images?*
+# Nearly every image generator has a slider called "guidance scale". If you turn it down, the image has little to do
+# with your words; if you turn it up, the colours begin to glow. Below, a small network draws what you ask for. *Move
+# the scale to 1 and then to 6, with the same seed. What happens to the colours, to the background, and to the variety
+# of the six images?*
 
 # %% tags=["widget"]
 from studium_topics.kits.film import DenoisingFilm
@@ -13,25 +13,25 @@ from studium_topics.kits.shapes_unet import KINDS
 DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling_steps=25, step=25)
 
 # %% [markdown]
-# At 6 every ring is whole and the blue glows, but the grounds, which were all different, have become dark or blue too.
-# The formula behind the slider fits into one line, and its derivation says what it samples: the data, tilted towards
-# the label by a power of a classifier.
+# At 6, every ring is whole and the blue glows, but the backgrounds, all different before, have turned dark or blue too.
+# We can write the formula behind the slider in one line, and its derivation tells us what it samples: the data, tilted
+# towards the label by a power of a classifier.
 #
-# **That is not what it samples.** It does not even sample the same thing with DDPM as with DDIM. Why, then, do people
-# use it? In this lesson you will
+# **That is not what it samples.** You don't even get the same thing with DDPM as with DDIM. Why, then, do people use
+# it? In this lesson you will
 #
-# 1. train *one* network that predicts the noise with a label and without one, in a loop that you see whole;
-# 2. write the guided sampler, and watch it draw the digits that you ask for;
-# 3. derive, on paper, what guidance makes of a Gaussian, and check your sampler against it to three digits;
-# 4. measure what the slider buys and costs, with a trained network and with a perfect one.
+# 1. train *one* network to predict the noise both with a label and without, in a loop that you can see in full;
+# 2. write the guided sampler, and watch it draw the digits you ask for;
+# 3. derive, on paper, what guidance does to a Gaussian, and check your sampler against this to three digits;
+# 4. measure what you gain and lose with the slider, using a trained network and a perfect one.
 #
-# **You need** DDPM's sampler and DDIM (`ddpm`) and the idea of guidance (`classifier-guidance`). **Time:** about 20
-# minutes to read, 80 to write, 5 to run.
+# **You need** DDPM's sampler and DDIM (`ddpm`, DDIM under Further) and the idea of guidance (`classifier-guidance`).
+# **Time:** about 20 minutes to read, 80 to write, 5 to run.
 #
-# **History.** [Dhariwal and Nichol 2021](https://arxiv.org/abs/2105.05233) pulled samples towards a class with the
-# gradient of a classifier, which has to be trained on noisy images for the purpose.
-# [Ho and Salimans 2022](https://arxiv.org/abs/2207.12598) got the same trade of variety for fidelity without one, from
-# the difference of two predictions. [Bradley and Nakkiran 2024](https://arxiv.org/abs/2408.09000) showed what that
+# **History.** [Dhariwal and Nichol 2021](https://arxiv.org/abs/2105.05233) pulled samples towards a class using the
+# gradient of a classifier, which they had to train on noisy images just for this purpose. [Ho and Salimans
+# 2022](https://arxiv.org/abs/2207.12598) got the same trade of variety for fidelity without a classifier, from the
+# difference of two predictions. [Bradley and Nakkiran 2024](https://arxiv.org/abs/2408.09000) showed what that
 # difference does not do.
 
 # %%
@@ -49,19 +49,20 @@ from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 # %% [markdown]
 # ## Three answers to one question
 #
-# The data are eight clusters of points on a ring, in four classes of two neighbours. We want points of class 0, and
-# *more so than usual*: the ground shows the density that the formula promises at the scale $s$. On the left are the
-# samples of DDPM, on the right those of DDIM. The predictions are exact here, so no network is to blame.
+# Here the data are eight clusters of points on a ring, in four classes of two neighbours. We want points of class 0,
+# *more typical of it than the data are*: the shading is the density that the formula promises at the scale $s$. You can
+# see the samples from DDPM on the left and from DDIM on the right. The predictions are exact here, so we can't blame a
+# network.
 #
-# *Before you move the scale: at $s = 1$ both clouds cover the ground. At $s = 6$, which cloud will be farther from it?
+# *At $s = 1$ both clouds cover the shading. Before you move the scale: which cloud will be farther from it at $s = 6$?
 # Will it be too wide, too narrow, or somewhere else?*
 
 # %% tags=["widget"]
 ParticleField.three_answers(scale=1.0, steps=200)
 
 # %% [markdown]
-# Watch "Distance to exact". The clouds do not only contract: DDIM's leaves the clusters and goes *outwards*, to where
-# there are no data at all. Later you will compute by how much. Now to how guidance is built.
+# Watch "Distance to exact". The clouds don't just contract. DDIM's cloud leaves the clusters and moves *outwards*, to
+# where there are no data at all, and later you will compute by how much. First, let's see how guidance is built.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.cfg", "flow.svg")
@@ -78,11 +79,14 @@ Diagram.from_package("studium_topics.cfg", "flow.svg")
 # | $\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ | `sigma` | size of the noise over that of the signal |
 # | $\tau = \sigma^2$, $V(\tau)$ | | its square, and the variance of guided samples there, the signal scaled to 1 |
 #
+# As in `ddpm`, $x_0$ always means the clean datum; the batch at $t = 0$ still contains a little noise.
+#
 # ## One network, with a label and without
 #
-# Guidance needs two predictions of the noise, one that knows the class and one that does not. One network gives both:
-# in 10 % to 20 % of the training examples the label is replaced by null. A <dfn>null label</dfn> is an extra label that
-# stands for "no label". The network learns both tasks and shares nearly all of its parameters between them.
+# For guidance, we need two predictions of the noise: one that uses the class and one that doesn't. We can get both from
+# the same network. In 10 % to 20 % of the training examples, we replace the label by null. A <dfn>null label</dfn> is
+# an extra label that means "no label". The network then learns both tasks and shares nearly all of its parameters
+# between them.
 
 # %% exercise="drop_labels"
 from studium_topics.cfg.exercises import drop_labels
@@ -90,38 +94,40 @@ from studium_topics.cfg.exercises import drop_labels
 # %% [markdown]
 # ## The combination, and two conventions
 #
-# <dfn>Classifier-free guidance</dfn> starts at the prediction without a label, and goes through the one with the label
-# and beyond:
+# With <dfn>classifier-free guidance</dfn> we start at the prediction without a label, move to the prediction with the
+# label, and then go on in the same direction:
 #
 # $$\hat\epsilon = \epsilon_u + s\,(\epsilon_c - \epsilon_u).$$
 #
-# The <dfn>guidance scale</dfn> $s$ says how far: 0 is unconditional, 1 is conditional, and above 1 the label counts for
-# more than it does in the data. This is the convention of [Imagen](https://arxiv.org/abs/2205.11487), of `diffusers`
-# and of Stable Diffusion. The paper itself writes (equation 6)
+# The <dfn>guidance scale</dfn> $s$ tells us how far to go: 0 is unconditional, 1 is conditional, and above 1 the label
+# counts for more than it does in the data. This is the convention in [Imagen](https://arxiv.org/abs/2205.11487), in
+# `diffusers` and in Stable Diffusion. The paper, however, writes (equation 6)
 #
 # $$\hat\epsilon = (1 + w)\,\epsilon_c - w\,\epsilon_u,$$
 #
-# which is the same with $w = s - 1$: there, 0 means *no guidance*. So "guidance 3" in a paper and in a library can be
-# two different things. Mistakes are easy and hard to see: the
-# [code of DiT](https://github.com/facebookresearch/DiT/issues/41) guides only three of its four channels.
+# which is the same with $w = s - 1$, so there 0 means *no guidance*. As a result, "guidance 3" might mean one thing in
+# a paper and another in a library. Mistakes are easy and hard to see. For example, the [code of
+# DiT](https://github.com/facebookresearch/DiT/issues/41) guides only three of its four channels.
 
 # %% exercise="cfg_combine"
 from studium_topics.cfg.exercises import cfg_combine
 
 # %% [markdown]
-# **Think about it.** "Negative prompts" tell a generator what to avoid. What would have to change in your function?
+# **Think about it.** People use "negative prompts" to tell a generator what to avoid. What would you have to change in
+# your function?
 #
 # <details><summary>Answer</summary>
 #
-# Nothing. Hand in the prediction for the unwanted text as `eps_u`. Guidance goes *away* from whatever that prediction
-# stands for: from "any image" with a null label, from "blurred" with that word.
+# You can leave it as it is. Just pass the prediction for the unwanted text as `eps_u`. Guidance moves *away* from
+# whatever that prediction stands for: from "any image" if you use a null label, and from "blurred" if you use that
+# word.
 # </details>
 #
 # What does the difference mean? A prediction of the noise is a score in other units, $\nabla \log p_t(x) = -\epsilon /
-# \sqrt{1 - \bar\alpha_t}$, and by Bayes' rule $\log p_t(c \mid x) = \log p_t(x \mid c) - \log p_t(x) + \text{const}$.
-# So the two predictions together hold a classifier. The <dfn>implied classifier</dfn> is the one whose gradient is the
-# difference of a conditional and an unconditional score. One unit of $s$ adds this gradient once, as the next cell
-# checks with your function and exact predictions on the ring.
+# \sqrt{1 - \bar\alpha_t}$, and Bayes' rule tells us that $\log p_t(c \mid x) = \log p_t(x \mid c) - \log p_t(x) +
+# \text{const}$. So if we have both predictions, we also have a classifier. The <dfn>implied classifier</dfn> is the one
+# whose gradient is the difference between a conditional and an unconditional score. Each unit of $s$ adds this gradient
+# once. In the next cell we check this using your function and exact predictions on the ring.
 
 # %% tags=["experiment"]
 check = implied(lesson.mine(cfg_combine), profile=lesson.profile)
@@ -130,16 +136,17 @@ print(f"largest error against the perfect classifier, {len(check.exact)} points:
 # %% [markdown]
 # ## One call a step
 #
-# Two predictions would be two passes through the network. In practice both questions go into one batch of $2B$ rows:
-# on a GPU that a small batch does not fill, the second half is nearly free. Where $s = 1$, the unconditional half is
-# not needed.
+# To get two predictions, we would have to run the network twice. In practice, we put both questions into a single batch
+# of $2B$ rows. If a small batch does not fill your GPU, the second half is nearly free. And where $s = 1$, we don't
+# need the unconditional half.
 
 # %% exercise="cfg_eps"
 from studium_topics.cfg.exercises import cfg_eps
 
 # %% [markdown]
-# The sampler around it is the loop that you know: ask for the noise, take a step, from $t = T - 1$ down to 0. The step
-# is handed in, so that the same loop runs DDPM and DDIM, and the scale may differ from one $t$ to the next.
+# The sampler around it is the loop you already know: predict the noise and take a step, from $t = T - 1$ down to 0. We
+# pass the step as an argument, so the same loop can run DDPM and DDIM. The scale may also change from one $t$ to the
+# next.
 
 # %% exercise="cfg_sample"
 from studium_topics.cfg.exercises import cfg_sample
@@ -147,9 +154,8 @@ from studium_topics.cfg.exercises import cfg_sample
 # %% [markdown] tags=["experiment"]
 # ## Digits on demand
 #
-# Here is a whole training run: 899 handwritten digits of 8 × 8 pixels, a U-Net with 79,000 parameters, and *your*
-# `drop_labels`. Compared with the lesson on DDPM only the label is new: the network gets one, and 15 % of the time it
-# is null.
+# Here is a complete training run, with 899 handwritten digits of 8 × 8 pixels, a U-Net with 79,000 parameters, and
+# *your* `drop_labels`. Compared with `ddpm`, only the label is new, and 15 % of the time we replace it by null.
 
 # %% tags=["experiment"]
 abar, seen = cosine_abar(100), split()[0]
@@ -172,16 +178,16 @@ for _ in range(steps):
 print(f"loss of the last step: {loss.item():.3f}")
 
 # %% [markdown]
-# Now make a sampler of digits from your parts. The step is DDPM's with a clamp: a guess $\hat x_0$ outside of
-# $[-1, 1]$ is no image, and guidance makes such guesses often. Given $\hat x_0$ and $x_t$, the posterior of $x_{t-1}$
-# is the Gaussian of the lesson on DDPM; its variance is 0 at $t = 0$.
+# Now build a sampler of digits. The step is DDPM's with a clamp. A guess $\hat x_0$ outside of $[-1, 1]$ cannot be an
+# image, and with guidance you will often get such guesses. Given $\hat x_0$ and $x_t$, the posterior of $x_{t-1}$ is
+# the Gaussian from the lesson on DDPM, and its variance is 0 at $t = 0$.
 
 # %% exercise="sample_digits"
 from studium_topics.cfg.exercises import sample_digits
 
 # %% [markdown] tags=["experiment"]
-# Each row below asks for the digits 0 to 9, from the same noise, at one scale. *What will the row $s = 0$ show? And
-# the row $s = 8$?*
+# In each row below, we ask for the digits 0 to 9 at one scale, starting from the same noise. *What will you see in the
+# row $s = 0$? And in the row $s = 8$?*
 
 # %% tags=["experiment"]
 wanted, rows = torch.arange(10), (0.0, 1.0, 2.0, 4.0, 8.0)
@@ -207,14 +213,14 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# The row $s = 0$ ignores the label: each noise becomes whatever digit it suggests. At $s = 1$ the wanted digits appear,
-# but the 5 could be a 9. From $s = 2$ on all ten can be read. At $s = 8$ nearly every pixel is black or white, and the
-# 1 has become a block; in colour images the same effect shows as saturation. In the film the strokes can be recognised
-# after some 55 of the 100 steps, and the rest removes the grain.
+# In the row $s = 0$ the sampler ignores the label, so each noise becomes whatever digit it suggests. At $s = 1$ we get
+# the digits we wanted, but the 5 could be a 9. From $s = 2$ on, you can read all ten. At $s = 8$ nearly every pixel is
+# black or white, and the 1 has become a block. In colour images, you would see the same effect as saturation. In the
+# film, you can recognise the strokes after about 55 of the 100 steps; the other steps just remove the grain.
 #
-# In practice this is the class `ClassifierFreeGuidance` of `diffusers` (its pipelines, such as
-# `StableDiffusionPipeline`, have the same line) with a step of `DDPMScheduler`. The next cell draws your row $s = 2$
-# again, by the library's guider and scheduler, around the same network and from the same noise.
+# In practice you would use the class `ClassifierFreeGuidance` from `diffusers` (its pipelines, such as
+# `StableDiffusionPipeline`, contain the same line) with a step of `DDPMScheduler`. The next cell draws your row $s = 2$
+# again with both, using the same network and the same noise.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -239,39 +245,40 @@ else:
 # %% [markdown]
 # ## What it samples, without a sample
 #
-# Back to the claim of the first paragraph. Let all data be $\mathcal N(0, a)$ and those with our label
-# $\mathcal N(0, b)$, for example $a = 2$ and $b = 1$. What *should* guidance give? It adds $s - 1$ times the gradient
-# of $\log p(c \mid x)$ to the conditional score. The <dfn>tilted density</dfn> is the conditional density times a power
-# of the classifier. At the clean end, without noise, the guided score is the score of this density:
+# Let's come back to the claim from the start. Suppose that all the data are $\mathcal N(0, a)$ and the data with our
+# label are $\mathcal N(0, b)$, for example with $a = 2$ and $b = 1$. What *should* we get from guidance? We add $s - 1$
+# times the gradient of $\log p(c \mid x)$ to the conditional score. The <dfn>tilted density</dfn> is the conditional
+# density times a power of the classifier. At the clean end, where there is no noise, the guided score is the score of
+# this density:
 #
-# $$p_s(x) \;\propto\; p(x \mid c)\; p(c \mid x)^{s - 1} \;\propto\; p(x \mid c)^s\; p(x)^{1 - s},$$
+# $$p_s(x) \;\propto\; p(x \mid c)\; p(c \mid x)^{s - 1} \;\propto\; p(x \mid c)^s\; p(x)^{1 - s}.$$
 #
-# a Gaussian with precision $s/b + (1 - s)/a$; for 2 and 1 its variance is $2/(s+1)$.
+# This is a Gaussian with precision $s/b + (1 - s)/a$. For 2 and 1, its variance is $2/(s+1)$.
 #
-# What *does* it give? Scale $x_t$ so that its signal is whole, $x = x_t / \sqrt{\bar\alpha_t} = x_0 + \sigma_t\,
-# \epsilon$, and count noise in $\tau = \sigma^2$. Noise adds its variance, so at level $\tau$ the two densities are
-# $\mathcal N(0, a + \tau)$ and $\mathcal N(0, b + \tau)$, and the guided score is linear:
+# What *do* we get? Let's scale $x_t$ to make its signal whole, $x = x_t / \sqrt{\bar\alpha_t} = x_0 + \sigma_t\,
+# \epsilon$, and measure the noise as $\tau = \sigma^2$. Noise adds its variance. At level $\tau$ the two densities are
+# therefore $\mathcal N(0, a + \tau)$ and $\mathcal N(0, b + \tau)$, and the guided score is linear:
 #
 # $$s\,\nabla\log p_\tau(x \mid c) + (1 - s)\,\nabla\log p_\tau(x) = -g(\tau)\,x,
 # \qquad g(\tau) = \frac{s}{b + \tau} + \frac{1 - s}{a + \tau}.$$
 #
-# With many steps DDPM follows the reverse stochastic equation and DDIM the probability flow
-# ([Song et al. 2021](https://arxiv.org/abs/2011.13456)). Let $\tau$ fall by $d\tau$. DDPM moves $x$ along the score by
-# $d\tau$ times the score and adds noise of variance $d\tau$; DDIM moves it half as far and adds none. A factor
-# $1 - g\,d\tau$ on $x$ is a factor $1 - 2g\,d\tau$ on its variance, so
+# If we take many steps, DDPM follows the reverse stochastic equation and DDIM the probability flow ([Song et al.
+# 2021](https://arxiv.org/abs/2011.13456)). Let $\tau$ fall by $d\tau$. DDPM moves $x$ along the score, by $d\tau$ times
+# the score, and adds noise of variance $d\tau$. DDIM moves it half as far and adds no noise. If we multiply $x$ by a
+# factor $1 - g\,d\tau$, we multiply its variance by $1 - 2g\,d\tau$, so
 #
 # $$\text{DDPM:}\quad \frac{dV}{d\tau} = 2\,g(\tau)\,V - 1, \qquad\qquad
 # \text{DDIM:}\quad \frac{dV}{d\tau} = g(\tau)\,V,$$
 #
-# both solved from large $\tau$, where nearly everything is noise, down to $\tau = 0$. Solve them.
+# which you will now solve from large $\tau$, where nearly everything is noise, down to $\tau = 0$.
 
 # %% exercise="final_variances"
 from studium_topics.cfg.exercises import final_variances
 
 # %% [markdown] tags=["experiment"]
-# Do your sampler and your solution agree? For these data both predictions are multiples of $x$, so the variance of
-# `cfg_sample` can be followed from $x = 1$ without drawing anything, over 1000 steps. *At $s = 5$ the tilted density
-# has variance 0.333. What does DDIM give?*
+# Do your sampler and your solution agree? Here both predictions are multiples of $x$, so we can follow the variance of
+# `cfg_sample` from $x = 1$ over 1000 steps without drawing. *At $s = 5$ the tilted density has variance 0.333. What
+# will you get with DDIM?*
 
 # %% tags=["experiment"]
 lesson.predict("variance of DDIM at s = 5", ..., "The tilted density has 0.333. What variance does DDIM give at s = 5?")
@@ -287,27 +294,28 @@ lesson.found("variance of DDIM at s = 5", exact.found["DDIM"][-1])
 figures.variances(exact)
 
 # %% [markdown] tags=["experiment"]
-# The three answers differ, and only the first was asked for. At $s = 1$ they agree. At $s = 5$ DDIM's samples have a
-# fifth of the variance that they should have, DDPM's two thirds. The reason is the order of two operations. At each
-# level the sampler follows the score of $p_\tau(x \mid c)^s\,p_\tau(x)^{1-s}$: **noise is added first, and the result
-# is tilted**. To arrive at $p_s$ it would need the score of $p_s$ after noise was added: tilted first, then noised. The
-# two agree only at $\tau = 0$, where the sampling is over. DDPM repairs a part of the error, because fresh noise lets
-# points forget where they came from; DDIM carries all of it to the end.
+# At $s = 1$ the three answers agree; otherwise they differ, and we only wanted the first. At $s = 5$, DDIM's samples
+# have a fifth of the variance they should have, and DDPM's two thirds. The reason is the order of two operations. At
+# each level, the sampler follows the score of $p_\tau(x \mid c)^s\,p_\tau(x)^{1-s}$: **we first add noise, and then
+# tilt the result**. To arrive at $p_s$, the sampler would need the score of $p_s$ after adding noise: tilt first, then
+# add noise. The two agree only at $\tau = 0$, and by then we have finished sampling. DDPM repairs part of the error,
+# because fresh noise lets the points forget where they came from. DDIM carries all of it to the end.
 #
-# The widget does the same calculation for any pair of Gaussians. Give the label a mean of 1: guidance now *moves* the
-# samples as well. *Which of the three goes farthest out? Then set "Guided up to σ" to 1. What happens to DDIM?*
+# The widget does the same calculation for any pair of Gaussians. Give the label a mean of 1, and you will see that
+# guidance now *moves* the samples too. *Which of the three goes farthest out? Then set "Guided up to σ" to 1. What
+# happens to DDIM?*
 
 # %% tags=["widget"]
 GuidedGaussian(mean=0.0, scale=5.0)
 
 # %% [markdown] tags=["experiment"]
-# With a mean of 1 and $s = 5$ the tilted density has mean 1.67; DDPM ends at 1.94, DDIM at 2.33. Guided at low noise
-# alone, up to 1, DDIM is nearly right (variance 0.31, mean 1.51): where there is little noise, the two orders are
-# nearly the same.
+# With a mean of 1 and $s = 5$, the tilted density has mean 1.67, while DDPM ends at 1.94 and DDIM at 2.33. If we use
+# guidance only at low noise, up to 1, DDIM is nearly right (variance 0.31, mean 1.51). When there is little noise, the
+# order of the two operations hardly matters.
 #
-# The ring behaves alike. Your sampler draws 2000 points of class 0, in 200 steps, beside draws of the exact tilted
-# density. The <dfn>energy distance</dfn> says how far two clouds of points are apart; two draws of one density have
-# about 0.001 here.
+# The ring behaves the same way. Your sampler draws 2000 points of class 0 in 200 steps, which we compare with draws
+# from the exact tilted density. The <dfn>energy distance</dfn> tells us how far apart two clouds of points are. Two
+# draws from the same density have about 0.001 here.
 
 # %% tags=["experiment"]
 rings = three_answers(lesson.mine(cfg_sample), profile=lesson.profile, seed=0)
@@ -321,15 +329,15 @@ figures.answers(rings, 5.0)
 
 # %% [markdown] tags=["experiment"]
 # DDIM ends on a small spot at radius 2.12, while exact draws stay at 1.48. (Laptop profile, seeds 0 to 4: the energy
-# distance at $s = 5$ is .058 to .067 with DDPM and .64 to .67 with DDIM.) For images, "outwards" means more contrast
-# and more saturation than any real image has.
+# distance at $s = 5$ is .058 to .067 with DDPM and .64 to .67 with DDIM.) For images, moving "outwards" means more
+# contrast and more saturation than any real image has.
 #
 # ## So why do people use it?
 #
-# The paper measured this on ImageNet at 64 × 64, for 14 values of $w$. FID is a distance to real images, and small is
-# good. IS rises when a classifier is sure, and large is good. The text says of the range between the best FID and the
-# best IS: "... a clear trade-off between these two metrics of perceptual quality, with FID monotonically decreasing and
-# IS monotonically increasing with $w$". Draw the FID that you expect for $w$ from 0 to 1.
+# The authors measured this on ImageNet at 64 × 64, for 14 values of $w$. FID is a distance to real images, so a small
+# value is good. IS goes up when a classifier is sure, so a large value is good. About the range between the best FID
+# and the best IS, they write: "... a clear trade-off between these two metrics of perceptual quality, with FID
+# monotonically decreasing and IS monotonically increasing with $w$". Draw the FID you expect for $w$ from 0 to 1.
 
 # %% tags=["widget"]
 Chart(
@@ -348,35 +356,36 @@ for w, fid, score, fid_half, score_half in PAPER:
     print(f"{w:4.1f} {fid:6.2f} {score:6.1f}  {fid_half:6.2f} {score_half:6.1f}")
 
 # %% [markdown]
-# **Think about it.** (a) Does FID fall with $w$? (b) The text says that dropping half of the labels "consistently
-# performs worse". But at $w = 1$ its FID is 9.13, and that of 0.1 is 12.6. Who is right?
+# **Think about it.** (a) Does FID go down when $w$ goes up? (b) The authors write that dropping half of the labels
+# "consistently performs worse". But at $w = 1$ this has an FID of 9.13, while dropping 0.1 of them has 12.6. Who is
+# right?
 #
 # <details><summary>Answer</summary>
 #
-# (a) It falls once, from 1.80 to 1.55, and rises from then on, to 26. "Decreasing" can only mean that the *quality*
-# which FID stands for decreases. (b) The text compares at equal IS and not at equal $w$, which is fair, because $w$
-# means something else in each network. An IS of 131.1 occurs in both columns: with an FID of 7.19 for 0.1, and of 9.13
-# for 0.5.
+# (a) It goes down once, from 1.80 to 1.55, and from then on it goes up, to 26. "Decreasing" can only mean that the
+# *quality* behind FID decreases. (b) The authors compare at equal IS and not at equal $w$. This is fair, because $w$
+# means something else in each network. You can find an IS of 131.1 in both columns: with an FID of 7.19 for 0.1, and of
+# 9.13 for 0.5.
 # </details>
 #
-# So a *little* guidance lowers the distance to real images, although guidance samples the wrong density. Here is a
-# hypothesis: a trained network is imperfect and spreads its samples over places where no data are; contracting brings
-# them back. If that is the reason, **a perfect network must gain nothing from guidance.** This can be tested.
+# So a *little* guidance brings us closer to real images, although guidance samples the wrong density. Here is a
+# hypothesis. A trained network is imperfect and spreads its samples over places without data, and contracting them
+# brings them back. If this is the reason, then **a perfect network must gain nothing from guidance**, and we can test
+# that.
 
 # %% [markdown] tags=["experiment"]
 # ## A perfect and an imperfect network, side by side
 #
 # Both networks know the same 899 digits. The *trained* one is a residual MLP with 330,000 parameters, trained for 3000
-# steps with your `drop_labels`; it is small enough to be sampled thousands of times. The *perfect* one is the exact
-# minimum of the same loss, which has a formula for a finite set. Your `sample_digits` draws 500 digits, fifty of each
-# class, at each scale from the same noise. Only the network changes. Three judges:
+# steps using your `drop_labels`, and small enough to sample thousands of times. The *perfect* one is the exact minimum
+# of the same loss, which we can write as a formula for a finite set. Your `sample_digits` draws 500 digits at each
+# scale, fifty from each class, from the same noise. Only the network changes. There are three judges:
 #
-# * **accuracy**: how often does a classifier see the digit that was asked for? It was trained on the *other* 898
-#   digits.
-# * **diversity**: the mean distance between two digits of one class.
-# * **distance**: the energy distance to those 898 digits. It plays the part of FID.
+# * **accuracy**: how often does a classifier recognise the digit we asked for? We trained it on the *other* 898 digits.
+# * **diversity**: the mean distance between two digits of the same class.
+# * **distance**: the energy distance to those 898 digits, which we use instead of FID.
 #
-# *Guess: at which scale is the trained network's distance smallest?* The cell takes about a minute.
+# *Make a guess: at which scale is the trained network's distance smallest?* The cell takes about a minute.
 
 # %% tags=["experiment"]
 lesson.predict("best scale", ..., "At which of the scales 0, 0.5, 1, 1.5, 2, 3, 5, 8 are digits nearest to real ones?")
@@ -396,7 +405,7 @@ lesson.found("best scale", result.best)
 figures.trade(result)
 
 # %% [markdown] tags=["experiment"]
-# At the laptop profile, seeds 0 to 4 for the trained network and 0 to 2 for the perfect one:
+# Here are the results at the laptop profile, with seeds 0 to 4 for the trained network and 0 to 2 for the perfect one:
 #
 # | $s$ | accuracy | diversity | distance, trained | distance, perfect | the paper's FID, IS |
 # |---|---|---|---|---|---|
@@ -407,35 +416,35 @@ figures.trade(result)
 # | 3 | .996 – 1 | 3.39 – 3.47 | .057 – .064 | .023 – .031 | 21.0, 226 |
 # | 8 | .992 – 1 | 3.57 – 3.89 | .181 – .240 | .041 – .048 | |
 #
-# The trained network is nearest to real digits at $s = 1.5$; the perfect one is nearest where there is no guidance.
-# Guidance samples the wrong density, and it still makes the samples of an imperfect network better. How much guidance
-# is best depends on how imperfect the network is: the U-Net of your loop was nearest without guidance in the one run
-# that we judged (.029 at $s = 1$, .035 at 1.5), although its accuracy rose from 96.0 % to 99.8 %.
+# The trained network is closest to real digits at $s = 1.5$, and the perfect one when there is no guidance. Guidance
+# samples the wrong density, and yet it can make the samples of an imperfect network better. How much guidance you
+# should use depends on how imperfect the network is. The U-Net from your loop was closest without guidance in the one
+# run we judged (.029 at $s = 1$, .035 at 1.5), although its accuracy went up from 96.0 % to 99.8 %.
 #
-# The accuracy does not say where to stop: the classifier recognises nearly all digits from 1.5 on, so tuning a scale by
-# a classifier's opinion gives no reason ever to lower it.
+# The accuracy can't tell you where to stop. The classifier recognises nearly all digits from 1.5 on, so if you tune a
+# scale by its opinion, you will never have a reason to lower it.
 #
-# **Think about it.** The trained network's diversity falls until about 2 and then *rises* again. Is there more variety
-# at 8?
+# **Think about it.** The trained network's diversity falls until about 2, but then it *rises* again. Do we really get
+# more variety at 8?
 #
 # <details><summary>Answer</summary>
 #
-# Look at the grid under "Further". The digits are ragged and speckled, as no pen makes them. A mean distance between
-# images grows when each is spoilt in its own way. Diversity says something only together with the distance to real
+# Look at the grid under "Further". The digits are ragged and speckled, and no pen could make them. The mean distance
+# goes up if each image is spoilt in a different way, so diversity is useful only together with the distance to real
 # data.
 # </details>
 
 # %% [markdown]
 # ## Further
 #
-# The rest goes beyond the two ideas of this lesson, the sampler and what it samples. Its exercises are optional.
+# This part goes beyond the two main ideas of this lesson, the sampler and what it samples. Its exercises are optional.
 #
 # ### Guide where it helps
 #
-# [Kynkäänniemi et al. 2024](https://arxiv.org/abs/2404.07724) found that guidance does harm at high noise and is hardly
-# needed at low noise. A <dfn>guidance interval</dfn> is the range of noise levels at which the scale $s$ holds;
-# elsewhere the network is simply conditional. The <dfn>noise level</dfn> $\sigma_t$ is the size of the noise over that
-# of the signal, and means the same for every schedule and number of steps.
+# [Kynkäänniemi et al. 2024](https://arxiv.org/abs/2404.07724) found that guidance does harm at high noise, and that we
+# hardly need it at low noise. A <dfn>guidance interval</dfn> is the range of noise levels in which we use the scale
+# $s$; everywhere else the network is just conditional. The <dfn>noise level</dfn> $\sigma_t$ is the size of the noise
+# divided by the size of the signal, so it means the same for every schedule and every number of steps.
 
 # %% exercise="interval_scales"
 from studium_topics.cfg.exercises import interval_scales
@@ -444,13 +453,14 @@ from studium_topics.cfg.exercises import interval_scales
 # ### Make large predictions smaller
 #
 # [Lin et al. 2023](https://arxiv.org/abs/2305.08891) bring each example's guided prediction back to the width of the
-# conditional one (section 3.4, equations 15 and 16), and mix by $\varphi = 0.7$, because images look dull with 1.
+# conditional one (section 3.4, equations 15 and 16), and mix by $\varphi = 0.7$, because with 1 the images look dull.
 
 # %% exercise="rescale"
 from studium_topics.cfg.exercises import rescale
 
 # %% [markdown] tags=["experiment"]
-# The trained network at $s = 8$: as it is, rescaled by your function, and guided only at noise levels from 0.3 to 1.
+# Here is the trained network at $s = 8$: as it is, rescaled by your function, and guided only at noise levels from 0.3
+# to 1.
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (drop_labels, cfg_eps, sample_digits, interval_scales, rescale)]
@@ -466,20 +476,21 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# The interval repairs more than half of the damage: over seeds 0 to 4 it leaves .29 to .39 of the distance, at the same
-# accuracy. Rescaling does nothing here (.96 to 1.00 of the distance is left), because the sampler clamps each guess of
-# $x_0$, so that the size of the prediction hardly matters. Rescaling is for latents and colours, where nothing clamps.
+# The interval repairs more than half of the damage. Over seeds 0 to 4 it leaves .29 to .39 of the distance, with the
+# same accuracy. Rescaling has no effect here (.96 to 1.00 of the distance is left). The sampler clamps each guess of
+# $x_0$, so the size of the prediction hardly matters. You would use rescaling for latents and colours, which nothing
+# clamps.
 #
-# On the ring, guide a part of the steps only, with $s = 3$ and DDPM:
+# On the ring, let's guide only some of the steps, using $s = 3$ and DDPM:
 
 # %% tags=["experiment"]
 for part, accuracy in rings.within.items():
-    print(f"guided in {part:12} the class is sure to {accuracy:.3f}")
+    print(f"guided in {part:12} the class has a probability of {accuracy:.3f}")
 
 # %% [markdown]
-# For these clusters the noisiest steps do next to nothing, because at that noise all classes look alike and there is
-# hardly a difference to stretch. Try *Guided from* and *until* in the widget, and *Put in a mistake*: one convention
-# taken for the other, and a plus for a minus. **Which of the mistakes would you notice by looking?**
+# For these clusters the noisiest steps hardly do anything. With that much noise all classes look alike, so there is
+# hardly a difference to stretch. Try *Guided from* and *until* in the widget, and then *Put in a mistake*: mixing up
+# the two conventions, or a plus instead of a minus. **Which of the mistakes would you notice just by looking?**
 
 # %% tags=["widget"]
 ParticleField.three_answers(scale=5.0, steps=200, guide_from=0.7, beside="ancestral", sampler="ddim")
@@ -487,9 +498,9 @@ ParticleField.three_answers(scale=5.0, steps=200, guide_from=0.7, beside="ancest
 # %% [markdown] tags=["experiment"]
 # ### Is the difference the gradient of a classifier?
 #
-# With perfect predictions the difference is the gradient of a classifier. Is it one for a trained network? A gradient
-# has a symmetric Jacobian $J$. Measured at noisy digits: $\lVert J - J^\top \rVert / \lVert J + J^\top \rVert$, which
-# is 0 for a gradient.
+# If the predictions are perfect, the difference is the gradient of a classifier. Is this also true of a trained
+# network? A gradient has a symmetric Jacobian $J$, so at noisy digits we measure $\lVert J - J^\top \rVert / \lVert J +
+# J^\top \rVert$, which should be 0 for a gradient.
 
 # %% tags=["experiment"]
 for sigma, ratio in result.asymmetry.items():
@@ -497,47 +508,52 @@ for sigma, ratio in result.asymmetry.items():
 
 # %% [markdown] tags=["experiment"]
 # It is .28 to .40 over seeds 0 to 4 and all levels. So what guides the digits is *not* the gradient of any classifier,
-# not even of a bad one; the paper says so of trained networks in section 3.2.
+# not even a bad one, as the authors point out in section 3.2.
 
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **FID and IS.** They need natural images and a network trained on them; energy distance and a judge's accuracy take
-#   their part.
-# * **The best scale.** The paper's is $w = 0.1$, $s = 1.1$, for a network that is good without guidance. Our MLP is
+# * **FID and IS.** For these, you need natural images and a network trained on them. We use the energy distance and a
+#   judge's accuracy instead.
+# * **The best scale.** In the paper it is $w = 0.1$, $s = 1.1$, for a network that is good without guidance. Our MLP is
 #   worse, and its best scale is larger.
-# * **The share of dropped labels.** We have not tried any but 15 %.
-# * **Saturated colours.** Digits are grey, and the sampler keeps $\hat x_0$ in $[-1, 1]$, so nothing can glow.
+# * **The share of dropped labels.** We have only tried 15 %.
+# * **Saturated colours.** Digits are grey, and the sampler keeps $\hat x_0$ in $[-1, 1]$, so they cannot glow.
 #
 # ## Common misconceptions
 #
-# * *"Guidance samples $p(x \mid c)\,p(c \mid x)^{s-1}$."* Neither with DDPM nor with DDIM. You have the numbers.
-# * *"Scale 1 is a little guidance."* In this convention it is none. In the paper's, 1 is $s = 2$.
-# * *"More guidance is better quality."* It is more certainty. The distance to real data is smallest near no guidance.
-# * *"Scales can be compared between samplers."* At $s = 5$ DDPM left three and a half times DDIM's variance.
+# * *"Guidance samples $p(x \mid c)\,p(c \mid x)^{s-1}$."* It doesn't, neither with DDPM nor with DDIM. You have the
+#   numbers.
+# * *"Scale 1 is a little guidance."* In this convention it is no guidance. In the paper's, 1 means $s = 2$.
+# * *"More guidance is better quality."* It is more certainty. The distance to real data is smallest with very little
+#   guidance.
+# * *"Scales can be compared between samplers."* At $s = 5$ DDPM left three and a half times as much variance as DDIM.
 #
 # ## You can now
 #
-# * train one network for both predictions, and drop labels without touching the data set;
+# * train one network for both predictions, dropping labels without touching the data set;
 # * convert between the scales $s$ and $w$, and combine two predictions in one call;
-# * draw digits of a wanted class with a guided sampler of your own, and match it with `diffusers`;
-# * derive the variances with which guided DDPM and DDIM end, and say why neither is that of the tilted density;
-# * explain with an experiment why guidance helps trained networks all the same.
+# * draw digits of the class you want with a guided sampler you wrote, and match it with `diffusers`;
+# * derive the variances that you get from guided DDPM and DDIM, and explain why neither is the variance of the tilted
+#   density;
+# * use an experiment to explain why guidance helps trained networks anyway.
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Draw the digits 0 to 9 with a "negative prompt": pass a model that reads null as class 8, with
-#   $s = 3$. You should see a thinner 1, wider strokes, and an 8 as without guidance: both its predictions are equal.
-# * *An hour.* Train the U-Net for 100, 400 and 1600 steps and judge each at $s = 1$, 1.25, 1.5 and 2 with
-#   `energy_distance`. If the hypothesis of this lesson is right, the best scale falls as the network improves.
-# * *A day.* Autoguidance: go away from a *worse network* instead of an unlabelled one
-#   ([Karras et al. 2024](https://arxiv.org/abs/2406.02507)). `cfg_combine` stays as it is. The paper
-#   reports more variety at the same quality; see whether diversity and distance agree.
+# * *Ten minutes.* Draw the digits 0 to 9 with a "negative prompt": pass a model that takes null as class 8, with $s =
+#   3$. You should see a thinner 1, wider strokes, and the same 8 as without guidance, because both of its predictions
+#   are equal.
+# * *An hour.* Train the U-Net for 100, 400 and 1600 steps, and judge each at $s = 1$, 1.25, 1.5 and 2 using
+#   `energy_distance`. If the hypothesis of this lesson is right, the best scale will fall as the network gets better.
+# * *A day.* Autoguidance: move away from a *worse network* instead of an unlabelled one ([Karras et al.
+#   2024](https://arxiv.org/abs/2406.02507)). You can leave `cfg_combine` as it is. The authors report more variety at
+#   the same quality; check whether diversity and distance agree.
 #
 # ## Further reading
 #
-# * [Ho and Salimans 2022](https://arxiv.org/abs/2207.12598): section 3.2 and table 1, with your own figures in mind.
-# * [Bradley and Nakkiran 2024](https://arxiv.org/abs/2408.09000): guided DDPM as a step of conditional DDIM followed by
-#   a step of Langevin dynamics on a tilted density.
+# * [Ho and Salimans 2022](https://arxiv.org/abs/2207.12598): read section 3.2 and table 1 with your own figures in
+#   mind.
+# * [Bradley and Nakkiran 2024](https://arxiv.org/abs/2408.09000): how to see guided DDPM as a step of conditional DDIM
+#   followed by a step of Langevin dynamics on a tilted density.
 # * [Imagen](https://arxiv.org/abs/2205.11487): dynamic thresholding, another repair for large scales.
 # * [Kynkäänniemi et al. 2024](https://arxiv.org/abs/2404.07724): the interval, measured on ImageNet.

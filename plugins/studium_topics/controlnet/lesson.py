@@ -1,18 +1,18 @@
 # %% [markdown]
 # # ControlNet: conditional control
 #
-# You type "a large red ring", and a diffusion model draws one somewhere. Where exactly? A caption cannot say it to the
-# pixel, and you cannot simply retrain the model: you do not have its training data, and a model that is fine-tuned on a
-# few drawings forgets much of what it knew.
+# You type "a large red ring", and a diffusion model draws one somewhere. But what if you want it in a particular place?
+# You can't describe a place to the pixel in a caption. You can't simply retrain the model either: you don't have its
+# training data, and if you fine-tune a model on a few drawings, it forgets much of what it knew.
 #
 # In 2023 Lvmin Zhang and his colleagues taught Stable Diffusion to follow edges, depth maps and scribbles without
-# changing one of its weights. They joined a second network to the model by **layers in which every weight is zero**.
-# Such a layer passes nothing on. How can anything be learned through it?
+# changing any of its weights. They joined a second network to the model by **layers in which every weight is zero**.
+# Such a layer doesn't pass anything on. So how can the second network learn anything through it?
 #
-# **Draw with the pointer** (or with the arrow keys and Enter), or start from one of the drawings. The images come from
-# a control like the one that you will build. Then open *How can zeros learn?* and move *Steps taken* from 0 upwards:
-# which gradients become different from 0? Such a gradient has *woken*. *Can you set the switches there so that no
-# gradient ever wakes?*
+# **Draw with the pointer** (or with the arrow keys and Enter), or start from one of the drawings. The images were made
+# by a control like the one you will build, and if your drawing is new, you will see the images of the stored drawing
+# nearest to it. Then open *How can zeros learn?* and move *Steps taken* up from 0. Which gradients leave zero first? We
+# call a gradient *awake* once it is different from 0. *Can you set the switches there so that no gradient ever wakes?*
 
 # %% tags=["widget"]
 from studium_topics.controlnet.keys import TwoKeys
@@ -22,25 +22,24 @@ TwoKeys()
 # %% [markdown]
 # In this lesson you will
 #
-# 1. **attach** a trainable copy to a locked model so that its first answer is the model's own, bit for bit;
+# 1. **attach** a trainable copy to a locked model without changing a single bit of its first answer;
 # 2. **audit** the gradients of the first steps, and explain why one pair of zeros learns and another never does;
-# 3. **train** a control in a loop of your own, and sample images that follow what you draw;
+# 3. **train** a control in your own loop, and sample images that follow what you draw;
 # 4. **measure** how well they follow, and recognise designs that cannot carry a position at all.
 #
-# **You need** DDPM's loss and sampler (`ddpm`) and the idea of a label that may be left out (`cfg`). **Time:** about 20
-# minutes to read, 90 to write, 3 to run.
+# **You need** DDPM's loss and sampler (`ddpm`) and the idea of a label that we can leave out (`cfg`). **Time:** about
+# 20 minutes to read, 90 to write, 3 to run.
 #
-# **History.** Before 2023, spatial control meant a model trained for it, such as PITI
-# ([Wang et al. 2022](https://arxiv.org/abs/2205.12952)), or fine-tuning all weights, which forgets and overfits on
-# small data sets. [ControlNet](https://arxiv.org/abs/2302.05543) locked the model and trained a copy beside it.
-# [T2I-Adapter](https://arxiv.org/abs/2302.08453) appeared within days, with a smaller network that sees the drawing
-# alone.
+# **History.** Before 2023, if you wanted spatial control, you could use a model trained for it, such as PITI ([Wang et
+# al. 2022](https://arxiv.org/abs/2205.12952)), or fine-tune all the weights, which forgets and overfits on small data
+# sets. [ControlNet](https://arxiv.org/abs/2302.05543) locked the model and trained a copy alongside it. Within days,
+# [T2I-Adapter](https://arxiv.org/abs/2302.08453) appeared, with a smaller network that only sees the drawing.
 #
 # | symbol | code | meaning |
 # |---|---|---|
 # | $x_t$, $t$, $y$ | `x`, `t`, `y` | noisy image, its noise level, its caption's label |
 # | $\bar\alpha_t$, $\epsilon$ | `abar[t]`, `eps` | share of signal, noise in $x_t$ |
-# | $c$ | `hint` | the drawing: 1 where ink is wanted, else 0 |
+# | $c$ | `hint` | the drawing: 1 where you want ink, else 0 |
 # | $W$, $b$ | | weight and bias of a 1 × 1 convolution |
 # | $u$, $v$ | | features that enter it, and that leave it |
 # | $g$ | | gradient of the loss $L$ at $v$ |
@@ -55,11 +54,12 @@ from studium_topics.controlnet.model import NO_KIND, PARTS, Control, Look, batch
 from studium_widgets import Diagram, ImageGrid
 
 # %% [markdown]
-# ## The base, and what it cannot be told
+# ## The base, and what you can't tell it
 #
-# The part of Stable Diffusion is played by a U-Net with 195,000 parameters, which was trained on drawn shapes of
-# 16 × 16 pixels. It knows 60 captions, from "a small red disc" to "a large white cross". These are eight drawings, and
-# the images that belong to them. The captions state size, colour and form; only the drawing shows the place.
+# Instead of Stable Diffusion we will use a U-Net with 195,000 parameters, which was trained on drawn shapes of 16 × 16
+# pixels. It knows 60 captions, from "a small red disc" to "a large white cross". Here are eight drawings, and the
+# images that belong to them. The captions tell us the size, the colour and the shape, but only the drawing shows the
+# place.
 
 # %%
 examples = batches(1, 8, torch.Generator().manual_seed(3))[0]
@@ -71,9 +71,9 @@ ImageGrid(
 )
 
 # %% [markdown]
-# The <dfn>base</dfn> is the pretrained model that a control is attached to; it stays locked. A <dfn>ControlNet</dfn> is
-# a trainable copy of the base's encoder that also sees a hint, and whose features are added to those of the base. The
-# figure shows where. Grey parts never change.
+# The <dfn>base</dfn> is the pretrained model that we attach a control to, and it stays locked. A <dfn>ControlNet</dfn>
+# is a trainable copy of the base's encoder that also sees a hint, and whose features are added to the features of the
+# base. You can see where in the figure. The grey parts never change.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.controlnet", "flow.svg")
@@ -81,32 +81,33 @@ Diagram.from_package("studium_topics.controlnet", "flow.svg")
 # %% [markdown]
 # ## A layer of zeros
 #
-# A <dfn>zero convolution</dfn> is a 1 × 1 convolution whose weight and bias start at 0. For one pixel it computes
-# $v = Wu + b$. With $g = \partial L / \partial v$, the chain rule gives
+# A <dfn>zero convolution</dfn> is a 1 × 1 convolution whose weight and bias start at 0. For a single pixel it computes
+# $v = Wu + b$. With $g = \partial L / \partial v$, the chain rule gives us
 #
 # $$\frac{\partial L}{\partial W} = g\,u^\top, \qquad \frac{\partial L}{\partial b} = g, \qquad
 # \frac{\partial L}{\partial u} = W^\top g .$$
 #
-# The first two are summed over all pixels and images. Read the three with $W = 0$ and $b = 0$. The output is 0,
-# so the features to which it is added stay as they were. The gradient of $W$ does not contain $W$: it is not 0 as soon
-# as neither $g$ nor the *input* $u$ is 0. The gradient that is passed on to the layers *before* does contain $W$, so it
-# is exactly 0. A zero convolution learns from the first step; the layers before it have to wait.
+# We sum the first two over all pixels and images. Now let's look at these three formulas when $W = 0$ and $b = 0$. The
+# output is 0, so if we add it to some features, they don't change. The gradient of $W$ does not contain $W$, so it will
+# be different from 0 as soon as neither $g$ nor the *input* $u$ is 0. But the gradient that we pass on to the layers
+# *before* does contain $W$, so it is exactly 0. A zero convolution can learn from the first step, while the layers
+# before it have to wait.
 
 # %% exercise="zero_module"
 from studium_topics.controlnet.exercises import zero_module
 
 # %% [markdown]
-# Now the control itself. The paper writes it for one block $F$ with parameters $\Theta$ as (equation 2)
+# Now let's build the control itself. For one block $F$ with parameters $\Theta$, the paper writes it as (equation 2)
 #
 # $$y_c = F(x; \Theta) + \mathcal Z\big(F(x + \mathcal Z(c; \Theta_{z1});\ \Theta_c);\ \Theta_{z2}\big),$$
 #
-# where $\mathcal Z$ is a zero convolution and $\Theta_c$ begins as a copy of $\Theta$. Only in this formula, $x$ stands
-# for the features that enter the block, $y_c$ for its output under control, and $c$ for features of the hint. The copy
-# starts with good features, because it was part of a model that draws.
+# where $\mathcal Z$ is a zero convolution and $\Theta_c$ begins as a copy of $\Theta$. In this formula, and only here,
+# $x$ stands for the features that enter the block, $y_c$ for its output under control, and $c$ for features of the
+# hint. The copy starts with good features, because it comes from a model that can draw.
 #
-# In this lesson the block is the whole encoder. The base's parts bear the names of the figure, and `print(base)` lists
-# them: `base.enter`, three blocks in `base.down`, `base.middle`, three in `base.up`, and `base.leave`. The four parts
-# of a control are held by a container that is given:
+# In this lesson, the block is the whole encoder. The modules of the base have the same names as in the figure, and you
+# can list them with `print(base)`: `base.enter`, three blocks in `base.down`, `base.middle`, three in `base.up`, and
+# `base.leave`. We give you a container for the four parts of a control:
 #
 # ```python
 # class Control(nn.Module):
@@ -114,17 +115,18 @@ from studium_topics.controlnet.exercises import zero_module
 #         ...  # copy: the encoder; look: a small network that looks at the hint
 # ```
 #
-# Take care with the order of copying and freezing: a copy of a frozen parameter is frozen, and no error is raised when
-# it never learns.
+# Be careful about the order of copying and freezing. If you copy a frozen parameter, the copy is frozen too, and you
+# will not get an error when it never learns.
 
 # %% exercise="make_control"
 from studium_topics.controlnet.exercises import make_control
 
 # %% [markdown]
-# The U-Net's forward pass comes in three pieces: `told = embed(t, y)` embeds level and label; `encode(x, told, extra)`
-# returns the skips and the middle, and adds `extra` to its first features; `decode(skips, middle, told)` predicts the
-# noise. The control's features, after their zero convolutions, are called residuals, and are added between the last two
-# pieces. The decoder is frozen, but gradients have to pass *through* it to reach the control.
+# We split the U-Net's forward pass into three pieces. `told = embed(t, y)` embeds the level and the label. `encode(x,
+# told, extra)` returns the skips and the middle, and adds `extra` to its first features. `decode(skips, middle, told)`
+# predicts the noise. After their zero convolutions, the control's features are called residuals, and we add them
+# between the last two pieces. The decoder is frozen, but gradients still have to pass *through* it to reach the
+# control.
 
 # %% exercise="controlled_eps"
 from studium_topics.controlnet.exercises import controlled_eps
@@ -145,9 +147,9 @@ print(f"{sizes[0]} parameters locked, {sizes[1]} trained")
 # %% [markdown]
 # ## Which gradient wakes when?
 #
-# The chain from the hint to the loss is: `look`, `zero_in`, `copy`, `zero_outs`, the frozen decoder. At step 0 only one
-# of the four trained parts has a gradient other than 0. *Use the three formulas above: in which step does each of the
-# others get its first one?* Count from step 0, and remember that `zero_in` is zero as well.
+# The chain from the hint to the loss is `look`, `zero_in`, `copy`, `zero_outs`, and then the frozen decoder. At step 0,
+# only one of the four parts we train has a gradient other than 0. *Using the three formulas above, can you tell in
+# which step each of the others gets its first gradient?* Count from step 0, and remember that `zero_in` is zero too.
 
 # %% tags=["experiment"]
 lesson.predict("look wakes", ..., "In which step does `look` get its first gradient, if the first step is step 0?")
@@ -165,50 +167,50 @@ first = next((step for step, norms in enumerate(woken.norms["control"]) if norms
 lesson.found("look wakes", first, within=0)
 
 # %% [markdown]
-# The gradients wake one after another, from the base outwards. At step 0 only `zero_outs` has one. After its first
-# step its weight is no longer 0 and lets a gradient through, so `copy` and `zero_in` wake at step 1. `look` has to wait
-# until the weight of `zero_in` has moved, and wakes at step 2. Zeros delay learning by at most two steps; they do not
-# prevent it. The zeros in the table are exact.
+# The gradients wake one after another, starting from the base. At step 0 only `zero_outs` has a gradient. After its
+# first step, its weight is no longer 0 and lets a gradient through, so `copy` and `zero_in` wake at step 1. `look` has
+# to wait until the weight of `zero_in` has moved, so it wakes at step 2. This means that zeros delay learning by at
+# most two steps, but they do not prevent it. The zeros in the table are exact.
 #
 # ### The double-zero trap
 #
-# The second table belongs to a control with one change: the copy is replaced by a network that sees *the hint alone*,
-# made of convolutions without biases. It looks like a saving, because it is smaller. Both zero convolutions are in
-# their places, but nothing except the biases of `zero_outs` ever moves. Follow the numbers: `zero_in` returns 0, so the
-# network returns 0, so the input $u$ of `zero_outs` is 0, and so is the gradient $g\,u^\top$ of its weight. Its weight
-# stays 0, so $W^\top g = 0$ reaches `zero_in`, which stays 0. Each of the two waits for the other. The
-# <dfn>double-zero trap</dfn> is a pair of zero layers with nothing but zeros between them, whose weights never get a
-# gradient. A real copy escapes because it sees $x_t$ as well, so its features are never all 0.
+# The second table is for a control with one change. We replace the copy by a network that only sees *the hint*, made of
+# convolutions without biases. This might look like a way to save parameters, because the network is smaller. Both zero
+# convolutions are in their places, and yet only the biases of `zero_outs` ever move. Let's follow the numbers.
+# `zero_in` returns 0, so the network returns 0. Then the input $u$ of `zero_outs` is 0, and so is the gradient
+# $g\,u^\top$ of its weight. Because its weight stays 0, `zero_in` gets $W^\top g = 0$ and stays 0 too. Each of them is
+# waiting for the other. The <dfn>double-zero trap</dfn> is a pair of zero layers with only zeros between them, whose
+# weights never get a gradient. A real copy escapes, because it also sees $x_t$, so its features are never all 0.
 #
-# **Think about it.** The widget at the top can be set to the trap. Which *two* kinds of switch free it?
+# **Think about it.** You can set the widget at the top to the trap. Which *two* kinds of switch free it?
 #
 # <details><summary>Answer</summary>
 #
-# Let either of the convolutions start away from 0, or let the copy see the image. With zeros at one end only, one of
-# the two gradients is not a product with 0. LoRA's $BA$ is the same case: $A$ starts with random numbers and $B$ with
-# zeros.
+# You can let either of the convolutions start away from 0, or you can let the copy see the image. If only one end has
+# zeros, one of the two gradients is not a product with 0. This is also what happens with LoRA's $BA$, where $A$ starts
+# with random numbers and $B$ with zeros.
 # </details>
 #
 # ## Train it, and let it draw
 #
-# The loss is DDPM's: noise an image to a random level, and let the controlled model predict the noise. The paper adds
-# one thing (section 3.3): half of the captions are replaced by the empty one, so that the control has to read from the
-# drawing what the caption would have said.
+# We use DDPM's loss: add noise to an image at a random level, and let the controlled model predict the noise. The paper
+# adds one thing (section 3.3). We replace half of the captions by the empty caption, so the control has to learn from
+# the drawing what the caption would have told it.
 
 # %% exercise="train_control"
 from studium_topics.controlnet.exercises import train_control
 
 # %% [markdown]
-# The sampler is DDPM's, in fewer steps. It visits some of the noise levels, which are rows of the table `abar`, from
-# the noisiest to the cleanest. The step from one to the next is given: `step_between(eps, x, t, before, abar, z)` takes
-# x from the row `t` to the row `before` with the predicted noise `eps` and fresh noise `z`, and `before = -1` stands
-# for the clean image.
+# For sampling, we use DDPM's sampler in fewer steps. It visits some of the noise levels, which are rows of the table
+# `abar`, from the noisiest to the cleanest. We give you the step from one level to the next: `step_between(eps, x, t,
+# before, abar, z)` takes x from the row `t` to the row `before`, using the predicted noise `eps` and fresh noise `z`.
+# The clean image is `before = -1`.
 
 # %% exercise="controlled_sample"
 from studium_topics.controlnet.exercises import controlled_sample
 
 # %% [markdown] tags=["experiment"]
-# The next cell trains and samples with your functions; only the base is given. It takes about a quarter of a minute.
+# The next cell trains and samples using your functions; only the base is given. It takes about a quarter of a minute.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -227,19 +229,19 @@ ImageGrid(
 # %% tags=["experiment"]
 ImageGrid(
     torch.cat([2 * hints.expand(-1, 3, -1, -1) - 1, film[-1], free[-1]]),
-    captions=["drawing"] * 8 + ["controlled"] * 8 + ["base alone"] * 8,
+    captions=["drawing"] * 8 + ["controlled"] * 8 + ["only the base"] * 8,
     columns=8,
-    label="drawings, images of your controlled model, and images of the base alone",
+    label="drawings, images of your controlled model, and images of the base",
 )
 
 # %% [markdown] tags=["experiment"]
-# The base draws what the caption says, somewhere; the controlled model draws it where you asked for it. Switch the
-# control off ($\lambda = 0$), and the base is back, bit for bit, however long you trained, because none of its weights
-# has changed.
+# The base draws what the caption describes, but somewhere, while the controlled model draws it where you want it. If
+# you switch the control off ($\lambda = 0$), you get the base back, bit for bit, however long you have trained, because
+# none of its weights has changed.
 #
-# Now draw something yourself. Whenever you pause, the widget samples with *your* control in the kernel, from four
-# noises and without a caption. *Draw two shapes, or a letter: no training image had those. And what does a scale of 2
-# do?*
+# Now draw something yourself. Whenever you pause, the widget samples with *your* control in the kernel, starting from
+# four different noises and using no caption. *Draw two shapes, or a letter: none of the training images had those. And
+# what happens if you use a scale of 2?*
 
 # %% tags=["experiment", "widget"]
 untold = torch.full((4,), NO_KIND)
@@ -256,10 +258,11 @@ TwoKeys(on_draw=follow_my_drawing)
 # %% [markdown]
 # ## How well does it follow?
 #
-# The <dfn>IoU</dfn> (intersection over union) of two sets of pixels is the number in both, over the number in at least
-# one of them: 1 for equal sets, 0 for sets that do not meet. The paper measures it on ADE20K, where another network
-# finds the regions in the images: ControlNet .35, its variant with a light encoder .32, latent diffusion .31, PITI .26,
-# VQGAN .21, real images .58 (table 2). Our images are simple enough to find the ink by its brightness.
+# The <dfn>IoU</dfn> (intersection over union) of two sets of pixels is the number of pixels in both, divided by the
+# number in at least one of them. It is 1 for equal sets, and 0 for sets that do not meet. The authors measure it on
+# ADE20K, where they use another network to find the regions in the images. They get .35 for ControlNet, .32 for its
+# variant with a light encoder, .31 for latent diffusion, .26 for PITI, .21 for VQGAN, and .58 for real images (table
+# 2). Our images are simple enough that we can find the ink by its brightness.
 
 # %% exercise="mask_iou"
 from studium_topics.controlnet.exercises import mask_iou
@@ -267,13 +270,13 @@ from studium_topics.controlnet.exercises import mask_iou
 # %% [markdown] tags=["experiment"]
 # ## Designs that cannot carry space
 #
-# A drawing is 256 numbers with places. Many networks look at an image and end in a *global pool*, the mean of each
-# channel over all pixels, as a classifier does. A hint that passes a pool becomes a list of numbers without places.
-# Move the drawing by three pixels, and (away from the border) the list is the same. No training can bring back what the
-# features no longer contain.
+# A drawing is 256 numbers, each in its place. Many networks that look at an image end in a *global pool*, the mean of
+# each channel over all pixels. For example, a classifier does this. But if a hint goes through a pool, it becomes a
+# list of numbers without places. If you move the drawing by three pixels, the list is still the same (away from the
+# border). Training can't bring back what the features no longer contain.
 #
-# The next cell compares five controls, trained on the same batches beside the same base. The second and the third
-# differ from yours in one thing, and the last two from each other:
+# In the next cell we compare five controls, trained on the same batches with the same base. The second and the third
+# differ from yours in one thing, and the last two differ from each other in one thing:
 #
 # * **zero convolutions**: yours;
 # * **drawn outputs**: `zero_outs` start with PyTorch's random initial weights;
@@ -281,11 +284,11 @@ from studium_topics.controlnet.exercises import mask_iou
 # * **hint alone, both zero**: the trap;
 # * **hint alone, one drawn**: the trap, but `zero_in` starts with PyTorch's random initial weights.
 #
-# All draw the same 60 masks from the same noise, with captions. *What IoU does the base alone reach? It knows size and
-# form, but not the place.*
+# We let all of them draw the same 60 masks from the same noise, with captions. *What IoU does the base reach without a
+# control? It knows the size and the shape, but not the place.*
 
 # %% tags=["experiment"]
-lesson.predict("IoU of the base", ..., "What is the mean IoU of the base alone with masks that it does not see?")
+lesson.predict("IoU of the base", ..., "What mean IoU does the base reach with masks that it does not see?")
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_control, controlled_eps, train_control, controlled_sample, mask_iou)]
@@ -299,26 +302,26 @@ lesson.found("IoU of the base", result.designs["no control"].iou)
 figures.overlaps(result)
 
 # %% [markdown] tags=["experiment"]
-# With the seed of this cell, at the laptop profile, the base alone reaches an IoU of .30 and your control .75. Read the
-# rows beside the one in which a single thing changes:
+# With the seed of this cell and at the laptop profile, the base reaches an IoU of .30 by itself, and your control
+# reaches .75. Compare each row with the row from which it differs in a single thing:
 #
-# * **pooled hint** ends at .31, where the base is. It had the same parameters, batches and steps; only the places were
-#   gone.
+# * **pooled hint** ends at .31, just like the base. It had the same parameters, batches and steps, and we only took
+#   away the places.
 # * **hint alone, both zero** is the trap, also at .31. Compare it with the row below it: once one of the two
 #   convolutions starts away from 0 (**one drawn**), the same small network follows the drawing (.58).
-# * **drawn outputs** start with five times the loss of the base (.117 against .022). They recover in 200 steps, to .74,
-#   and with one seed we declare no winner. The paper's reason for zeros is that noise in the features would harm a
-#   large, well-trained model at the start of training.
+# * **drawn outputs** start with five times the loss of the base (.117 compared with .022). They recover in 200 steps,
+#   to .74, and with a single seed we can't declare a winner. The authors use zeros because noise in the features would
+#   harm a large, well-trained model at the start of training.
 #
-# Look at the losses as well. From the base to your control the loss falls from .0223 to .0203, by a tenth, while the
-# IoU more than doubles: most of the loss is noise that no drawing could explain. That is why the loss tells you little
-# about whether a control follows; look at images.
+# Look at the losses too. From the base to your control, the loss falls from .0223 to .0203, by a tenth, while the IoU
+# more than doubles. Most of the loss is noise that you can't explain with any drawing. This is why the loss doesn't
+# tell you much about whether a control follows, and why you should look at images.
 #
 # ## In practice
 #
-# The class is `diffusers.ControlNetModel`, and `from_unet` does what your `make_control` does. The next cell builds a
-# tiny one with random weights, adds its residuals to the U-Net that it was copied from, and lets *your* `grad_audit`
-# look at it.
+# You would use the class `diffusers.ControlNetModel`, where `from_unet` does the same as your `make_control`. The next
+# cell builds a tiny one with random weights, adds its residuals to the U-Net it was copied from, and lets *your*
+# `grad_audit` look at it.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -361,62 +364,68 @@ else:
 #
 # ### When is the place decided?
 #
-# Your sampler takes a scale for each step. The next cell keeps the control on for the first quarter, half or three
-# quarters of the steps only, and leaves the rest to the base.
+# Your sampler takes a scale for each step. In the next cell we leave the control on only for the first quarter, half or
+# three quarters of the steps, and let the base do the rest.
 
 # %% tags=["experiment"]
 for share in SHARES:
     print(f"control on for the first {share:4.0%} of the steps: IoU {result.early[share]:.2f}")
 
 # %% [markdown] tags=["experiment"]
-# With this seed (laptop profile) it is .30, .36, .53, .68 and .75: half of the steps bring half of the gain. In this
-# model there is no single step at which the place is decided; in the steps without control, the base moves the shape
-# away again.
+# With this seed (laptop profile) the IoU is .30, .36, .53, .68 and .75, so half of the steps give us half of the gain.
+# In this model there is no single step at which the place is decided. In the steps without control, the base moves the
+# shape away again.
 #
 # ### Control and guidance
 #
-# With classifier-free guidance there are two predictions in each step, and the control can be added to both or to the
-# captioned one alone. If it is added to both and the caption is empty, the two predictions are equal and guidance does
-# nothing. If it is added to the captioned one alone, guidance amplifies it. Section 3.4 of the paper does the latter,
-# with a smaller scale for features of higher resolution.
+# With classifier-free guidance we have two predictions in each step, and we can add the control to both or only to the
+# prediction with the caption. If we add it to both and the caption is empty, the two predictions are equal, so guidance
+# has no effect. If we add it only to the prediction with the caption, guidance amplifies the control. The authors do
+# this in section 3.4, with a smaller scale for features of higher resolution.
 #
 # ## What does not reproduce at this size
 #
-# * **Sudden convergence.** The paper reports that Stable Diffusion begins to follow its hint from one step to another,
-#   at step 6133 in its figure 4, usually before 10,000. In 200 steps of a small model we did not look for such a step.
-# * **Copy against scratch.** The paper also replaces the copy by a light encoder, and finds it weaker. We have not
+# * **Sudden convergence.** The authors report that Stable Diffusion begins to follow its hint from one step to another,
+#   at step 6133 in their figure 4, and usually before 10,000. We did not look for such a step in 200 steps of a small
+#   model.
+# * **Copy against scratch.** The authors also replace the copy by a light encoder, and find it weaker. We have not
 #   compared the two on equal terms: *hint alone, one drawn* is smaller, and begins untrained.
-# * **The figures.** ADE20K, FID and the user study need natural images. (In the study, users told its depth images from
-#   those of a depth model of Stable Diffusion in .52 ± .17 of the cases, where .5 is chance.)
+# * **The figures.** For ADE20K, FID and the user study, you need natural images. (In the study, users could tell its
+#   depth images from those of a depth model of Stable Diffusion in .52 ± .17 of the cases, where .5 is chance.)
 #
 # ## Common misconceptions
 #
-# * *"Zero weights get zero gradients."* They do not; zero *inputs* do. A layer before zero weights gets none.
-# * *"ControlNet fine-tunes the model."* Not one weight of the base moves. Remove the control, and the base is back.
-# * *"The loss shows whether it follows."* In the experiment the loss fell by a tenth while the IoU more than doubled.
-# * *"Any encoder will do for the hint."* Not one that ends in a pool.
+# * *"Zero weights get zero gradients."* They do not; zero *inputs* do. It is the layer before zero weights that gets a
+#   zero gradient.
+# * *"ControlNet fine-tunes the model."* Not a single weight of the base moves. If you remove the control, you get the
+#   base back.
+# * *"The loss shows whether it follows."* In our experiment, the loss fell by a tenth while the IoU more than doubled.
+# * *"Any encoder will do for the hint."* An encoder that ends in a pool will not.
 #
 # ## You can now
 #
 # * attach a trainable copy to a frozen model so that step 0 changes nothing, and prove it bit for bit;
 # * tell from a chain of layers which gradients are zero in which step;
 # * recognise the double-zero trap, and free it in two ways;
-# * train a control, sample with it at any scale, and measure with IoU how well it follows;
-# * say of a design whether it can carry positions at all.
+# * train a control, sample with it at any scale, and use the IoU to measure how well it follows;
+# * decide whether a design can carry positions at all.
 #
 # ## Open tasks
 #
 # * **Ten minutes.** Ask for "a small red disc" with a large drawn ring, and the other way round, at several scales. You
-#   should see the drawing gain influence over the caption as the scale grows.
-# * **An hour.** Train with outlines in place of filled masks: keep the pixels of a mask that have a neighbour outside.
-#   Expect the IoU with the filled mask to rise more slowly, because the inside has to be inferred. We have not run it.
-# * **A day.** Add two controls to one base, one for masks and one that you train for the colour of the background, by
-#   adding both lists of residuals, as section 3.4 of the paper does. See whether both are obeyed at once.
+#   should see that the drawing gains influence over the caption as the scale grows.
+# * **An hour.** Train with outlines instead of filled masks: keep the pixels of a mask that have a neighbour outside.
+#   The IoU with the filled mask should rise more slowly, because the control has to infer the inside. We have not run
+#   this.
+# * **A day.** Add two controls to one base, the one for masks and another that you train for the colour of the
+#   background, by adding both lists of residuals, as in section 3.4 of the paper. Check whether the base obeys both at
+#   once.
 #
 # ## Further reading
 #
-# * [Zhang, Rao and Agrawala 2023](https://arxiv.org/abs/2302.05543): sections 3.1 and 3.2 are this lesson; read the
-#   ablations of section 4.
+# * [Zhang, Rao and Agrawala 2023](https://arxiv.org/abs/2302.05543): sections 3.1 and 3.2 are this lesson. You might
+#   now want to read the ablations in section 4.
 # * [The authors' tutorial](https://github.com/lllyasviel/ControlNet/blob/main/docs/train.md): filled circles, the toy
-#   task that ours is modelled on.
-# * [Mou et al. 2023, T2I-Adapter](https://arxiv.org/abs/2302.08453): features of the hint alone, added to the encoder.
+#   task we modelled ours on.
+# * [Mou et al. 2023, T2I-Adapter](https://arxiv.org/abs/2302.08453): uses features of the hint only, and adds them to
+#   the encoder.

@@ -1,16 +1,16 @@
 # %% [markdown]
 # # Latent diffusion (Stable Diffusion)
 #
-# The network that denoises in Stable Diffusion never sees a pixel. An image of 512 × 512 pixels is 786,432 numbers; the
-# network works on 64 × 64 × 4 = 16,384, and the decoder of an *autoencoder* turns them into an image. Forty-eight times
-# fewer numbers are the reason why it runs on a laptop. **What decides which details are thrown away, and how much
-# compression is too much?**
+# The network that does the denoising in Stable Diffusion never sees a pixel. An image of 512 × 512 pixels is 786,432
+# numbers. The network, however, works on 64 × 64 × 4 = 16,384 numbers, and the decoder of an *autoencoder* turns these
+# into an image. Because there are forty-eight times fewer numbers, you can run it on a laptop. **What decides which
+# details we throw away, and how much compression is too much?**
 #
 # The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
-# information in the code, the KL term. The dial below shows the optimum for 1797 digits of 64 pixels; nothing is
-# trained. Lower the weight, and the digits come back. Now choose 8 latents, weight 1, and put in the mistake, means in
-# place of sums: in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what
-# determines its height?*
+# information in the code, the KL term. The dial below shows the optimum for 1797 digits of 64 pixels, so there is
+# nothing to train. Lower the weight, and you will see the digits come back. Now choose 8 latents and weight 1, and put
+# in the mistake, means instead of sums. In code, this is `.mean()` where we need `.sum()`. *What do you expect? It
+# depends on the line in the spectrum: what determines how high it is?*
 
 # %% tags=["widget"]
 from studium_topics.latent_diffusion.dial import CompressionDial
@@ -18,23 +18,23 @@ from studium_topics.latent_diffusion.dial import CompressionDial
 CompressionDial.of_digits(latents=16, weight=0.5)
 
 # %% [markdown]
-# All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and
-# looks right to a reader. You will derive the height of the line.
+# All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and it
+# looks right when you read the code. You will derive how high the line is.
 #
 # In this lesson you will
 #
 # 1. train an autoencoder with your own loss, and predict *exactly* how many of its latents carry anything;
-# 2. scale latents, attend to words, and draw "red ring" with a diffusion that works on 64 numbers;
-# 3. match your parts with `diffusers`: the same weights, the same latents, the same images;
-# 4. measure at equal operations what compression gains, and where it removes too much.
+# 2. scale latents, attend to words, and draw "red ring" using a diffusion that works on 64 numbers;
+# 3. match your functions with `diffusers`: the same weights, the same latents, the same images;
+# 4. measure at equal operations what we gain from compression, and where it removes too much.
 #
-# **You need** DDIM and guidance (`cfg`), and attention as in `encoder-only`. **Time:** about 20 minutes to read, 75 to
-# write, 5 to run.
+# **You need** DDIM (`ddpm`, under Further), guidance (`cfg`), and attention as in `encoder-only`. **Time:** about 20
+# minutes to read, 95 to write, 5 to run.
 #
-# **History.** Diffusion on pixels made the best images of 2021 and took hundreds of GPU days, most of them spent on
-# details that nobody sees. Autoencoders such as [VQGAN](https://arxiv.org/abs/2012.09841) compressed images for
-# autoregressive transformers, which needed much stronger compression than images bear.
-# [Rombach et al. 2022](https://arxiv.org/abs/2112.10752) compressed mildly and put a diffusion on the latents.
+# **History.** In 2021 the best images came from diffusion on pixels. Training took hundreds of GPU days, and most of
+# them went into details that we can't see. Autoencoders such as [VQGAN](https://arxiv.org/abs/2012.09841) compressed
+# images for autoregressive transformers, but these needed much stronger compression than images can bear. [Rombach et
+# al. 2022](https://arxiv.org/abs/2112.10752) compressed mildly and used a diffusion on the latents.
 
 # %%
 import torch
@@ -50,7 +50,7 @@ from studium_widgets import Diagram, ImageGrid
 # %% [markdown]
 # ## The whole model
 #
-# An autoencoder is trained first, and once. Then a diffusion learns its latents:
+# First we train an autoencoder, just once. Then a diffusion learns its latents:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
@@ -72,25 +72,25 @@ Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
 #
 # ## Stage one: a code with a price
 #
-# A <dfn>variational autoencoder</dfn> (VAE) has an encoder whose output is a Gaussian for each latent, and a decoder
-# that reads a sample from it. The noise in a sample limits how much information a latent can carry. Gradients must flow
-# through a sample, so the randomness comes from outside: <dfn>reparameterisation</dfn> writes a sample as the mean plus
-# the standard deviation times standard normal noise ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114),
-# section 2.4).
+# A <dfn>variational autoencoder</dfn> (VAE) has an encoder that outputs a Gaussian for each latent, and a decoder that
+# takes a sample from this Gaussian. The noise in the sample limits how much information a latent can carry. We also
+# want gradients to flow through the sample, so the randomness must come from outside: <dfn>reparameterisation</dfn>
+# writes a sample as the mean plus the standard deviation times standard normal noise ([Kingma and Welling
+# 2014](https://arxiv.org/abs/1312.6114), section 2.4).
 
 # %% exercise="reparameterise"
 from studium_topics.latent_diffusion.exercises import reparameterise
 
 # %% [markdown]
-# Without a price for information, training would shrink the encoder's noise to nothing, because noise only adds error.
-# The price is the divergence from a standard normal, for one latent
+# If information had no price, training would make the encoder's noise smaller and smaller, because noise only adds
+# error. We use the divergence from a standard normal as the price. For one latent, this is
 #
 # $$\mathrm{KL}\big(\mathcal N(\mu, \sigma^2)\,\|\,\mathcal N(0, 1)\big)
 # = \mathbb E\Big[\tfrac12 z^2 - \tfrac{(z - \mu)^2}{2\sigma^2} - \tfrac12\log \sigma^2\Big]
 # = \tfrac12\big(\mu^2 + \sigma^2 - 1 - \log \sigma^2\big).$$
 #
-# The expectation is over $z \sim \mathcal N(\mu, \sigma^2)$, of the difference of the two log densities, and
-# $\mathbb E\,z^2 = \mu^2 + \sigma^2$ and $\mathbb E (z - \mu)^2 = \sigma^2$.
+# Here we take the expectation over $z \sim \mathcal N(\mu, \sigma^2)$ of the difference between the two log densities,
+# and use $\mathbb E\,z^2 = \mu^2 + \sigma^2$ and $\mathbb E (z - \mu)^2 = \sigma^2$.
 
 # %% exercise="kl"
 from studium_topics.latent_diffusion.exercises import kl
@@ -104,13 +104,13 @@ from studium_topics.latent_diffusion.exercises import kl
 # $$-\log p(x) = -\log \mathbb E_{q}\frac{p(x \mid z)\,p(z)}{q(z \mid x)}
 # \le \mathbb E_{q}\Big[\frac{\lVert x - \hat x(z)\rVert^2}{2\tau^2}\Big] + \mathrm{KL}(q\,\|\,p) + \text{const}.$$
 #
-# Both terms are *sums over one image*: log densities of independent numbers add up. Multiplied by a weight $b$, the
-# bound is the loss of this lesson with $a = b / (2\tau^2)$, so $\tau^2 = b / (2a)$: a choice of the weights $a$ of the
-# error and $b$ of the KL term is a claim about how much noise a pixel has.
+# Both terms are *sums over one image*, because the log densities of independent numbers add up. If we multiply the
+# bound by a weight $b$, we get the loss of this lesson with $a = b / (2\tau^2)$, so $\tau^2 = b / (2a)$. So when you
+# choose the weights $a$ of the error and $b$ of the KL term, you make a claim about how much noise there is in a pixel.
 # </details>
 #
-# The paper keeps the KL term, but with a weight of about $10^{-6}$ (section 3.1 and the published configurations), on
-# sums. The exercise starts with the version from the dial, with means. Correct it.
+# The paper uses the KL term too, but with a weight of about $10^{-6}$ (section 3.1 and the published configurations),
+# on sums. The exercise starts with the version from the dial, which uses means. Your task is to correct it.
 
 # %% exercise="first_stage_loss"
 from studium_topics.latent_diffusion.exercises import first_stage_loss
@@ -118,8 +118,9 @@ from studium_topics.latent_diffusion.exercises import first_stage_loss
 # %% [markdown] tags=["experiment"]
 # ### The autoencoder, trained
 #
-# Large shapes in six colours and five forms, 32 × 32 pixels. A convolutional autoencoder with $f = 8$ turns their 3072
-# numbers into 4 × 4 × 4 = 64: forty-eight times fewer, as in Stable Diffusion. This is the whole training:
+# Our images are large shapes in six colours and five forms, with 32 × 32 pixels. A convolutional autoencoder with $f =
+# 8$ turns their 3072 numbers into 4 × 4 × 4 = 64, which is forty-eight times fewer, as in Stable Diffusion. Our KL
+# weight here is `KL_WEIGHT`, which is 0.01 and not $10^{-6}$. This is all of the training:
 
 # %% tags=["experiment"]
 torch.manual_seed(0)
@@ -154,28 +155,28 @@ captions = [f"channel {channel}" for channel in range(1, 5) for _ in shown]
 ImageGrid(channels, columns=len(shown), captions=captions, label="the latents of the same images, 4 × 4 numbers each")
 
 # %% [markdown] tags=["experiment"]
-# Colour, form and place come back; grain and sharp edges do not. The latents are still a small image: neighbours in the
-# latent are neighbours in the image, which is why a U-Net can work on them.
+# Colour and place come back, and mostly the form too; grain and sharp edges do not. The latents are still a small
+# image: neighbours in the latent are neighbours in the image. This is why we can use a U-Net on them.
 #
 # ## Which latents survive?
 #
-# Back to the line in the dial. In a linear VAE the encoder's mean is a linear function of the centred image, and the
-# variances $\sigma_i^2$ are free numbers. At the optimum each latent can be taken to code one principal direction
-# ([Lucas et al. 2019](https://arxiv.org/abs/1911.02469) prove it), so the loss splits into one problem for each
-# direction. A direction with variance $\lambda$ gets a latent whose mean varies over the images with variance $m$ and
-# whose noise has variance $\sigma^2$. The best linear guess of the direction from such a latent leaves the error
-# $\lambda\,\sigma^2/(m + \sigma^2)$, as in any regression.
+# Let's go back to the line in the dial. In a linear VAE, the encoder's mean is a linear function of the centred image,
+# and we can choose the variances $\sigma_i^2$ freely. At the optimum, we can assume that each latent codes one
+# principal direction ([Lucas et al. 2019](https://arxiv.org/abs/1911.02469) prove this), so the loss splits into one
+# problem per direction. For a direction with variance $\lambda$, we have a latent whose mean varies over the images
+# with variance $m$, and whose noise has variance $\sigma^2$. If you use such a latent for the best linear guess of the
+# direction, you are left with the error $\lambda\,\sigma^2/(m + \sigma^2)$, as in any regression.
 #
-# An <dfn>active</dfn> latent is a latent whose divergence from the standard normal is not 0.
+# We call a latent <dfn>active</dfn> if its divergence from the standard normal is not 0.
 
 # %% exercise="active_dims"
 from studium_topics.latent_diffusion.exercises import active_dims
 
 # %% [markdown] tags=["experiment"]
-# Now test the prediction: linear VAEs are *trained*, with your loss and sampled noise, and their active latents are
-# counted. "Sums" is your loss with the weight $10^{-6}$; "means" is the loss in which both terms are means, with the
-# weight 1. For 64 pixels and $d$ latents the latter is 1/64 of a loss of sums with the KL weight $64/d$. *How many of
-# 16 latents survive with means?*
+# Now let's test the prediction. We *train* linear VAEs with your loss and sampled noise, and count their active
+# latents. "Sums" is your loss with the weight $10^{-6}$. "Means" is the loss where both terms are means, with the
+# weight 1. For 64 pixels and $d$ latents, this is 1/64 of a loss of sums with the KL weight $64/d$. *How many of 16
+# latents will survive with means?*
 
 # %% tags=["experiment"]
 lesson.predict("active of 16", ..., "With means and d = 16, how many latents are active? The dial can tell you.")
@@ -195,28 +196,29 @@ captions = [name for name in ("digit", "sums", "means") for _ in range(8)]
 ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, captions=captions, label="digits, and each from 8 latents")
 
 # %% [markdown] tags=["experiment"]
-# At the laptop profile, predicted and found agree in every row. With tiny weights the error is within 16 % of PCA's.
-# With means the price is too high, and of eight latents none is active. A VAE shows <dfn>posterior collapse</dfn> where
-# the encoder's output is the standard normal, whatever the image. Lucas et al. showed that in a linear VAE this is no
-# failure of the optimiser but the optimum of the loss.
+# At the laptop profile, what we predicted and what we found agree in every row. With tiny weights, the error is within
+# 16 % of the error of PCA. With means the price is too high, and none of the eight latents is active. When the
+# encoder's output is the standard normal, whatever the image is, we say that a VAE shows <dfn>posterior collapse</dfn>.
+# Lucas et al. showed that in a linear VAE this is not a failure of the optimiser; it is the optimum of the loss.
 #
 # <details><summary>Derivation: the height of the line</summary>
 #
-# Scaling the code leaves the error alone, and the divergence is smallest where $m + \sigma^2 = 1$. Then the loss of one
-# direction is $a\,\lambda\,\sigma^2 - \tfrac b2 \log \sigma^2$ with $0 < \sigma^2 \le 1$. Its derivative is 0 at
-# $\sigma^2 = b / (2 a \lambda)$. If $\lambda > b / (2a)$, this is below 1, and the latent carries a signal. If not, the
-# loss falls up to $\sigma^2 = 1$, where $m = 0$ and the divergence is 0. So the line is at $b / (2a)$, which is the
-# noise $\tau^2$ of a pixel in the bound above: what varies less than that noise is not worth a latent.
+# If we scale the code, the error does not change, and the divergence is smallest where $m + \sigma^2 = 1$. The loss of
+# one direction is then $a\,\lambda\,\sigma^2 - \tfrac b2 \log \sigma^2$ with $0 < \sigma^2 \le 1$. Its derivative is 0
+# at $\sigma^2 = b / (2 a \lambda)$. If $\lambda > b / (2a)$, this is below 1, and the latent carries a signal. If not,
+# the loss falls all the way up to $\sigma^2 = 1$, where $m = 0$ and the divergence is 0. So the line is at $b / (2a)$,
+# which is the noise $\tau^2$ of a pixel in the bound above: if something varies less than this noise, it is not worth a
+# latent.
 # </details>
 #
 # ## Stage two: what the diffusion needs to know
 #
-# A weight of $10^{-6}$ also means that hardly anything pulls the latents to variance 1. But a noise schedule is made
-# for data of variance 1: at level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of
-# the noise, $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a
-# factor of 25 at every level, so that most levels look clean and few are left in which form and colour are decided.
-# Stable Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The
-# factor is measured once, on data.
+# With a weight of $10^{-6}$, as in Stable Diffusion, there is also hardly anything to pull the latents to variance 1.
+# But a noise schedule is made for data of variance 1. At level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance
+# of the signal divided by the variance of the noise, $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. If the
+# latents are 5 times too wide, this is 25 times as large at every level. Most levels then look clean, and there are
+# only a few left to decide form and colour. Stable Diffusion multiplies by `scaling_factor` = 0.18215, so its raw
+# latents have a standard deviation near 5.5. We measure this factor just once, on data.
 
 # %% exercise="latent_scale"
 from studium_topics.latent_diffusion.exercises import latent_scale
@@ -224,14 +226,14 @@ from studium_topics.latent_diffusion.exercises import latent_scale
 # %% [markdown]
 # ## Words
 #
-# A caption is a row of vectors, one for each word. In <dfn>cross-attention</dfn> each place of an image reads the
-# words: queries come from the image, keys and values from the caption (section 3.3 of the paper),
+# A caption is a row of vectors, one for each word. With <dfn>cross-attention</dfn>, each place in an image can look at
+# the words: we compute the queries from the image, and the keys and values from the caption (section 3.3 of the paper),
 #
 # $$\operatorname{softmax}\Big(\frac{Q K^\top}{\sqrt{C / \text{heads}}}\Big) V,
 # \qquad Q = W_Q\,x, \quad K = W_K\,y, \quad V = W_V\,y.$$
 #
-# The root is there because the inner product of two vectors of $n$ independent numbers with mean 0 and variance 1 has
-# variance $n$. Captions differ in length, so padding has to be hidden from the image.
+# We need the root because the inner product of two vectors of $n$ independent numbers with mean 0 and variance 1 has
+# variance $n$. Captions have different lengths, so we also have to hide the padding from the image.
 
 # %% exercise="cross_attend"
 from studium_topics.latent_diffusion.exercises import cross_attend
@@ -239,13 +241,14 @@ from studium_topics.latent_diffusion.exercises import cross_attend
 # %% [markdown] tags=["experiment"]
 # ### The diffusion, trained
 #
-# A U-Net with 92,000 parameters reads captions with *your* `cross_attend`, in three places. Each caption begins with a
-# start word. For guidance, 10 % of the captions are cut to the start word alone, which is the empty caption. The
+# A U-Net with 92,000 parameters gets the captions through *your* `cross_attend`, in three places. Each caption begins
+# with a start word. For guidance, we cut 10 % of the captions to just the start word, which is the empty caption. The
 # network predicts $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$ ([Salimans and Ho
-# 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600 steps the judge of the
-# section "How much is too much?" recognised 100 % of the images drawn with $v$, and 51 % with $\epsilon$ (one run
-# each). `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 - \bar\alpha_t}\,z_t$: insert the
-# definitions of $v$ and of $z_t = \sqrt{\bar\alpha_t}\,z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$, and $z_0$ cancels.
+# 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600 steps, the judge from the
+# section "How much is too much?" recognised 100 % of the images we drew using $v$, and 51 % using $\epsilon$ (one run
+# each). `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 - \bar\alpha_t}\,z_t$. To check this,
+# insert the definitions of $v$ and of $z_t = \sqrt{\bar\alpha_t}\,z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$, and you
+# will see that $z_0$ cancels.
 
 # %% tags=["experiment"]
 abar = cosine_abar()
@@ -267,9 +270,10 @@ for _ in range(steps):
 print(f"scale {scale:.3f}, loss of the last step {loss.item():.3f}")
 
 # %% [markdown]
-# This training used no pixels. Now write the whole sampler. It starts from noise and takes guided DDIM steps on the
-# latents. As in [cfg](cfg.ipynb), each step computes the clean latents from the predicted noise, and mixes them with
-# that noise again at the next level. At the end the scale is undone, and the decoder makes the images.
+# We didn't use any pixels in this training. Now write the complete sampler. It starts from noise and takes guided DDIM
+# steps on the latents. As in [ddpm](ddpm.ipynb), each step uses the predicted noise to compute the clean latents, and
+# then mixes them with that noise again at the next level. At the end you undo the scale, and the decoder makes the
+# images.
 
 # %% exercise="draw_images"
 from studium_topics.latent_diffusion.exercises import draw_images
@@ -288,14 +292,14 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# Type other captions into `asked`. The last two are shorter than any full caption of the training data, and the model
-# fills in what they leave open. The first frame is what the decoder makes of pure noise.
+# Try other captions in `asked`. The last two are shorter than any full caption in the training data, and the model
+# fills in what they leave open. In the first frame you can see what the decoder makes of pure noise.
 
 # %% [markdown]
 # ## The same through `diffusers`
 #
-# In practice these parts are the classes `AutoencoderKL`, `UNet2DConditionModel` and `DDIMScheduler`. The next cell
-# builds tiny ones with random weights, and compares their results with those of your functions.
+# In practice you would use the classes `AutoencoderKL`, `UNet2DConditionModel` and `DDIMScheduler`. The next cell
+# builds tiny ones with random weights, and compares their results with the results of your functions.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -348,14 +352,16 @@ else:
 # %% [markdown] tags=["experiment"]
 # ## How much is too much?
 #
-# A U-Net does the same work at each place, so a factor $f$ makes a step $f^2$ times cheaper. The paper trained models
-# at factors from 1 (pixels) to 32 for equal numbers of steps: 1 and 2 learned slowly, 32 stopped improving early, and 4
-# to 16 did best. After two million steps the FID of pixels was 38 worse than that of $f = 8$ (section 4.1).
+# A U-Net does the same work at each place, so with a factor $f$ a step becomes $f^2$ times cheaper. The authors trained
+# models at factors from 1 (pixels) to 32 for the same number of steps. Factors 1 and 2 learned slowly, 32 stopped
+# improving early, and 4 to 16 did best. After two million steps, the FID of pixels was 38 worse than the FID of $f = 8$
+# (section 4.1).
 #
-# Here every factor gets the same number of *operations*: one architecture of U-Net, whose training step PyTorch counts,
-# and as many steps as the budget allows. The training of the autoencoder comes on top, once. A judge finds the shape
-# that explains an image best, and so names its colour and form; it names all real drawings correctly. *Which factor
-# wins?*
+# Here we give the diffusion the same number of *operations* at every factor, 60 GFLOP at laptop. We use one
+# architecture of U-Net, let PyTorch count its training step, and take as many steps as the budget allows, with batches
+# of 8, 16, 64 and 128 images for factors 1, 4, 8 and 16. This budget does not include the autoencoder. We have to train
+# it only once, but this costs 440 to 500 GFLOP, seven to eight times as much. A judge finds the shape that explains an
+# image best, and uses it to name the colour and the form. It names all real drawings correctly. *Which factor wins?*
 
 # %% tags=["experiment"]
 lesson.predict("best factor", ..., "Factor 1 is pixels. Which of 1, 4, 8 and 16 does the judge name best?")
@@ -380,56 +386,60 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# In three runs (laptop profile, seeds 0 to 2) the judge named correctly 13 to 17 % of the images drawn in pixels, 98 to
-# 100 % for $f = 4$, 90 to 95 % for $f = 8$ and 57 to 62 % for $f = 16$. Two effects pull in opposite directions:
+# In three runs (laptop profile, seeds 0 to 2) the judge correctly named 13 to 17 % of the images drawn in pixels, 98 to
+# 100 % for $f = 4$, 90 to 95 % for $f = 8$ and 57 to 62 % for $f = 16$. There are two effects, and they pull in
+# opposite directions:
 #
-# * Without compression, a step costs so much that the budget ends after 48 steps of 8 images. The pixel model is
-#   undertrained; this experiment does not show what it would reach with a larger budget.
-# * With $f = 16$ the autoencoder is the limit: drawn images are named correctly nearly as often as real ones that only
-#   went through the autoencoder (60 to 64 %). The diffusion cannot restore what the first stage has thrown away.
+# * Without compression, a step costs so much that the budget ends after 48 steps of 8 images, while $f = 16$ gets 537
+#   steps of 128. The pixel model is undertrained, and from this experiment we can't tell what it might reach with a
+#   larger budget.
+# * With $f = 16$ the autoencoder is the limit: the judge correctly names drawn images nearly as often as real images
+#   that only went through the autoencoder (60 to 64 %). The diffusion cannot restore what the first stage has thrown
+#   away.
 #
-# The column "explained by one shape" measures how clean the images are. It rises with $f$, because the decoder of a
-# strong compression draws clean shapes, even where they are the wrong ones.
+# The column "explained by one shape" measures how clean the images are. It rises with $f$, because with strong
+# compression the decoder draws clean shapes, even when they are the wrong shapes.
 #
 # ## What does not reproduce at this size
 #
-# * **FID and its gap of 38.** They need natural images. A judge that knows all shapes takes their place, and cannot
-#   judge textures, where strong compression hurts most.
-# * **The place of the sweet spot.** It depends on image size and content: a shape survives $f = 8$ at 32 pixels, a face
-#   would not.
-# * **The harm of a missing scale.** With the cosine schedule and $v$, latents 5.5 wide drew as well as scaled ones in
-#   the one run that we judged (96.7 % against 97.5 % named). Schedules that end with signal left are less forgiving.
-# * **Sharpness.** The paper trains its autoencoder with a perceptual loss and a discriminator (section 3.1). Squared
-#   errors give blurred edges, here too.
-# * **The text encoder.** The paper trains a transformer on captions, Stable Diffusion takes CLIP's. Two words need no
-#   more than a table of vectors.
+# * **FID and its gap of 38.** For this, you need natural images. We use a judge that knows all shapes instead, but it
+#   cannot judge textures, where strong compression hurts most.
+# * **The place of the sweet spot.** It depends on the size and the content of the images. For example, a shape survives
+#   $f = 8$ at 32 pixels, but a face would not.
+# * **x of a missing scale.** With the cosine schedule and $v$, latents 5.5 wide drew as well as scaled latents in the
+#   one run we judged (96.7 % compared with 97.5 % named). Schedules that end with some signal left are less forgiving.
+# * **Sharpness.** The authors train their autoencoder with a perceptual loss and a discriminator (section 3.1). With
+#   squared errors you get blurred edges, and you can see this here too.
+# * **The text encoder.** The authors train a transformer on captions, and Stable Diffusion uses CLIP's. For two words,
+#   we only need a table of vectors.
 #
 # ## Common misconceptions
 #
-# * *"The KL term makes latents standard normal."* Not at $10^{-6}$: Stable Diffusion's have a standard deviation near
-#   5.5, so they have to be scaled.
+# * *"The KL term makes latents standard normal."* Not at $10^{-6}$. In Stable Diffusion the latents have a standard
+#   deviation near 5.5, which is why we need to scale them.
 # * *"More latents, better images."* A direction below the line gets no latent, however many there are.
-# * *"The text enters as one vector."* Each place reads the words separately.
-# * *"Stable Diffusion is a VAE."* The VAE only translates between images and latents; the diffusion decides what is
-#   drawn.
-# * *"Latent diffusion is always faster."* Training the autoencoder and decoding cost time, too; they pay off over many
-#   steps.
+# * *"The text enters as one vector."* Each place looks at the words separately.
+# * *"Stable Diffusion is a VAE."* The VAE only translates between images and latents. The diffusion decides what to
+#   draw.
+# * *"Latent diffusion is always faster."* You also need time to train the autoencoder and to decode, and this pays off
+#   only over many steps.
 #
 # ## You can now
 #
 # * write reparameterisation, KL divergence and the loss of an autoencoder with the right sums;
-# * predict from a spectrum how many latents survive a given KL weight;
-# * measure the scale of latents, and say what fails without it;
+# * use a spectrum to predict how many latents survive a given KL weight;
+# * measure the scale of latents, and explain what goes wrong without it;
 # * write cross-attention from an image to the words of a caption, and match it with `diffusers`;
 # * draw captioned images with a diffusion on latents, and weigh compression against quality.
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Decode `start` after multiplying it by 0.5, 1 and 2. You should see blobs that gain contrast: the
-#   decoder is smooth, and turns any latents into some image.
+# * *Ten minutes.* Decode `start` after multiplying it by 0.5, 1 and 2. You should see blobs that gain contrast, because
+#   the decoder is smooth and turns any latents into some image.
 # * *An hour.* Train the autoencoder with KL weights 1e-6, 0.01 and 10, and count the channels whose mean divergence
-#   exceeds 0.02. You should see fewer latents in use as the weight rises, and reconstructions lose their edges.
-# * *A day.* Replace squared errors by absolute ones plus a small discriminator on 8 × 8 patches, as in the paper. You
+#   exceeds 0.02. You should see that fewer latents are in use as the weight rises, and that the reconstructions lose
+#   their edges.
+# * *A day.* Replace squared errors by absolute errors plus a small discriminator on 8 × 8 patches, as in the paper. You
 #   should see sharper edges at a lower PSNR.
 #
 # ## Further reading
