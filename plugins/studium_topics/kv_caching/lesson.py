@@ -395,9 +395,9 @@ Roofline(card="h100", model="llama-2-7b", batch=16, context=2048)
 #
 # ### Many prompts at once
 #
-# We decode prompts in batches, but they are not all the same length. To make them fit, we add <dfn>pads</dfn> to the
-# left of the shorter ones. These are tokens without meaning, and they make sure that every row ends with its newest
-# token. The model must not see the pads. The first version of a mask for this often looks like the one below.
+# We decode prompts in batches, but they are not all the same length. To make them fit, we add <dfn>pads</dfn>, tokens
+# without meaning, to the left of the shorter prompts. This way, every row ends with its newest token. The model must
+# not see the pads. The first version of a mask for this often looks like the one below.
 
 # %% exercise="ragged_mask"
 from studium_topics.kv_caching.exercises import ragged_mask
@@ -427,10 +427,10 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # ### Pages
 #
 # How much room should we reserve for a text if we don't know how long it will be? In the systems that the authors of
-# vLLM measured in 2023, only **20.4 to 38.2 %** of the reserved cache held a token. Their solution is to divide the
-# cache into <dfn>pages</dfn> of, say, 16 tokens. A text that needs more room can get any free page, and a *page table*
-# records which one it was. At most one page of each text is not full, and texts that begin in the same way can share
-# pages.
+# vLLM measured in 2023, only **20.4 to 38.2 %** of the reserved cache held a token. They divide the cache into
+# <dfn>pages</dfn>, pieces of a fixed size such as 16 tokens. A text that needs more room can get any free page, and a
+# *page table* records which one it was. At most one page of each text is not full, and texts that begin in the same way
+# can share pages.
 
 # %% exercise="paged_gather"
 from studium_topics.kv_caching.exercises import paged_gather

@@ -22,6 +22,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Common Diffusion Noise Schedules and Sample Steps are Flawed", 2023, "2305.08891"),
         ),
         needs=("cfg",),
-        minutes=100,
+        minutes=120,
         order=41,
     )
