@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
+
+# How long an example takes to draw or to run says how busy the machine is, and nothing of the code.
+settings.register_profile("studium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("studium")
 
 EXERCISES = '''
 import torch
