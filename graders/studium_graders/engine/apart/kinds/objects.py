@@ -1,0 +1,166 @@
+"""Objects of torch.nn, torch.optim and given classes, by their ``__dict__``, where the reference gave such objects.
+
+The judge's own methods run on what the student put into an object. So nothing in it may stand where the class has
+something: a method, a hook, a property. There is no ``__setstate__``, and nothing in it can be called but functions of
+``torch.nn.functional`` that are attributes, as the activation of a layer is.
+"""
+
+from types import FunctionType, ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from studium_graders.engine.apart.kinds.plain import PLAIN
+from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, Open, StaysError
+from studium_graders.engine.apart.wire.given import GIVEN
+from studium_graders.engine.apart.wire.sending import is_of_test, is_private
+from studium_graders.engine.wire.channel import ProtocolError
+
+OPEN_MODULES = ("torch.nn.modules.", "torch.optim.")
+_FUNCTIONS = {
+    name: value
+    for name, value in vars(nn.functional).items()
+    if type(value) is FunctionType and value.__module__ == "torch.nn.functional" and not name.startswith("_")
+}
+_TABLES = {"_parameters": (nn.Parameter,), "_buffers": (torch.Tensor,), "_modules": (nn.Module,)}
+_HOOKS = "hooks"
+_OF_SHELLS = ("_parameters", "_buffers", "_modules", "training")
+
+
+def open_classes(packages: tuple[str, ...] = ()) -> Open:
+    """Return what tells whether both sides have a class whose instances cross by their ``__dict__``.
+
+    These are torch's, those of given cells, and those of ``packages``, such as a topic's own.
+    """
+
+    def is_open(cls: type) -> bool:
+        module = cls.__module__
+        if is_library_object(cls):
+            return True
+        given = module == GIVEN or (module.partition(".")[0] in packages and not is_private(module))
+        return given and cls.__dictoffset__ != 0 and not issubclass(cls, type | BaseException | ModuleType)
+
+    return is_open
+
+
+def is_library_object(cls: type) -> bool:
+    """Return whether a class is one of torch's whose instances cross by their ``__dict__``."""
+    return cls.__module__.startswith(OPEN_MODULES) and cls.__qualname__ == cls.__name__
+
+
+def is_shell(cls: type) -> bool:
+    """Return whether a module crosses as a shell: its class is a test's own, and ``forward`` runs where that is."""
+    return issubclass(cls, nn.Module) and (getattr(cls, "is_shell", False) is True or is_of_test(cls))
+
+
+def word_of(cls: type) -> str:
+    """Return the word that allows instances of a class."""
+    return f"object {cls.__module__}.{cls.__qualname__}"
+
+
+def _write(encoder: Encoder, value: Any) -> list[Any]:
+    cls = type(value)
+    held = object.__getattribute__(value, "__dict__")
+    if not all(type(name) is str for name in held):
+        raise StaysError
+    return [cls.__module__, cls.__qualname__, *[part for pair in held.items() for part in _pair(encoder, *pair)]]
+
+
+def _pair(encoder: Encoder, name: str, value: Any) -> list[Any]:
+    if type(value) is FunctionType and _FUNCTIONS.get(value.__name__) is value:
+        return [name, ["function", value.__name__]]
+    return [name, encoder.part(value)]
+
+
+def _read(decoder: Decoder, parts: list[Any]) -> Any:
+    module, name, *pairs = parts
+    cls = decoder.taking.open_class(module, name)
+    decoder.allows(word_of(cls))
+    value = decoder.begun(object.__new__(cls))
+    held = {}
+    for index in range(0, len(pairs), 2):
+        key, node = pairs[index : index + 2]
+        held[_name(cls, key)] = _attribute(decoder, node)
+    for key, item in held.items():
+        _require_sound(cls, key, item)
+    vars(value).update(held)
+    return value
+
+
+def _attribute(decoder: Decoder, node: Any) -> Any:
+    if type(node) is list and node[:1] == ["function"]:
+        return _FUNCTIONS[node[1]]
+    return decoder.part(node)
+
+
+def _name(cls: type, key: Any) -> str:
+    if type(key) is not str or not key.isidentifier() or key.startswith("__"):
+        raise ProtocolError(f"an object of {cls.__name__} with an attribute of no name")
+    return key
+
+
+def _require_sound(cls: type, key: str, value: Any) -> None:
+    """Raise ProtocolError for what would stand in the place of something of the class, and for hooks."""
+    own = next((vars(base)[key] for base in cls.__mro__ if key in vars(base)), None)
+    if own is not None and (type(own) not in PLAIN or type(value) not in PLAIN):
+        raise ProtocolError(f"an object of {cls.__name__} that replaces {key}")
+    if own is None and callable(value) and type(value) is not FunctionType and not isinstance(value, nn.Module):
+        raise ProtocolError(f"an object of {cls.__name__} with something that can be called")
+    if issubclass(cls, nn.Module | torch.optim.Optimizer):
+        _require_tables(cls, key, value)
+
+
+def _require_tables(cls: type, key: str, value: Any) -> None:
+    if _HOOKS in key and value:
+        raise ProtocolError(f"an object of {cls.__name__} with hooks")
+    if key in _TABLES:
+        sound = isinstance(value, dict) and all(
+            item is None or (type(name) is str and isinstance(item, _TABLES[key])) for name, item in value.items()
+        )
+        if not sound:
+            raise ProtocolError(f"an object of {cls.__name__} with no {key}")
+
+
+def _overwrite(value: Any, other: Any) -> None:
+    held = other if type(other) is dict else vars(other)
+    if type(other) is not dict and type(value) is not type(other):
+        raise ProtocolError("an object that became another")
+    vars(value).clear()
+    vars(value).update(held)
+
+
+def held_by(value: Any) -> dict[str, Any]:
+    """Return what both sides have of an object."""
+    held = vars(value)
+    return {name: held[name] for name in _OF_SHELLS} if is_shell(type(value)) else dict(held)
+
+
+def _write_shell(encoder: Encoder, value: nn.Module) -> list[Any]:
+    return [encoder.part(part) for part in held_by(value).values()]
+
+
+def _read_shell(decoder: Decoder, parts: list[Any]) -> dict[str, Any]:
+    held = {name: decoder.part(part) for name, part in zip(_OF_SHELLS, parts, strict=True)}
+    for name, part in held.items():
+        _require_tables(nn.Module, name, part)
+    return held
+
+
+_MUTABLE: dict[str, Any] = {
+    "children": lambda value: held_by(value).values(),
+    "content": lambda value: [*held_by(value).items()],
+}
+
+KINDS = (
+    Kind(
+        "shell",
+        (),
+        _write_shell,
+        _read_shell,
+        applies=lambda cls, _: is_shell(cls),
+        overwrite=lambda value, held: vars(value).update(held),
+        **_MUTABLE,
+    ),
+    Kind("object", (), _write, _read, applies=lambda cls, is_open: is_open(cls), overwrite=_overwrite, **_MUTABLE),
+)

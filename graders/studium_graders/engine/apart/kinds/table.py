@@ -1,0 +1,19 @@
+"""All kinds, in one table."""
+
+from studium_graders.engine.apart.kinds import (
+    arrays,
+    containers,
+    exceptions,
+    objects,
+    plain,
+    remote,
+    standard,
+    tensors,
+)
+from studium_graders.engine.apart.wire.codec import KindTable
+
+KINDS = KindTable(
+    kind
+    for family in (plain, containers, standard, arrays, tensors, objects, exceptions, remote)
+    for kind in family.KINDS
+)
