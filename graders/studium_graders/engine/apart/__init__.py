@@ -28,9 +28,9 @@ It needs this of a ``judge_side.student.Student``::
 
 The messages
 ------------
-``wire/messages.py`` has them as structs. S answers each request with ``Ran``, ``Gave``, ``Raised`` or ``Broken``. Before
-that it may ask J with ``CallBack`` and ``Pull``, which J answers with ``Returned``, ``Failed`` or ``Pulled``; and J may send
-further requests before it answers. Nothing else may come.
+``wire/messages.py`` has them as structs. S answers each request with ``Ran``, ``Gave``, ``Raised`` or ``Broken``.
+Before that it may ask J with ``CallBack`` and ``Pull``, which J answers with ``Returned``, ``Failed`` or ``Pulled``;
+and J may send further requests before it answers. Nothing else may come.
 
 Packages import from those before them: ``wire``, ``kinds``, then ``judge_side`` and ``student_side``.
 """

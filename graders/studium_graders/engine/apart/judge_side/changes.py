@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from studium_graders.engine.apart.judge_side.permissions import CHANGES, KEPT, Watch
-from studium_graders.engine.apart.kinds.contents import Open, Watched, content_of, copied, is_same, overwrite, walk
-from studium_graders.engine.apart.wire.codec import Decoder
+from studium_graders.engine.apart.kinds.contents import Watched, content_of, copied, is_same, overwrite, walk
+from studium_graders.engine.apart.wire.codec import Decoder, Open
 from studium_graders.engine.apart.wire.messages import Node
 from studium_graders.engine.wire.channel import ProtocolError
 
@@ -97,7 +97,10 @@ class Arguments:
 
 
 class Crossed:
-    """What has crossed in a test, and each content that it crossed with. A generator moves on, and is left out."""
+    """What has crossed in a test, and each content that it crossed with.
+
+    Generators move on, and gradients are what a test computes: both are left out.
+    """
 
     def __init__(self, is_open: Open) -> None:
         self._is_open = is_open
@@ -111,7 +114,7 @@ class Crossed:
             for part in walk([value], self._is_open, _nothing):
                 if type(part) is not torch.Generator:
                     self._values[id(part)] = part
-                    self._contents.setdefault(id(part), []).append(content_of(part, self._is_open))
+                    self._contents.setdefault(id(part), []).append(self._content(part))
                     self._new.add(id(part))
 
     def have_changed(self, sent: Iterable[Any] = (), *, everything: bool = False) -> bool:
@@ -120,5 +123,9 @@ class Crossed:
         return any(self._has_changed(number) for number in known - {id(value) for value in sent})
 
     def _has_changed(self, number: int) -> bool:
-        now = content_of(self._values[number], self._is_open)
+        now = self._content(self._values[number])
         return not any(is_same(content, now) for content in self._contents[number])
+
+    def _content(self, value: Any) -> Any:
+        content = content_of(value, self._is_open)
+        return content[:-1] if isinstance(value, torch.Tensor) and content else content

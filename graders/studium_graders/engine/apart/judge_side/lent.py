@@ -24,7 +24,7 @@ def answer(session: Session, message: CallBack, buffers: list[memoryview]) -> Re
     called = session.lent(message.number)
     args, kwargs = _arguments(decoder, message)
     session.hear(message.told, decoder, for_now=True)
-    own = walk([list(args), kwargs], session.is_open, lambda _: False)
+    own = walk([args, *kwargs.values()], session.is_open, lambda _: False)
     before = [content_of(value, session.is_open) for value in own]
     try:
         with torch.set_grad_enabled(message.grad):

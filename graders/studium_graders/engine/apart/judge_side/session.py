@@ -1,7 +1,6 @@
 """What the judge knows of one test's conversation: what was lent, what is remote, and what may come."""
 
 import sys
-import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +12,9 @@ from studium_graders.engine.apart.judge_side.graph import Ask, Graph, Inputs
 from studium_graders.engine.apart.judge_side.permissions import REMOTE, Watch
 from studium_graders.engine.apart.judge_side.random_state import RandomState
 from studium_graders.engine.apart.judge_side.remote import Asking, Remote, parts_of
-from studium_graders.engine.apart.kinds.contents import Open
-from studium_graders.engine.apart.kinds.exceptions import is_taken
+from studium_graders.engine.apart.kinds.exceptions import table_of_classes
 from studium_graders.engine.apart.kinds.objects import is_shell
-from studium_graders.engine.apart.wire.codec import Decoder, RefusedError
+from studium_graders.engine.apart.wire.codec import Decoder, Open, RefusedError
 from studium_graders.engine.apart.wire.given import GIVEN
 from studium_graders.engine.apart.wire.messages import Told
 from studium_graders.engine.wire.channel import ProtocolError
@@ -163,5 +161,4 @@ class EndedError(RuntimeError):
 def given_errors() -> dict[tuple[str, str], type[Exception]]:
     """Return the exceptions that given cells define."""
     held = vars(sys.modules[GIVEN]).values() if GIVEN in sys.modules else ()
-    found = [cls for cls in held if isinstance(cls, type) and cls.__module__ == GIVEN and is_taken(cls)]
-    return {(GIVEN, cls.__qualname__): cls for cls in found if not issubclass(cls, unittest.SkipTest)}
+    return {key: cls for key, cls in table_of_classes(held).items() if key[0] == GIVEN}

@@ -68,8 +68,8 @@ class Student:
     ) -> Iterator[Watch]:
         """Open a test that may receive what these words stand for; None records what it needs.
 
-        ``applied``: changes without permission are made all the same. ``reads`` are given data that the test reads: they
-        are an argument of each call.
+        ``applied``: changes without permission are made all the same. ``reads`` are given data that the test reads:
+        they are an argument of each call.
         """
         watch = Watch(words, applied)
         self._tests += 1
@@ -92,7 +92,7 @@ class Student:
         """Call an object of the student's."""
         self._require_no_mode()
         session, reads = self._session, self._reads
-        first = session.arguments.open([list(args), kwargs, *reads.values()])
+        first = session.arguments.open([args, *kwargs.values(), *reads.values()])
         try:
             keep = session.arguments.keeps
             return self._asked(Call(target, args, kwargs, tuple(reads), first, keep, self._around()))

@@ -31,19 +31,22 @@ _LIBRARIES = (
 )
 
 
+_NEVER = (unittest.SkipTest, StopIteration, StopAsyncIteration)
+
+
 class StudentError(Exception):
     """An exception of the student's own, or of a library that is not in the table."""
 
 
 def table_of(modules: Iterable[ModuleType]) -> dict[tuple[str, str], type[Exception]]:
     """Return the exceptions of modules by the module and the name that they have themselves."""
-    found = (value for module in modules for value in vars(module).values() if isinstance(value, type))
-    return {(cls.__module__, cls.__qualname__): cls for cls in found if is_taken(cls)}
+    return table_of_classes(value for module in modules for value in vars(module).values())
 
 
-def is_taken(cls: type) -> bool:
-    """Return whether exceptions of a class may be raised in the judge."""
-    return issubclass(cls, Exception) and not issubclass(cls, unittest.SkipTest | StopIteration | StopAsyncIteration)
+def table_of_classes(values: Iterable[Any]) -> dict[tuple[str, str], type[Exception]]:
+    """Return those values that are exceptions and may be raised in the judge, by the module that they say."""
+    found = (cls for cls in values if isinstance(cls, type) and issubclass(cls, Exception))
+    return {(cls.__module__, cls.__qualname__): cls for cls in found if not issubclass(cls, _NEVER)}
 
 
 TABLE = table_of(_LIBRARIES)

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from studium_graders.engine.apart.kinds.contents import Open, Watched, overwrite, walk
+from studium_graders.engine.apart.kinds.contents import Watched, overwrite, walk
 from studium_graders.engine.apart.kinds.objects import is_shell
 from studium_graders.engine.apart.kinds.remote import LENT, LONGEST_WORD, REMOTE
 from studium_graders.engine.apart.student_side.graph import Graph, Pull
 from studium_graders.engine.apart.student_side.lent import Ask, Lent, LentIterator, Shell, number_of
+from studium_graders.engine.apart.wire.codec import Open
 from studium_graders.engine.apart.wire.sending import loads, tensor_of
 
 _MAKERS: dict[str, Any] = {"function": Lent, "iterator": LentIterator, "shell": Shell}

@@ -95,7 +95,7 @@ class Server:
             return
         if isinstance(message, Call):
             reads = [self._namespace.get(name) for name in message.reads]
-            self._known.open(message.first, [list(message.args), message.kwargs, *reads], keep=message.keep)
+            self._known.open(message.first, [message.args, *message.kwargs.values(), *reads], keep=message.keep)
         elif isinstance(message, Ask):
             self._known.open(0, [], keep=False)
         try:
@@ -168,7 +168,7 @@ class Server:
         with self._turn:
             known, encoder = self._known, Encoder(KINDS, self._known)
             node = None if args is None else encoder.part((args, kwargs))
-            own = walk([list(args or ()), kwargs], known.is_open_or_shell, known.has_stayed)
+            own = walk([args, *kwargs.values()], known.is_open_or_shell, known.has_stayed)
             inputs = encoder.graph | known.graph.open_leaves()
             question = CallBack(number, node, [*inputs], len(own), torch.is_grad_enabled(), self._told(encoder))
             answer = self._asked(question, encoder, [*inputs.values()])

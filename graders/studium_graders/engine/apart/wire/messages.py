@@ -41,7 +41,7 @@ class Get(msgspec.Struct):
 
 
 class Call(msgspec.Struct):
-    """Call an object of the student's. Arguments that may change are numbered from ``first`` on; ``reads`` names given data.
+    """Call an object of the student's. ``reads`` names given data. What may change is numbered from ``first`` on.
 
     ``keep``: the numbers of earlier calls of this test hold as well.
     """
