@@ -10,7 +10,15 @@ from typing import Any
 import torch
 
 from studium_graders.engine.apart.judge_side.permissions import CHANGES, KEPT, Watch
-from studium_graders.engine.apart.kinds.contents import Watched, content_of, copied, is_same, overwrite, walk
+from studium_graders.engine.apart.kinds.contents import (
+    Watched,
+    content_of,
+    copied,
+    is_content,
+    is_same,
+    overwrite,
+    walk,
+)
 from studium_graders.engine.apart.wire.codec import Decoder, Open
 from studium_graders.engine.apart.wire.messages import Node
 from studium_graders.engine.wire.channel import ProtocolError
@@ -74,6 +82,8 @@ class Arguments:
         """Make the changes that have permission. ``for_now``: the others as well, to the end of the call."""
         for number, node in changes:
             value = self.value(number)
+            if not is_content(value, node, self._is_open):
+                raise ProtocolError("an argument that became another")
             allowed = self._watch.allows(CHANGES) or self._watch.applied
             self._watch.withheld |= not allowed
             if allowed or for_now:

@@ -24,6 +24,7 @@ from studium_graders.engine.apart.wire.messages import (
     Ran,
     Request,
     Returned,
+    Run,
     ToJudge,
 )
 from studium_graders.engine.apart.wire.sending import dumps
@@ -59,6 +60,10 @@ class Conversation:
             self._send(dumps(message, session), session)
             while True:
                 reply, buffers = self._receive()
+                if isinstance(reply, Ran) != isinstance(message, Run) and not isinstance(
+                    reply, CallBack | Pull | Broken
+                ):
+                    raise ProtocolError("an answer to another request")
                 if not isinstance(reply, CallBack | Pull):
                     return self._result(reply, session, buffers)
                 self._answer(reply, session, buffers)

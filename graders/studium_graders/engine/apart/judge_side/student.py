@@ -56,9 +56,7 @@ class Student:
 
     def run(self, source: str, *, given: bool = False) -> CellRun:
         """Run a cell in the student's shell; a given one defines what is in the module ``given``."""
-        ran = self._conversation.request(Run(source, given, self._around()), self._session)
-        if not isinstance(ran, Ran):
-            raise self._conversation.disturbed()
+        ran: Ran = self._conversation.request(Run(source, given, self._around()), self._session)
         self._random.drawn(ran.drew)
         return self._outputs.read(ran)
 
@@ -149,6 +147,6 @@ class Student:
         return Session(self._tests, watch, self, self._differentiate, self._random, self._is_open, lent)
 
     def _require_no_mode(self) -> None:
-        """Raise RefusedError where a test looks at torch's operators: it would see nothing of another process."""
-        if torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+        """Raise RefusedError where a test watches torch's operators: it would see nothing of another process."""
+        if torch._C._len_torch_dispatch_stack():
             raise self._session.refuse("a mode of torch's sees nothing of what another process computes")

@@ -33,7 +33,7 @@ def key_of(decoder: Decoder, node: Any) -> Any:
 def _is_key(value: Any) -> bool:
     if type(value) in (tuple, frozenset, torch.Size):
         return all(map(_is_key, value))
-    return type(value) in _HASHED or isinstance(value, np.generic)
+    return type(value) in _HASHED or issubclass(type(value), np.generic)
 
 
 def _write_keys(encoder: Encoder, value: Iterable[Any]) -> list[Any]:

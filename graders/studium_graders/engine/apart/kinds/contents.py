@@ -44,6 +44,12 @@ def content_of(value: Any, is_open: Open) -> Any:
     return None if kind is None or kind.content is None else kind.content(value)
 
 
+def is_content(value: Any, node: Any, is_open: Open) -> bool:
+    """Return whether a node is of the kind of a value, which it may overwrite."""
+    kind = KINDS.kind_of(type(value), is_open)
+    return kind is not None and type(node) is list and node[:1] == [kind.tag]
+
+
 def overwrite(value: Any, other: Any, is_open: Open) -> None:
     """Give a value the content of another of its kind."""
     kind = KINDS.kind_of(type(value), is_open)

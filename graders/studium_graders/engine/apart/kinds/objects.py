@@ -1,10 +1,11 @@
 """Objects of torch.nn, torch.optim and given classes, by their ``__dict__``, where the reference gave such objects.
 
 The judge's own methods run on what the student put into an object. So nothing in it may stand where the class has
-something: a method, a hook, a property. There is no ``__setstate__``, and nothing in it can be called but functions of
-``torch.nn.functional`` that are attributes, as the activation of a layer is.
+something: a method, a hook, a property. There is no ``__setstate__``. What is in it and can be called is a function of
+``torch.nn.functional``, as the activation of a layer is, or a Remote, which runs where the student's code runs.
 """
 
+from collections import OrderedDict
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -17,14 +18,14 @@ from studium_graders.engine.apart.wire.given import GIVEN
 from studium_graders.engine.apart.wire.sending import is_of_test, is_private
 from studium_graders.engine.wire.channel import ProtocolError
 
-OPEN_MODULES = ("torch.nn.modules.", "torch.optim.")
+OPEN_MODULES = ("torch.nn.", "torch.optim.")
 _FUNCTIONS = {
     name: value
     for name, value in vars(nn.functional).items()
     if type(value) is FunctionType and value.__module__ == "torch.nn.functional" and not name.startswith("_")
 }
 _TABLES = {"_parameters": (nn.Parameter,), "_buffers": (torch.Tensor,), "_modules": (nn.Module,)}
-_HOOKS = "hooks"
+_HOOKS = "_hooks"
 _OF_SHELLS = ("_parameters", "_buffers", "_modules", "training")
 
 
@@ -102,46 +103,50 @@ def _name(cls: type, key: Any) -> str:
 
 def _require_sound(cls: type, key: str, value: Any) -> None:
     """Raise ProtocolError for what would stand in the place of something of the class, and for hooks."""
-    own = next((vars(base)[key] for base in cls.__mro__ if key in vars(base)), None)
-    if own is not None and (type(own) not in PLAIN or type(value) not in PLAIN):
+    own = [vars(base)[key] for base in cls.__mro__ if key in vars(base)]
+    if own and (type(own[0]) not in PLAIN or type(value) not in PLAIN):
         raise ProtocolError(f"an object of {cls.__name__} that replaces {key}")
-    if own is None and callable(value) and type(value) is not FunctionType and not isinstance(value, nn.Module):
-        raise ProtocolError(f"an object of {cls.__name__} with something that can be called")
     if issubclass(cls, nn.Module | torch.optim.Optimizer):
         _require_tables(cls, key, value)
 
 
 def _require_tables(cls: type, key: str, value: Any) -> None:
-    if _HOOKS in key and value:
+    if _HOOKS in key and (type(value) not in (dict, OrderedDict) or value):
         raise ProtocolError(f"an object of {cls.__name__} with hooks")
     if key in _TABLES:
-        sound = isinstance(value, dict) and all(
-            item is None or (type(name) is str and isinstance(item, _TABLES[key])) for name, item in value.items()
+        sound = type(value) in (dict, OrderedDict) and all(
+            item is None or (type(name) is str and issubclass(type(item), _TABLES[key])) for name, item in value.items()
         )
         if not sound:
             raise ProtocolError(f"an object of {cls.__name__} with no {key}")
 
 
 def _overwrite(value: Any, other: Any) -> None:
-    held = other if type(other) is dict else vars(other)
-    if type(other) is not dict and type(value) is not type(other):
+    held = other if type(other) is Held else vars(other)
+    if type(other) not in (Held, type(value)):
         raise ProtocolError("an object that became another")
     vars(value).clear()
     vars(value).update(held)
 
 
-def held_by(value: Any) -> dict[str, Any]:
+class Held(dict[str, Any]):
+    """What both sides have of an object."""
+
+
+def held_by(value: Any) -> Held:
     """Return what both sides have of an object."""
     held = vars(value)
-    return {name: held[name] for name in _OF_SHELLS} if is_shell(type(value)) else dict(held)
+    return Held({name: held[name] for name in _OF_SHELLS} if is_shell(type(value)) else held)
 
 
 def _write_shell(encoder: Encoder, value: nn.Module) -> list[Any]:
     return [encoder.part(part) for part in held_by(value).values()]
 
 
-def _read_shell(decoder: Decoder, parts: list[Any]) -> dict[str, Any]:
-    held = {name: decoder.part(part) for name, part in zip(_OF_SHELLS, parts, strict=True)}
+def _read_shell(decoder: Decoder, parts: list[Any]) -> Held:
+    if not decoder.is_change:
+        raise ProtocolError("a module of the test's that is no argument")
+    held = Held({name: decoder.part(part) for name, part in zip(_OF_SHELLS, parts, strict=True)})
     for name, part in held.items():
         _require_tables(nn.Module, name, part)
     return held

@@ -45,7 +45,7 @@ def built(name: Any, shape: Any, data: Buffer) -> torch.Tensor:
     dtype, sizes = DTYPES.get(name), sizes_of(shape)
     if dtype is None or math.prod(sizes) * dtype.itemsize != len(data):
         raise ProtocolError("a tensor whose bytes do not fit its shape")
-    tensor = torch.empty(sizes, dtype=dtype, requires_grad=False)
+    tensor = torch.empty(sizes, dtype=dtype, device=_DEVICE, requires_grad=False)
     if len(data):
         tensor.reshape(-1).view(torch.uint8).numpy()[:] = np.frombuffer(data, np.uint8)
         if dtype is torch.bool:
@@ -141,7 +141,7 @@ def overwrite(value: torch.Tensor, other: torch.Tensor) -> None:
 
 def _read_generator(decoder: Decoder, parts: list[Any]) -> torch.Generator:
     (index,) = parts
-    return torch.Generator().set_state(generator_state(bytes(decoder.buffer(index))))
+    return torch.Generator(_DEVICE).set_state(generator_state(bytes(decoder.buffer(index))))
 
 
 def generator_state(state: bytes) -> torch.Tensor:

@@ -80,6 +80,7 @@ class Graph:
     def hang(self, number: int, data: torch.Tensor, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the tensor for a result of a callback, which depends on what was given to that."""
         if number not in self._leaves:
+            inputs = [*inputs] or [torch.zeros((), requires_grad=True)]  # else it would have no history
             with torch.enable_grad():
                 found: torch.Tensor = Hung.apply(self, number, data, *inputs)  # type: ignore[no-untyped-call]
             self._leaves[number] = found
