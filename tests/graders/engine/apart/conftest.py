@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +25,4 @@ def make_student(shell: Any) -> Iterator[Callable[..., Any]]:
     """make_student(source, …) → a ``Student`` whose process has run ``source``."""
     running = Forked(shell)
     yield running.student
-    for pid in running.end():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    running.kill()

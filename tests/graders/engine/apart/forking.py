@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import signal
 import socket
 import sys
 import textwrap
@@ -57,8 +58,9 @@ class Forked:
             os.dup2(silence, 2)
         serve(there, Cells(self.shell, limits.output_kb), limits, packages=PACKAGES)
 
-    def end(self) -> list[int]:
-        """Close all conversations; return the processes."""
-        for _, student in self._running:
+    def kill(self) -> None:
+        """End all processes."""
+        for pid, student in self._running:
             student.close()
-        return [pid for pid, _ in self._running]
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -60,13 +60,12 @@ class Conversation:
             self._send(dumps(message, session), session)
             while True:
                 reply, buffers = self._receive()
-                if isinstance(reply, Ran) != isinstance(message, Run) and not isinstance(
-                    reply, CallBack | Pull | Broken
-                ):
+                if isinstance(reply, CallBack | Pull):
+                    self._answer(reply, session, buffers)
+                elif isinstance(reply, Ran) != isinstance(message, Run) and not isinstance(reply, Broken):
                     raise ProtocolError("an answer to another request")
-                if not isinstance(reply, CallBack | Pull):
+                else:
                     return self._result(reply, session, buffers)
-                self._answer(reply, session, buffers)
 
     @contextmanager
     def _opened(self, session: Session, leaves: dict[int, torch.Tensor]) -> Iterator[None]:

@@ -113,6 +113,8 @@ def _require_sound(cls: type, key: str, value: Any) -> None:
 def _require_tables(cls: type, key: str, value: Any) -> None:
     if _HOOKS in key and (type(value) not in (dict, OrderedDict) or value):
         raise ProtocolError(f"an object of {cls.__name__} with hooks")
+    if key == "training" and type(value) is not bool:
+        raise ProtocolError(f"an object of {cls.__name__} that trains neither yes nor no")
     if key in _TABLES:
         sound = type(value) in (dict, OrderedDict) and all(
             item is None or (type(name) is str and issubclass(type(item), _TABLES[key])) for name, item in value.items()
