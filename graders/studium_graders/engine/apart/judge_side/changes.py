@@ -93,8 +93,9 @@ class Arguments:
                 self._watched.agree([number])
 
     def changed(self) -> dict[int, Any]:
-        """Return what the test has changed since both sides agreed."""
-        return {number: copied(value) for number, value in self._watched.changed().items()}
+        """Return what the test has changed of arguments of open calls since both sides agreed."""
+        opened = [number for numbers in self._open for number in numbers]
+        return {number: copied(value) for number, value in self._watched.changed(opened).items()}
 
     def number_of(self, value: Any) -> int | None:
         """Return the number of an argument."""

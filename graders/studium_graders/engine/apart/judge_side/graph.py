@@ -78,6 +78,7 @@ class Graph:
         self.results: dict[int, tuple[torch.Tensor, Inputs]] = {}
         self._count = 0
         self._made: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
+        self._numbers: dict[int, int] = {}  # by identity: a number counts where it leads to the same tensor
         self._grads: dict[int, bytes] = {}
         self._frames: list[dict[int, torch.Tensor]] = []
 
@@ -105,13 +106,12 @@ class Graph:
 
     def number(self, tensor: torch.Tensor) -> tuple[str, int]:
         """Number a tensor that is sent."""
-        number = next((key for key, made in self._made.items() if made is tensor), None)
-        if number is not None:
+        number = self._numbers.get(id(tensor), 0)
+        if self._made.get(number) is tensor:
             return "made", number
-        number = next((key for key, leaf in self.leaves.items() if leaf is tensor), None)
-        if number is None:
+        if self.leaves.get(number) is not tensor:
             self._count -= 1
-            number = self._count
+            number = self._numbers[id(tensor)] = self._count
             self.leaves[number] = tensor
         return "entered", number
 
@@ -130,6 +130,7 @@ class Graph:
                 known.data.copy_(leaf.data)
             return known
         self._made[number] = leaf
+        self._numbers[id(leaf)] = number
         return leaf
 
     def output(self, number: int, data: torch.Tensor) -> torch.Tensor:

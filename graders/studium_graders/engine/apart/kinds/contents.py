@@ -119,10 +119,11 @@ class Watched:
         """Return the value of a number; KeyError where there is none."""
         return self._values[number]
 
-    def changed(self) -> dict[int, Any]:
-        """Return the numbers and values of what has changed since the last time."""
+    def changed(self, numbers: Iterable[int] | None = None) -> dict[int, Any]:
+        """Return the numbers and values of what has changed since the last time, of these or of all."""
         found = {}
-        for number, value in self._values.items():
+        for number in [*self._values] if numbers is None else numbers:
+            value = self._values[number]
             now = content_of(value, self._is_open)
             if not is_same(self._contents[number], now):
                 self._contents[number] = now

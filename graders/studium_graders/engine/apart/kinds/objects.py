@@ -165,7 +165,7 @@ KINDS = (
         (),
         _write_shell,
         _read_shell,
-        applies=lambda cls, _: is_shell(cls),
+        applies=lambda cls, is_open: is_open(cls) and is_shell(cls),
         overwrite=lambda value, held: vars(value).update(held),
         **_MUTABLE,
     ),

@@ -61,7 +61,7 @@ def _write(encoder: Encoder, value: torch.Tensor) -> list[Any]:
         return ["held", *parts, value.requires_grad, _grad(encoder, value) if value.is_leaf else None]
     if not value.requires_grad:
         return ["data", *parts]
-    if not value.is_leaf or encoder.giving.argument_number(value) is not None:
+    if not value.is_leaf or not encoder.giving.has_made(value):
         return ["output", *parts, encoder.enter(value)]
     return ["leaf", *parts, encoder.enter(value), _grad(encoder, value)]
 

@@ -37,18 +37,29 @@ class Graph:
         self.ends = False
         self.inputs: list[list[int]] = []  # numbers of the leaves of the requests that are open
         self._leaves: dict[int, torch.Tensor] = {}
+        self._numbers: dict[int, int] = {}
         self._entered: dict[int, torch.Tensor] = {}
         self._count = 0
 
     def enter(self, tensor: torch.Tensor) -> int:
         """Number a tensor that the judge gets; a leaf has one number."""
-        if tensor.is_leaf:
-            number = next((key for key, leaf in self._leaves.items() if leaf is tensor and key > 0), None)
-            if number is not None:
-                return number
+        own_leaf = tensor.is_leaf and self.has_made(tensor)
+        if own_leaf and id(tensor) in self._numbers:
+            return self._numbers[id(tensor)]
         self._count += 1
-        (self._leaves if tensor.is_leaf else self._entered)[self._count] = tensor
+        if own_leaf:
+            self._keep(self._count, tensor)
+        else:
+            self._entered[self._count] = tensor
         return self._count
+
+    def has_made(self, leaf: torch.Tensor) -> bool:
+        """Return whether a leaf is this side's own, and stands for none of the judge's."""
+        return self._numbers.get(id(leaf), 1) > 0
+
+    def _keep(self, number: int, leaf: torch.Tensor) -> None:
+        self._leaves[number] = leaf
+        self._numbers[id(leaf)] = number
 
     def take(self, grads: dict[int, Any], released: Sequence[int]) -> None:
         """Give leaves that were made here the gradients that they have in the judge; forget what that has forgotten."""
@@ -69,7 +80,7 @@ class Graph:
                 known.data.copy_(data.detach())
             known.requires_grad_(data.requires_grad)
             return known
-        self._leaves[number] = data
+        self._keep(number, data)
         if self.inputs and number not in self.inputs[-1]:
             self.inputs[-1].append(number)
         if is_leaf:

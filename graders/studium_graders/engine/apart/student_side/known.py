@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from studium_graders.engine.apart.kinds.contents import Watched, overwrite, walk
-from studium_graders.engine.apart.kinds.objects import is_shell
 from studium_graders.engine.apart.kinds.remote import LENT, LONGEST_WORD, REMOTE
 from studium_graders.engine.apart.student_side.graph import Graph, Pull
 from studium_graders.engine.apart.student_side.lent import Ask, Lent, LentIterator, Shell, number_of
@@ -23,8 +22,8 @@ class Known:
     def __init__(self, number: int, is_open: Open, ask: Ask, pull: Pull) -> None:
         self.number = number
         self.graph = Graph(pull)
-        self.watched = Watched(self.is_open_or_shell)
-        self.is_open_class = is_open
+        self.watched = Watched(self.is_open_class)
+        self._is_open = is_open
         self.depends_on: list[torch.Tensor] | None = None  # of the results of a callback that are being read
         self._ask = ask
         self._objects: list[Any] = []
@@ -32,9 +31,9 @@ class Known:
         self._lent: dict[int, Any] = {}
         self._frames: list[tuple[list[int], bool]] = []
 
-    def is_open_or_shell(self, cls: type) -> bool:
+    def is_open_class(self, cls: type) -> bool:
         """Return whether instances of a class are looked into."""
-        return self.is_open_class(cls) or (issubclass(cls, nn.Module) and is_shell(cls))
+        return self._is_open(cls) or cls is Shell
 
     # ------------------------------------------------------------------------------------------------ what goes out
 
@@ -52,6 +51,10 @@ class Known:
         """Number a tensor of this side's graph."""
         return self.graph.enter(tensor)
 
+    def has_made(self, leaf: torch.Tensor) -> bool:
+        """Return whether a leaf is this side's own."""
+        return self.graph.has_made(leaf)
+
     def _handle(self, value: Any) -> int:
         if id(value) not in self._handles:
             self._handles[id(value)] = len(self._objects)
@@ -66,7 +69,7 @@ class Known:
 
     def open(self, first: int, roots: Iterable[Any], *, keep: bool) -> None:
         """Open a call with these arguments."""
-        values = walk(roots, self.is_open_or_shell, self.has_stayed)
+        values = walk(roots, self.is_open_class, self.has_stayed)
         self._frames.append((self.watched.add(first, values), keep))
 
     def has_stayed(self, value: Any) -> bool:
@@ -86,7 +89,7 @@ class Known:
     def take(self, changes: dict[int, Any]) -> None:
         """Take over what the test changed of arguments."""
         for number, content in changes.items():
-            overwrite(self.watched.value(number), content, self.is_open_or_shell)
+            overwrite(self.watched.value(number), content, self.is_open_class)
         self.watched.agree(changes)
 
     # ------------------------------------------------------------------------------------------------ what comes in

@@ -168,12 +168,12 @@ class Server:
         with self._turn:
             known, encoder = self._known, Encoder(KINDS, self._known)
             node = None if args is None else encoder.part((args, kwargs))
-            own = walk([args, *kwargs.values()], known.is_open_or_shell, known.has_stayed)
+            own = walk([args, *kwargs.values()], known.is_open_class, known.has_stayed)
             inputs = encoder.graph | known.graph.open_leaves()
             question = CallBack(number, node, [*inputs], len(own), torch.is_grad_enabled(), self._told(encoder))
             answer = self._asked(question, encoder, [*inputs.values()])
             for index, content in answer.own.items():
-                overwrite(own[index], content, known.is_open_or_shell)
+                overwrite(own[index], content, known.is_open_class)
             known.take(answer.changes)
             self._random.take(answer.states)
             return answer.value

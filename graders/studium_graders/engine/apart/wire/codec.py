@@ -44,6 +44,9 @@ class Giving(Protocol):
     def enter(self, tensor: torch.Tensor) -> int:
         """Number a tensor of this side's graph."""
 
+    def has_made(self, leaf: torch.Tensor) -> bool:
+        """Return whether a leaf is this side's own, and stands for none of the judge's."""
+
     def is_open_class(self, cls: type) -> bool:
         """Return whether instances of a class cross by their ``__dict__``."""
 
