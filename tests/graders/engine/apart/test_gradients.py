@@ -21,6 +21,9 @@ def slope_of(f, x):
     return found
 def loss(f, x): return (f(x) ** 2).mean()
 def layer(): return nn.Linear(2, 3)
+def copied(model):
+    import copy
+    return copy.deepcopy(model)
 def weight(): return nn.Parameter(torch.ones(3))
 def scaled(w, x): return w * x
 def backward(x): (x ** 3).sum().backward()
@@ -212,3 +215,14 @@ def test_changes_of_a_model_are_withheld_where_the_reference_makes_none(student)
     assert torch.equal(model.layer.weight, before)
     assert model.training
     assert not torch.equal(model.calls[2][1], before)  # while the call ran it was as the student had it
+
+
+def test_a_parametrized_module_is_one_on_both_sides(student, watched):
+    model = nn.Sequential(torch.nn.utils.parametrizations.spectral_norm(nn.Linear(2, 3)))
+    before = model[0].weight.detach().clone()
+    student.get("train")(model, torch.randn(8, 2), 2)
+    assert not torch.equal(model[0].weight, before)
+    copied = student.get("copied")(model)
+    assert torch.equal(copied[0].weight, model[0].weight)
+    assert type(copied[0]).__name__ == "ParametrizedLinear"
+    assert "object torch.nn.modules.linear.Linear" in watched.noted

@@ -229,9 +229,10 @@ def test_what_is_one_object_in_the_test_is_one_there(student):
         assert not student.get("is_one")(xs, [1])
 
 
-def test_a_look_inside_a_callback_is_an_error(student):
-    with student.test(NONE), pytest.raises(AttributeError):
+def test_a_look_inside_a_callback_that_ends_in_an_error_is_a_refusal(student):
+    with student.test(NONE) as watched, pytest.raises(TypeError, match="looks at __code__ of a function of the test"):
         student.get("look")(lambda: 1)
+    assert watched.refusal is not None
 
 
 def test_a_callback_is_closed_when_its_test_has_ended(student):

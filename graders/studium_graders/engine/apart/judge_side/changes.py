@@ -38,7 +38,7 @@ class Arguments:
         self._open: list[list[int]] = []
         self._before: dict[int, Any] = {}  # of what is to be withheld at the end of the call
         self._next = 0
-        self.crossed = Crossed(is_open)
+        self._crossed = Crossed(is_open)
 
     @property
     def keeps(self) -> bool:
@@ -49,7 +49,7 @@ class Arguments:
         """Open a call; return the number of its first argument that may change."""
         values = walk(roots, self._is_open, _nothing)
         if self._watch.allowed is None and not self._open:
-            self._watch.changed_later |= self.crossed.have_changed(values)
+            self._watch.changed_later |= self._crossed.have_changed(values)
         first, self._next = self._next, self._next + len(values)
         self._open.append(self._watched.add(first, values))
         return first
@@ -60,7 +60,7 @@ class Arguments:
         for number in [number for number in numbers if number in self._before]:
             overwrite(self._watched.value(number), self._before.pop(number), self._is_open)
         if self._watch.allowed is None:
-            self.crossed.note(map(self._watched.value, numbers))
+            self._crossed.note(map(self._watched.value, numbers))
         if not self.keeps:
             self._watched.forget(numbers)
 
@@ -101,10 +101,15 @@ class Arguments:
         """Return the number of an argument."""
         return self._watched.number_of(value)
 
+    def came(self, value: Any) -> None:
+        """Hear of a value that came."""
+        if self._watch.allowed is None:
+            self._crossed.note(walk([value], self._is_open, _nothing))
+
     def end(self) -> None:
         """Look for the last time at what has crossed."""
         if self._watch.allowed is None:
-            self._watch.changed_later |= self.crossed.have_changed(everything=True)
+            self._watch.changed_later |= self._crossed.have_changed(everything=True)
 
 
 class Crossed:
@@ -119,14 +124,13 @@ class Crossed:
         self._contents: dict[int, list[Any]] = {}
         self._new: set[int] = set()
 
-    def note(self, values: Iterable[Any]) -> None:
-        """Note what crosses, and what is in it."""
-        for value in values:
-            for part in walk([value], self._is_open, _nothing):
-                if type(part) is not torch.Generator:
-                    self._values[id(part)] = part
-                    self._contents.setdefault(id(part), []).append(self._content(part))
-                    self._new.add(id(part))
+    def note(self, parts: Iterable[Any]) -> None:
+        """Note what crosses, each part by itself."""
+        for part in parts:
+            if type(part) is not torch.Generator:
+                self._values[id(part)] = part
+                self._contents.setdefault(id(part), []).append(self._content(part))
+                self._new.add(id(part))
 
     def have_changed(self, sent: Iterable[Any] = (), *, everything: bool = False) -> bool:
         """Return whether anything has another content than it crossed with, but for what is sent anew."""

@@ -124,8 +124,7 @@ class Student:
             if stops:
                 raise
             raise RuntimeError("your code raised StopIteration") from error
-        if self._session.watch.allowed is None:
-            self._session.arguments.crossed.note([value])
+        self._session.arguments.came(value)
         return value
 
     def _differentiate(

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from studium_graders.engine.apart.kinds.plain import PLAIN
 from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, Open, StaysError
 from studium_graders.engine.apart.wire.given import GIVEN
+from studium_graders.engine.apart.wire.parametrized import TABLE, class_before, parametrize_again
 from studium_graders.engine.apart.wire.sending import is_of_test, is_private
 from studium_graders.engine.wire.channel import ProtocolError
 
@@ -36,6 +38,7 @@ def open_classes(packages: tuple[str, ...] = ()) -> Open:
     """
 
     def is_open(cls: type) -> bool:
+        cls = class_before(cls) or cls
         module = cls.__module__
         if is_library_object(cls):
             return True
@@ -52,7 +55,9 @@ def is_library_object(cls: type) -> bool:
 
 def is_shell(cls: type) -> bool:
     """Return whether a module crosses as a shell: its class is a test's own, and ``forward`` runs where that is."""
-    return issubclass(cls, nn.Module) and (getattr(cls, "is_shell", False) is True or is_of_test(cls))
+    if not issubclass(cls, nn.Module) or class_before(cls) is not None:
+        return False
+    return getattr(cls, "is_shell", False) is True or is_of_test(cls)
 
 
 def word_of(cls: type) -> str:
@@ -61,9 +66,9 @@ def word_of(cls: type) -> str:
 
 
 def _write(encoder: Encoder, value: Any) -> list[Any]:
-    cls = type(value)
-    held = object.__getattribute__(value, "__dict__")
-    if not all(type(name) is str for name in held):
+    cls = _own_class(value)
+    held = held_by(value) if encoder.is_change else vars(value)
+    if not all(type(name) is str and not (_HOOKS in name and held[name]) for name in held):
         raise StaysError
     return [cls.__module__, cls.__qualname__, *[part for pair in held.items() for part in _pair(encoder, *pair)]]
 
@@ -86,7 +91,18 @@ def _read(decoder: Decoder, parts: list[Any]) -> Any:
     for key, item in held.items():
         _require_sound(cls, key, item)
     vars(value).update(held)
-    return value
+    return _parametrized(value) if issubclass(cls, nn.Module) and TABLE in held.get("_modules", ()) else value
+
+
+def _parametrized(module: nn.Module) -> nn.Module:
+    """Give a module the class that torch makes for its parametrizations."""
+    table = vars(module)["_modules"][TABLE]
+    own = {name for base in type(module).__mro__ for name in vars(base)}
+    if type(table) is not nn.ModuleDict or any(type(part) is not ParametrizationList for part in table.values()):
+        raise ProtocolError("a module with no parametrizations")
+    if not own.isdisjoint(table.keys()):
+        raise ProtocolError("a module whose parametrization replaces what its class has")
+    return parametrize_again(module)
 
 
 def _attribute(decoder: Decoder, node: Any) -> Any:
@@ -123,12 +139,17 @@ def _require_tables(cls: type, key: str, value: Any) -> None:
             raise ProtocolError(f"an object of {cls.__name__} with no {key}")
 
 
+def _own_class(value: Any) -> type:
+    """Return the class of an object, without what torch makes of it for parametrizations."""
+    return class_before(type(value)) or type(value)
+
+
 def _overwrite(value: Any, other: Any) -> None:
-    held = other if type(other) is Held else vars(other)
-    if type(other) not in (Held, type(value)):
+    if type(other) is not Held and _own_class(other) is not _own_class(value):
         raise ProtocolError("an object that became another")
-    vars(value).clear()
-    vars(value).update(held)
+    for name in held_by(value):
+        del vars(value)[name]
+    vars(value).update(other if type(other) is Held else held_by(other))
 
 
 class Held(dict[str, Any]):
@@ -136,9 +157,11 @@ class Held(dict[str, Any]):
 
 
 def held_by(value: Any) -> Held:
-    """Return what both sides have of an object."""
+    """Return what both sides have of an object and may change; hooks are each side's own."""
     held = vars(value)
-    return Held({name: held[name] for name in _OF_SHELLS} if is_shell(type(value)) else held)
+    if is_shell(type(value)):
+        return Held({name: held[name] for name in _OF_SHELLS})
+    return Held({name: part for name, part in held.items() if not (type(name) is str and _HOOKS in name)})
 
 
 def _write_shell(encoder: Encoder, value: nn.Module) -> list[Any]:

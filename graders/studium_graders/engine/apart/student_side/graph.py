@@ -72,15 +72,20 @@ class Graph:
         """Return the leaves of the request that was opened last."""
         return {number: self._leaves[number] for number in (self.inputs[-1] if self.inputs else ())}
 
-    def leaf(self, number: int, data: torch.Tensor, *, is_leaf: bool) -> torch.Tensor:
-        """Return the tensor for an argument that requires a gradient: a leaf, or what has a leaf behind it."""
+    def leaf(self, number: int, data: torch.Tensor, *, is_leaf: bool, own: bool) -> torch.Tensor:
+        """Return the tensor for an argument that requires a gradient: a leaf, or what has a leaf behind it.
+
+        ``own``: it is a parameter of what a callback returned, and where it goes back, it is as if made here.
+        """
         if number in self._leaves:
             known = self._leaves[number]
             if not torch.equal(known.detach(), data.detach()):
                 known.data.copy_(data.detach())
             known.requires_grad_(data.requires_grad)
             return known
-        self._keep(number, data)
+        self._leaves[number] = data
+        if not own:
+            self._numbers[id(data)] = number
         if self.inputs and number not in self.inputs[-1]:
             self.inputs[-1].append(number)
         if is_leaf:

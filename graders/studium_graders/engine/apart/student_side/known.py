@@ -25,6 +25,7 @@ class Known:
         self.watched = Watched(self.is_open_class)
         self._is_open = is_open
         self.depends_on: list[torch.Tensor] | None = None  # of the results of a callback that are being read
+        self.looked = ""  # inside of what the judge lent: the sentence for it
         self._ask = ask
         self._objects: list[Any] = []
         self._handles: dict[int, int] = {}
@@ -82,6 +83,11 @@ class Known:
         if not keep:
             self.watched.forget(numbers)
 
+    def changed(self, *, everything: bool) -> dict[int, Any]:
+        """Return the arguments that have changed: of all calls whose numbers hold, or of those that are open."""
+        opened = [number for numbers, _ in self._frames for number in numbers]
+        return self.watched.changed(None if everything else opened)
+
     def walked(self) -> int:
         """Return how many arguments of the call that was opened last may change."""
         return len(self._frames[-1][0]) if self._frames else 0
@@ -107,9 +113,12 @@ class Known:
         if how in _MAKERS:
             (number,) = parts
             if number not in self._lent:
-                self._lent[number] = _MAKERS[how](self._ask, number)
+                self._lent[number] = _MAKERS[how](self._ask, self._look, number)
             return self._lent[number]
         return getattr(self, f"_build_{how}")(*parts)
+
+    def _look(self, sentence: str) -> None:
+        self.looked = self.looked or sentence
 
     def _build_argument(self, number: int) -> Any:
         return self.watched.value(number)
@@ -128,7 +137,7 @@ class Known:
             return self.graph.hang(number, tensor, self.depends_on)
         tensor = nn.Parameter(tensor) if parameter else tensor.requires_grad_()
         tensor.grad = None if grad is None else tensor_of(*grad)
-        return self.graph.leaf(number, tensor, is_leaf=is_leaf)
+        return self.graph.leaf(number, tensor, is_leaf=is_leaf, own=self.depends_on is not None)
 
     def _build_made(self, *parts: Any) -> torch.Tensor:
         return self._build_entered(*parts)

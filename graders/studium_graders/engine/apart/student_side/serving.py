@@ -106,6 +106,7 @@ class Server:
 
     def _reply(self, message: Any) -> None:
         encoder = Encoder(KINDS, self._known)
+        self._known.looked = ""
         reply: ToJudge
         try:
             with as_in_judge(message.around), collected(self._printed):
@@ -115,6 +116,9 @@ class Server:
         except ClosedError:
             raise
         except BaseException as error:  # the student's code may raise anything
+            if self._known.looked:
+                self._send(Broken(self._known.looked[:200].encode("utf-8", "replace").decode()), [])
+                return
             encoder = Encoder(KINDS, self._known)
             self._send(self._raised(error, encoder), encoder.buffers)
 
@@ -153,8 +157,9 @@ class Server:
             raise NameError(f"name {name!r} is not defined")
         return self._namespace[name]
 
-    def _told(self, encoder: Encoder) -> Told:
-        changes = [(number, encoder.change(value)) for number, value in self._known.watched.changed().items()]
+    def _told(self, encoder: Encoder, *, everything: bool = True) -> Told:
+        changed = self._known.changed(everything=everything)
+        changes = [(number, encoder.change(value)) for number, value in changed.items()]
         printed: Any = [(name, text.encode("utf-8", "replace").decode()) for name, text in self._printed.take()]
         return Told(self._known.walked(), changes, printed, self._random.drew())
 
@@ -170,7 +175,8 @@ class Server:
             node = None if args is None else encoder.part((args, kwargs))
             own = walk([args, *kwargs.values()], known.is_open_class, known.has_stayed)
             inputs = encoder.graph | known.graph.open_leaves()
-            question = CallBack(number, node, [*inputs], len(own), torch.is_grad_enabled(), self._told(encoder))
+            told = self._told(encoder, everything=False)
+            question = CallBack(number, node, [*inputs], len(own), torch.is_grad_enabled(), told)
             answer = self._asked(question, encoder, [*inputs.values()])
             for index, content in answer.own.items():
                 overwrite(own[index], content, known.is_open_class)
