@@ -185,11 +185,6 @@ NO_VALUE = [
     ["object", "torch.nn", "Linear"],
     ["object", "torch.nn.modules.linear", "no such class"],
     ["object", "builtins", "object"],
-    [*LINEAR, "forward", ["function", "relu"]],
-    [*LINEAR, "__class__", 1],
-    [*LINEAR, "_forward_hooks", ["ordered", 1, ["remote", 1, "f"]]],
-    [*LINEAR, "_parameters", ["dict", "weight", 1]],
-    [*LINEAR, "_compiled_call_impl", ["function", "relu"]],
     [*LINEAR, "a", ["function", "no such function"]],
 ]
 
@@ -202,6 +197,25 @@ def test_what_is_no_value_ends_the_conversation(node):
         assert caught.value.verdict == "broken protocol"
         with pytest.raises(StudentGone):
             student.get("g")
+
+
+REFUSED = [
+    [*LINEAR, "forward", ["function", "relu"]],
+    [*LINEAR, "__class__", 1],
+    [*LINEAR, "_forward_hooks", ["ordered", 1, ["remote", 1, "f"]]],
+    [*LINEAR, "_parameters", ["dict", "weight", 1]],
+    [*LINEAR, "_compiled_call_impl", ["function", "relu"]],
+    [*LINEAR, "_modules", ["dict", "q", ["remote", 1, "Own"]]],
+    [*LINEAR, "training", ["remote", 1, "Own"]],
+]
+
+
+@pytest.mark.parametrize("node", REFUSED, ids=str)
+def test_an_object_that_would_run_what_the_student_put_into_it_is_refused(node):
+    with liar(gave(node)) as student, student.test(None) as watched:
+        with pytest.raises(RefusedError, match="an object of Linear"):
+            student.get("f")
+    assert watched.refusal is not None
 
 
 def nested(depth):

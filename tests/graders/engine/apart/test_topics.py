@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from studium.checking import run_test
+from studium.errors import ExerciseError
 from studium.sources import seed_of
 
 from .forking import Forked
@@ -60,7 +61,11 @@ def test_answers_are_judged_alike(shell, slug):
             words = {test.name: frozenset(run_apart(student, slug, exercise, test)[1].noted) for test in tests}
             answers = [*(mistake.function for mistake in exercise.misconceptions), *exercise.alternatives]
             for number, answer in enumerate(answers):
-                assert not student.run(cell_of("answer", answer, exercises)).error
+                try:
+                    cell = cell_of("answer", answer, exercises)
+                except ExerciseError:  # it is made of what only its own module has
+                    continue
+                assert not student.run(cell).error
                 for test in tests:
                     apart = judged(student, slug, exercise, test, words[test.name], "answer")
                     beside = run_test(test, answer, seed_of(slug, exercise, test)).passed

@@ -82,11 +82,11 @@ class Arguments:
         """Make the changes that have permission. ``for_now``: the others as well, to the end of the call."""
         for number, node in changes:
             value = self.value(number)
-            if not is_content(value, node, self._is_open):
-                raise ProtocolError("an argument that became another")
             allowed = self._watch.allows(CHANGES) or self._watch.applied
             self._watch.withheld |= not allowed
             if allowed or for_now:
+                if not is_content(value, node, self._is_open):
+                    raise self._watch.refuse("your code made of an argument what the judge cannot take over")
                 if not allowed:
                     self._before.setdefault(number, copied(value))
                 overwrite(value, decoder.change(node), self._is_open)

@@ -86,6 +86,11 @@ class Student:
 
     # ------------------------------------------------------------------------------------------------ for a Remote
 
+    @property
+    def in_test(self) -> bool:
+        """Whether a test runs."""
+        return self._session.watch.open
+
     def call(self, target: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the student's."""
         self._require_no_mode()

@@ -87,21 +87,22 @@ def _read(decoder: Decoder, parts: list[Any]) -> Any:
     held = {}
     for index in range(0, len(pairs), 2):
         key, node = pairs[index : index + 2]
-        held[_name(cls, key)] = _attribute(decoder, node)
-    for key, item in held.items():
-        _require_sound(cls, key, item)
+        item = _attribute(decoder, node)
+        if fault := _fault(cls, key, item):
+            raise decoder.refuse(f"your code gave an object of {cls.__name__} with {fault}")
+        held[key] = item
     vars(value).update(held)
-    return _parametrized(value) if issubclass(cls, nn.Module) and TABLE in held.get("_modules", ()) else value
+    return _parametrized(decoder, value) if issubclass(cls, nn.Module) and TABLE in held.get("_modules", ()) else value
 
 
-def _parametrized(module: nn.Module) -> nn.Module:
+def _parametrized(decoder: Decoder, module: nn.Module) -> nn.Module:
     """Give a module the class that torch makes for its parametrizations."""
     table = vars(module)["_modules"][TABLE]
     own = {name for base in type(module).__mro__ for name in vars(base)}
     if type(table) is not nn.ModuleDict or any(type(part) is not ParametrizationList for part in table.values()):
-        raise ProtocolError("a module with no parametrizations")
+        raise decoder.refuse("your code gave a module with no parametrizations")
     if not own.isdisjoint(table.keys()):
-        raise ProtocolError("a module whose parametrization replaces what its class has")
+        raise decoder.refuse("your code gave a module whose parametrization replaces what its class has")
     return parametrize_again(module)
 
 
@@ -111,32 +112,30 @@ def _attribute(decoder: Decoder, node: Any) -> Any:
     return decoder.part(node)
 
 
-def _name(cls: type, key: Any) -> str:
+def _fault(cls: type, key: Any, value: Any) -> str:
+    """Return what is wrong with an attribute: it stands in the place of something of the class, or is a hook."""
     if type(key) is not str or not key.isidentifier() or key.startswith("__"):
-        raise ProtocolError(f"an object of {cls.__name__} with an attribute of no name")
-    return key
-
-
-def _require_sound(cls: type, key: str, value: Any) -> None:
-    """Raise ProtocolError for what would stand in the place of something of the class, and for hooks."""
+        return "an attribute of no name"
     own = [vars(base)[key] for base in cls.__mro__ if key in vars(base)]
     if own and (type(own[0]) not in PLAIN or type(value) not in PLAIN):
-        raise ProtocolError(f"an object of {cls.__name__} that replaces {key}")
-    if issubclass(cls, nn.Module | torch.optim.Optimizer):
-        _require_tables(cls, key, value)
+        return f"a {key} of its own"
+    return _fault_of_torch(key, value) if issubclass(cls, nn.Module | torch.optim.Optimizer) else ""
 
 
-def _require_tables(cls: type, key: str, value: Any) -> None:
+def _fault_of_torch(key: str, value: Any) -> str:
     if _HOOKS in key and (type(value) not in (dict, OrderedDict) or value):
-        raise ProtocolError(f"an object of {cls.__name__} with hooks")
+        return "hooks"
     if key == "training" and type(value) is not bool:
-        raise ProtocolError(f"an object of {cls.__name__} that trains neither yes nor no")
-    if key in _TABLES:
-        sound = type(value) in (dict, OrderedDict) and all(
-            item is None or (type(name) is str and issubclass(type(item), _TABLES[key])) for name, item in value.items()
-        )
-        if not sound:
-            raise ProtocolError(f"an object of {cls.__name__} with no {key}")
+        return "a mode that is none"
+    if key in _TABLES and not _is_table(value, _TABLES[key]):
+        return f"{key} that are none"
+    return ""
+
+
+def _is_table(value: Any, classes: tuple[type, ...]) -> bool:
+    return type(value) in (dict, OrderedDict) and all(
+        item is None or (type(name) is str and issubclass(type(item), classes)) for name, item in value.items()
+    )
 
 
 def _own_class(value: Any) -> type:
@@ -173,7 +172,8 @@ def _read_shell(decoder: Decoder, parts: list[Any]) -> Held:
         raise ProtocolError("a module of the test's that is no argument")
     held = Held({name: decoder.part(part) for name, part in zip(_OF_SHELLS, parts, strict=True)})
     for name, part in held.items():
-        _require_tables(nn.Module, name, part)
+        if fault := _fault_of_torch(name, part):
+            raise decoder.refuse(f"your code gave a module of the test {fault}")
     return held
 
 

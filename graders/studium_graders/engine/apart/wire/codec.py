@@ -60,6 +60,9 @@ class Taking(Protocol):
     def allows(self, word: str) -> bool:
         """Return whether a test may receive it."""
 
+    def refuse(self, sentence: str) -> RefusedError:
+        """Return a refusal that sticks."""
+
     def argument(self, number: int) -> Any:
         """Return the judge's own object that was an argument."""
 
@@ -244,6 +247,10 @@ class Decoder:
         """Raise RefusedError where the test may not receive what the word stands for; an argument itself it has."""
         if not self.is_change:
             self.taking.allow(word)
+
+    def refuse(self, sentence: str) -> RefusedError:
+        """Return a refusal of what is sound, and what an honest student's process may say."""
+        return self.taking.refuse(sentence)
 
     def begun(self, value: Any) -> Any:
         """Return a container that is about to be filled: what is inside may refer to it."""
