@@ -212,10 +212,10 @@ REFUSED = [
 
 @pytest.mark.parametrize("node", REFUSED, ids=str)
 def test_an_object_that_would_run_what_the_student_put_into_it_is_refused(node):
-    with liar(gave(node)) as student, student.test(None) as watched:
-        with pytest.raises(RefusedError, match="an object of Linear"):
+    with liar(gave(node)) as student:
+        with student.test(None) as watched, pytest.raises(RefusedError, match="an object of Linear"):
             student.get("f")
-    assert watched.refusal is not None
+        assert watched.refusal is not None
 
 
 def nested(depth):

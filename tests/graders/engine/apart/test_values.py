@@ -63,6 +63,8 @@ def same(one, other):
         return same([*one.items()], [*other.items()])
     if isinstance(one, list | tuple | deque):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, frozenset):
+        return sorted(map(repr, one)) == sorted(map(repr, other))
     return repr(one) == repr(other) if isinstance(one, float | complex | np.generic) else one == other
 
 

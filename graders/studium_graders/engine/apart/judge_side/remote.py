@@ -87,18 +87,22 @@ _OBSERVERS = ("studium.observation",)  # records each call, whatever the test lo
 _BETWEEN = ("abc", "typing", "functools", "copy")
 
 
-class Asking(Protocol):
-    """What a Remote needs of the student."""
+class Calling(Protocol):
+    """What can be asked of the student while a test runs."""
 
-    @property
-    def in_test(self) -> bool:
-        """Whether a test runs."""
-
-    def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call it."""
+    def call(self, target: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call an object."""
 
     def ask(self, handle: int, what: Any, name: str = "") -> Any:
         """Ask for an attribute, an iterator, or the next item."""
+
+
+class Asking(Calling, Protocol):
+    """What a Remote needs of its test."""
+
+    @property
+    def in_test(self) -> bool:
+        """Whether the test runs."""
 
     def refuse(self, sentence: str, *, hint: bool = False) -> TypeError:
         """Return a refusal."""
@@ -119,14 +123,16 @@ class Remote:
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__class__":
-            return type(self) if _is_observed() else _refuse(self, "class")
+            return type(self) if _is_observed() or not parts_of(self)[0].in_test else _refuse(self, "class")
         if name in _OF_COPIES:
             return lambda *_: self
         if name.startswith("_"):
-            if name in _OF_WRAPPERS or _is_observed():
+            if name in _OF_WRAPPERS or _is_observed() or not parts_of(self)[0].in_test:
                 raise AttributeError(name)
             return _refuse(self, name)
         asking, handle, _ = parts_of(self)
+        if not asking.in_test:  # a generator of the test's that is collected asks for ``close``
+            raise AttributeError(name)
         return asking.ask(handle, "attribute", name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from studium_graders.engine.apart.judge_side.changes import Arguments
 from studium_graders.engine.apart.judge_side.graph import Ask, Graph, Inputs
 from studium_graders.engine.apart.judge_side.permissions import REMOTE, Watch
 from studium_graders.engine.apart.judge_side.random_state import RandomState
-from studium_graders.engine.apart.judge_side.remote import Asking, Remote, parts_of
+from studium_graders.engine.apart.judge_side.remote import Calling, Remote, parts_of
 from studium_graders.engine.apart.kinds.exceptions import table_of_classes
 from studium_graders.engine.apart.kinds.objects import is_shell
 from studium_graders.engine.apart.wire.codec import Decoder, Open, RefusedError
@@ -30,7 +30,7 @@ class Session:
     """One test: the decoder and the pickler ask it what they need to know."""
 
     def __init__(
-        self, number: int, watch: Watch, asking: Asking, ask: Ask, random: RandomState, is_open: Open, lent: int
+        self, number: int, watch: Watch, asking: Calling, ask: Ask, random: RandomState, is_open: Open, lent: int
     ) -> None:
         self.number, self.watch, self.random = number, watch, random
         self._is_open = is_open
@@ -76,7 +76,7 @@ class Session:
             self.allow(REMOTE)
         self._free = False
         if handle not in self._remotes:
-            self._remotes[handle] = Remote(self._asking, handle, word)
+            self._remotes[handle] = Remote(self, handle, word)
         return self._remotes[handle]
 
     @contextmanager
@@ -122,6 +122,35 @@ class Session:
         for name, text in told.printed:
             getattr(sys, name).write(text)
 
+    # ------------------------------------------------------------------------------------------------ for a Remote
+
+    @property
+    def in_test(self) -> bool:
+        """Whether the test runs."""
+        return self.watch.open
+
+    def call(self, target: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call an object of the student's."""
+        self._require_open()
+        return self._asking.call(target, args, kwargs)
+
+    def ask(self, handle: int, what: Any, name: str = "") -> Any:
+        """Ask an object of the student's for an attribute, an iterator, or the next item."""
+        self._require_open()
+        return self._asking.ask(handle, what, name)
+
+    def iterated(self) -> None:
+        """Hear that an iteration goes on: then a length was asked for as a hint."""
+        self.watch.iterated()
+
+    def refuse(self, sentence: str, *, hint: bool = False) -> RefusedError:
+        """Return a refusal that sticks; ``hint``: but not where an iteration follows."""
+        return self.watch.refuse_unless_hint(sentence) if hint else self.watch.refuse(sentence)
+
+    def _require_open(self) -> None:
+        if not self.watch.open:
+            raise EndedError("a test uses what an earlier test got")
+
     # ------------------------------------------------------------------------------------------------ what is sent
 
     def lend(self, value: Any) -> int:
@@ -139,7 +168,12 @@ class Session:
 
     def handle_of(self, value: Any) -> int | None:
         """Return the handle of a Remote."""
-        return parts_of(value)[1] if type(value) is Remote else None
+        if type(value) is not Remote:
+            return None
+        asking, handle, _ = parts_of(value)
+        if asking is not self:
+            raise self.refuse("a test gives the student what an earlier test got")
+        return handle
 
     def number_of_leaf(self, tensor: torch.Tensor) -> tuple[str, int]:
         """Number a tensor that requires a gradient."""
@@ -148,10 +182,6 @@ class Session:
     def number_of_argument(self, value: Any) -> int | None:
         """Return the number of an argument of an open call, where changes of others are told."""
         return self.arguments.number_of(value)
-
-    def refuse(self, sentence: str) -> RefusedError:
-        """Return a refusal that sticks."""
-        return self.watch.refuse(sentence)
 
 
 class EndedError(RuntimeError):

@@ -14,7 +14,6 @@ from studium_graders.engine.apart.judge_side.permissions import Watch, Words
 from studium_graders.engine.apart.judge_side.random_state import RandomState
 from studium_graders.engine.apart.judge_side.session import Session
 from studium_graders.engine.apart.kinds.objects import open_classes
-from studium_graders.engine.apart.wire.codec import RefusedError
 from studium_graders.engine.apart.wire.messages import Ask, Call, Differentiate, Get, Ran, Run, Surroundings
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.kinds.process_state import dtype_name
@@ -86,11 +85,6 @@ class Student:
 
     # ------------------------------------------------------------------------------------------------ for a Remote
 
-    @property
-    def in_test(self) -> bool:
-        """Whether a test runs."""
-        return self._session.watch.open
-
     def call(self, target: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the student's."""
         self._require_no_mode()
@@ -110,15 +104,6 @@ class Student:
             return self._asked(Ask(handle, what, name, self._around()), stops=what == "next")
         finally:
             self._session.arguments.close()
-
-    def refuse(self, sentence: str, *, hint: bool = False) -> RefusedError:
-        """Return a refusal that sticks; ``hint``: but not where an iteration follows."""
-        watch = self._session.watch
-        return watch.refuse_unless_hint(sentence) if hint else watch.refuse(sentence)
-
-    def iterated(self) -> None:
-        """Hear that an iteration goes on."""
-        self._session.watch.iterated()
 
     # ------------------------------------------------------------------------------------------------ requests
 
