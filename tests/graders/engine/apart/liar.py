@@ -32,7 +32,7 @@ def gave(node: Any, buffers: Sequence[bytes] = (), **more: Any) -> bytes:
 
 
 def raised(module: Any, cls: Any, name: str = "E", args: Sequence[Any] = (), text: str = "", echo: int = -1) -> bytes:
-    return frame([RAISED, module, cls, name, list(args), text, echo, told()])
+    return frame([RAISED, module, cls, name, list(args), text, "", echo, told()])
 
 
 @contextmanager

@@ -397,6 +397,27 @@ def test_a_reply_that_needs_another_word_is_a_refusal_that_sticks(student, name,
     assert watched.refusal is None
 
 
+def test_a_remote_of_an_earlier_test_is_no_remote_any_more(student):
+    with student.test(None):
+        box = student.get("box")([])
+    assert repr(box) == "<Box of the student's>"
+    assert not isinstance(box, list)
+    with student.test(None) as watched:
+        with pytest.raises(TypeError):
+            student.get("same")(box)
+        with pytest.raises(RuntimeError):
+            box()
+    assert watched.refusal is not None
+
+
+def test_an_exception_says_the_line_of_the_students_that_raised_it(make_student):
+    student = make_student("import json\ndef f():\n    return json.loads('{')")
+    with student.test(NONE), pytest.raises(ValueError, match="Expecting property name") as caught:
+        student.get("f")()
+    assert caught.value.student_line == "return json.loads('{')"
+    assert type(caught.value).__name__ == "JSONDecodeError"
+
+
 # ------------------------------------------------------------------------------------------------ ends
 
 

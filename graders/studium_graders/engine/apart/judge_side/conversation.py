@@ -11,7 +11,7 @@ import torch
 
 from studium_graders.engine.apart.judge_side import lent
 from studium_graders.engine.apart.judge_side.session import EndedError, Session, given_errors
-from studium_graders.engine.apart.kinds.exceptions import built
+from studium_graders.engine.apart.kinds.exceptions import LONGEST_LINE, built
 from studium_graders.engine.apart.kinds.table import KINDS
 from studium_graders.engine.apart.wire.codec import Decoder, RefusedError
 from studium_graders.engine.apart.wire.frames import Frames
@@ -136,7 +136,9 @@ class Conversation:
         if (reply.module, reply.cls) == ("builtins", "StopIteration"):
             return StopIteration()
         parts = [reply.module, reply.cls, reply.name, reply.args, reply.text]
-        return built(decoder, parts, given_errors())
+        error = built(decoder, parts, given_errors())
+        error.student_line = reply.line[:LONGEST_LINE]  # type: ignore[attr-defined]
+        return error
 
     # ------------------------------------------------------------------------------------------------ frames
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from studium_graders.engine.apart.kinds.tensors import tensor_bytes
+from studium_graders.engine.apart.wire.codec import RefusedError
 from studium_graders.engine.wire.channel import ProtocolError
 
 Inputs = list[torch.Tensor | None]
@@ -30,20 +31,19 @@ class Link:
             return [None] * len(self.inputs)
         found = self.graph.ask(self.number, wanted, gradient, torch.is_grad_enabled())
         if type(found) is not list or len(found) != len(wanted):
-            raise ProtocolError("gradients of another graph")
-        checked = {key: _checked(grad, wanted[key]) for key, grad in zip(wanted, found, strict=True)}
+            raise self.graph.refuse("your code gave gradients of another graph")
+        checked = {key: self._checked(grad, wanted[key]) for key, grad in zip(wanted, found, strict=True)}
         return [checked.get(key) for key in self.inputs]
+
+    def _checked(self, grad: Any, leaf: torch.Tensor) -> torch.Tensor | None:
+        if grad is None:
+            return None
+        if type(grad) is not torch.Tensor or grad.shape != leaf.shape or grad.dtype != leaf.dtype:
+            raise self.graph.refuse("your code gave a gradient that the judge cannot take over")
+        return grad
 
     def __del__(self) -> None:
         self.graph.released.append(self.number)
-
-
-def _checked(grad: Any, leaf: torch.Tensor) -> torch.Tensor | None:
-    if grad is None:
-        return None
-    if type(grad) is not torch.Tensor or grad.shape != leaf.shape or grad.dtype != leaf.dtype:
-        raise ProtocolError("a gradient that does not fit its tensor")
-    return grad
 
 
 class Computed(torch.autograd.Function):
@@ -71,8 +71,8 @@ def _bytes_of(grad: torch.Tensor | None) -> bytes:
 class Graph:
     """The tensors of a test that both sides know by number: the judge counts its own down, the student's count up."""
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, ask: Ask, refuse: Callable[[str], RefusedError]) -> None:
+        self.ask, self.refuse = ask, refuse
         self.ends = False
         self.released: list[int] = []
         self.results: dict[int, tuple[torch.Tensor, Inputs]] = {}

@@ -35,7 +35,7 @@ class Session:
         self.number, self.watch, self.random = number, watch, random
         self._is_open = is_open
         self.arguments = Arguments(watch, self.is_open)
-        self.graph = Graph(ask)
+        self.graph = Graph(ask, watch.refuse)
         self.failures: list[BaseException] = []
         self.printed_left = 0
         self._asking = asking

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from studium_graders.engine.apart.kinds.plain import digest
 from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, RefusedError, StaysError
 from studium_graders.engine.wire.channel import Buffer, ProtocolError
 
@@ -57,7 +58,7 @@ def _read(decoder: Decoder, parts: list[Any]) -> Any:
 
 
 def _content(value: np.ndarray[Any, Any]) -> Any:
-    held = value.tolist() if value.dtype.hasobject else bytes(array_bytes(value))
+    held = value.tolist() if value.dtype.hasobject else digest(array_bytes(value))
     return value.dtype.str, value.shape, held
 
 

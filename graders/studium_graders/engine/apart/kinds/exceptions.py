@@ -24,6 +24,7 @@ from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind
 from studium_graders.engine.wire.channel import ProtocolError
 
 LONGEST = 2000  # characters of a message
+LONGEST_LINE = 200
 MOST_ARGUMENTS = 10
 _LIBRARIES = (
     *(builtins, decimal, json, queue, statistics, binascii, csv, re, struct, zlib),
@@ -36,6 +37,8 @@ _NEVER = (unittest.SkipTest, StopIteration, StopAsyncIteration)
 
 class StudentError(Exception):
     """An exception of the student's own, or of a library that is not in the table."""
+
+    student_line = ""
 
 
 def table_of(modules: Iterable[ModuleType]) -> dict[tuple[str, str], type[Exception]]:

@@ -1,14 +1,16 @@
 """Plain values: what msgpack cannot say of numbers, strings and bytes."""
 
+import hashlib
 from typing import Any
 
 from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, StaysError
-from studium_graders.engine.wire.channel import ProtocolError
+from studium_graders.engine.wire.channel import Buffer, ProtocolError
 
 MOST_DIGITS = 4300
 MOST_BITS = 14_000  # of an integer: about as many digits
 LONGEST_RANGE = 10_000_000
 INLINE = 1 << 12
+HELD = 1 << 20  # bytes that are kept to see a change; of more, a digest is
 
 PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
@@ -50,6 +52,11 @@ def _read_text(_: Decoder, parts: list[Any]) -> str:
     if type(data) is not bytes:
         raise ProtocolError("no text")
     return data.decode("utf-8", "surrogatepass")
+
+
+def digest(data: Buffer) -> bytes:
+    """Return what tells whether data have changed."""
+    return bytes(data) if len(data) <= HELD else hashlib.blake2b(data).digest()
 
 
 def _write_bytes(encoder: Encoder, value: bytes) -> list[Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.apart.kinds.arrays import sizes_of
-from studium_graders.engine.apart.kinds.plain import integer
+from studium_graders.engine.apart.kinds.plain import digest, integer
 from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, RefusedError, StaysError
 from studium_graders.engine.wire.channel import Buffer, ProtocolError
 
@@ -120,7 +120,7 @@ def content(value: torch.Tensor) -> Any:
         value.dtype,
         tuple(value.shape),
         value.requires_grad,
-        bytes(tensor_bytes(value)),
+        digest(tensor_bytes(value)),
         None if grad is None else content(grad),
     )
 

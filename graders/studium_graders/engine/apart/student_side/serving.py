@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ import msgspec
 import torch
 
 from studium_graders.engine.apart.kinds.contents import overwrite, walk
-from studium_graders.engine.apart.kinds.exceptions import parts_of
+from studium_graders.engine.apart.kinds.exceptions import LONGEST_LINE, parts_of
 from studium_graders.engine.apart.kinds.objects import open_classes
 from studium_graders.engine.apart.kinds.table import KINDS
 from studium_graders.engine.apart.student_side.given import run_given
@@ -127,7 +128,13 @@ class Server:
         module, name, own, args, text = parts_of(encoder, error, self._given_errors())
         if isinstance(error, StopIteration):
             name = "StopIteration"
-        return Raised(module, name, own, args, text, echo, self._told(encoder))
+        return Raised(module, name, own, args, text, self._line(error), echo, self._told(encoder))
+
+    def _line(self, error: BaseException) -> str:
+        """Return the last line of a cell that an exception went through."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.line or "" for frame in frames if self._cells.is_cell(frame.filename)]
+        return lines[-1][:LONGEST_LINE].encode("utf-8", "replace").decode() if lines else ""
 
     def _given_errors(self) -> list[tuple[str, str]]:
         held = [value for value in vars(given_module()).values() if isinstance(value, type)]

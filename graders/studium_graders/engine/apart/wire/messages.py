@@ -172,7 +172,8 @@ class Gave(_ToJudge, frozen=True, tag=1):
 class Raised(_ToJudge, frozen=True, tag=2):
     """The exception that a request raised: its nearest class of a library, its own name, and what it says.
 
-    ``echo`` is the number of the callback's failure where that came through, else -1.
+    ``line`` is the last line of a cell that it went through. ``echo`` is the number of the callback's failure where
+    that came through, else -1.
     """
 
     module: str
@@ -180,6 +181,7 @@ class Raised(_ToJudge, frozen=True, tag=2):
     name: str
     args: list[Node]
     text: str
+    line: str
     echo: int
     told: Told
 
