@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from studium_graders.engine.apart.judge_side.permissions import Watch
 from studium_graders.engine.apart.judge_side.random_state import RandomState
 from studium_graders.engine.apart.judge_side.session import Session
+from studium_graders.engine.apart.kinds.exceptions import TABLE, StudentError
 from studium_graders.engine.apart.kinds.objects import open_classes
 from studium_graders.engine.apart.kinds.table import KINDS
 from studium_graders.engine.apart.wire.codec import Decoder, RefusedError
@@ -299,6 +300,16 @@ def test_an_end_of_an_iteration_is_one_only_where_an_item_is_asked_for():
         function = student.get("f")
         with pytest.raises(RuntimeError):
             function()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NODES, max_size=3), st.sampled_from(sorted(TABLE)), st.text(max_size=5), st.text(max_size=5))
+def test_any_parts_of_an_exception_are_one_that_may_be_raised_or_end_the_conversation(args, names, own, text):
+    with liar(raised(*names, own, args, text)) as student, student.test(None), pytest.raises(Exception) as caught:  # noqa: PT011
+        student.get("f")
+    error = caught.value
+    assert isinstance(error, TABLE[names] | StudentError | StudentGone | RefusedError)
+    assert not isinstance(error, unittest.SkipTest)
 
 
 def test_an_echo_of_no_failure_ends_the_conversation():

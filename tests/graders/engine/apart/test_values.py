@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import random
+import sys
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -210,9 +212,6 @@ def test_a_cell_shows_what_it_showed_and_says_its_error(make_student):
 
 
 def test_what_given_cells_define_is_one_class_on_both_sides(make_student, monkeypatch):
-    import sys
-    from types import ModuleType
-
     cell = "class Point:\n    def __init__(self, x): self.x = x\n    def double(self): return 2 * self.x\n"
     module = ModuleType("given")
     exec(cell, vars(module))
@@ -225,6 +224,27 @@ def test_what_given_cells_define_is_one_class_on_both_sides(make_student, monkey
     assert watched.noted == {"object given.Point"}
     with student.test(frozenset()) as watched, pytest.raises(RefusedError):
         student.get("moved")(module.Point(4))
+
+
+def test_members_and_fields_of_given_classes_are_the_judges_own(make_student, monkeypatch):
+    cell = """
+from dataclasses import dataclass
+from enum import Enum
+class Colour(Enum):
+    RED = 1
+@dataclass
+class Holder:
+    held: list | None = None
+"""
+    module = ModuleType("given")
+    monkeypatch.setitem(sys.modules, "given", module)
+    exec(cell, vars(module))
+    student = make_student("def f(colour): return colour, Holder([1])", given=cell)
+    with student.test(None) as watched:
+        colour, holder = student.get("f")(module.Colour.RED)
+    assert colour is module.Colour.RED
+    assert holder == module.Holder([1])
+    assert watched.noted == {"object given.Colour", "object given.Holder"}
 
 
 def test_given_data_that_a_test_reads_is_an_argument_of_each_call(make_student):

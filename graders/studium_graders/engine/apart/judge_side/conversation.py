@@ -136,7 +136,7 @@ class Conversation:
         if (reply.module, reply.cls) == ("builtins", "StopIteration"):
             return StopIteration()
         parts = [reply.module, reply.cls, reply.name, reply.args, reply.text]
-        error = built(decoder, parts, given_errors())
+        error: BaseException = decoder.guarded(built, decoder, parts, given_errors())
         error.student_line = reply.line[:LONGEST_LINE]  # type: ignore[attr-defined]
         return error
 

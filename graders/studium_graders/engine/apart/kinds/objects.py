@@ -6,6 +6,7 @@ something: a method, a hook, a property. There is no ``__setstate__``. What is i
 """
 
 from collections import OrderedDict
+from enum import Enum
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -82,6 +83,8 @@ def _pair(encoder: Encoder, name: str, value: Any) -> list[Any]:
 def _read(decoder: Decoder, parts: list[Any]) -> Any:
     module, name, *pairs = parts
     cls = decoder.taking.open_class(module, name)
+    if issubclass(cls, Enum):
+        raise ProtocolError("a member of an enumeration that is made anew")
     decoder.allows(word_of(cls))
     value = decoder.begun(object.__new__(cls))
     held = {}
@@ -117,7 +120,7 @@ def _fault(cls: type, key: Any, value: Any) -> str:
     if type(key) is not str or not key.isidentifier() or key.startswith("__"):
         return "an attribute of no name"
     own = [vars(base)[key] for base in cls.__mro__ if key in vars(base)]
-    if own and (type(own[0]) not in PLAIN or type(value) not in PLAIN):
+    if own and (type(own[0]) not in PLAIN or callable(value)):
         return f"a {key} of its own"
     return _fault_of_torch(key, value) if issubclass(cls, nn.Module | torch.optim.Optimizer) else ""
 
@@ -182,7 +185,26 @@ _MUTABLE: dict[str, Any] = {
     "content": lambda value: [*held_by(value).items()],
 }
 
+
+def _write_member(_: Encoder, value: Enum) -> list[Any]:
+    cls = type(value)
+    return [cls.__module__, cls.__qualname__, value._name_]
+
+
+def _read_member(decoder: Decoder, parts: list[Any]) -> Any:
+    """Return the judge's own member of an enumeration that it has."""
+    module, name, member = parts
+    cls = decoder.taking.open_class(module, name)
+    if not issubclass(cls, Enum):
+        raise ProtocolError("no enumeration")
+    decoder.allows(word_of(cls))
+    return vars(cls)["_member_map_"][member]
+
+
 KINDS = (
+    Kind(
+        "member", (), _write_member, _read_member, applies=lambda cls, is_open: issubclass(cls, Enum) and is_open(cls)
+    ),
     Kind(
         "shell",
         (),

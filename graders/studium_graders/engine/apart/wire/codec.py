@@ -213,8 +213,12 @@ class Decoder:
 
     def value(self, node: Node) -> Any:
         """Return the value of a node. Raise ProtocolError or RefusedError, and nothing else."""
+        return self.guarded(self.part, node)
+
+    def guarded(self, read: Callable[..., Any], *args: Any) -> Any:
+        """Return what ``read`` makes of parts of a message. Raise ProtocolError or RefusedError, and nothing else."""
         try:
-            return self.part(node)
+            return read(*args)
         except (ProtocolError, RefusedError):
             raise
         except (Exception, RecursionError) as error:  # whatever a kind makes of malformed parts
