@@ -410,6 +410,14 @@ def test_a_remote_of_an_earlier_test_is_no_remote_any_more(student):
     assert watched.refusal is not None
 
 
+def test_a_gradient_is_not_asked_for_in_a_later_test(student):
+    x = torch.ones(2, requires_grad=True)
+    with student.test(None):
+        squared = student.get("call")(torch.square, x)
+    with student.test(None), pytest.raises(RuntimeError, match="an earlier test"):
+        squared.sum().backward()
+
+
 def test_an_exception_says_the_line_of_the_students_that_raised_it(make_student):
     student = make_student("import json\ndef f():\n    return json.loads('{')")
     with student.test(NONE), pytest.raises(ValueError, match="Expecting property name") as caught:

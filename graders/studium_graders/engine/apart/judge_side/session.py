@@ -35,10 +35,10 @@ class Session:
         self.number, self.watch, self.random = number, watch, random
         self._is_open = is_open
         self.arguments = Arguments(watch, self.is_open)
-        self.graph = Graph(ask, watch.refuse)
+        self.graph = Graph(self._differentiate, watch.refuse)
         self.failures: list[BaseException] = []
         self.printed_left = 0
-        self._asking = asking
+        self._asking, self._ask = asking, ask
         self._remotes: dict[int, Remote] = {}
         self._first = lent
         self._lent: dict[int, Any] = {}
@@ -146,6 +146,10 @@ class Session:
     def refuse(self, sentence: str, *, hint: bool = False) -> RefusedError:
         """Return a refusal that sticks; ``hint``: but not where an iteration follows."""
         return self.watch.refuse_unless_hint(sentence) if hint else self.watch.refuse(sentence)
+
+    def _differentiate(self, *args: Any) -> list[Any]:
+        self._require_open()
+        return self._ask(*args)
 
     def _require_open(self) -> None:
         if not self.watch.open:
