@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ def same(xs): return xs
 def minus(p, x): p.data -= x
 def shift(p): p += 1
 def draw(rng): return torch.randn(2, generator=rng)
+def roll(rng): return rng.random()
 def call(f, *args): return f(*args)
 def twice(f): return f(1) + f(2)
 def take(n, items): return [next(items) for _ in range(n)]
@@ -135,6 +137,14 @@ def test_a_generator_moves_on_and_only_with_permission(student):
     with student.test(NONE):
         student.get("draw")(rng)
     assert torch.equal(torch.randn(2, generator=rng), torch.randn(2, generator=twin))
+
+
+def test_generators_of_python_and_numpy_move_on_as_well(student):
+    for make in (random.Random, np.random.default_rng):
+        with student.test(frozenset({"changes"})):
+            rng, twin = make(4), make(4)
+            assert [student.get("roll")(rng), student.get("roll")(rng)] == [twin.random(), twin.random()]
+            assert rng.random() == twin.random()
 
 
 def test_an_argument_comes_back_as_itself_where_the_reference_gives_it_back(student):

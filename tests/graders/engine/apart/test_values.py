@@ -132,7 +132,8 @@ def test_generators_come_back_in_their_state(echo_student):
     here, there = torch.Generator().manual_seed(3), random.Random(4)
     torch.rand(5, generator=here)
     with echo_student.test(None):
-        first, second = echo_student.get("echo")((here.clone_state(), there))
+        first, second, third = echo_student.get("echo")((here.clone_state(), there, np.random.default_rng(5)))
+    assert third.random(3).tolist() == np.random.default_rng(5).random(3).tolist()
     assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=here))
     assert second.random() == there.random()
 
@@ -209,6 +210,12 @@ def test_a_cell_shows_what_it_showed_and_says_its_error(make_student):
     ran = make_student().run("print('x')\n1 / 0")
     assert ran.error == "ZeroDivisionError: division by zero"
     assert [output["output_type"] for output in ran.outputs] == ["stream", "error"]
+
+
+def test_a_cell_sees_what_earlier_cells_gave(make_student):
+    student = make_student()
+    student.run("40 + 2")
+    assert not student.run("assert _ == 42 and In[1] == '40 + 2'").error
 
 
 def test_what_given_cells_define_is_one_class_on_both_sides(make_student, monkeypatch):

@@ -1,9 +1,7 @@
 """Dates, times, exact numbers and identifiers of the standard library, from checked text and numbers."""
 
 import datetime
-import random
 import uuid
-from array import array
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -62,27 +60,7 @@ def _read_difference(_: Decoder, parts: list[Any]) -> datetime.timedelta:
     return datetime.timedelta(days, seconds, microseconds)
 
 
-def _write_random(encoder: Encoder, value: random.Random) -> list[Any]:
-    version, words, normal = value.getstate()
-    return [version, encoder.buffer(array("I", words).tobytes()), normal]
-
-
-def _read_random(decoder: Decoder, parts: list[Any]) -> random.Random:
-    version, index, normal = parts
-    value = random.Random()
-    value.setstate((integer(version), tuple(array("I", bytes(decoder.buffer(index)))), normal))
-    return value
-
-
 KINDS = (
-    Kind(
-        "random",
-        (random.Random,),
-        _write_random,
-        _read_random,
-        content=random.Random.getstate,
-        overwrite=lambda value, other: value.setstate(other.getstate()),
-    ),
     _of_moment("datetime", datetime.datetime),
     _of_moment("time", datetime.time),
     _of_text("date", datetime.date, datetime.date.isoformat, datetime.date.fromisoformat, _LONGEST),

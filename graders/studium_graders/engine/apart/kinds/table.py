@@ -4,6 +4,7 @@ from studium_graders.engine.apart.kinds import (
     arrays,
     containers,
     exceptions,
+    generators,
     objects,
     plain,
     remote,
@@ -14,6 +15,6 @@ from studium_graders.engine.apart.wire.codec import KindTable
 
 KINDS = KindTable(
     kind
-    for family in (plain, containers, standard, arrays, tensors, objects, exceptions, remote)
+    for family in (plain, containers, standard, generators, arrays, tensors, objects, exceptions, remote)
     for kind in family.KINDS
 )

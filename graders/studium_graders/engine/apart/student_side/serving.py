@@ -141,6 +141,7 @@ class Server:
         return [(GIVEN, cls.__qualname__) for cls in held if cls.__module__ == GIVEN and issubclass(cls, Exception)]
 
     def _run(self, message: Run) -> Ran:
+        self._cells.kept = True  # In and Out have it, as in a notebook
         with as_in_judge(message.around, cell=True):
             run = run_given if message.given else Cells.run
             outputs, error = run(self._cells, message.source)
