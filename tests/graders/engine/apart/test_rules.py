@@ -366,7 +366,7 @@ USES = [
 ]
 
 
-@pytest.mark.parametrize("use", [use for use in USES if use is not hash], ids=str)
+@pytest.mark.parametrize("use", [use for use in USES if use is not hash], ids=lambda use: use.__name__)
 def test_a_use_of_a_remote_is_refused_and_the_refusal_sticks(student, use):
     """The last trap: whoever catches it, as ``pytest.raises`` does, gets no points for it."""
     with student.test(None) as watched:
