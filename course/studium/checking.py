@@ -1,7 +1,7 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
-An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
-*wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
+An exercise is *not attempted* while its function is missing or still what the learner started from, *right* when every
+test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
 """
 
 import dis
@@ -20,7 +20,8 @@ from studium.exercises import AnyFunction, Exercise, Test
 from studium.explaining import explain
 from studium.naming import commonest, reproduced
 from studium.observation import Call, Recorder
-from studium.sources import seed_of
+from studium.sources import seed_of, stub
+from studium.starting_code import is_same_code
 from studium.unwritten import called_exercises, is_unwritten, with_solutions
 
 Outcome = Literal["right", "wrong", "not attempted"]
@@ -96,7 +97,7 @@ def examine(
     topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
 ) -> tuple[ExerciseResult, list[TestRun]]:
     """Return what ``check`` returns, and the runs behind it: none for an answer that was not attempted."""
-    if not callable(function) or is_blank(function):
+    if not callable(function) or is_blank(function) or _is_as_given(exercise, function):
         return untouched(exercise), []
     runs = _runs(topic, exercise, function, draw)
     if all(run.not_implemented for run in runs):
@@ -193,6 +194,11 @@ def is_blank(function: Callable[..., Any]) -> bool:
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "LOAD_CONST")]
     consts = set(code.co_consts) - {None, function.__doc__, ...}
     return not consts and [step.opname for step in steps] in (["RETURN_VALUE"], ["RETURN_CONST"])
+
+
+def _is_as_given(exercise: Exercise, function: AnyFunction) -> bool:
+    """Return whether an answer is still the wrong code that its cell started with, whatever tests that passes."""
+    return bool(exercise.shows) and is_same_code(function, stub(exercise))
 
 
 def run_test(test: Test, function: AnyFunction, seed: int) -> TestRun:

@@ -81,7 +81,8 @@ class Exercise:
     """A function that the learner writes. Calling the exercise calls its solution.
 
     ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
-    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS.
+    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS. ``shows`` names the
+    misconception whose code the learner starts from, "" where there is none.
     """
 
     solution: AnyFunction
@@ -92,6 +93,7 @@ class Exercise:
     level: str = "core"
     importance: int = 2
     kind: str = "write"
+    shows: str = ""
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
@@ -106,6 +108,10 @@ class Exercise:
         functools.update_wrapper(self, self.solution)
         for name, known in (("level", LEVELS), ("importance", IMPORTANCE), ("kind", KINDS)):
             _require_known(f"{name} of {self.id}", getattr(self, name), known)
+        if self.shows and self.kind != "find the bug":
+            raise ExerciseError(
+                f'{self.id} shows {self.shows!r}, so its kind must be "find the bug": got {self.kind!r}; change one'
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.solution(*args, **kwargs)
@@ -124,6 +130,11 @@ class Exercise:
     def statement(self) -> str:
         """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
         return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
+
+    @property
+    def shown(self) -> Misconception | None:
+        """The misconception whose code the learner starts from; None where there is none, or it is not registered."""
+        return next((known for known in self.misconceptions if known.name == self.shows), None)
 
     @property
     def file(self) -> Path:
@@ -247,6 +258,7 @@ def exercise(
     level: str = "core",
     importance: int = 2,
     kind: str = "write",
+    shows: str = "",
     public: bool = False,
 ) -> Callable[[AnyFunction], Exercise]:
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
@@ -254,11 +266,12 @@ def exercise(
     ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
     (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
     or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
-    other value, and for a class.
+    other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and the
+    learner's cell starts with the code of that mistake.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
-    return lambda function: Exercise(function, points, minutes, tuple(hints), public, level, importance, kind)
+    return lambda function: Exercise(function, points, minutes, tuple(hints), public, level, importance, kind, shows)
 
 
 def _require_known(what: str, value: object, known: Iterable[object]) -> None:
@@ -285,7 +298,7 @@ def is_exercise_file(module: str) -> bool:
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
     """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
 
-    Raise ExerciseError where points do not add up, or where a package has no such tuple or a module of its name beside
+    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such tuple or a module of its name beside
     it.
     """
     values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
@@ -295,6 +308,12 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
         if not item.public and abs(total - item.points) > 1e-9:
             raise ExerciseError(
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
+            )
+        if item.shows and not item.public and item.shown is None:
+            names = ", ".join(repr(known.name) for known in item.misconceptions)
+            raise ExerciseError(
+                f"{item.id} must show one of its mistakes, {names or 'of which it has none'}: got {item.shows!r}; "
+                "name one of them, or write it"
             )
     return found
 
