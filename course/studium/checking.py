@@ -1,7 +1,8 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
 An exercise is *not attempted* while its function is missing or still what the learner started from, *right* when every
-test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
+test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed
+tests.
 """
 
 import dis

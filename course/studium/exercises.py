@@ -298,8 +298,8 @@ def is_exercise_file(module: str) -> bool:
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
     """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
 
-    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such tuple or a module of its name beside
-    it.
+    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such
+    tuple or a module of its name beside it.
     """
     values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
     found = {value.id: value for value in values if isinstance(value, Exercise)}
