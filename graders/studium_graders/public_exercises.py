@@ -35,7 +35,8 @@ def public_source(source: str, name: str, *, hints: bool = True, in_folder: bool
     stubs = {node: _exercise(module, lines, node, exercises, decorator, name, hints) for node in functions}
     parts = [part for node in functions for part in (stubs[node], _visible_test(lines, node, exercises)) if part]
     needed = global_names("\n".join([*parts, *exercises.values()]))
-    called = global_names("\n".join(stubs.values()))
+    unwritten = "\n".join(map(without_solution, exercises.values()))
+    called = global_names("\n".join(stubs.values())) - global_names(unwritten)
     imports = list(_imports(module, needed, called, in_folder=in_folder))
     _require_imports_alone("\n".join([*imports, *parts]), name)
     return "\n\n\n".join([HEADER + "\n\n" + "\n".join(imports), *parts]) + "\n"
