@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from studium.changed_arguments import keeps_arguments
 from studium.comparison import DifferenceError
 from studium.exercises import AnyFunction, Exercise, Test
 from studium.explaining import explain
@@ -220,8 +221,9 @@ def _result(exercise: Exercise, run: TestRun) -> TestResult:
 def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | None:
     with _random_data(test, seed) as arguments, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning is no mistake
+        given = function if test.mutates_args is None else keeps_arguments(function, test.mutates_args)
         try:
-            test.function(function, **arguments)
+            test.function(given, **arguments)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an answer may call exit()

@@ -95,6 +95,9 @@ def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
     body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1, flags=re.MULTILINE)
     imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
     arguments, seed = exercise.id, seed_of(topic, exercise, test)
+    if test.mutates_args is not None:
+        imports = sorted({*imports, "from studium import keeps_arguments"})
+        arguments = f"keeps_arguments({exercise.id}{f', {test.mutates_args!r}' if test.mutates_args else ''})"
     if test.wants_rng:
         imports = sorted({*imports, "import torch"})
         arguments += f", rng=torch.Generator().manual_seed({seed})"
