@@ -12,11 +12,13 @@ import pluggy
 from studium.late_grammar import put_off
 
 if TYPE_CHECKING:
+    from studium.changed_arguments import keeps_arguments as keeps_arguments
     from studium.claims import Claim as Claim
     from studium.comparison import assert_close as assert_close
     from studium.errors import StudiumError as StudiumError
     from studium.exercises import Exercise as Exercise
     from studium.exercises import exercise as exercise
+    from studium.gradients import assert_gradients as assert_gradients
     from studium.lesson import Lesson as Lesson
     from studium.lesson import open_lesson as open_lesson
     from studium.memory_limit import at_most_mb as at_most_mb
@@ -41,8 +43,10 @@ _HOMES = {
     "StudiumError": "errors",
     "Topic": "topic",
     "assert_close": "comparison",
+    "assert_gradients": "gradients",
     "at_most_mb": "memory_limit",
     "exercise": "exercises",
+    "keeps_arguments": "changed_arguments",
     "open_lesson": "lesson",
     "track": "progress",
 }
@@ -57,9 +61,11 @@ __all__ = [
     "StudiumError",
     "Topic",
     "assert_close",
+    "assert_gradients",
     "at_most_mb",
     "exercise",
     "hookimpl",
+    "keeps_arguments",
     "open_lesson",
     "track",
 ]

@@ -3,14 +3,15 @@
 A test computes what it expects from the same arguments as a rule, so that its own message would mislead.
 """
 
+import functools
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from studium.comparison import difference
 from studium.exercises import AnyFunction, Exercise
-from studium.observation import Call, comparable
+from studium.observation import Call, comparable, snapshot
 
 _PAIR = re.compile(r"expected (.*?), got ", re.DOTALL)
 
@@ -37,16 +38,44 @@ def _changed(exercise: Exercise, call: Call) -> Iterator[str]:
     kept = call.replay(exercise.solution).arguments
     for number, found in changes:
         if not difference(kept[number], before[number]):
-            name = _names(exercise.solution, call)[number]
-            became = _PAIR.sub(r"it was \1 and is now ", found, count=1)
-            yield f"{exercise.id} changed its argument `{name}`, which must stay as it is: {became}"
+            yield _said(exercise.id, _names(exercise.solution, call)[number], found)
+
+
+def keeps_arguments(function: AnyFunction, mutates_args: Collection[str] = ()) -> AnyFunction:
+    """Return a function that does the same, and fails with a sentence where it changes one of its arguments.
+
+    Arguments named in ``mutates_args`` may change. The cell of a test that was registered with ``mutates_args`` calls
+    this.
+    """
+    parameters = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def kept(*args: Any, **kwargs: Any) -> Any:
+        named = list(_named(parameters, args, kwargs))
+        before = [snapshot(comparable((value,), {})) for _, value in named]
+        result = function(*args, **kwargs)
+        for (name, value), then in zip(named, before, strict=True):
+            if name not in mutates_args and (found := difference(comparable((value,), {}), then)):
+                raise AssertionError(_said(function.__name__, name, found.removeprefix("at item 0: ")))
+        return result
+
+    return kept
+
+
+def _said(function: str, name: str, found: str) -> str:
+    became = _PAIR.sub(r"it was \1 and is now ", found, count=1)
+    return f"{function} changed its argument `{name}`, which must stay as it is: {became}"
 
 
 def _names(function: AnyFunction, call: Call) -> list[str]:
     """Return the names of the arguments that can be compared, in their order."""
-    parameters = list(inspect.signature(function).parameters)
-    named = [*zip(_positional(parameters, len(call.args)), call.args, strict=True), *call.kwargs.items()]
+    named = _named(list(inspect.signature(function).parameters), call.args, call.kwargs)
     return [name for name, value in named if comparable((value,), {})]
+
+
+def _named(parameters: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from zip(_positional(parameters, len(args)), args, strict=True)
+    yield from kwargs.items()
 
 
 def _positional(parameters: list[str], count: int) -> list[Any]:

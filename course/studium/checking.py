@@ -1,7 +1,8 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
-An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
-*wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
+An exercise is *not attempted* while its function is missing or still what the learner started from, *right* when every
+test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed
+tests.
 """
 
 import dis
@@ -15,12 +16,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from studium.changed_arguments import keeps_arguments
 from studium.comparison import DifferenceError
 from studium.exercises import AnyFunction, Exercise, Test
 from studium.explaining import explain
 from studium.naming import commonest, reproduced
 from studium.observation import Call, Recorder
-from studium.sources import seed_of
+from studium.sources import seed_of, stub
+from studium.starting_code import is_same_code
 from studium.unwritten import called_exercises, is_unwritten, with_solutions
 
 Outcome = Literal["right", "wrong", "not attempted"]
@@ -96,7 +99,7 @@ def examine(
     topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
 ) -> tuple[ExerciseResult, list[TestRun]]:
     """Return what ``check`` returns, and the runs behind it: none for an answer that was not attempted."""
-    if not callable(function) or is_blank(function):
+    if not callable(function) or is_blank(function) or _is_as_given(exercise, function):
         return untouched(exercise), []
     runs = _runs(topic, exercise, function, draw)
     if all(run.not_implemented for run in runs):
@@ -195,6 +198,11 @@ def is_blank(function: Callable[..., Any]) -> bool:
     return not consts and [step.opname for step in steps] in (["RETURN_VALUE"], ["RETURN_CONST"])
 
 
+def _is_as_given(exercise: Exercise, function: AnyFunction) -> bool:
+    """Return whether an answer is still the wrong code that its cell started with, whatever tests that passes."""
+    return bool(exercise.shows) and is_same_code(function, stub(exercise))
+
+
 def run_test(test: Test, function: AnyFunction, seed: int) -> TestRun:
     """Run one test against ``function``, in this process, with the random data of ``seed``.
 
@@ -213,8 +221,9 @@ def _result(exercise: Exercise, run: TestRun) -> TestResult:
 def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | None:
     with _random_data(test, seed) as arguments, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning is no mistake
+        given = function if test.mutates_args is None else keeps_arguments(function, test.mutates_args)
         try:
-            test.function(function, **arguments)
+            test.function(given, **arguments)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an answer may call exit()

@@ -64,7 +64,7 @@ class MarkedSolution:
         """
         file = f"<{self.solution.__module__}.{self.id}:{name}>"
         try:
-            text = f"@{self.id}.mistake({name!r})\n{without_comments(_without_docstring(self._text(edits)))}"
+            text = f"@{self.id}.mistake({name!r})\n{edited_function(self.lines, self.start, edits)}"
             code = _compiled(text, file, inspect.unwrap(self.solution).__code__.co_flags)
         except SyntaxError as error:
             raise ExerciseError(
@@ -77,14 +77,19 @@ class MarkedSolution:
         function: AnyFunction = made[self.id]
         return function
 
-    def _text(self, edits: Edits) -> str:
-        from studium.sources import definition_at  # which imports exercises
 
-        lines = definition_at(list(self.lines), self.start).splitlines(keepends=True)
-        first, last = (next(n for n, line in enumerate(lines) if line.strip() == mark) for mark in (BEGIN, END))
-        indent = lines[first][: lines[first].index("#")]
-        body = textwrap.indent(edited(self.body, edits), indent)
-        return "".join([*lines[:first], body, *lines[last + 1 :]])
+def edited_function(lines: Sequence[str], start: int, edits: Edits) -> str:
+    """Return the function at ``start`` with its solution edited, without its first decorator, docstring and comments.
+
+    ``lines`` are those of its file; each edit fits.
+    """
+    from studium.sources import definition_at  # which imports exercises
+
+    own = definition_at(list(lines), start).splitlines(keepends=True)
+    first, last = (next(n for n, line in enumerate(own) if line.strip() == mark) for mark in (BEGIN, END))
+    indent = own[first][: own[first].index("#")]
+    body = textwrap.indent(edited(solution_body(lines[start:]), edits), indent)
+    return without_comments(_without_docstring("".join([*own[:first], body, *own[last + 1 :]])))
 
 
 def marked_solution(solution: AnyFunction) -> MarkedSolution:

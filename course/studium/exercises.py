@@ -45,12 +45,16 @@ _CODE_OR_TAG = re.compile(r"(```.*?```|`[^`]*`)|<(?=[a-z/!])", re.DOTALL | re.IG
 
 @dataclass(frozen=True)
 class Test:
-    """One graded test. ``name`` completes the sentence "the function …"."""
+    """One graded test. ``name`` completes the sentence "the function …".
+
+    ``mutates_args`` names the arguments that the function may change; None where the test does not look at them.
+    """
 
     name: str
     function: AnyFunction
     points: float
     hidden: bool
+    mutates_args: tuple[str, ...] | None = None
 
     @property
     def wants_rng(self) -> bool:
@@ -81,7 +85,9 @@ class Exercise:
     """A function that the learner writes. Calling the exercise calls its solution.
 
     ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
-    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS.
+    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS. ``shows`` names the
+    misconception whose code the learner starts from, "" where there is none. ``mutates_args`` names the arguments that
+    may change where the statement promises that all others stay; None where it does not.
     """
 
     solution: AnyFunction
@@ -92,6 +98,8 @@ class Exercise:
     level: str = "core"
     importance: int = 2
     kind: str = "write"
+    shows: str = ""
+    mutates_args: tuple[str, ...] | None = None
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
@@ -106,6 +114,10 @@ class Exercise:
         functools.update_wrapper(self, self.solution)
         for name, known in (("level", LEVELS), ("importance", IMPORTANCE), ("kind", KINDS)):
             _require_known(f"{name} of {self.id}", getattr(self, name), known)
+        if self.shows and self.kind != "find the bug":
+            raise ExerciseError(
+                f'{self.id} shows {self.shows!r}, so its kind must be "find the bug": got {self.kind!r}; change one'
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.solution(*args, **kwargs)
@@ -122,8 +134,25 @@ class Exercise:
 
     @property
     def statement(self) -> str:
-        """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
-        return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
+        """The docstring of the solution as Markdown, and what ``mutates_args`` promises. What looks like a tag is text.
+
+        It is "" where there is neither.
+        """
+        text = _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
+        return "\n\n".join(filter(None, (text, self.promise)))
+
+    @property
+    def promise(self) -> str:
+        """The sentence about arguments that stay as they are, "" without ``mutates_args``."""
+        if self.mutates_args is None:
+            return ""
+        changed = " and ".join(f"`{name}`" for name in self.mutates_args)
+        return f"The arguments stay as they are{f', except {changed}' if changed else ''}."
+
+    @property
+    def shown(self) -> Misconception | None:
+        """The misconception whose code the learner starts from; None where there is none, or it is not registered."""
+        return next((known for known in self.misconceptions if known.name == self.shows), None)
 
     @property
     def file(self) -> Path:
@@ -142,13 +171,16 @@ class Exercise:
         time = f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"
         return " · ".join([*parts, in_points(self.points), time])
 
-    def test(self, name: str, *, points: float) -> Callable[[F], F]:
-        """Register a test that learners see, worth ``points``."""
-        return self._test(name, points, hidden=False)
+    def test(self, name: str, *, points: float, mutates_args: Iterable[str] | None = None) -> Callable[[F], F]:
+        """Register a test that learners see, worth ``points``.
 
-    def hidden(self, name: str, *, points: float) -> Callable[[F], F]:
-        """Register a test whose code learners never get, worth ``points``."""
-        return self._test(name, points, hidden=True)
+        With ``mutates_args``, the test also fails where an argument changes that is not named there.
+        """
+        return self._test(name, points, mutates_args, hidden=False)
+
+    def hidden(self, name: str, *, points: float, mutates_args: Iterable[str] | None = None) -> Callable[[F], F]:
+        """Register a test whose code learners never get, worth ``points``; ``mutates_args`` as in ``test``."""
+        return self._test(name, points, mutates_args, hidden=True)
 
     def misconception(self, message: str, *, name: str = "") -> Callable[[F], F]:
         """Register a wrong answer that is recognised by what it returns; ``message`` is the sentence that it hears.
@@ -222,12 +254,14 @@ class Exercise:
             raise ExerciseError(f"an equivalent line of {self.id} needs its reason: got none for {line!r}; say why")
         self.equivalents[line.strip()] = reason
 
-    def _test(self, name: str, points: float, *, hidden: bool) -> Callable[[F], F]:
+    def _test(self, name: str, points: float, mutates_args: Iterable[str] | None, *, hidden: bool) -> Callable[[F], F]:
+        mutated = _arguments(self.solution, mutates_args)
+
         if any(test.name == name for test in self.tests):
             raise ExerciseError(f"each test of {self.id} needs its own name: {name!r} came twice; rename one")
 
         def register(function: F) -> F:
-            test = Test(name, function, points, hidden)
+            test = Test(name, function, points, hidden, mutated)
             takes = set(inspect.signature(function).parameters)
             if self.id not in takes or takes - {self.id, "rng"}:
                 raise ExerciseError(
@@ -247,6 +281,8 @@ def exercise(
     level: str = "core",
     importance: int = 2,
     kind: str = "write",
+    shows: str = "",
+    mutates_args: Iterable[str] | None = None,
     public: bool = False,
 ) -> Callable[[AnyFunction], Exercise]:
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
@@ -254,11 +290,34 @@ def exercise(
     ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
     (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
     or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
-    other value, and for a class.
+    other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and the
+    learner's cell starts with the code of that mistake. ``mutates_args`` adds to the statement that all arguments stay
+    as they are but those that it names; tests look at that if they have it too.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
-    return lambda function: Exercise(function, points, minutes, tuple(hints), public, level, importance, kind)
+    return lambda function: Exercise(
+        function,
+        points,
+        minutes,
+        tuple(hints),
+        public,
+        level,
+        importance,
+        kind,
+        shows,
+        _arguments(function, mutates_args),
+    )
+
+
+def _arguments(function: AnyFunction, mutates_args: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return the names of arguments that may change; raise ExerciseError where the function has none of that name."""
+    if mutates_args is None:
+        return None
+    names = (mutates_args,) if isinstance(mutates_args, str) else tuple(mutates_args)
+    for name in names:
+        _require_known(f"what mutates_args of {function.__name__} names", name, inspect.signature(function).parameters)
+    return names
 
 
 def _require_known(what: str, value: object, known: Iterable[object]) -> None:
@@ -285,8 +344,8 @@ def is_exercise_file(module: str) -> bool:
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
     """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
 
-    Raise ExerciseError where points do not add up, or where a package has no such tuple or a module of its name beside
-    it.
+    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such
+    tuple or a module of its name beside it.
     """
     values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
     found = {value.id: value for value in values if isinstance(value, Exercise)}
@@ -295,6 +354,12 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
         if not item.public and abs(total - item.points) > 1e-9:
             raise ExerciseError(
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
+            )
+        if item.shows and not item.public and item.shown is None:
+            names = ", ".join(repr(known.name) for known in item.misconceptions)
+            raise ExerciseError(
+                f"{item.id} must show one of its mistakes, {names or 'of which it has none'}: got {item.shows!r}; "
+                "name one of them, or write it"
             )
     return found
 

@@ -42,4 +42,7 @@ def setup_source(topic: Topic, exercises: list[str]) -> str:
 def _imports_for(topic: Topic, exercise: Exercise) -> list[str]:
     if exercise.public:
         return public_imports(exercise)
-    return imports_used(exercise.solution, topic.exercises, f"the solution of {exercise.id}")
+    found = imports_used(exercise.solution, topic.exercises, f"the solution of {exercise.id}")
+    if exercise.shown is None:
+        return found
+    return [*found, *imports_used(exercise.shown.function, topic.exercises, f"the code that {exercise.id} shows")]

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from studium.errors import ExerciseError
 from studium.exercises import AnyFunction, Exercise, Test, is_exercise_file
+from studium.starting_code import with_code
 from studium.syntax import parse
 
 _REGION = re.compile(
@@ -33,10 +34,15 @@ def marked(exercise: Exercise) -> str:
 
 
 def stub(exercise: Exercise) -> str:
-    """Return what the learner starts from."""
-    if exercise.public:
-        return definition(exercise.solution)
-    return without_solution(marked(exercise))
+    """Return what the learner starts from: the code of the mistake that is shown, or a function that is not written."""
+    if exercise.public or exercise.shown is None:
+        return unwritten(exercise)
+    return with_code(marked(exercise), definition(exercise.shown.function))
+
+
+def unwritten(exercise: Exercise) -> str:
+    """Return the function without its solution, whatever the learner starts from; in public what is public of it."""
+    return definition(exercise.solution) if exercise.public else without_solution(marked(exercise))
 
 
 def without_solution(text: str) -> str:
@@ -89,6 +95,9 @@ def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
     body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1, flags=re.MULTILINE)
     imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
     arguments, seed = exercise.id, seed_of(topic, exercise, test)
+    if test.mutates_args is not None:
+        imports = sorted({*imports, "from studium import keeps_arguments"})
+        arguments = f"keeps_arguments({exercise.id}{f', {test.mutates_args!r}' if test.mutates_args else ''})"
     if test.wants_rng:
         imports = sorted({*imports, "import torch"})
         arguments += f", rng=torch.Generator().manual_seed({seed})"

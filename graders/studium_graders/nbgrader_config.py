@@ -17,6 +17,20 @@ _STOCK = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+_RELEASE = [
+    "nbgrader.preprocessors.IncludeHeaderFooter",
+    "nbgrader.preprocessors.InstantiateTests",
+    "nbgrader.preprocessors.LockCells",
+    "nbgrader.preprocessors.ClearSolutions",
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.CheckCellMetadata",
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.SaveCells",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbgrader.preprocessors.ClearMarkScheme",
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
 _FEEDBACK = [
     "nbgrader.preprocessors.GetGrades",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
@@ -48,7 +62,21 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
     config.LatePolicy.penalty_percent = course.late.penalty_percent
     config.LatePolicy.grace_minutes = course.late.grace_minutes
     config.LatePolicy.cap_percent = course.late.cap_percent
+    release_starting_cells(config)
     grade_with_engine(config)
+
+
+def release_starting_cells(config: Any) -> None:
+    """Let ``nbgrader generate_assignment`` put the code of an exercise with a bug into its cell.
+
+    A course that sets ``c.GenerateAssignment.preprocessors`` afterwards decides for itself: with nbgrader's own
+    ClearSolutions, such a cell starts with nbgrader's stub.
+    """
+    own = config.GenerateAssignment.get("preprocessors")
+    config.GenerateAssignment.preprocessors = [
+        "studium_graders.starting_cells.StartingCells" if _is(item, "ClearSolutions") else item
+        for item in (own if isinstance(own, list) else _RELEASE)
+    ]
 
 
 def reach_gradebook(settings: Any, root: Path) -> None:
@@ -76,10 +104,10 @@ def grade_with_engine(config: Any) -> None:
         config.GenerateFeedback.preprocessors = _FEEDBACK
     own = config.Autograde.get("autograde_preprocessors")
     config.Autograde.autograde_preprocessors = [
-        "studium_graders.preprocessor.SplitExecute" if _is_execute(item) else item
+        "studium_graders.preprocessor.SplitExecute" if _is(item, "Execute") else item
         for item in (own if isinstance(own, list) else _STOCK)
     ]
 
 
-def _is_execute(item: Any) -> bool:
-    return getattr(item, "__name__", str(item)).rpartition(".")[2] == "Execute"
+def _is(item: Any, name: str) -> bool:
+    return bool(getattr(item, "__name__", str(item)).rpartition(".")[2] == name)

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 
 from studium.errors import ExerciseError
 from studium.sources import global_names, is_of_exercise, without_first_decorator, without_solution
+from studium.starting_code import with_code
 from studium.syntax import parse
+
+from studium_graders.shown_mistakes import shown_mistake
 
 HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
 
@@ -29,14 +32,12 @@ def public_source(source: str, name: str, *, hints: bool = True, in_folder: bool
     decorator = _decorator_name(module)
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
     exercises = {node.name: without_first_decorator(lines, node) for node in functions if _call(node, decorator)}
-    parts = [
-        part
-        for node in functions
-        for part in (_exercise(node, exercises, decorator, name, hints), _visible_test(lines, node, exercises))
-        if part
-    ]
+    stubs = {node: _exercise(module, lines, node, exercises, decorator, name, hints) for node in functions}
+    parts = [part for node in functions for part in (stubs[node], _visible_test(lines, node, exercises)) if part]
     needed = global_names("\n".join([*parts, *exercises.values()]))
-    imports = list(_imports(module, needed, in_folder=in_folder))
+    unwritten = "\n".join(map(without_solution, exercises.values()))
+    called = global_names("\n".join(stubs.values())) - global_names(unwritten)
+    imports = list(_imports(module, needed, called, in_folder=in_folder))
     _require_imports_alone("\n".join([*imports, *parts]), name)
     return "\n\n\n".join([HEADER + "\n\n" + "\n".join(imports), *parts]) + "\n"
 
@@ -59,13 +60,23 @@ def _call(node: ast.FunctionDef, decorator: str) -> ast.Call | None:
     return None
 
 
-def _exercise(node: ast.FunctionDef, exercises: Mapping[str, str], decorator: str, name: str, hints: bool) -> str:
+def _exercise(
+    module: ast.Module,
+    lines: list[str],
+    node: ast.FunctionDef,
+    exercises: Mapping[str, str],
+    decorator: str,
+    name: str,
+    hints: bool,
+) -> str:
     call = _call(node, decorator)
     if call is None:
         return ""
     stub = without_solution(exercises[node.name])
     if not stub:
         raise ExerciseError(f"{node.name} in {name} needs ### BEGIN SOLUTION and ### END SOLUTION; add the two lines")
+    if shows := next((word.value for word in call.keywords if word.arg == "shows"), None):
+        stub = with_code(exercises[node.name], shown_mistake(module, lines, node, shows, name))
     words = [word for word in call.keywords if hints or word.arg != "hints"]
     call.keywords = [*words, ast.keyword("public", ast.Constant(True))]
     return f"@{ast.unparse(call)}\n{stub.rstrip()}"
@@ -79,12 +90,17 @@ def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[st
     return ""
 
 
-def _imports(module: ast.Module, needed: set[str], *, in_folder: bool) -> Iterator[str]:
-    """Return the import statements whose names are needed, and those from ``__future__``."""
+def _imports(module: ast.Module, needed: set[str], called: set[str], *, in_folder: bool) -> Iterator[str]:
+    """Return the import statements whose names are needed, and those from ``__future__``.
+
+    Of what is imported from the other files of a folder, only exercises that the code to start with calls are kept.
+    """
     for node in module.body:
-        if isinstance(node, ast.Import | ast.ImportFrom) and not (in_folder and is_of_exercise(node)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-            node.names = [item for item in node.names if future or (item.asname or item.name.split(".")[0]) in needed]
+            from_others = in_folder and is_of_exercise(node)
+            wanted = called & {(getattr(node, "module", "") or "").rpartition(".")[2]} if from_others else needed
+            node.names = [item for item in node.names if future or (item.asname or item.name.split(".")[0]) in wanted]
             if node.names:
                 yield ast.unparse(node)
 

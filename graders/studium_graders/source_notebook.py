@@ -9,7 +9,7 @@ from pluggy import PluginManager
 from studium.cell_ids import cell_id
 from studium.editions import Edition, answer_cell, compile_notebook, exercise_of, prompt_cell, role
 from studium.exercises import Exercise, Test
-from studium.sources import marked, test_cell
+from studium.sources import marked, stub, test_cell
 from studium.topic import Topic
 
 from studium_graders.grade_ids import test_ids
@@ -61,6 +61,8 @@ def exercise_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
     """Return the prompt, the answer with its solution, and the graded tests of an exercise."""
     answer = answer_cell(topic, exercise, marked(exercise))
     answer.metadata["nbgrader"] = _marks(answer.id, solution=True)
+    if exercise.shown is not None:
+        answer.metadata["studium"]["start"] = stub(exercise).rstrip()  # for StartingCells
     ids = test_ids(topic, exercise)
     tests = (_test_cell(topic, exercise, test, ids[test.name]) for test in exercise.tests)
     return [prompt_cell(topic, exercise), answer, *tests]

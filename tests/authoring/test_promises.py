@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -249,3 +250,16 @@ def test_a_single_value_is_no_better_case():
             answer(torch.rand(size, size), 5)
 
     assert list(degenerate_cases(TOPIC, made("Returns x.", squares, lambda x, y: x))) == []
+
+
+@pytest.mark.parametrize(("mutates", "told"), [(None, False), ((), True), (("x", "y"), False)])
+def test_declared_arguments_are_a_promise_that_a_test_has_to_look_at(mutates, told):
+    sample = replace(made("Returns the error.", by_value, squared_error), mutates_args=mutates)
+    said = [
+        line for line in _unnoticed(sample, try_versions(TOPIC, sample)) if "The arguments stay as they are" in line
+    ]
+    assert bool(said) == told
+    test = replace(sample.tests[0], mutates_args=())
+    looking = replace(sample, tests=[test])
+    said = [line for line in _unnoticed(looking, try_versions(TOPIC, looking)) if "The arguments stay" in line]
+    assert said == []

@@ -73,6 +73,17 @@ def test_an_answer_that_clashes_stays_and_the_new_text_follows():
     assert [cell.id for cell in result.cells].index("t-merge-new") == 3
 
 
+def test_wrong_code_to_start_with_takes_the_place_of_a_stub_and_never_of_an_answer():
+    base = lesson(merge=STUB.replace('Fold."""', 'Find the bug:\n\n    return 2 * w\n\n    Fold."""'))
+    theirs = lesson(merge=ANSWER.replace("return w", "return 2 * w"))
+    assert texts(merged(base, theirs, base))["t-merge"] == theirs.cells[2].source
+    for body in ("return w", "return 2 * w  # mine", "w = w + 1\n    # YOUR CODE HERE\n    return w"):
+        answer = base.cells[2].source.replace("# YOUR CODE HERE\n    raise NotImplementedError()", body)
+        result = texts(merged(lesson(merge=answer), theirs, base))
+        assert result["t-merge"] == answer
+        assert "return 2 * w" in result["t-merge-new"]
+
+
 def test_prose_that_clashes_gives_way_and_follows_as_the_learners_own():
     result = merged(lesson(a="# Mine"), lesson(a="# Theirs"))
     assert (texts(result)["t-a"], texts(result)["t-a-yours"]) == ("# Theirs", "# Mine")

@@ -90,6 +90,12 @@ def test_an_exercise_has_two_hints_and_names_three_mistakes(subject):
         assert len(exercise.misconceptions) >= 3, exercise.id
 
 
+@each_subject
+def test_the_cell_of_an_exercise_with_a_bug_starts_with_the_code(subject):
+    assert [item.id for item in subject.exercises if (item.kind == "find the bug") != bool(item.shows)] == []
+    assert [item.id for item in subject.exercises if item.shows and "```" in item.statement] == []
+
+
 @pytest.mark.sample(14)
 @each_exercise
 def test_a_named_mistake_loses_a_hidden_test(topic, exercise):

@@ -41,16 +41,42 @@ def _first_failure(result: ExerciseResult) -> str:
 
 
 def untouched_stubs(subject: Subject) -> Finding:
-    """See that what the learner starts from earns nothing and is called not attempted."""
-    names = solved_names(subject.topic)
-    problems = [problem for exercise in subject.exercises for problem in _attempted(subject.topic, exercise, names)]
-    return Finding(problems, "each stub earns nothing and is not attempted")
+    """See that what the learner starts from earns nothing and is called not attempted.
+
+    Wrong code that is shown has to do what its mistake does. Tests that it passes are named: it earns nothing for them,
+    except where nbgrader grades by itself.
+    """
+    names, topic = solved_names(subject.topic), subject.topic
+    problems = [problem for exercise in subject.exercises for problem in _attempted(topic, exercise, names)]
+    passing: list[str] = []
+    for exercise in subject.exercises if not problems else ():
+        if exercise.shown is not None:
+            own = _passed(topic, exercise, _started(exercise, names))
+            passing += [f"{exercise.id}/{name}" for name in own]
+            if own != _passed(topic, exercise, exercise.shown.function):
+                problems.append(
+                    f"the code that {exercise.id} shows must do what its mistake {exercise.shows!r} does: in a "
+                    "notebook it passes other tests; write into it what it calls, and do not call the exercise itself"
+                )
+    said = ["tests that the shown code passes, with points where nbgrader grades by itself:", *passing]
+    return Finding(problems, "\n".join(["each stub earns nothing and is not attempted", *(said if passing else [])]))
+
+
+def _passed(topic: Topic, exercise: Exercise, function: AnyFunction) -> list[str]:
+    runs = [run_test(test, function, seed_of(topic.slug, exercise, test)) for test in exercise.tests]
+    return [run.test.name for run in runs if run.passed]
+
+
+def _started(exercise: Exercise, names: dict[str, Any]) -> AnyFunction:
+    """Return the function that the learner starts from, in a notebook in which all others are solved."""
+    unsolved = dict(names)
+    exec(stub(exercise), unsolved)  # noqa: S102 - the author's own text
+    function: AnyFunction = unsolved[exercise.id]
+    return function
 
 
 def _attempted(topic: Topic, exercise: Exercise, names: dict[str, Any]) -> Iterator[str]:
-    unsolved = dict(names)
-    exec(stub(exercise), unsolved)  # noqa: S102 - the author's own text
-    result = check(topic.slug, exercise, unsolved[exercise.id])
+    result = check(topic.slug, exercise, _started(exercise, names))
     if result.outcome != "not attempted" or result.points:
         passing = [test.name for test in result.tests if test.passed]
         yield (

@@ -114,6 +114,10 @@ def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
             for name in _named(exercise, sentence):
                 if f"changes {name}" in survivors:
                     yield _say(exercise, found[0], f"changes `{name}`")
+    if exercise.mutates_args is not None:
+        for name in inspect.signature(exercise.solution).parameters:
+            if name not in exercise.mutates_args and f"changes {name}" in survivors:
+                yield _say(exercise, exercise.promise, f"changes `{name}`")
     if "no_grad" in survivors and ".item()" in tried and _LOSS.search(f"{exercise.id} {text}"):
         yield (
             f"{exercise.id} is a loss, and a version that computes it without its gradient earns full marks; add a "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from studium.exercises import Exercise
-from studium.sources import solved, stub
+from studium.sources import solved, unwritten
 
 _SMALLEST = 16  # nodes of the syntax tree; less, such as a softmax of a quotient, is anybody's
 _Kind = tuple[type[ast.AST], int]  # of a node, and how many nodes it has
@@ -22,8 +22,8 @@ def holds_renamed(wanted: tuple[ast.AST, ...], text: str) -> bool:
 
 
 def own_part(exercise: Exercise) -> tuple[ast.AST, ...]:
-    """Return the statements that are in the solution and not in the stub; of a single `return`, what it returns."""
-    known = {ast.dump(node) for node in _body(stub(exercise))}
+    """Return the statements that are in the solution and not given with it; of a single `return`, what it returns."""
+    known = {ast.dump(node) for node in _body(unwritten(exercise))}
     own = [node for node in _body(solved(exercise)) if ast.dump(node) not in known]
     return (own[0].value,) if len(own) == 1 and isinstance(own[0], ast.Return) and own[0].value else tuple(own)
 

@@ -19,7 +19,7 @@ from studium.authoring.shown_code import RIGHT, SNIPPET, WRONG, Shown
 from studium.authoring.subject import Subject
 from studium.editions import read_lesson
 from studium.exercises import Exercise
-from studium.sources import definition, marked, stub
+from studium.sources import definition, marked, stub, unwritten
 from studium.topic import Topic
 
 SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
@@ -87,7 +87,8 @@ def answers_of(topic: Topic) -> list[Answer]:
 
 
 def _answer(exercise: Exercise, shown: str) -> Answer:
-    solution, given = without_comments(marked(exercise)), without_comments(stub(exercise))
+    solution, given = without_comments(marked(exercise)), without_comments(unwritten(exercise))
+    start = without_comments(stub(exercise))
     visible = "\n".join(definition(test.function) for test in exercise.tests if not test.hidden)
     hidden = "\n".join(definition(test.function) for test in exercise.tests if test.hidden)
     own = {key: line for key, line in _telling(solution).items() if key not in shown}
@@ -98,7 +99,7 @@ def _answer(exercise: Exercise, shown: str) -> Answer:
         _whole(written),
         own_part(exercise),
         {
-            _LINE: _without(own, _telling(given)),
+            _LINE: _without(own, _telling(start)),
             "a line of a hidden test": _without(_telling(hidden), _telling(visible) | _telling(solution)),
             _SENTENCE: {bare(item.message): item.message for item in exercise.misconceptions},
         },
@@ -144,6 +145,9 @@ def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
 def _in_places(subject: Subject, answers: Iterable[Answer]) -> Iterator[str]:
     """Look for answers in what learners get, except in code that fails the tests: a wrong answer shown on purpose."""
     wrong: defaultdict[str, list[str]] = defaultdict(list)
+    for exercise in subject.exercises:
+        if exercise.shown is not None:
+            wrong[exercise.id].append(stub(exercise).rstrip())
     for one in subject.shown:
         if one.whole and one.verdict == WRONG:
             wrong[one.exercise].append(one.text)

@@ -16,7 +16,7 @@ from studium.authoring.subject import Subject
 from studium.catalogue import load_catalogue
 from studium.checking import run_test
 from studium.profiles import Profile
-from studium.sources import seed_of, stub
+from studium.sources import seed_of, unwritten
 
 LIMIT = 60  # seconds for one answer
 
@@ -37,7 +37,7 @@ def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
     sys.stdout = sys.stderr = io.StringIO()  # until the process ends
     topic, exercise = subject.topic, subject.topic.exercise(shown.exercise)
     try:
-        exec(stub(exercise), names)  # noqa: S102 - the author's own text
+        exec(unwritten(exercise), names)  # noqa: S102 - the author's own text
         exec(shown.answer, names)  # noqa: S102
     except Exception:
         return ""

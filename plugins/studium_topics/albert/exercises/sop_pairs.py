@@ -11,6 +11,7 @@ from studium import exercise
     level="core",
     importance=3,
     kind="find the bug",
+    shows="segments-travel",
     hints=(
         "Print the pairs of one document. From which column can you tell the label without reading the words?",
         "A segment says which of the two places a token is in: the first or the second.",
@@ -21,23 +22,8 @@ from studium import exercise
 def sop_pairs(docs, generator, cls, sep):
     """Return the pairs of sentence-order prediction, a list of (ids, segments, label).
 
-    A model trained on the pairs of this code is always right after a few steps, and knows nothing about order:
-
-    ```python
-    pairs = []
-    for document in docs:
-        for first, second in pairwise(document):
-            places = [(first, 0), (second, 1)]
-            label = int(torch.randint(2, (), generator=generator))
-            if label:
-                places.reverse()
-            ids, segments = [cls], [places[0][1]]
-            for sentence, segment in places:
-                ids += [*sentence, sep]
-                segments += [segment] * (len(sentence) + 1)
-            pairs.append((ids, segments, label))
-    return pairs
-    ```
+    Find the bug: a model trained on the pairs of the code below is always right after a few steps, and knows nothing
+    about order.
 
     - docs: lists of sentences; a sentence is a list of ids.
     - Label 0: in order. 1: swapped. Each has probability 1/2, drawn anew for each pair from `generator`.
@@ -125,8 +111,17 @@ def _(sop_pairs, rng):
 )
 def _(docs, generator, cls, sep):
     pairs = []
-    for ids, segments, label in sop_pairs(docs, generator, cls, sep):
-        pairs.append((ids, [1 - segment for segment in segments] if label else segments, label))
+    for document in docs:
+        for first, second in pairwise(document):
+            places = [(first, 0), (second, 1)]
+            label = int(torch.randint(2, (), generator=generator))
+            if label:
+                places.reverse()
+            ids, segments = [cls], [places[0][1]]
+            for sentence, segment in places:
+                ids += [*sentence, sep]
+                segments += [segment] * (len(sentence) + 1)
+            pairs.append((ids, segments, label))
     return pairs
 
 

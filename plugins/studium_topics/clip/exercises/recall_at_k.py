@@ -9,6 +9,7 @@ from studium import assert_close, exercise
     minutes=10,
     importance=2,
     kind="find the bug",
+    shows="both-bugs",
     hints=(
         "What does the wrong code return for a matrix whose entries are all equal? And for one that is not symmetric?",
         "Count how many entries are at least as large as the right one. That includes the right one itself, and every "
@@ -19,13 +20,6 @@ from studium import assert_close, exercise
 )
 def recall_at_k(similarity, k):
     """Find the bugs: this function should return the recall at k of retrieval in both directions.
-
-    ```python
-    def recall_at_k(similarity, k):
-        right = similarity.diagonal()[:, None]
-        ahead = similarity > right
-        return (ahead.sum(1) < k).double().mean().item(), (ahead.sum(0) < k).double().mean().item()
-    ```
 
     An image finds its text if that is among the k most similar ones of its row, and a text finds its
     image likewise in its column. Of equally similar ones its own counts as the last, so that a model
@@ -140,6 +134,16 @@ def _(similarity, k):
     own = similarity.diagonal()
     found = (similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k
     return found[0].sum().item(), found[1].sum().item()
+
+
+@recall_at_k.misconception(
+    "Both bugs are still there: the columns are compared with the right entries of the rows, and ties count as found.",
+    name="both-bugs",
+)
+def _(similarity, k):
+    right = similarity.diagonal()[:, None]
+    ahead = similarity > right
+    return (ahead.sum(1) < k).double().mean().item(), (ahead.sum(0) < k).double().mean().item()
 
 
 @recall_at_k.also_correct

@@ -19,18 +19,12 @@ from studium_topics.ddpm.exercises.posterior import posterior
     level="core",
     importance=2,
     kind="find the bug",
+    shows="unchanged",
 )
 def clipped_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor) -> Tensor:
     """Return one DDPM step whose guess of the clean batch is clipped to [-1, 1], with the posterior's variance.
 
-    Arguments as in `p_step`; they stay as they are. These lines have three slips; return what they should.
-
-    ```python
-    abar = torch.prod(1 - betas[: t + 1])
-    x0hat = (xt - (1 - abar) * eps) / abar.sqrt()
-    mean, var = posterior(x0hat, xt.clamp(-1, 1), t, betas)
-    return mean + var * z
-    ```
+    Arguments as in `p_step`; they stay as they are. The code below has three slips; correct them.
     """
     ### BEGIN SOLUTION
     abar = torch.prod(1 - betas[: t + 1])
@@ -85,7 +79,8 @@ def _(clipped_step, rng):
 )
 def _(eps, xt, t, z, betas):
     abar = torch.prod(1 - betas[: t + 1])
-    mean, var = posterior((xt - (1 - abar) * eps) / abar.sqrt(), xt.clamp(-1, 1), t, betas)
+    x0hat = (xt - (1 - abar) * eps) / abar.sqrt()
+    mean, var = posterior(x0hat, xt.clamp(-1, 1), t, betas)
     return mean + var * z
 
 

@@ -9,6 +9,7 @@ from studium import assert_close, exercise
     level="core",
     importance=3,
     kind="find the bug",
+    shows="both-bugs",
     hints=(
         "Take T = 3. Which logits does the code compare with which token, and what should they be compared with?",
         "The text is shifted against the logits once, and only once. And padding must count neither in the sum nor in "
@@ -20,15 +21,7 @@ from studium import assert_close, exercise
 def lm_loss(logits, ids, ignore=-100):
     """Return the mean cross-entropy of the next-token predictions, in nats.
 
-    This version has two bugs. Trained with it, a model writes nonsense; and with more padding, its loss falls:
-
-    ```python
-    def lm_loss(logits, ids, ignore=-100):
-        logits, targets = logits[:, :-1], ids[:, 1:]
-        flat, targets = logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten()
-        losses = F.cross_entropy(flat, targets, ignore_index=ignore, reduction="none")
-        return losses.mean()
-    ```
+    The code below has two bugs. Trained with it, a model writes nonsense; and with more padding, its loss falls.
 
     * logits (B, T, V): at position t, the prediction of the token at t + 1.
     * ids (B, T), integers: the text; `ignore` marks padding, which is no target.
@@ -87,7 +80,7 @@ def _(lm_loss, rng):
 
 lm_loss.mistake(
     "shifted-twice",
-    "You shifted twice, as the code above does: the logits at t were compared with the token at t + 2, so the model "
+    "You shifted twice, as the given code does: the logits at t were compared with the token at t + 2, so the model "
     "learns"
     " to "
     "predict the token two places ahead.",
@@ -97,7 +90,7 @@ lm_loss.mistake(
 
 
 @lm_loss.misconception(
-    "You divided by all positions, as the code above does; padding adds no loss, so it must not count in the number "
+    "You divided by all positions, as the given code does; padding adds no loss, so it must not count in the number "
     "either.",
     name="averaged-over-padding",
 )
@@ -152,6 +145,17 @@ lm_loss.mistake(
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())",
 )
+
+
+@lm_loss.misconception(
+    "Both bugs are still there: the targets are shifted twice, and the mean is over padding too.",
+    name="both-bugs",
+)
+def _(logits, ids, ignore=-100):
+    logits, targets = logits[:, :-1], ids[:, 1:]
+    flat, targets = logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten()
+    losses = F.cross_entropy(flat, targets, ignore_index=ignore, reduction="none")
+    return losses.mean()
 
 
 @lm_loss.also_correct

@@ -11,6 +11,7 @@ from studium import assert_close, exercise
     level="core",
     importance=3,
     kind="find the bug",
+    shows="both-bugs",
     hints=(
         "Take three labels. What does the decoder read at the second position, and what is it asked for there?",
         "At each position the decoder may read the label before, never the label itself. And padding is no target.",
@@ -22,16 +23,7 @@ from studium import assert_close, exercise
 def teacher_forced_loss(decoder, labels, start, pad):
     """Return the mean cross-entropy of the labels, each predicted from the start token and the labels before it.
 
-    This version has two bugs. Its loss falls to almost nothing, and the trained model writes nonsense:
-
-    ```python
-    def teacher_forced_loss(decoder, labels, start, pad):
-        inputs = labels.masked_fill(labels == -100, pad)
-        inputs[:, 0] = start
-        logits = decoder(inputs)
-        targets = labels.masked_fill(labels == -100, pad)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-    ```
+    The code below has two bugs. Its loss falls to almost nothing, and the trained model writes nonsense.
 
     - decoder(ids (B, T)) → logits (B, T, V): position t reads ids 0 to t.
     - labels (B, T): tokens; -100 after the end of a row, no target. They stay as they are.
@@ -104,7 +96,7 @@ def _(teacher_forced_loss, rng):
 
 
 @teacher_forced_loss.misconception(
-    "You wrote the start token over the first label, as the code above does; from the second position on, the decoder "
+    "You wrote the start token over the first label, as the given code does; from the second position on, the decoder "
     "still reads the label that it is asked for. Shift the labels to the right.",
     name="start-overwrites",
 )
@@ -115,7 +107,7 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You counted padding as targets, as the code above does; the model is then rewarded for writing pad, and a batch "
+    "You counted padding as targets, as the given code does; the model is then rewarded for writing pad, and a batch "
     "of short rows has a small loss. Leave -100 in the targets.",
     name="padding-is-target",
 )
@@ -166,6 +158,19 @@ def _(decoder, labels, start, pad):
     known = labels.masked_fill(labels == -100, pad)
     logits = decoder(torch.cat([torch.full_like(labels[:, :1], start), known[:, :-1]], 1))
     return torch.stack([F.cross_entropy(row, one) for row, one in zip(logits, labels, strict=True)]).mean()
+
+
+@teacher_forced_loss.misconception(
+    "Both bugs are still there: the start token replaces the first label instead of shifting the "
+    "labels, and padding counts as a target.",
+    name="both-bugs",
+)
+def _(decoder, labels, start, pad):
+    inputs = labels.masked_fill(labels == -100, pad)
+    inputs[:, 0] = start
+    logits = decoder(inputs)
+    targets = labels.masked_fill(labels == -100, pad)
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 @teacher_forced_loss.also_correct

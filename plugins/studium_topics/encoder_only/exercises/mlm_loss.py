@@ -9,6 +9,7 @@ from studium import assert_close, exercise
     level="core",
     importance=2,
     kind="find the bug",
+    shows="all-positions",
     hints=(
         "How many positions does the mean divide by, and how many words were hidden?",
         "What is the logarithm of a softmax whose entry has been rounded to 0? And what is 0 times that?",
@@ -18,16 +19,9 @@ from studium import assert_close, exercise
     ),
 )
 def mlm_loss(logits, labels):
-    """Return the mean cross-entropy over the hidden words of the batch, in nats. Find the two bugs in this version:
+    """Return the mean cross-entropy over the hidden words of the batch, in nats. Find the two bugs.
 
-    ```python
-    def mlm_loss(logits, labels):
-        hidden = labels != -100
-        probability = logits.softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
-        return -(hidden * probability.log()).mean()
-    ```
-
-    An untrained model should start near ln V, and with this version it starts far below. Later the loss becomes nan.
+    An untrained model should start near ln V, and with the code below it starts far lower. Later the loss becomes nan.
 
     - logits (B, T, V): may be in the thousands.
     - labels (B, T): the hidden word, or -100; at least one counts.
@@ -127,7 +121,9 @@ def _(logits, labels):
     name="all-positions",
 )
 def _(logits, labels):
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / labels.numel()
+    hidden = labels != -100
+    probability = logits.softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
+    return -(hidden * probability.log()).mean()
 
 
 @mlm_loss.misconception(

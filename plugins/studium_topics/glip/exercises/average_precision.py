@@ -9,6 +9,7 @@ from studium_topics.glip.exercises.box_iou import box_iou
     minutes=20,
     importance=2,
     kind="find the bug",
+    shows="both-bugs",
     hints=(
         "What does the wrong code return for five boxes on one shape, and three other shapes that nobody found?",
         "Within an image, go from the highest score to the lowest, and remember which truths are taken. A truth that "
@@ -20,17 +21,6 @@ from studium_topics.glip.exercises.box_iou import box_iou
 )
 def average_precision(found, truths, least=0.5):
     """Find the bugs: this function should return the average precision of the boxes found for one name.
-
-    ```python
-    def average_precision(found, truths, least=0.5):
-        hits = []
-        for (boxes, scores), truth in zip(found, truths):
-            for row, score in zip(box_iou(boxes, truth).tolist(), scores.tolist()):
-                hits.append((score, any(overlap >= least for overlap in row)))
-        hits = [hit for _, hit in sorted(hits, reverse=True)]
-        precisions = [sum(hits[: n + 1]) / (n + 1) for n, hit in enumerate(hits) if hit]
-        return sum(precisions) / len(precisions)
-    ```
 
     In order of score, a box is compared with the truth of its image that it overlaps most, among those
     not yet taken. If that overlap is at least `least`, the box is right and takes the truth; else it
@@ -205,6 +195,20 @@ def _(found, truths, least=0.5):
         right += hit
         total += hit * right / count
     return total / sum(len(truth) for truth in truths)
+
+
+@average_precision.misconception(
+    "Both bugs are still there: several boxes count as right for one truth, and the mean leaves out the missed truths.",
+    name="both-bugs",
+)
+def _(found, truths, least=0.5):
+    hits = []
+    for (boxes, scores), truth in zip(found, truths, strict=True):
+        for row, score in zip(box_iou(boxes, truth).tolist(), scores.tolist(), strict=True):
+            hits.append((score, any(overlap >= least for overlap in row)))
+    hits = [hit for _, hit in sorted(hits, reverse=True)]
+    precisions = [sum(hits[: n + 1]) / (n + 1) for n, hit in enumerate(hits) if hit]
+    return sum(precisions) / len(precisions)
 
 
 @average_precision.also_correct

@@ -8,6 +8,7 @@ from studium import assert_close, exercise
     level="core",
     importance=2,
     kind="find the bug",
+    shows="pad-sees-nothing",
     hints=(
         "Take one prompt with 2 pads in 3 columns. Which row of the mask is empty, and what is its softmax?",
         "Then take one new token and 5 columns. In which column is it, and in which does the code put it?",
@@ -18,14 +19,7 @@ from studium import assert_close, exercise
 def ragged_mask(pads, queries, keys):
     """Return which columns each query may see in a batch of prompts, padded on the left to one length.
 
-    This version works for a while. Then the shorter prompts give nan, and each new token reads the wrong keys:
-
-    ```python
-    def ragged_mask(pads, queries, keys):
-        column = torch.arange(keys, device=pads.device)
-        query = column[:queries, None]
-        return (column <= query) & (column >= pads[:, None, None])
-    ```
+    The code below works for a while. Then the shorter prompts give nan, and each new token reads the wrong keys.
 
     pads (B,), long, 0 to keys - 1: row b begins with pads[b] pads. The last `queries` of the `keys` columns are new.
     A token sees the real tokens up to itself. A pad sees itself alone.
@@ -69,13 +63,14 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You let a pad see nothing, as the code above does. A softmax over nothing is nan, and one layer later 0 · nan = "
+    "You let a pad see nothing, as the given code does. A softmax over nothing is nan, and one layer later 0 · nan = "
     "nan has reached every token of the row; let each pad see itself.",
     name="pad-sees-nothing",
 )
 def _(pads, queries, keys):
-    column = torch.arange(keys)
-    return (column <= column[keys - queries :, None]) & (column >= pads[:, None, None])
+    column = torch.arange(keys, device=pads.device)
+    query = column[:queries, None]
+    return (column <= query) & (column >= pads[:, None, None])
 
 
 @ragged_mask.misconception(
@@ -99,7 +94,7 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You took query i for column i, as the code above does; the new columns are the last ones, so query i is in column "
+    "You took query i for column i, as the given code does; the new columns are the last ones, so query i is in column "
     "keys - queries + i.",
     name="first-columns",
 )

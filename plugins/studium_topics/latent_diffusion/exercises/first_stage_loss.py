@@ -19,18 +19,13 @@ from studium_topics.latent_diffusion.exercises.kl import kl
     level="core",
     importance=3,
     kind="find the bug",
+    shows="both-means",
 )
 def first_stage_loss(x: Tensor, reconstruction: Tensor, mean: Tensor, logvar: Tensor, weight: float) -> Tensor:
     """Return the autoencoder's loss: per image, squared error plus weight times KL divergence.
 
-    ```python
-    error = (reconstruction - x).square().mean()
-    penalty = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-    return error + weight * penalty
-    ```
-
-    This code changes its balance with the number of pixels and of latents. In the corrected loss both terms are sums
-    over the numbers of one image.
+    The balance of the code below changes with the number of pixels and of latents. In the corrected loss both terms
+    are sums over the numbers of one image.
 
     * x, reconstruction: (B, *); mean, logvar: (B, *), of another shape
     * returns: one number, the mean over the B images; gradients flow
@@ -97,7 +92,8 @@ def _(first_stage_loss, rng):
 )
 def _(x, reconstruction, mean, logvar, weight):
     error = (reconstruction - x).square().mean()
-    return error + weight * 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    penalty = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    return error + weight * penalty
 
 
 @first_stage_loss.misconception(

@@ -11,6 +11,7 @@ from studium import assert_close, exercise
     level="stretch",
     importance=1,
     kind="find the bug",
+    shows="reads-its-own-block",
     hints=(
         "Take c = 4 and the query at position 5. Which blocks does the code let it see, and what do they contain?",
         "Block 1 begins at position 4, before the query, and ends at position 7, after it. Its summary contains "
@@ -22,18 +23,7 @@ from studium import assert_close, exercise
 def causal_summaries(q, k, v, e, f):
     """Return causal attention to one summary of each earlier block, and to the tokens of the own block.
 
-    ```python
-    n, c = q.shape[-2], len(e)
-    place, block = torch.arange(n), torch.arange(n // c)
-    keys = torch.cat([e @ k.unflatten(-2, (-1, c)), k], -2)
-    values = torch.cat([f @ v.unflatten(-2, (-1, c)), v], -2)
-    sees_block = block * c <= place[:, None]
-    sees_token = (place // c == place[:, None] // c) & (place <= place[:, None])
-    mask = torch.cat([sees_block, sees_token], -1)
-    return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-    ```
-
-    Query i sees the tokens of its own block up to i. One line is wrong.
+    Query i sees the tokens of its own block up to i. One line of the code below is wrong.
 
     * q, k, v (B, H, n, d): n is a multiple of c
     * e, f (c,): the weights of a block's tokens in its summary, for keys and values
@@ -99,8 +89,9 @@ def _(q, k, v, e, f):
     place, block = torch.arange(n), torch.arange(n // c)
     keys = torch.cat([e @ k.unflatten(-2, (-1, c)), k], -2)
     values = torch.cat([f @ v.unflatten(-2, (-1, c)), v], -2)
-    own = (place // c == place[:, None] // c) & (place <= place[:, None])
-    mask = torch.cat([block * c <= place[:, None], own], -1)
+    sees_block = block * c <= place[:, None]
+    sees_token = (place // c == place[:, None] // c) & (place <= place[:, None])
+    mask = torch.cat([sees_block, sees_token], -1)
     return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
 

@@ -8,6 +8,7 @@ from studium import assert_close, exercise
     minutes=12,
     importance=3,
     kind="find the bug",
+    shows="rows-of-the-choice",
     hints=(
         "The logits in row 0 are computed from token 0 alone. Which token do they predict?",
         "Row t of the logits is the distribution of token t + 1. The first token of a choice is predicted by the last "
@@ -19,17 +20,6 @@ from studium import assert_close, exercise
 )
 def choice_logprobs(model, context, choices):
     """Find the bug: this function should return ln p(choice | context) of each choice.
-
-    ```python
-    def choice_logprobs(model, context, choices):
-        scores = []
-        for choice in choices:
-            ids = torch.cat([context, choice])[None]
-            logprobs = model(ids)[0].log_softmax(-1)
-            rows = logprobs[len(context) :]
-            scores.append(rows.gather(-1, choice[:, None]).sum())
-        return torch.stack(scores)
-    ```
 
     * model: takes ids (B, T), returns logits (B, T, V), causal; row t predicts token t + 1
     * context: (C,) token numbers, C ≥ 1
@@ -85,15 +75,17 @@ def _(choice_logprobs, rng):
 
 
 @choice_logprobs.misconception(
-    "You read the rows at the tokens of the choice, as the code above does; row t predicts the token after it, so the "
+    "You read the rows at the tokens of the choice, as the given code does; row t predicts the token after it, so the "
     "last row of the context is missing.",
     name="rows-of-the-choice",
 )
 def _(model, context, choices):
     scores = []
     for choice in choices:
-        logprobs = model(torch.cat([context, choice])[None])[0].log_softmax(-1)
-        scores.append(logprobs[len(context) :].gather(-1, choice[:, None]).sum())
+        ids = torch.cat([context, choice])[None]
+        logprobs = model(ids)[0].log_softmax(-1)
+        rows = logprobs[len(context) :]
+        scores.append(rows.gather(-1, choice[:, None]).sum())
     return torch.stack(scores)
 
 

@@ -8,6 +8,7 @@ from studium import assert_close, exercise
     minutes=12,
     importance=3,
     kind="find the bug",
+    shows="both-bugs-left-in",
     hints=(
         "Take “no [END] [ASSISTANT] yes [END] [USER]”. Which two losses does this code keep, and which should it keep?",
         "The loss at position t is about token t + 1, so `lit` must be read at the token, not at the position before.",
@@ -17,13 +18,6 @@ from studium import assert_close, exercise
 )
 def answer_loss(logits, ids, lit):
     """Find the bugs: this loss trains on the prompt, and it shrinks when prompts get longer.
-
-    ```python
-    def answer_loss(logits, ids, lit):
-        predicted, following = logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()
-        losses = F.cross_entropy(predicted, following, reduction="none")
-        return (losses * lit[:, :-1].flatten()).mean()
-    ```
 
     Return the mean, over all lit tokens of the batch, of -log p(token | the tokens before it).
     A lit token in the first column has none before it and does not count.

@@ -7,6 +7,7 @@ from studium import assert_close, exercise
     minutes=12,
     importance=1,
     kind="find the bug",
+    shows="summed-the-factors",
     hints=(
         "Multiply the wrong code's B A out by hand for two adapters. Which products are in it that nobody asked for?",
         "Several updates side by side are one update with more rows in A and more columns in B.",
@@ -15,14 +16,7 @@ from studium import assert_close, exercise
     ),
 )
 def combine(adapters, weights):
-    """Find the bug: this function should combine several adapters of one layer into one.
-
-    ```python
-    def combine(adapters, weights):
-        a = sum(w * a for w, (a, b, alpha) in zip(weights, adapters))
-        b = sum(w * b for w, (a, b, alpha) in zip(weights, adapters))
-        return a, b
-    ```
+    """Find the bug: the code below should combine several adapters of one layer into one.
 
     The product B A of the result must be the weighted sum of the updates, each at its own
     scale. The arguments stay as they are.

@@ -8,6 +8,7 @@ from studium import assert_close, exercise
     minutes=15,
     importance=3,
     kind="find the bug",
+    shows="both-gradients-cut",
     hints=(
         "Print `weight`. What is the softmax of a single number? And what is the derivative of a count?",
         "There are two ways from the losses back to the router, one through the output and one through the balance "
@@ -19,20 +20,6 @@ from studium import assert_close, exercise
 )
 def switch_layer(x, router, up, down):
     """Find the bug: this layer trains and its loss falls, but the router never changes.
-
-    ```python
-    def switch_layer(x, router, up, down):
-        logits = x @ router.T
-        best, chosen = logits.topk(1)
-        weight = best.softmax(-1)
-        out = x.new_zeros(x.shape)
-        for e in range(len(router)):
-            rows = (chosen[:, 0] == e).nonzero()[:, 0]
-            out[rows] = weight[rows] * (F.relu(x[rows] @ up[e].T) @ down[e].T)
-        share = F.one_hot(chosen[:, 0], len(router)).to(x.dtype).mean(0)
-        balance = len(router) * (share * share).sum()
-        return out, balance
-    ```
 
     The output must be what the most probable expert computes, times its probability among
     all experts. The second result must be the loss E Σ fₑ Pₑ for k = 1.
@@ -177,6 +164,24 @@ def _(x, router, up, down):
 def _(x, router, up, down):
     mean = (x @ router.T).softmax(dim=-1).mean(dim=0)
     return switch_layer(x, router, up, down)[0], len(router) * (mean * mean).sum()
+
+
+@switch_layer.misconception(
+    "Both gradients are still cut: the weight is a softmax of one number, which is always 1, and the balance "
+    "loss multiplies counts by counts.",
+    name="both-gradients-cut",
+)
+def _(x, router, up, down):
+    logits = x @ router.T
+    best, chosen = logits.topk(1)
+    weight = best.softmax(-1)
+    out = x.new_zeros(x.shape)
+    for e in range(len(router)):
+        rows = (chosen[:, 0] == e).nonzero()[:, 0]
+        out[rows] = weight[rows] * (F.relu(x[rows] @ up[e].T) @ down[e].T)
+    share = F.one_hot(chosen[:, 0], len(router)).to(x.dtype).mean(0)
+    balance = len(router) * (share * share).sum()
+    return out, balance
 
 
 @switch_layer.also_correct

@@ -8,6 +8,7 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     kind="find the bug",
+    shows="own-factor-for-each-key",
     hints=(
         "Which factors can you multiply a query's features by without changing the result of attention? And a key's?",
         "A factor of a query is in the numerator and in the denominator. A factor of one key changes its weight "
@@ -19,12 +20,7 @@ from studium import assert_close, exercise
 def stabilise(logs, keys):
     """Return features from their logarithms, multiplied by factors that keep them from underflow.
 
-    This code computes wrong attention. Correct it:
-
-    ```python
-    def stabilise(logs, keys):
-        return torch.exp(logs - logs.amax(-1, keepdim=True))
-    ```
+    The code below computes wrong attention. Correct it.
 
     The largest feature has to be 1: for queries that of each query, for keys that of each head.
     The factors may not change the result of `linear_attention`.

@@ -12,6 +12,7 @@ from studium_topics.kits.weights import drawn
     level="core",
     importance=3,
     kind="find the bug",
+    shows="mean-of-means",
     hints=(
         "Two parts have 1 and 9 chosen tokens. How much does each token count in this version?",
         "Divide the sum of all losses by one number that is known before the first part is run.",
@@ -20,19 +21,7 @@ from studium_topics.kits.weights import drawn
     ),
 )
 def accumulate(model, inputs, labels, micro):
-    """Add the gradient of a big batch's loss to `.grad`, `micro` rows at a time, and return the loss. Find the bug:
-
-    ```python
-    def accumulate(model, inputs, labels, micro):
-        parts = list(zip(inputs.split(micro), labels.split(micro)))
-        total = 0.0
-        for some, wanted in parts:
-            logits = model(some).flatten(0, 1)
-            loss = F.cross_entropy(logits, wanted.flatten(), ignore_index=-100) / len(parts)
-            loss.backward()
-            total += loss.item()
-        return total
-    ```
+    """Add the gradient of a big batch's loss to `.grad`, `micro` rows at a time, and return the loss. Find the bug.
 
     The loss is the mean over all chosen tokens of the whole batch, whatever micro is.
 
@@ -140,10 +129,10 @@ def _(model, inputs, labels, micro):
     parts = list(zip(inputs.split(micro), labels.split(micro), strict=True))
     total = 0.0
     for some, wanted in parts:
-        if (wanted != -100).any():
-            loss = F.cross_entropy(model(some).flatten(0, 1), wanted.flatten(), ignore_index=-100) / len(parts)
-            loss.backward()
-            total += loss.item()
+        logits = model(some).flatten(0, 1)
+        loss = F.cross_entropy(logits, wanted.flatten(), ignore_index=-100) / len(parts)
+        loss.backward()
+        total += loss.item()
     return total
 
 

@@ -11,6 +11,7 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     level="core",
     importance=2,
     kind="find the bug",
+    shows="both-bugs",
     hints=(
         "From which distribution does each token come, and which does `q` say? And which tokens of `text` does the "
         "draft miss after a pass in which everything was kept?",
@@ -28,17 +29,7 @@ def propose(draft, text, gamma, chance):
     * text: a list of tokens; it stays as it is.
 
     Return a list of gamma >= 1 tokens, and q (gamma, V), where token i was drawn from row i. Read each token once, in
-    gamma passes. This version has two bugs: one changes the distribution of the text, the other costs acceptances.
-
-    ```python
-    drafted, rows, last = [], [], text[-1]
-    for _ in range(gamma):
-        row = draft.read([last])[-1]
-        last = int(row.argmax())
-        drafted.append(last)
-        rows.append(row)
-    return drafted, torch.stack(rows)
-    ```
+    gamma passes. The code below has two bugs: one changes the distribution of the text, the other costs acceptances.
     """
     ### BEGIN SOLUTION
     drafted, rows, unread = [], [], text[draft.length :]
