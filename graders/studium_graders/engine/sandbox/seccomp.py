@@ -36,7 +36,8 @@ semget setdomainname sethostname setns setrlimit settimeofday shmget socket swap
 userfaultfd vhangup vmsplice
 """
 _NOT_IMPLEMENTED = """
-cachestat clone3 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
+cachestat clone3 inotify_init inotify_init1 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create
+memfd_secret openat2
 """
 _FLUSHING = "fdatasync fsync sync syncfs"  # it would be every disk's
 _ADVICE = "fadvise64 readahead"  # about the memory for files, which all processes share

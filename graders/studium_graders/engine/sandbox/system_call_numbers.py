@@ -37,6 +37,8 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "fsync": (74, 82),
     "futimesat": (261, None),
     "init_module": (175, 105),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     "io_setup": (206, 0),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),

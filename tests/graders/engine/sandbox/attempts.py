@@ -748,6 +748,13 @@ def ask_the_kernel_which_pages_of_files_it_keeps(world):
     return [number for number, function in enumerate(asked) if _begun(function)]
 
 
+@attempt()
+def watch_who_opens_a_library(world):
+    """Other processes of students open the same files."""
+    library = os.fsencode(world.root / "site" / "library.py")
+    return LIBC.inotify_add_watch(LIBC.inotify_init1(0), library, 0x20) > 0
+
+
 def _begun(function):
     return getattr(_error_of(function), "errno", None) in (errno.EBADF, errno.EINVAL, errno.ENOMEM)
 
