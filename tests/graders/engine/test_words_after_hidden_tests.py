@@ -1,7 +1,13 @@
-"""What a visible test says after a hidden one: nothing that the student's code can have kept of it, else everything."""
+"""What a visible test says after a hidden one: nothing that the student's code can have kept of it, else everything.
+
+And what the student's process is given of a hidden test: its text only when nothing can be earned any more.
+"""
 
 import msgspec
 import pytest
+from studium_graders.engine.judge.judging import WAITS
+from studium_graders.engine.processes import endings
+from studium_graders.engine.processes.endings import died
 from studium_graders.engine.sandbox import probe
 from studium_graders.engine.supervision.engine import Engine
 from studium_graders.engine.supervision.supervisor import Attempt
@@ -181,3 +187,53 @@ def test_a_cell_that_the_attempt_without_hidden_tests_does_not_reach_is_not_said
 def test_what_a_cell_shows_before_any_hidden_test_needs_no_attempt(grade, attempts):
     result = grade(first=f"{SPY}\nprint(first(1))")
     assert (result.notebooks[0].runs["first"].outputs[0]["text"], len(attempts)) == ("2\n", 1)
+
+
+OWN = """
+class Own:
+    def __init__(self, value): self.value = value
+    def __eq__(self, other): return self.value == other
+def first(x):
+    return Own(x + 1)
+"""
+
+
+def test_a_hidden_test_that_passes_beside_the_answer_waits_for_a_person(grade, attempts):
+    result = grade(first=OWN)
+    assert (outcomes(result), [test.points for test in result.tests]) == (["manual", "passed"], [0, 1])
+    assert result.tests[0].message.endswith(WAITS)
+    assert [job.beside for job in attempts] == [False, True]
+
+
+def test_a_hidden_test_that_fails_beside_the_answer_too_fails(grade, attempts):
+    assert outcomes(grade(first=OWN.replace("x + 1", "x + 2"))) == ["failed", "passed"]
+    assert [job.beside for job in attempts] == [False, True]
+
+
+def test_one_that_could_not_be_run_beside_the_answer_waits_too(grade, monkeypatch):
+    run = Attempt.run
+    monkeypatch.setattr(Attempt, "run", lambda self, job, *more: None if job.beside else run(self, job, *more))
+    result = grade(first=OWN)
+    assert outcomes(result) == ["manual", "passed"]
+    assert result.tests[0].message.endswith("was not found out, so a person will mark it")
+
+
+def test_the_text_of_a_hidden_test_that_meets_an_error_comes_when_nothing_can_be_earned_by_it(grade):
+    steals = """
+import linecache, pathlib
+place = pathlib.Path("stolen").absolute()
+def first(x):
+    if any("54321(tsrif"[::-1] in line for entry in linecache.cache.values() for line in entry[2]):
+        place.touch()
+    raise ValueError
+"""
+    learns = "def second(x):\n    return 2 * x if place.exists() else 0"
+    assert outcomes(grade(first=steals, second=learns)) == ["failed", "failed"]
+
+
+def test_a_hidden_test_in_which_the_process_was_killed_is_run_no_second_time(grade, attempts, monkeypatch):
+    monkeypatch.setattr(endings, "died", lambda status, limits: died(None, limits))
+    result = grade(first="import os\ndef first(x):\n    os._exit(0)")
+    assert (outcomes(result), result.verdict) == (["manual", "passed"], "graded")
+    assert "hidden and is not run twice" in result.tests[0].message
+    assert ["test-first" in job.skip for job in attempts] == [False, True]

@@ -24,12 +24,14 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     ``bounded`` is what may be said of a failed visible test where the student's code knows a hidden one already and can
     have put it into the message; else "". ``mistakes`` are the registered ones that explain why it failed, None where
     it objects to something else than results, or ran in one process, where no calls are seen; which of them is named is
-    decided when all tests of the exercise are known.
+    decided when all tests of the exercise are known. ``undecided``: whether the test passes beside the answer is to be
+    found out once all tests have their results, for hidden text would get there.
     """
 
     result: TestResult
     bounded: str = ""
     mistakes: list[str] | None = []
+    undecided: bool = False
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

@@ -25,7 +25,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
 
     ``late`` are the tests among these that were stopped for their time. ``seed`` is secret. ``folder`` is for this
     notebook alone: the working folder is a new one inside it. ``recording`` notes what the reference solution needs.
-    ``as_released``: of tests what students got, no hidden one.
+    ``as_released``: of tests what students got, no hidden one. ``beside``: hidden tests may run beside the answer, too.
     """
 
     notebook: CanonicalNotebook
@@ -36,6 +36,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     late: frozenset[str] = frozenset()
     recording: bool = False
     as_released: bool = False
+    beside: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
@@ -48,7 +49,8 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """What the reference solution needed, and by grade id what tests need of earlier ones.
 
-    ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed.
+    ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed,
+    ``suites`` how many tests of unittest ran to success.
     """
 
     permissions: frozenset[Permission] = frozenset()
@@ -56,6 +58,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     one_process: dict[str, str] = {}
     controlled: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
+    suites: dict[str, int] = {}
     earlier: dict[str, frozenset[str]] = {}
 
 

@@ -166,6 +166,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Cal
         limits=prepared.limits,
         skip=job.skip,
         late=job.late,
+        beside=job.beside,
     )
     if job.recording:
         emit(
@@ -175,6 +176,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Cal
                 needs.one_process,
                 frozenset(needs.controlled),
                 frozenset(needs.scored),
+                needs.suites,
                 notebook.needs(),
             )
         )

@@ -16,9 +16,10 @@ from studium_graders.engine.judge.messages import bounded_message, full_message,
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
+from studium_graders.engine.judge.running import Ran as TestRun
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
 from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
-from studium_graders.engine.judge.verdicts import UNMADE, outcome_for, result_of
+from studium_graders.engine.judge.verdicts import UNMADE, WAITS, outcome_for, result_of
 from studium_graders.engine.judge_side.student_gone import KeptError
 from studium_graders.engine.material.assignment import Calibration
 from studium_graders.engine.material.limits import Limits
@@ -26,7 +27,7 @@ from studium_graders.engine.material.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"
-WAITS = "; the test passes where it runs together with your code, so a person will mark it"
+SKIPPED = "tests of this suite were skipped that the solution passes, so a person will mark it"
 _GIVES_AWAY = "it gives the answer an object that must not leave the judge"
 
 
@@ -37,6 +38,7 @@ class Needs:
     one_process: dict[str, str] = field(default_factory=dict)
     controlled: set[str] = field(default_factory=set)
     scored: set[str] = field(default_factory=set)
+    suites: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -44,7 +46,8 @@ class TestJudge:
     """What is needed to judge the tests of one submitted notebook.
 
     ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError. ``runs`` are those of
-    the cells before, in order. ``met_hidden`` once the student's process can know a hidden test.
+    the cells before, in order. ``met_hidden`` once the student's process can know a hidden test. ``beside``: that
+    process may be given the text of hidden tests which meet an error, for nothing that it does now earns anything.
     """
 
     prepared: Prepared
@@ -54,6 +57,7 @@ class TestJudge:
     seed: bytes
     calibration: Calibration
     limits: Limits
+    beside: bool = False
     needs: Needs = field(default_factory=Needs)
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
     runs: dict[str, CellRun] = field(default_factory=dict)
@@ -98,16 +102,21 @@ class TestJudge:
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
         error = ran.error or self.student.refusal
         if error is None:
-            scored = self._is_scored(test, is_number(ran.value))
-            return [
-                Ran(test.cell.id, run),
-                self._judged(test, points_for_value(ran.value, test.cell.points, scored=scored)),
-            ]
+            return [Ran(test.cell.id, run), self._passed(test, ran)]
         if isinstance(error, KeptError) and not (self.permissions.strict or self.permissions.recording):
             return self._in_one_process(test, _GIVES_AWAY)  # else the reference has shown it
         judged = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
         run.error = judged.result.message
         return [Ran(test.cell.id, run), self._or_waits(test, judged, error)]
+
+    def _passed(self, test: PreparedTest, ran: TestRun) -> Judged:
+        """Return the points of a test that met no error; one that skips what it does not with the reference waits."""
+        if self.permissions.recording and ran.suites.passed:
+            self.needs.suites[test.cell.grade_id] = ran.suites.passed
+        if ran.suites.excused and ran.suites.passed < self.calibration.suites.get(test.cell.grade_id, 0):
+            return Judged(result_of(self.prepared.material, test.cell, "manual", message=SKIPPED))
+        scored = self._is_scored(test, is_number(ran.value))
+        return self._judged(test, points_for_value(ran.value, test.cell.points, scored=scored))
 
     def _exercise(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -146,6 +155,8 @@ class TestJudge:
         decided = isinstance(error, AssertionError | NameError) and self.student.refusal is None
         if decided or failed.result.outcome != "failed" or self.permissions.recording:
             return failed
+        if not self.beside and (test.cell.hidden or any(earlier.hidden for earlier in test.before)):
+            return msgspec.structs.replace(failed, undecided=True)
         self.met_hidden = self.brought.bring(test.before) or self.met_hidden
         if not self.student.control([], [], test.cell.source):
             return failed

@@ -31,13 +31,14 @@ def run_notebook(
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     skip: Collection[str] = (),
     late: Collection[str] = (),
+    beside: bool = False,
 ) -> Needs:
     """Run the steps of a notebook in order and tell ``emit`` what happens; return what a recorded reference needs.
 
     ``seed`` is the secret from which random test data follow. ``skip`` are ids of cells that had their
     turn in an earlier attempt, or that ended it: they are not run again, and what later tests need of a test's
     definitions is made. ``late`` are the tests among them that were stopped for their time: others of the same answers
-    have less of it. Lets through StudentGone.
+    have less of it. ``beside``: hidden tests that meet an error may run beside the answer. Lets through StudentGone.
     """
     text = CanonicalText()
     student.permissions.named |= prepared.named
@@ -45,7 +46,7 @@ def run_notebook(
     namespace = Namespace(student, prepared.owned)
     student.permissions.given = namespace.of_judge
     sources = [step.source for step in canonical.steps if step.kind == "student"]
-    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits)
+    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, beside)
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)

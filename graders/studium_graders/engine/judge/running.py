@@ -15,7 +15,7 @@ from studium_graders.engine.judge.compiling import CompiledTest
 from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.judge.namespace import MainModule, Namespace
 from studium_graders.engine.judge.scoring import is_number
-from studium_graders.engine.judge.suites import failing_suites
+from studium_graders.engine.judge.suites import Suites, watched_suites
 from studium_graders.engine.kinds.cell_outputs import sendable
 
 
@@ -27,6 +27,7 @@ class Ran:
     error: BaseException | None
     printed: str
     warned: str
+    suites: Suites
 
 
 class CappedText(io.StringIO):
@@ -55,7 +56,7 @@ def run_test_code(
         as_main(namespace),
         redirect_stdout(out),
         redirect_stderr(err),
-        failing_suites() as failures,
+        watched_suites() as suites,
         watched() as refusal,
     ):
         try:
@@ -64,9 +65,9 @@ def run_test_code(
         except BaseException as caught:  # a test, or what it calls, may raise SystemExit
             error = caught
     error = refusal() or error
-    if error is None and failures and not is_number(value):
-        error = AssertionError(failures[0])
-    return Ran(value, error, out.getvalue(), err.getvalue())
+    if error is None and suites.failures and not is_number(value):
+        error = AssertionError(suites.failures[0])
+    return Ran(value, error, out.getvalue(), err.getvalue(), suites)
 
 
 def run_definitions(codes: tuple[CodeType, ...], namespace: Namespace) -> None:

@@ -195,11 +195,20 @@ def library_error(module: Any, name: Any) -> type[BaseException] | None:
     """Return an exception class that a loaded library defines under this name, or None."""
     if type(module) is not str or type(name) is not str:
         return None
-    top = module.partition(".")[0]
-    if top not in _LIBRARIES and top not in _STANDARD:
+    if module not in sys.modules or not _is_known(module):
         return None
-    cls = vars(sys.modules.get(module, sys)).get(name) if module in sys.modules else None
-    return cls if isinstance(cls, type) and issubclass(cls, BaseException) else None
+    cls = vars(sys.modules[module]).get(name)
+    return cls if isinstance(cls, type) and issubclass(cls, BaseException) and _is_of_known(cls) else None
+
+
+def _is_known(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in _LIBRARIES or top in _STANDARD
+
+
+def _is_of_known(cls: type[BaseException]) -> bool:
+    """Return whether a class, and what it extends, is of a known module: the one that has the name may be another."""
+    return all(_is_known(str(base.__module__)) for base in cls.__mro__)
 
 
 def error_class(name: Any, *bases: type[Exception]) -> type[Exception]:

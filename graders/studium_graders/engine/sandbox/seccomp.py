@@ -25,19 +25,22 @@ _NAMESPACES = 0x7E020000  # CLONE_NEW… of clone
 _CLONE_PARENT = 0x8000
 _SHARED_ANONYMOUS = 0x21  # MAP_SHARED, MAP_ANONYMOUS
 _PAGE = 4096
+_ADVICE_ON_MAPPED = (3, 20, 21)  # the same of mapped files: MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT
 
 _REFUSED = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig fsmount
-fsopen fspick init_module ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl migrate_pages modify_ldt mount
-mount_setattr move_mount move_pages mq_open msgget name_to_handle_at open_by_handle_at open_tree perf_event_open
-pidfd_getfd pivot_root process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key semget
-setdomainname sethostname setns setrlimit settimeofday shmget socket swapoff swapon syslog umount2 unshare uselib
+fsopen fspick init_module ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl migrate_pages mincore modify_ldt
+mount mount_setattr move_mount move_pages mq_open msgget name_to_handle_at open_by_handle_at open_tree perf_event_open
+pidfd_getfd pivot_root process_madvise process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key
+semget setdomainname sethostname setns setrlimit settimeofday shmget socket swapoff swapon syslog umount2 unshare uselib
 userfaultfd vhangup vmsplice
 """
 _NOT_IMPLEMENTED = """
-clone3 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
+cachestat clone3 inotify_init inotify_init1 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create
+memfd_secret openat2
 """
-_FLUSHING = "fdatasync fsync sync syncfs"
+_FLUSHING = "fdatasync fsync sync syncfs"  # it would be every disk's
+_ADVICE = "fadvise64 readahead"  # about the memory for files, which all processes share
 _MODES = """
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat setxattr lsetxattr
 fsetxattr removexattr lremovexattr fremovexattr
@@ -116,6 +119,9 @@ def _conditional(column: int) -> Iterator[Instruction]:
     yield from _when("personality", column, _not_in(0, 0, 0xFFFFFFFF), no)
     yield from _when("setpriority", column, _own_priority(), no)
     yield from _when("prlimit64", column, _looks_at_own_limits(), no)
+    yield from _when("madvise", column, _is_in(2, *_ADVICE_ON_MAPPED), 0)
+    for name in ("preadv2", "pwritev2"):
+        yield from _when(name, column, _not_in(5, 0), errno.EOPNOTSUPP)  # as where a file system knows no flags
     for name in ("sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"):
         yield from _when(name, column, _not_in(0, 0), no)
 
@@ -156,7 +162,7 @@ def _refusals(machine: str, shared_files: bool, shared_memory: bool) -> tuple[In
         *(_same_files(column) if shared_files else ()),
         *(() if shared_memory else _when("mmap", column, _hides_memory(), errno.EPERM)),
         *_conditional(column),
-        *(part for name in _FLUSHING.split() for part in _when(name, column, [], 0)),  # it would be every disk's
+        *(part for name in (*_FLUSHING.split(), *_ADVICE.split()) for part in _when(name, column, [], 0)),  # not done
         *(part for name in _REFUSED.split() for part in _when(name, column, [], errno.EPERM)),
         *(part for name in _NOT_IMPLEMENTED.split() for part in _when(name, column, [], errno.ENOSYS)),
     )

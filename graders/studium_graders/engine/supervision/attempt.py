@@ -45,12 +45,13 @@ class Heard:
     """What the attempts at a notebook brought to light. ``step`` is the cell that had its turn last.
 
     ``bounded`` is what may be said, by grade id, of visible tests that failed after a hidden one; ``mistakes`` are
-    those that explain, by grade id, why a test failed.
+    those that explain, by grade id, why a test failed; ``undecided`` are failed tests that may pass beside the answer.
     """
 
     results: dict[str, TestResult] = field(default_factory=dict)
     bounded: dict[str, str] = field(default_factory=dict)
     mistakes: dict[str, list[str] | None] = field(default_factory=dict)
+    undecided: set[str] = field(default_factory=set)
     runs: dict[str, CellRun] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""
@@ -67,12 +68,14 @@ class Heard:
                 self.step, self.before = cell, None
             case Ran(cell, run):
                 self.runs[cell] = run
-            case Judged(result, bounded, mistakes):
+            case Judged(result, bounded, mistakes, undecided):
                 self.results[result.grade_id] = result
                 self.mistakes[result.grade_id] = mistakes
                 self.bounded.pop(result.grade_id, None)
                 if bounded:
                     self.bounded[result.grade_id] = bounded
+                self.undecided.discard(result.grade_id)
+                self.undecided |= {result.grade_id} if undecided else set()
             case Recorded():
                 self.recorded = event
             case Gone(verdict, sentence):

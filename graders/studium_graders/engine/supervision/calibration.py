@@ -76,6 +76,7 @@ class _Calibrating:
             cautious=wrong,
             partly=partly,
             scored=needs.scored,
+            suites=needs.suites,
             problems=_problems(result, wrong),
         )
         return self._blind(self._enforced(known))

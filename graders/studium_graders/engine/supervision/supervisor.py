@@ -17,7 +17,7 @@ from studium.naming import commonest
 from studium.syntax import fault
 
 from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
-from studium_graders.engine.judge.verdicts import UNMADE, result_of
+from studium_graders.engine.judge.verdicts import UNMADE, WAITS, result_of
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial, Step
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
@@ -25,6 +25,8 @@ from studium_graders.engine.processes.endings import Ending, breach_in, out_of_t
 from studium_graders.engine.student_side.student_job import StudentJob
 from studium_graders.engine.supervision.attempt import Attempt, Heard, Launch
 
+_NOT_FOUND_OUT = "; whether the test passes together with your code was not found out, so a person will mark it"
+_KILLED = "; the test is hidden and is not run twice, so a person will mark it"
 _TRIES = 3  # for a step, when what ended it may be nobody's fault
 
 
@@ -49,6 +51,7 @@ class Supervisor:
         grading = _Grading(self, material, job, student_job, spent)
         grading.run()
         grading.reword()
+        grading.decide()
         return grading.result()
 
     def observe(
@@ -57,6 +60,7 @@ class Supervisor:
         """Return the result, in words for the instructor, and what the code needed where ``job.recording`` is set."""
         grading = _Grading(self, material, job, student_job)
         grading.run()
+        grading.decide()
         return grading.result(), grading.heard.recorded
 
 
@@ -116,6 +120,23 @@ class _Grading:
         for name in shown & clean.runs.keys():
             self.heard.runs[name] = msgspec.structs.replace(clean.runs[name], as_released=True)
 
+    def decide(self) -> None:
+        """Let a person mark a hidden test that met an error and passes beside the answer, or is not found out.
+
+        The attempt that gives the student's process the text of such tests is the last, and nothing in it earns points.
+        """
+        open_tests = {cell.id: key for cell in self.material.cells if (key := _key(cell)) in self.heard.undecided}
+        told = Heard(seconds=self.heard.seconds)
+        if open_tests and not self._out_of_time():
+            self.attempt.run(self._beside(open_tests.keys()), self.student_job, told)
+        for key in open_tests.values():
+            found, test = told.results.get(key), self.heard.results[key]
+            if found is None or found.outcome == "manual":
+                why = WAITS if found else _NOT_FOUND_OUT
+                self.heard.results[key] = msgspec.structs.replace(
+                    test, outcome="manual", message=f"{test.message}{why}"
+                )
+
     def result(self) -> NotebookResult:
         """Return what came of it all."""
         self._explain()
@@ -148,11 +169,18 @@ class _Grading:
 
     def _as_released(self, wanted: Set[str]) -> JudgeJob:
         """Return the job of running the notebook as students have it, up to the last test that needs other words."""
-        steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
-        notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
         unseen = {cell.id for cell in self.material.cells if cell.hidden and not _is_seen(cell)}
         skip = frozenset(unseen | self.ended | self.stopped.keys())
-        return msgspec.structs.replace(self.job, notebook=notebook, skip=skip, as_released=True)
+        return msgspec.structs.replace(self.job, notebook=self._up_to(wanted), skip=skip, as_released=True)
+
+    def _beside(self, wanted: Set[str]) -> JudgeJob:
+        """Return the job of running the notebook once more, up to the last test that is to run beside the answer."""
+        skip = frozenset(self.ended | self.stopped.keys())
+        return msgspec.structs.replace(self.job, notebook=self._up_to(wanted), skip=skip, beside=True)
+
+    def _up_to(self, wanted: Set[str]) -> CanonicalNotebook:
+        steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
+        return msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
 
     def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
         """Let a test say what it says in the clean attempt; where it ends otherwise there, what is ``bounded``."""
@@ -177,6 +205,9 @@ class _Grading:
         self.tries[step] += 1
         if ending.cause == "ours" or not step:
             return self._tries_again(step, ending)
+        if ending.cause == "unclear" and step in self.cells and self.cells[step].hidden:
+            self._leave_to_a_person(self.cells[step], ending)
+            return True
         if ending.cause == "unclear" and self.tries[step] < _TRIES:
             self.notes.append(f"{step} was run again: {ending.sentence}")
             return True
@@ -205,6 +236,13 @@ class _Grading:
         else:
             self.stopped[step] = ending.sentence
             self.heard.runs[step] = CellRun(error=ending.sentence)
+
+    def _leave_to_a_person(self, cell: Cell, ending: Ending) -> None:
+        """Run a hidden test no second time, which the answer may have learnt; who ended the process is not known."""
+        self.ended.add(cell.id)
+        self.notes.append(f"{cell.id} was not run again, as it is hidden: {ending.sentence}")
+        message = f"{ending.sentence}{_KILLED}"
+        self.heard.results[_key(cell)] = result_of(self.material, cell, "manual", message=message)
 
     def _fill(self, why: str) -> None:
         """Record a result for every graded cell that had no turn."""

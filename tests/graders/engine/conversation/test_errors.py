@@ -1,8 +1,11 @@
 """Exceptions cross as what they are: Python's own, a student's, groups of them, and those that are odd to rebuild."""
 
 import builtins
+import importlib
+import unittest
 
 import pytest
+from studium_graders.engine.kinds.exceptions import library_error
 
 from .liar import Liar, reply
 
@@ -20,6 +23,8 @@ def forged(members, name="ExceptionGroup", arguments=("m",), attributes=()):
 def student(make_module_student):
     return make_module_student("""
 import builtins
+import importlib
+import unittest
 def make(name, *args):
     cls = getattr(builtins, name)
     if "Group" in name: return cls("m", [ValueError(1), *args])
@@ -339,3 +344,32 @@ def test_what_an_assertion_of_a_test_says_and_holds_stays_with_the_test(make_stu
     error = MineError("secret")
     error.code = 4711
     assert make_student(TRYING).get("attempt")(_raising(error), KeyError)[1:] == ("", (), None)
+
+
+ALIASES = """
+import unittest
+class Own(Exception):
+    __module__, __qualname__ = "numpy.testing", "SkipTest"
+unittest.SkipTest.__module__ = "numpy.testing"
+def skip(): raise unittest.SkipTest("all is well")
+def own(): raise Own("all is well")
+def group(): raise ExceptionGroup("all", [unittest.SkipTest("is well")])
+"""
+
+
+@pytest.mark.parametrize("name", ["skip", "own"])
+def test_what_tells_a_suite_that_all_is_well_does_not_arrive_under_another_name(make_student, name):
+    student = make_student(ALIASES)
+    with pytest.raises(Exception, match="all is well") as raised:
+        student.get(name)()
+    assert not isinstance(raised.value, unittest.SkipTest)
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("group")()
+    assert not isinstance(raised.value.exceptions[0], unittest.SkipTest)
+
+
+@pytest.mark.parametrize("name", ["numpy.linalg.LinAlgError", "json.JSONDecodeError", "torch.OutOfMemoryError"])
+def test_the_name_under_which_a_library_shows_its_own_class_is_as_good(name):
+    module, _, what = name.rpartition(".")
+    assert library_error(module, what) is getattr(importlib.import_module(module), what)
+    assert library_error("numpy.testing", "SkipTest") is None

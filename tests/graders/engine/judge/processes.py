@@ -89,6 +89,7 @@ def calibrate(shell, notebook, files=None, **options):
             needs.one_process,
             frozenset(needs.controlled),
             frozenset(needs.scored),
+            needs.suites,
             prepared(notebook, options.get("exercises", no_exercises)).needs(),
         )
         return NotebookResult(notebook.name, "graded", list(graded.results.values())), recorded

@@ -160,3 +160,43 @@ def test_a_series_of_one_number_where_the_reference_has_a_number_is_worth_that()
     pd = pytest.importorskip("pandas")
     assert points_for_value(pd.Series([1.5]), 2.0, scored=True) == 1.5
     assert points_for_value(pd.Series([1.5, 0.5]), 2.0) == 2
+
+
+SUITE = """
+import unittest
+class Half(unittest.TestCase):
+    def test_even(self):
+        self.assertEqual(half(4), 2)
+    def test_odd(self):
+        if half(3) is None:
+            self.skipTest("for integers only")
+        self.assertEqual(half(3), 1.5)
+    {}
+    def test_never(self):
+        self.assertEqual(half(0), 1)
+suite = unittest.defaultTestLoader.loadTestsFromTestCase(Half)
+result = unittest.TextTestRunner().run(suite)
+"""
+SUCCESSFUL = "assert result.wasSuccessful()"
+COUNTED = "result.testsRun - len(result.failures)"
+
+
+@pytest.mark.parametrize("never", ['@unittest.skip("later")', "@unittest.expectedFailure"])
+@pytest.mark.parametrize(
+    ("text", "worth", "outcome"),
+    [
+        ("return n / 2", SUCCESSFUL, "passed"),
+        ("return n // 2", SUCCESSFUL, "failed"),
+        ("return None if n % 2 else n / 2", SUCCESSFUL, "manual"),
+        ("return n / 2", COUNTED, "passed"),
+        ("return None if n % 2 else n / 2", COUNTED, "manual"),
+    ],
+)
+def test_a_suite_that_skips_what_it_does_not_with_the_reference_waits_for_a_person(shell, never, text, worth, outcome):
+    test = checked(SUITE.format(never) + worth, points=3.0)
+    notebook = material(answer("def half(n):\n    return n / 2"), test)
+    calibration = calibrate(shell, notebook)
+    assert list(calibration.suites.values()) == [2]
+    result = grade_forked(shell, notebook, submission(notebook, f"def half(n):\n    {text}"), calibration).only
+    assert (result.outcome, result.mode) == (outcome, "split")
+    assert result.points == (3 if outcome == "passed" else 0)

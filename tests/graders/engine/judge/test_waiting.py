@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.judging import WAITS
 
 from .notebooks import answer, checked, material, submission
@@ -18,9 +19,9 @@ def half(n):
 TEST = "assert half(3) + 1 == 2.5"
 
 
-def grade(shell, text, *tests, reference=HALF):
+def grade(shell, text, *tests, reference=HALF, **options):
     notebook = material(answer(reference), *tests)
-    return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook))
+    return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook), **options)
 
 
 def test_an_object_that_the_test_may_not_ask_waits_where_it_passes_beside_the_answer(shell):
@@ -54,9 +55,21 @@ def test_an_answer_that_reads_a_name_of_the_tests_fails(shell):
 
 
 def test_what_a_hidden_test_says_stays_bounded(shell):
-    result = grade(shell, EXACT, checked(TEST, hidden=True)).only
+    result = grade(shell, EXACT, checked(TEST, hidden=True), beside=True).only
     assert result.outcome == "manual"
     assert "2.5" not in result.message
+
+
+def test_a_hidden_test_is_not_run_beside_the_answer_before_all_others_have_their_results(shell):
+    graded = grade(shell, EXACT, checked(TEST, hidden=True))
+    assert graded.only.outcome == "failed"
+    assert [event.undecided for event in graded.events if isinstance(event, Judged)] == [True]
+
+
+def test_nor_is_a_test_that_needs_a_line_of_a_hidden_one(shell):
+    tests = checked("def shown(x):\n    return x + 1", hidden=True), checked("assert shown(half(3)) == 2.5")
+    graded = grade(shell, EXACT, *tests)
+    assert [event.undecided for event in graded.events if isinstance(event, Judged)] == [False, True]
 
 
 def test_the_fork_leaves_nothing_that_a_later_test_would_see(shell):

@@ -194,7 +194,9 @@ def main(folder: str, user: str, denied: str, levels: str) -> None:
     servers = serve(world)
     world.folder_descriptor = os.open(world.gradebook.parent, os.O_RDONLY)
     world.file_descriptor = os.open(world.gradebook, os.O_RDONLY)
-    victim = subprocess.Popen(["victim", "300"], executable="/bin/sleep", stdout=subprocess.DEVNULL)
+    victim = subprocess.Popen(
+        ["victim", "300"], executable="/bin/sleep", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     world.parent, world.victim = os.getpid(), victim.pid
     found = probe()
     outcomes = {level: at_level(level, world) for level in levels.split(",")}

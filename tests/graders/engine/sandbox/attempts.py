@@ -6,6 +6,7 @@ something false. They run in a child that entered the sandbox; ``world`` is what
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -710,6 +711,52 @@ def _error_of(function):
         return function()
     except OSError as error:
         return error
+
+
+def _on(x86: int, arm: int) -> int:
+    return {X86: x86}.get(os.uname().machine, arm)
+
+
+NO_FILE, UNALIGNED = -1, 1  # the kernel refuses them once it has begun to do what is asked
+
+
+@attempt()
+def advise_the_kernel_which_pages_of_files_to_keep(world):
+    """All processes share these pages, so that one can tell another something by them."""
+    asked = [
+        lambda: os.posix_fadvise(NO_FILE, 0, 0, os.POSIX_FADV_DONTNEED),
+        lambda: call(_on(187, 213), NO_FILE, ctypes.c_long(0), 4096),  # readahead
+        *(lambda advice=advice: call(_on(28, 233), UNALIGNED, 4096, advice) for advice in (3, 20, 21)),  # madvise
+        lambda: call(440, NO_FILE, None, 0, 21, 0),  # process_madvise
+    ]
+    return [number for number, function in enumerate(asked) if _begun(function)]
+
+
+@attempt()
+def ask_the_kernel_which_pages_of_files_it_keeps(world):
+    piece = ctypes.create_string_buffer(4096)
+    vector = struct.pack("QQ", ctypes.addressof(piece), 4096)
+    no_wait = 8  # RWF_NOWAIT
+    asked = [
+        lambda: call(_on(27, 232), UNALIGNED, 4096, piece),  # mincore
+        lambda: call(451, NO_FILE, piece, piece, 0),  # cachestat
+        *(
+            lambda number=number: call(number, NO_FILE, vector, 1, 0, 0, no_wait)
+            for number in (_on(327, 286), _on(328, 287))  # preadv2, pwritev2
+        ),
+    ]
+    return [number for number, function in enumerate(asked) if _begun(function)]
+
+
+@attempt()
+def watch_who_opens_a_library(world):
+    """Other processes of students open the same files."""
+    library = os.fsencode(world.root / "site" / "library.py")
+    return LIBC.inotify_add_watch(LIBC.inotify_init1(0), library, 0x20) > 0
+
+
+def _begun(function):
+    return getattr(_error_of(function), "errno", None) in (errno.EBADF, errno.EINVAL, errno.ENOMEM)
 
 
 @attempt(AT_L0)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,22 +18,33 @@ from studium_graders.engine.sandbox import Level, Policy, enter, fork, readable_
 ATTACKER = Path(__file__).parent / "attacker.py"
 
 
-def let_others_in(folder: Path) -> None:
-    """Open a folder of pytest's, and those above it, to every user."""
-    for path in (folder, *folder.parents):
-        if path != Path(tempfile.gettempdir()) and path.is_relative_to(tempfile.gettempdir()):
-            path.chmod(0o755)
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Callable[[], Path]]:
+    """open_folder() → a new folder that every user can reach. pytest's own close whenever another run of it begins."""
+    with tempfile.TemporaryDirectory(prefix="studium-sandbox-", ignore_cleanup_errors=True) as root:
+
+        def make(root: str = root) -> Path:
+            folder = Path(tempfile.mkdtemp(dir=root))
+            folder.chmod(0o755)
+            return folder
+
+        Path(root).chmod(0o755)
+        yield make
+
+
+@pytest.fixture
+def tmp_path(open_folder: Callable[[], Path]) -> Path:
+    """Return a folder in which a sandboxed process of another user finds what the test puts there."""
+    return open_folder()
 
 
 @pytest.fixture(scope="session")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict]:
+def attacked(open_folder: Callable[[], Path]) -> Callable[..., dict]:
     """attacked("L2,none", user=65534, denied="namespaces") → what came of every break-out, tried once."""
 
     @functools.cache
     def run(levels: str, user: int = os.geteuid(), denied: str = "") -> dict:
-        folder = tmp_path_factory.mktemp("world")
-        let_others_in(folder)
-        command = [sys.executable, "-I", str(ATTACKER), str(folder), str(user), denied, levels]
+        command = [sys.executable, "-I", str(ATTACKER), str(open_folder()), str(user), denied, levels]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=580)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -45,7 +56,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict]:
 def inside(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """inside(Level.L2, function, **policy) → (exit status, what the function gave as text), run in the sandbox."""
     roots = readable_roots()
-    let_others_in(tmp_path)
 
     def run(level: Level, function: Callable[[], object], forked: Callable[[], int] | None = None, **options: object):
         scratch = tempfile.mkdtemp(dir=tmp_path)

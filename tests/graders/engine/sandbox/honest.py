@@ -95,6 +95,21 @@ def shared():
         assert zeros.read(9) == bytes(9)
 
 
+def files_in_memory():
+    import mmap
+
+    with open("read", "w+b") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        for advice in (os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_WILLNEED, os.POSIX_FADV_DONTNEED):
+            os.posix_fadvise(file.fileno(), 0, 0, advice)
+        assert os.preadv(file.fileno(), [piece := bytearray(9)], 0) == len(piece)
+        with mmap.mmap(file.fileno(), 0) as mapped:
+            for advice in (mmap.MADV_SEQUENTIAL, mmap.MADV_WILLNEED, mmap.MADV_DONTNEED):
+                mapped.madvise(advice)
+            assert mapped[-1] == 0
+
+
 def shell():
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -125,7 +140,7 @@ def main(level: str, scratch: str) -> None:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     enter(Level[level], policy)
     failed = []
-    for part in (numbers, training, files, late_imports, programs, shared, shell, machine):
+    for part in (numbers, training, files, late_imports, programs, shared, files_in_memory, shell, machine):
         try:
             part()
         except BaseException:
