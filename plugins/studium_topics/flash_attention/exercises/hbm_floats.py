@@ -20,9 +20,9 @@ def hbm_floats(length, width, sram):
     """Return how many numbers cross between slow and fast memory in standard and in tiled attention.
 
     Standard attention runs three kernels: S = q kᵀ / √d, P = softmax(S), o = P v. Each reads its
-    inputs and writes its output once. In tiled attention a block has as many rows as possible,
-    between 1 and `length`, with room for four blocks in the fast memory. Each block of q is read
-    once and all of k and v stream past it; o and one lse for each row are written once.
+    inputs and writes its output once. In tiled attention four blocks fit into the fast memory, each
+    with as many rows as possible (1 to `length`). Each block of q is read once and all of k and v
+    stream past it; o and one lse for each row are written once.
 
     * length, width: q, k, v and o are (length, width)
     * sram: size of the fast memory, in numbers

@@ -20,7 +20,7 @@ def yarn(inv, factor, context, slow=1.0, fast=32.0):
     """Return YaRN's frequencies, and the gain of queries and keys.
 
     A pair makes r = context · θ / 2π revolutions in training. With r <= slow it slows down by factor,
-    with r >= fast it stays as it is, and in between its frequency is (1 − γ) θ / factor + γ θ with
+    with r >= fast it stays unchanged, and in between its frequency is (1 − γ) θ / factor + γ θ with
     γ = (r − slow) / (fast − slow). The gain, 0.1 ln(factor) + 1, multiplies queries *and* keys, so
     scores grow by its square. (Peng et al. 2023, definitions 2 and 3, equation 22.)
 

@@ -98,7 +98,7 @@ matched_width.mistake(
 
 matched_width.mistake(
     "one-multiple-too-far",
-    "You went one multiple too far where the width already fits.",
+    "You went one multiple too far; where the exact width is already a multiple, use it as it is.",
     replace="-(-2 * hidden // (3 * multiple_of))",
     by="(2 * hidden // (3 * multiple_of) + 1)",
 )
