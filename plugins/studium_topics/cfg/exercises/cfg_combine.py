@@ -7,9 +7,9 @@ from torch import Tensor
     points=3,
     minutes=8,
     hints=(
-        "Which multiple of the difference eps_c - eps_u do you add to eps_u, if s = 1 has to give eps_c?",
+        "Which multiple of the difference eps_c - eps_u do you have to add to eps_u if s = 1 should give eps_c?",
         'Convention "w" starts at eps_c and adds w times the same difference. Which s gives the same result?',
-        "Both predictions and the result have one shape; no axis plays a part of its own.",
+        "Both predictions and the result have the same shape; all axes are treated alike.",
         "`eps_u + s * (eps_c - eps_u)`, where s follows from the scale and the convention.",
     ),
     level="warm-up",
@@ -63,8 +63,8 @@ def _(cfg_combine, rng):
 
 
 @cfg_combine.misconception(
-    'You started at eps_c in both conventions; that is right for "w" alone, because with "s" the scale 1 has to give '
-    "eps_c itself.",
+    'You started at eps_c in both conventions; that is right only for "w". With "s", start at eps_u, because scale 1 '
+    "has to give eps_c itself.",
     name="starts-at-eps-c",
 )
 def _(eps_u, eps_c, scale, convention):
@@ -72,7 +72,8 @@ def _(eps_u, eps_c, scale, convention):
 
 
 @cfg_combine.misconception(
-    "You took w for s; the paper's w = 0 is the conditional model, and s = 0 the unconditional one, so s = w + 1.",
+    "You used w as if it were s; the paper's w = 0 is the conditional model and s = 0 the unconditional one, so use s "
+    "= w + 1.",
     name="w-for-s",
 )
 def _(eps_u, eps_c, scale, convention):
@@ -81,8 +82,8 @@ def _(eps_u, eps_c, scale, convention):
 
 cfg_combine.mistake(
     "adds-eps-u",
-    "You added the unconditional prediction; it is subtracted, with the weight s - 1, because the two weights must sum "
-    "to 1: with a plus they sum to 2s - 1, and the result is too large for a noise that belongs to x.",
+    "You added the unconditional prediction; subtract it with the weight s - 1, because the two weights must sum to 1. "
+    "With a plus they sum to 2s - 1, and the result is too large for the noise in x.",
     replace="eps_u + s * (eps_c - eps_u)",
     by="s * eps_c + (s - 1) * eps_u",
 )
@@ -96,7 +97,7 @@ cfg_combine.mistake(
 
 cfg_combine.mistake(
     "exchanged",
-    "You exchanged the two predictions; guidance starts at eps_u and goes through eps_c and beyond, because it moves "
+    "You swapped the two predictions; guidance starts at eps_u and goes through eps_c and beyond, because it moves "
     "towards the label.",
     replace="eps_u + s * (eps_c - eps_u)",
     by="eps_c + s * (eps_u - eps_c)",
@@ -104,7 +105,8 @@ cfg_combine.mistake(
 
 cfg_combine.mistake(
     "three-channels",
-    "You guided the first three channels alone; latents have four and more, and all of them hold noise.",
+    "You guided only the first three channels; guide all of them, because latents have four or more and every channel "
+    "holds noise.",
     replace="eps_u + s * (eps_c - eps_u)",
     by="torch.cat([(eps_u + s * (eps_c - eps_u))[:, :3], eps_c[:, 3:]], 1)",
 )

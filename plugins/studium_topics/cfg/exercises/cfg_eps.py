@@ -11,8 +11,9 @@ from studium_topics.cfg.exercises.cfg_combine import cfg_combine
     points=4,
     minutes=12,
     hints=(
-        "A batch may hold a row twice. What has to be doubled together with x, and in what do the halves differ?",
-        "Ask about 2 B rows, half of them with the null label. Cut the answer in two in the order of the question.",
+        "A batch may contain the same row twice. What do you have to double together with x, and how do the two halves "
+        "differ?",
+        "Call the model on 2 B rows, half of them with the null label. Split the answer in two, in the same order.",
         "x becomes (2 B, *), t and y become (2 B,); each half of the answer is (B, *). For s = 1 nothing is doubled.",
         "`torch.cat([x, x])`, `torch.full_like(y, null)`, and `.chunk(2)`.",
     ),
@@ -22,14 +23,14 @@ from studium_topics.cfg.exercises.cfg_combine import cfg_combine
 def cfg_eps(
     model: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, t: Tensor, y: Tensor, null: int, s: float
 ) -> Tensor:
-    """Return the guided prediction of the noise in x, by a single call of the model.
+    """Return the guided prediction of the noise in x, with a single call of the model.
 
-    * model(x, t, y): takes any number of rows, treats each by itself, and returns eps, shaped like its x
+    * model(x, t, y): takes any number of rows, treats each row by itself, and returns eps, shaped like its x
     * x: (B, *); t: (B,) long; y: (B,) long, the labels wanted
     * null: the label for "no label"; s: the scale, 1 is conditional
     * returns: (B, *)
 
-    Call the model once, on 2 B rows; on B rows for s = 1, where no more are needed. The arguments stay as they are.
+    Call the model once, on 2 B rows; for s = 1, B rows are enough, so call it on those. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     if s == 1:
@@ -103,8 +104,8 @@ def _(cfg_eps, rng):
 
 
 @cfg_eps.misconception(
-    "You exchanged the halves after the call; what you put in first comes out first. As it is, you guide away from the "
-    "label.",
+    "You swapped the halves after the call; what you put in first comes out first. At the moment you guide away from "
+    "the label.",
     name="halves-exchanged",
 )
 def _(model, x, t, y, null, s):
@@ -116,16 +117,16 @@ def _(model, x, t, y, null, s):
 
 cfg_eps.mistake(
     "times-interleaved",
-    "You doubled the times in another order than the rows; `repeat_interleave` gives t0, t0, t1, t1, and "
-    "concatenation gives x0, x1, x0, x1: use the same order for x, t and y.",
+    "You doubled the times in a different order from the rows: `repeat_interleave` gives t0, t0, t1, t1, and "
+    "concatenation gives x0, x1, x0, x1. Use the same order for x, t and y.",
     replace="torch.cat([t, t])",
     by="t.repeat_interleave(2)",
 )
 
 
 @cfg_eps.misconception(
-    "You asked twice with the label; one half needs the null label, because otherwise both answers are the same and no "
-    "scale changes anything.",
+    "You used the label in both halves; one half needs the null label, because otherwise both answers are the same and "
+    "the scale changes nothing.",
     name="both-with-label",
 )
 def _(model, x, t, y, null, s):
@@ -136,8 +137,8 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You called the model twice; put both questions into one batch, because two calls of B rows take longer on a GPU "
-    "than one of 2 B, as long as the batch does not fill it.",
+    "You called the model twice; put both halves in one batch, because on a GPU two calls of B rows take longer than "
+    "one of 2 B, as long as the batch does not fill it.",
     name="two-calls",
 )
 def _(model, x, t, y, null, s):
@@ -147,8 +148,8 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You doubled the batch for s = 1, too; there the unconditional half has the weight 0, so half of the work "
-    "is wasted: ask with the labels alone.",
+    "You doubled the batch for s = 1 too; there the unconditional half has the weight 0, so half of the work is "
+    "wasted. Call the model with the labels only.",
     name="doubled-for-1",
 )
 def _(model, x, t, y, null, s):
@@ -158,7 +159,8 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You asked for class 0 instead of the null label; that guides away from class 0 and not away from everything.",
+    "You used class 0 instead of the null label; that guides away from class 0 only, not away from the prediction "
+    "without a label.",
     name="class-0-for-null",
 )
 def _(model, x, t, y, null, s):

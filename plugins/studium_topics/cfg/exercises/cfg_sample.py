@@ -11,8 +11,8 @@ from studium_topics.cfg.exercises.cfg_eps import cfg_eps
     points=4,
     minutes=10,
     hints=(
-        "In which order does a sampler visit the noise levels, and what does it need at each of them?",
-        "Each pass asks for the guided noise of the present batch and lets `step` replace the batch.",
+        "In which order does a sampler visit the noise levels, and what does it need at each level?",
+        "Each pass computes the guided noise of the current batch and lets `step` replace the batch.",
         "The model wants t as a tensor (B,), `step` wants it as an int; `scales` has one number for each t.",
         "`torch.full_like(y, t)`, `cfg_eps(model, x, times, y, null, scales[t])` and `step(eps, x, t)`.",
     ),
@@ -27,13 +27,13 @@ def cfg_sample(
     null: int,
     scales: list[float],
 ) -> Tensor:
-    """Return the samples that guidance makes of the noise x, in steps t = T-1, T-2, ..., 0.
+    """Return the samples that guidance makes from the noise x, in steps t = T-1, T-2, ..., 0.
 
     * model(x, t, y), y, null: as in `cfg_eps`
     * step(eps, x, t): takes the batch from x_t to x_{t-1}; t is an int
     * x: (B, *), the noise at t = T-1
     * scales: T numbers; `scales[t]` is the scale s at t
-    * returns: (B, *), what the last step gives
+    * returns: (B, *), the result of the last step
 
     x stays as it is. You may call `cfg_eps`.
     """
@@ -128,7 +128,8 @@ def _(cfg_sample):
 
 
 @cfg_sample.misconception(
-    "You left out t = 0; the batch that arrives there still holds the noise of one step, so the loop has to reach 0.",
+    "You left out t = 0; the batch that arrives there still contains the noise of one step, so the loop has to include "
+    "t = 0.",
     name="leaves-out-0",
 )
 def _(model, step, x, y, null, scales):
@@ -147,8 +148,8 @@ def _(model, step, x, y, null, scales):
 
 
 @cfg_sample.misconception(
-    "You read `scales` from its front while t fell from T - 1; the scale at t is `scales[t]`, so the first step uses "
-    "the last entry.",
+    "You went through `scales` from its front while t fell from T - 1; the scale at t is `scales[t]`, so the first "
+    "step uses the last entry.",
     name="scales-reversed",
 )
 def _(model, step, x, y, null, scales):
@@ -158,8 +159,8 @@ def _(model, step, x, y, null, scales):
 
 
 @cfg_sample.misconception(
-    "You used one scale for all steps; `scales` has one for each t, because guidance may be strong at some "
-    "noise levels and absent at others.",
+    "You used one scale for all steps; use `scales[t]` at each t, because guidance may be strong at some noise levels "
+    "and absent at others.",
     name="one-scale",
 )
 def _(model, step, x, y, null, scales):
@@ -169,7 +170,7 @@ def _(model, step, x, y, null, scales):
 
 
 @cfg_sample.misconception(
-    "You gave all rows the label of the first; y has one label for each row, and they may differ.", name="one-label"
+    "You gave every row the label of the first row; y has a label for each row, and they may differ.", name="one-label"
 )
 def _(model, step, x, y, null, scales):
     for t in reversed(range(len(scales))):
@@ -178,8 +179,8 @@ def _(model, step, x, y, null, scales):
 
 
 @cfg_sample.misconception(
-    "You clamped x_t; most of it is noise and is supposed to leave [-1, 1]. What may be clamped is the guess of "
-    "the clean batch, and that is done inside `step`.",
+    "You clamped x_t; most of it is noise and is supposed to leave [-1, 1]. Only the guess of the clean batch may be "
+    "clamped, and `step` does that.",
     name="clamps-xt",
 )
 def _(model, step, x, y, null, scales):
@@ -189,8 +190,8 @@ def _(model, step, x, y, null, scales):
 
 
 @cfg_sample.misconception(
-    "You asked the model about the noise of the start in every step; ask it about the batch as it is now, because each "
-    "step has removed some of that noise.",
+    "You gave the model the initial noise in every step; give it the current batch, because each step has removed some "
+    "of that noise.",
     name="asks-about-the-start",
 )
 def _(model, step, x, y, null, scales):

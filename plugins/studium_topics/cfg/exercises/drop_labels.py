@@ -10,8 +10,9 @@ from torch import Tensor
     minutes=6,
     hints=(
         "How do you make an event happen with probability p, for each label independently of the others?",
-        "A uniform random number from 0 to 1 lies below p with probability p. Labels whose number does are dropped.",
-        "Random numbers, comparison and result have the shape (B,). Build a new tensor, because y is the data set's.",
+        "A uniform random number from 0 to 1 lies below p with probability p. Drop the labels whose number does.",
+        "The random numbers, the comparison and the result have the shape (B,). Build a new tensor, because y belongs "
+        "to the data set.",
         "`torch.rand(y.shape, generator=generator)`, and `torch.where(condition, null, y)`.",
     ),
     level="warm-up",
@@ -71,8 +72,8 @@ def _(drop_labels, rng):
 
 
 @drop_labels.misconception(
-    "You kept labels with probability p; p is the probability of dropping one, so that most of the training would be "
-    "unconditional: compare the other way round.",
+    "You kept each label with probability p; p is the probability of dropping it. With a small p, most of the training "
+    "would be unconditional: compare the other way round.",
     name="keeps-with-p",
 )
 def _(y, p, null, generator):
@@ -80,8 +81,8 @@ def _(y, p, null, generator):
 
 
 @drop_labels.misconception(
-    "You drew one random number for the whole batch; draw one for each label, because otherwise a batch is all with "
-    "labels or all without, and the steps jump between two tasks.",
+    "You drew one random number for the whole batch; draw one for each label, because otherwise a batch has either all "
+    "its labels or none, and the steps jump between two tasks.",
     name="one-draw",
 )
 def _(y, p, null, generator):
@@ -99,7 +100,7 @@ def _(y, p, null, generator):
 
 
 @drop_labels.misconception(
-    "You wrote into y; those are the labels of the data set, and a label that is dropped once would be gone for all "
+    "You wrote into y; those are the labels of the data set, and a label that you drop once would be gone in all later "
     "epochs: return a new tensor.",
     name="writes-into-y",
 )
@@ -109,7 +110,8 @@ def _(y, p, null, generator):
 
 
 @drop_labels.misconception(
-    "You replaced labels by 0; that is a class of its own, the zeros among the digits: use `null`, which no datum has.",
+    "You replaced labels by 0; that is a real class, the zeros among the digits. Use `null`, which no example has as "
+    "its label.",
     name="drops-to-class-0",
 )
 def _(y, p, null, generator):

@@ -10,7 +10,7 @@ from studium import assert_close, exercise
     minutes=25,
     hints=(
         "Where does each equation begin? At very large τ nearly everything is noise: what is V there?",
-        "DDIM: divide by V, so that the left side is the derivative of log V, and both terms of g can be integrated.",
+        "DDIM: divide by V; the left side is then the derivative of log V, and you can integrate both terms of g.",
         "DDPM: write V as C(τ) times the square of DDIM's solution, and find what C must be. The substitution "
         "r = (narrow + τ) / (wide + τ) makes its integral a power of r, from narrow / wide to 1.",
         "At s = 3 with variances 2 and 1 the pair is (0.3875, 0.25). Numbers will do: `torch.logspace(4, -5, 40_001)` "
@@ -25,7 +25,7 @@ def final_variances(s: float, wide: float, narrow: float) -> tuple[float, float]
 
     * all data: N(0, wide); data with the label: N(0, narrow); wide > narrow > 0
     * s >= 1: the scale of guidance, the same at all levels
-    * returns: a pair of numbers, DDPM's variance first; 0.5 % of error are allowed
+    * returns: a pair of numbers, DDPM's variance first; an error of 0.5 % is allowed
 
     Solve the two equations for V above, on paper or in small steps.
     """
@@ -68,8 +68,8 @@ def _(final_variances):
 
 
 @final_variances.misconception(
-    "You gave the variance of the tilted density, 1 / (s / narrow + (1 - s) / wide), for both; it tilts the "
-    "clean data, while the samplers follow the tilt of noisy data at every level.",
+    "You returned the variance of the tilted density, 1 / (s / narrow + (1 - s) / wide), for both; that density tilts "
+    "the clean data, while the samplers follow the tilt of the noisy data at every level.",
     name="tilted-for-both",
 )
 def _(s, wide, narrow):
@@ -77,8 +77,7 @@ def _(s, wide, narrow):
 
 
 @final_variances.misconception(
-    "You returned DDIM's variance first; the pair begins with DDPM's, which is the larger one because fresh noise "
-    "widens it.",
+    "You returned DDIM's variance first; put DDPM's first. It is the larger one, because fresh noise widens it.",
     name="pair-exchanged",
 )
 def _(s, wide, narrow):
@@ -87,8 +86,7 @@ def _(s, wide, narrow):
 
 
 @final_variances.misconception(
-    "You solved for the variances 2 and 1 alone; `wide` and `narrow` are to be used, because the solution depends on "
-    "both of them.",
+    "You solved only for the variances 2 and 1; use `wide` and `narrow`, because the solution depends on both.",
     name="only-2-and-1",
 )
 def _(s, wide, narrow):
@@ -96,8 +94,8 @@ def _(s, wide, narrow):
 
 
 @final_variances.misconception(
-    "You left out the upper end of DDPM's integral; at τ = ∞ the quotient r is 1 and not 0, so that a 1 has to be "
-    "subtracted.",
+    "You left out the upper end of DDPM's integral; at τ = ∞ the quotient r is 1 and not 0, so you have to subtract a "
+    "1.",
     name="upper-end-left-out",
 )
 def _(s, wide, narrow):
@@ -106,8 +104,8 @@ def _(s, wide, narrow):
 
 
 @final_variances.misconception(
-    "You gave DDIM's variance for both; the equation of DDPM has 2 g and the term -1, because its score is twice as "
-    "strong and fresh noise is added.",
+    "You returned DDIM's variance for both; the equation of DDPM has 2 g and the term -1, because its score is twice "
+    "as strong and fresh noise is added.",
     name="ddim-for-both",
 )
 def _(s, wide, narrow):

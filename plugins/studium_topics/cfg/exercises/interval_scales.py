@@ -9,7 +9,7 @@ from torch import Tensor
     points=3,
     minutes=8,
     hints=(
-        "The interval is one of noise levels. How large is the noise in x_t, compared with the signal?",
+        "The ends of the interval are noise levels. How large is the noise in x_t, compared with the signal?",
         "Outside the interval the model is conditional. Which scale is that?",
         "One comparison with each end gives (T,) truth values; the lower end is outside, the upper end inside.",
         "`torch.where((low < sigma) & (sigma <= high), s, 1.0).tolist()`.",
@@ -20,7 +20,7 @@ from torch import Tensor
 def interval_scales(s: float, abar: Tensor, low: float, high: float) -> list[float]:
     """Return the scales of a sampler that guides only at noise levels σ with low < σ <= high.
 
-    * abar: (T,) float64; σ is the size of the noise over that of the signal
+    * abar: (T,) float64; σ is the size of the noise divided by the size of the signal
     * returns: a list of T numbers for t = 0..T-1, s inside the interval; elsewhere the model is simply conditional
     """
     ### BEGIN SOLUTION
@@ -56,8 +56,8 @@ def _(interval_scales):
 
 
 @interval_scales.misconception(
-    "You compared t with the interval; its ends are noise levels, so that it means the same for every schedule and "
-    "every number of steps.",
+    "You compared t with the interval; compare the noise level σ, because an interval of noise levels means the same "
+    "for every schedule and every number of steps.",
     name="compares-t",
 )
 def _(s, abar, low, high):
@@ -65,8 +65,8 @@ def _(s, abar, low, high):
 
 
 @interval_scales.misconception(
-    "You compared sqrt(1 - abar); that is the size of the noise in x_t, whose signal has shrunk, too: divide by "
-    "the size of the signal, sqrt(abar).",
+    "You compared sqrt(1 - abar); that is the size of the noise in x_t, where the signal has shrunk too: divide by the "
+    "size of the signal, sqrt(abar).",
     name="signal-not-divided",
 )
 def _(s, abar, low, high):
@@ -74,7 +74,7 @@ def _(s, abar, low, high):
 
 
 @interval_scales.misconception(
-    "You compared variances, (1 - abar) / abar; the noise level is a quotient of sizes, so take the square root.",
+    "You compared variances, (1 - abar) / abar; the noise level is a ratio of sizes, so take the square root.",
     name="no-root",
 )
 def _(s, abar, low, high):
@@ -82,7 +82,8 @@ def _(s, abar, low, high):
 
 
 @interval_scales.misconception(
-    "You gave the scale 0 outside the interval; that ignores the label, while a conditional model has the scale 1.",
+    "You returned the scale 0 outside the interval, which ignores the label; return 1, because the model is "
+    "conditional there.",
     name="unconditional-outside",
 )
 def _(s, abar, low, high):

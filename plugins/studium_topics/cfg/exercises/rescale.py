@@ -7,18 +7,18 @@ from torch import Tensor
     points=3,
     minutes=8,
     hints=(
-        "Over which axes is a standard deviation one number for each example?",
+        "Over which axes do you take a standard deviation to get one number for each example?",
         "The factor r is below 1 where the guided prediction is wider than the conditional one.",
-        "Both standard deviations have the shape (B, 1, …, 1), so that they multiply eps (B, *) row by row.",
+        "Both standard deviations have the shape (B, 1, …, 1), so they multiply eps (B, *) row by row.",
         "`eps.std(tuple(range(1, eps.ndim)), keepdim=True)`.",
     ),
     level="core",
     importance=1,
 )
 def rescale(eps: Tensor, eps_c: Tensor, phi: float) -> Tensor:
-    """Return a guided prediction that is brought back to the width of the conditional one.
+    """Return a guided prediction, rescaled towards the standard deviation of the conditional prediction.
 
-    * eps, eps_c: (B, *), guided and conditional, with one further axis or more
+    * eps, eps_c: (B, *), guided and conditional, with at least one axis after the batch
     * phi = 1: each example of eps is multiplied by the number r that gives it the standard deviation of its eps_c
     * phi = 0: eps as it was; in between, the two are mixed linearly
     * returns: (B, *)
@@ -66,8 +66,8 @@ def _(rescale, rng):
 
 
 @rescale.misconception(
-    "You took one standard deviation over the whole batch; each example has its own, because otherwise the "
-    "other images of a batch change yours.",
+    "You took one standard deviation over the whole batch; take one for each example, because otherwise the other "
+    "images of a batch change yours.",
     name="over-the-batch",
 )
 def _(eps, eps_c, phi):
@@ -91,16 +91,16 @@ rescale.mistake(
 
 rescale.mistake(
     "mixes-in-eps-c",
-    "You mixed in the conditional prediction; the second term is the guided one as it was, because with eps_c in its "
-    "place guidance itself is weakened.",
+    "You mixed in the conditional prediction; mix in the guided prediction as it was, because eps_c in its place "
+    "weakens the guidance itself.",
     replace="(1 - phi) * eps",
     by="(1 - phi) * eps_c",
 )
 
 
 @rescale.misconception(
-    "You measured along the last axis alone; the standard deviation of an example is over all of its numbers, channels "
-    "and rows, too.",
+    "You measured only along the last axis; take the standard deviation over all the numbers of an example, including "
+    "channels and rows.",
     name="last-axis",
 )
 def _(eps, eps_c, phi):
@@ -109,7 +109,8 @@ def _(eps, eps_c, phi):
 
 
 @rescale.misconception(
-    "You compared root mean squares; a standard deviation is measured from the mean of the example's own numbers.",
+    "You compared root mean squares; use standard deviations, which are measured from the mean of the example's own "
+    "numbers.",
     name="root-mean-square",
 )
 def _(eps, eps_c, phi):

@@ -14,11 +14,11 @@ from studium_topics.cfg.exercises.cfg_sample import cfg_sample
     points=6,
     minutes=20,
     hints=(
-        "`cfg_sample` does the guided loop already. What is left for the function `step` that you hand to it?",
-        "The step guesses x_0 from eps and x_t, clamps the guess, and draws from the posterior. It can also note each "
-        "batch in a list, which is the film.",
-        "One step needs abar at t and at t - 1 (1 before t = 0); their quotient is alpha_t = 1 - beta_t. The mean is "
-        "a weighted sum of guess and x_t, as in the lesson on DDPM.",
+        "`cfg_sample` already does the guided loop. What is left for the function `step` that you pass to it?",
+        "The step guesses x_0 from eps and x_t, clamps the guess, and draws from the posterior. It can also append "
+        "each batch to a list, which is the film.",
+        "One step needs abar at t and at t - 1 (1 before t = 0); their quotient is alpha_t = 1 - beta_t. The mean is a "
+        "weighted sum of the guess and x_t, as in the lesson on DDPM.",
         "`film.append(...)` inside `step`, then `cfg_sample(model, step, film[0], y, null, scales)` under "
         "`torch.no_grad()`, then `torch.stack(film)`.",
     ),
@@ -137,8 +137,8 @@ def _(sample_digits, rng):
 
 
 @sample_digits.misconception(
-    "You clamped x_t as well; most of it is noise and is supposed to leave [-1, 1], because only the guess of "
-    "the clean digit has to be a possible image.",
+    "You clamped x_t as well; most of it is noise and is supposed to leave [-1, 1]. Only the guess of the clean digit "
+    "has to be a possible image.",
     name="clamps-xt",
 )
 @torch.no_grad()
@@ -155,7 +155,7 @@ def _(model, y, null, scales, abar, generator):
 
 
 @sample_digits.misconception(
-    "You did not clamp the guess of x_0; guided guesses leave [-1, 1] far, because at the noisiest levels they are "
+    "You did not clamp the guess of x_0; guided guesses go far beyond [-1, 1], because at the noisiest levels they are "
     "divided by a signal of nearly 0.",
     name="not-clamped",
 )
@@ -173,8 +173,8 @@ def _(model, y, null, scales, abar, generator):
 
 
 @sample_digits.misconception(
-    "You left the noise out of the steps; DDPM draws from the posterior, and its mean alone makes samples too much "
-    "alike.",
+    "You left the noise out of the steps; DDPM draws from the posterior, and the mean by itself makes the samples too "
+    "much alike.",
     name="mean-alone",
 )
 @torch.no_grad()
@@ -190,8 +190,8 @@ def _(model, y, null, scales, abar, generator):
 
 
 @sample_digits.misconception(
-    "You multiplied z by the variance of the posterior; its standard deviation, the square root, is the size of the "
-    "noise.",
+    "You multiplied z by the variance of the posterior; multiply it by the standard deviation, the square root, "
+    "because that is the size of the noise.",
     name="variance-for-deviation",
 )
 @torch.no_grad()
@@ -208,7 +208,7 @@ def _(model, y, null, scales, abar, generator):
 
 
 @sample_digits.misconception(
-    "You used one scale for all steps; `scales` has one for each t.",
+    "You used one scale for all steps; use `scales[t]` at each t.",
     name="one-scale",
 )
 @torch.no_grad()

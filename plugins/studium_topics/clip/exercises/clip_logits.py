@@ -12,11 +12,11 @@ from studium import assert_close, exercise
     importance=3,
     hints=(
         "What is the cosine of two vectors whose length is 1?",
-        "Make every row a unit vector. log_scale is the logarithm of what cosines are multiplied by, so hold it below "
-        "the logarithm of 100 first, and then take the exponential.",
-        "Unit vectors (N, d) and (M, d) give cosines (N, M). Stay with tensors all the way, or log_scale gets no "
+        "Make every row a unit vector. log_scale is the logarithm of the number that multiplies the cosines, so first "
+        "limit it to the logarithm of 100, and then take the exponential.",
+        "Unit vectors (N, d) and (M, d) give cosines (N, M). Use tensors all the way through, or log_scale gets no "
         "gradient.",
-        "`F.normalize(x)` makes every row of a matrix a unit vector; `log_scale.clamp(max=…)` holds it below a number.",
+        "`F.normalize(x)` makes every row of a matrix a unit vector; `log_scale.clamp(max=…)` limits it to a number.",
     ),
 )
 def clip_logits(images, texts, log_scale):
@@ -26,7 +26,7 @@ def clip_logits(images, texts, log_scale):
     arguments, which stay as they are.
 
     * images (N, d), texts (M, d): features from the towers, of any length
-    * log_scale: a tensor with one number, which is learned
+    * log_scale: a learned tensor with one number
     * returns: (N, M), in which row i is image i with every text
     """
     ### BEGIN SOLUTION
@@ -93,7 +93,7 @@ def _(clip_logits, rng):
 
 
 @clip_logits.misconception(
-    "You took dot products of the features as they are. A long vector would then be similar to everything; divide each "
+    "You took dot products of the features as they are, so a long vector is similar to everything; divide each vector "
     "by its length first.",
     name="dot-products",
 )
@@ -102,8 +102,8 @@ def _(images, texts, log_scale):
 
 
 @clip_logits.misconception(
-    "You multiplied by log_scale; it is the logarithm of the scale, so take exp of it. What is learned is the "
-    "logarithm, so that no step makes the scale negative.",
+    "You multiplied by log_scale; take its exp first, because it is the logarithm of the scale. The model learns the "
+    "logarithm, so no step can make the scale negative.",
     name="multiplied-by-log-scale",
 )
 def _(images, texts, log_scale):
@@ -111,7 +111,8 @@ def _(images, texts, log_scale):
 
 
 @clip_logits.misconception(
-    "You held log_scale itself below 100, and e^100 is 10^43; the scale stays below 100, so log_scale below ln 100.",
+    "You limited log_scale itself to 100, but e^100 is about 10^43; limit log_scale to ln 100, because the scale must "
+    "not exceed 100.",
     name="clamped-at-100",
 )
 def _(images, texts, log_scale):
@@ -119,7 +120,7 @@ def _(images, texts, log_scale):
 
 
 @clip_logits.misconception(
-    "You let the scale grow without bound; it is held to at most 100, because beyond that training becomes unstable.",
+    "You let the scale grow without bound; limit it to 100, because beyond that training becomes unstable.",
     name="unbounded-scale",
 )
 def _(images, texts, log_scale):
@@ -127,7 +128,7 @@ def _(images, texts, log_scale):
 
 
 @clip_logits.misconception(
-    "You divided by exp(log_scale); it is the inverse of the temperature already, so multiply.",
+    "You divided by exp(log_scale); multiply by it, because it is already the inverse of the temperature.",
     name="divided-by-the-scale",
 )
 def _(images, texts, log_scale):
@@ -135,7 +136,8 @@ def _(images, texts, log_scale):
 
 
 @clip_logits.misconception(
-    "You took log_scale for the temperature and divided by it; it is the logarithm of what cosines are multiplied by.",
+    "You divided by log_scale as if it were the temperature; it is the logarithm of the scale, so multiply the cosines "
+    "by its exp.",
     name="log-scale-as-temperature",
 )
 def _(images, texts, log_scale):
@@ -144,14 +146,14 @@ def _(images, texts, log_scale):
 
 clip_logits.mistake(
     "normalised-the-batch",
-    "You normalised along the batch, dim 0; it is each row, one image's or one text's vector, that gets the length 1.",
+    "You normalised along the batch, dim 0; normalise each row, because a row is the vector of one image or one text.",
     replace="scale * F.normalize(images) @ F.normalize(texts).mT",
     by="scale * F.normalize(images, dim=0) @ F.normalize(texts, dim=0).mT",
 )
 
 clip_logits.mistake(
     "texts-in-rows",
-    "You put the texts in the rows; rows are images and columns are texts, (N, M).",
+    "You put the texts in the rows; put the images in the rows and the texts in the columns, (N, M).",
     replace="scale * F.normalize(images) @ F.normalize(texts).mT",
     by="scale * F.normalize(texts) @ F.normalize(images).mT",
 )

@@ -21,8 +21,8 @@ from studium import assert_close, exercise
 def clip_loss(logits):
     """Return CLIP's symmetric loss of a batch in which image i belongs to text i.
 
-    It is the mean of two cross-entropies, each averaged over the batch: that of choosing the right
-    text for each image, and that of choosing the right image for each text. It is finite for logits
+    It is the mean of two cross-entropies, each averaged over the batch: one for choosing the right
+    text for each image, and one for choosing the right image for each text. It is finite for logits
     of 100 in float32.
 
     * logits (N, N): row i is image i with every text
@@ -72,7 +72,7 @@ def _(clip_loss, rng):
 
 @clip_loss.misconception(
     "You took exp of the logits as they are: e^100 is more than a float32 can hold. Subtract each row's maximum first, "
-    "or let `F.cross_entropy` or `logsumexp` do so.",
+    "or let `F.cross_entropy` or `logsumexp` do it.",
     name="exponential-overflowed",
 )
 def _(logits):
@@ -81,7 +81,8 @@ def _(logits):
 
 
 @clip_loss.misconception(
-    "You asked the rows alone, which text belongs to an image; ask the columns too, which image belongs to a text.",
+    "You used only the rows, which choose a text for each image; use the columns too, which choose an image for each "
+    "text.",
     name="rows-alone",
 )
 def _(logits):
@@ -89,7 +90,8 @@ def _(logits):
 
 
 @clip_loss.misconception(
-    "You asked the columns alone, which image belongs to a text; ask the rows too, which text belongs to an image.",
+    "You used only the columns, which choose an image for each text; use the rows too, which choose a text for each "
+    "image.",
     name="columns-alone",
 )
 def _(logits):
@@ -98,29 +100,30 @@ def _(logits):
 
 clip_loss.mistake(
     "summed-over-the-batch",
-    "You summed over the batch; take the mean, or the loss of a large batch is large for no other reason.",
+    "You summed over the batch; average over it, because otherwise the loss grows with the batch.",
     replace="(F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2",
     by='sum(F.cross_entropy(table, targets, reduction="sum") for table in (logits, logits.mT)) / 2',
 )
 
 clip_loss.mistake(
     "added-both-directions",
-    "You added the two directions; the loss is their mean, so that a model that knows nothing has loss ln N.",
+    "You added the two directions; take their mean, so that a model that knows nothing has loss ln N.",
     replace="(F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2",
     by="F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)",
 )
 
 clip_loss.mistake(
     "softmax-twice",
-    "You took the softmax yourself, and `F.cross_entropy` takes it again, of numbers from 0 to 1; hand it the logits.",
+    "You took the softmax yourself, and `F.cross_entropy` then takes another one, of numbers from 0 to 1; pass it the "
+    "logits.",
     replace="F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)",
     by="F.cross_entropy(logits.softmax(1), targets) + F.cross_entropy(logits.mT.softmax(1), targets)",
 )
 
 
 @clip_loss.misconception(
-    "You judged each pair by itself, right or wrong: that is the loss of SigLIP, which came later. CLIP's pairs "
-    "compete, by a softmax over the row and one over the column.",
+    "You judged each pair by itself, right or wrong, which is the loss of SigLIP, a later model. CLIP's pairs compete, "
+    "in a softmax over the row and one over the column.",
     name="sigmoid-loss",
 )
 def _(logits):

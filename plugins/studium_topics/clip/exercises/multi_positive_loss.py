@@ -11,18 +11,18 @@ from studium import assert_close, exercise
     importance=1,
     hints=(
         "Which images and texts match, and what do the targets of one row add up to?",
-        "A cross-entropy also takes a probability for each class in place of one right class. With m matches in a row, "
-        "each gets 1/m.",
-        "The matches are an (N, N) matrix of booleans, which is symmetric.",
+        "A cross-entropy can also take a probability for each class instead of one right class. With m matches in a "
+        "row, each gets 1/m.",
+        "The matches form an (N, N) matrix of booleans, which is symmetric.",
         "`caption_ids[:, None] == caption_ids` is that matrix, and `F.cross_entropy` takes probabilities as targets.",
     ),
 )
 def multi_positive_loss(logits, caption_ids):
     """Return the symmetric loss of a batch in which several images may have the same caption.
 
-    The target of a row is the same probability for each of its matches and 0 for the rest, and so is
-    that of a column. Cross-entropies are averaged as in `clip_loss`: over the rows, over the columns,
-    and the two.
+    The target of a row has the same probability for each of its matches and 0 for the rest; the target
+    of a column likewise. Average the cross-entropies as in `clip_loss`: over the rows, over the
+    columns, and then the two averages.
 
     * logits (N, N): row i is image i with every text
     * caption_ids (N,): whole numbers; image i and text j match where their numbers are equal
@@ -88,7 +88,7 @@ def _(multi_positive_loss, rng):
 
 
 @multi_positive_loss.misconception(
-    "You gave each match the target 1; the targets of a row are probabilities, so m matches get 1/m each.",
+    "You gave each match the target 1; give m matches 1/m each, because the targets of a row are probabilities.",
     name="target-one-for-each-match",
 )
 def _(logits, caption_ids):
@@ -97,7 +97,8 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You did not use caption_ids: text i alone counts as right for image i, and its copies as wrong.",
+    "You did not use caption_ids, so only text i counts as right for image i, and its copies count as wrong; count "
+    "every text with the same caption as right.",
     name="ignored-caption-ids",
 )
 def _(logits, caption_ids):
@@ -106,7 +107,7 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You asked the rows alone; the columns have several matches as well.", name="rows-alone"
+    "You used only the rows; use the columns too, because they also have several matches.", name="rows-alone"
 )
 def _(logits, caption_ids):
     same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
@@ -114,7 +115,8 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You gave the whole target to the first match; the copies of a caption are all equally right.",
+    "You gave the whole target to the first match; share it among all matches, because the copies of a caption are all "
+    "equally right.",
     name="first-match-alone",
 )
 def _(logits, caption_ids):
@@ -123,8 +125,8 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You averaged over all matching pairs at once, so that captions with many copies weigh more; each row and each "
-    "column counts the same, however many matches it has.",
+    "You averaged over all matching pairs at once, so captions with many copies count more; give each row and each "
+    "column the same weight, however many matches it has.",
     name="averaged-over-pairs",
 )
 def _(logits, caption_ids):
@@ -133,8 +135,8 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You added up the probabilities of all matches before the logarithm: then it is enough that one of them is found. "
-    "Here each match has its own share of the target, so the logarithm comes first.",
+    "You added up the probabilities of all matches before the logarithm, so it is enough to find one of them. Take the "
+    "logarithm first, because each match has its own share of the target.",
     name="added-probabilities",
 )
 def _(logits, caption_ids):
@@ -144,7 +146,7 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You took the copies out of the softmax; they stay in it, as right answers with a share of the target.",
+    "You took the copies out of the softmax; keep them in, as right answers with a share of the target.",
     name="left-copies-out",
 )
 def _(logits, caption_ids):

@@ -17,9 +17,9 @@ from studium_topics.clip.model import drawn
     level="integrative",
     importance=3,
     hints=(
-        "Which of your functions are needed for training alone, which for naming alone, and which one for both?",
-        "Each step: features from both towers, logits, loss, gradients, step. Afterwards the names become features of "
-        "texts, one for each class, and an image is compared with all of them, at the scale that was learned.",
+        "Which of your functions do you need only for training, which only for naming, and which one for both?",
+        "Each step: features from both towers, logits, loss, gradients, step. Afterwards, turn the names into text "
+        "features, one for each class, and compare each image with all of them, at the learned scale.",
         "`zero_shot_weights` returns (d, C), and `clip_logits` takes texts (C, d) and returns (M, C). The softmax is "
         "over the classes.",
         "`clip_logits(model.image(images), zero_shot_weights(model.text, names, templates).mT, model.log_scale)`, "
@@ -122,51 +122,52 @@ def _(name_images, rng):
 
 name_images.mistake(
     "softmax-over-the-images",
-    "You took the softmax over the images. The question is which name suits an image, so the names compete.",
+    "You took the softmax over the images; take it over the names, because the question is which name suits an image.",
     replace="-1",
     by="0",
 )
 
 name_images.mistake(
     "cosines-as-logits",
-    "You took the softmax of the plain cosines. They lie between −1 and 1, so all names seem about equally likely; the "
-    "learned scale belongs before them.",
+    "You took the softmax of the plain cosines. They lie between −1 and 1, so all names seem about equally likely; "
+    "multiply them by the learned scale first.",
     replace="clip_logits(model.image(images), classes.mT, model.log_scale)",
     by="F.normalize(model.image(images)) @ classes",
 )
 
 name_images.mistake(
     "gradients-added-up",
-    "You never set the gradients to zero, so each step follows the sum of all gradients so far.",
+    "You never set the gradients to zero, so each step follows the sum of all gradients so far; clear them before each "
+    "backward pass.",
     replace="optimizer.zero_grad()",
     by="",
 )
 
 name_images.mistake(
     "names-without-prompts",
-    "You embedded the bare names. Training had sentences, so put each name into the templates.",
+    "You embedded the bare names; put each name into the templates, because the model was trained on sentences.",
     replace="zero_shot_weights(model.text, names, templates)",
     by='zero_shot_weights(model.text, names, ("{}",))',
 )
 
 name_images.mistake(
     "images-choose-texts-alone",
-    "You trained on one direction, the text for each image. CLIP's loss asks for the image of each text as well.",
+    "You trained only one direction, the text for each image; CLIP's loss also trains the other direction, the image "
+    "for each text.",
     replace="clip_loss(logits)",
     by="F.cross_entropy(logits, torch.arange(len(logits)))",
 )
 
 name_images.mistake(
     "fixed-scale",
-    "You left the scale as it was. It is a parameter, and the optimiser learns it with the towers.",
+    "You left the scale as it was; let the optimiser learn it with the towers, because it is a parameter too.",
     replace="model.parameters()",
     by="[p for p in model.parameters() if p is not model.log_scale]",
 )
 
 
 @name_images.misconception(
-    "You embedded the names before training. The text tower has changed since, so these classes belong to a model that "
-    "is gone.",
+    "You embedded the names before training; embed them afterwards, because training has changed the text tower.",
     name="classes-before-training",
 )
 def _(model, batches, lr, images, names, templates):

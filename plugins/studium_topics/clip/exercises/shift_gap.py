@@ -11,7 +11,7 @@ from studium import assert_close, exercise
     hints=(
         "In which direction does the gap point, and which side has to move against it?",
         "Normalise first, then take the mean of each side: their difference is the gap. Each side goes half of the "
-        "way, and is normalised again at the end.",
+        "way, and you normalise it again at the end.",
         "The means and the gap are (d,), and the features are (N, d) and (M, d).",
         "`F.normalize(images).mean(0)` is the mean of one side.",
     ),
@@ -19,9 +19,9 @@ from studium import assert_close, exercise
 def shift_gap(images, texts, amount):
     """Return the features of images and texts, moved towards each other along the gap between their means.
 
-    Each row is first made a unit vector, and at the end again. In between, all images move by one
-    vector and all texts by its opposite. Both are parallel to the gap, the mean of the images minus
-    that of the texts, and what is left of the gap is 1 − amount of it.
+    Normalise each row to a unit vector first, and again at the end. In between, all images move by the
+    same vector and all texts by its opposite. Both vectors are parallel to the gap, the mean of the
+    images minus the mean of the texts, and the gap that remains is 1 − amount times the old one.
 
     * images (N, d), texts (M, d): of any length; they stay as they are
     * amount: a number
@@ -64,28 +64,30 @@ def _(shift_gap, rng):
 
 shift_gap.mistake(
     "means-of-raw-features",
-    "You took the means of the features as they are; long vectors then decide where the gap is. Normalise rows first.",
+    "You took the means of the features as they are; normalise the rows first, because otherwise the long vectors "
+    "decide where the gap is.",
     replace="images, texts = F.normalize(images), F.normalize(texts)",
     by="",
 )
 
 shift_gap.mistake(
     "not-normalised-again",
-    "You left the moved vectors as they were; they are shorter or longer than 1 now, so normalise again.",
+    "You left the moved vectors as they were; normalise them again, because they are now shorter or longer than 1.",
     replace="F.normalize(images - half), F.normalize(texts + half)",
     by="images - half, texts + half",
 )
 
 shift_gap.mistake(
     "moved-apart",
-    "You moved them apart; the gap points from the texts to the images, so images move against it and texts along it.",
+    "You moved them apart; the gap points from the texts to the images, so move the images against it and the texts "
+    "along it.",
     replace="F.normalize(images - half), F.normalize(texts + half)",
     by="F.normalize(images + half), F.normalize(texts - half)",
 )
 
 
 @shift_gap.misconception(
-    "You moved each side by the whole gap, so that with amount = 1 their means swap; each goes half of the way.",
+    "You moved each side by the whole gap, so their means swap with amount = 1; move each side half of the way.",
     name="whole-gap-each",
 )
 def _(images, texts, amount):
@@ -95,7 +97,7 @@ def _(images, texts, amount):
 
 
 @shift_gap.misconception(
-    "You moved the texts alone, all of the way; each side goes half of it.", name="moved-the-texts-alone"
+    "You moved only the texts, all of the way; move each side half of it.", name="moved-the-texts-alone"
 )
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)
@@ -105,7 +107,8 @@ def _(images, texts, amount):
 
 shift_gap.mistake(
     "same-direction",
-    "You moved both in the same direction, which leaves the gap as it is: one side moves against it, the other along.",
+    "You moved both in the same direction, which leaves the gap as it is; move one side against the gap and the other "
+    "along it.",
     replace="texts + half",
     by="texts - half",
 )

@@ -11,8 +11,8 @@ from studium import assert_close, exercise
     importance=3,
     hints=(
         "How long is the mean of two unit vectors that do not agree?",
-        "Sentences are compared by their direction, so make each a unit vector before the mean, and the mean a unit "
-        "vector again.",
+        "Sentences are compared by their direction, so make each a unit vector before you take the mean, and make the "
+        "mean a unit vector again.",
         "The P sentences of a class are (P, d), their mean is (d,), and the C classes are the columns of (d, C).",
         "`template.format(name)` puts a name into a template; `F.normalize(x, dim=0)` normalises a single vector.",
     ),
@@ -20,10 +20,9 @@ from studium import assert_close, exercise
 def zero_shot_weights(embed, names, templates):
     """Return a classifier made of names: one unit vector for each class, averaged over prompts.
 
-    The sentences of a class are embedded, each is normalised, they are averaged, and the mean is
-    normalised again.
+    Embed the sentences of a class, normalise each, average them, and normalise the mean again.
 
-    * embed: a function of a list of n sentences that returns their features (n, d), of any length
+    * embed: a function that takes a list of n sentences and returns their features (n, d), of any length
     * names: of the C classes
     * templates: sentences with `{}` in place of the name
     * returns: (d, C), so that unit features of images (N, d) times this are N × C cosines
@@ -96,7 +95,7 @@ def _(zero_shot_weights, rng):
 
 
 @zero_shot_weights.misconception(
-    "You averaged the features as they are: a sentence with a long vector then outweighs the others. Normalise each "
+    "You averaged the features as they are, so a sentence with a long vector outweighs the others. Normalise each "
     "first.",
     name="averaged-raw-features",
 )
@@ -106,8 +105,8 @@ def _(embed, names, templates):
 
 
 @zero_shot_weights.misconception(
-    "You left the mean as it came out. It is shorter than 1, the more so the less the prompts agree, and such a class "
-    "would get smaller cosines than it deserves: normalise again.",
+    "You left the mean as it came out. It is shorter than 1, and the less the prompts agree, the shorter it is, so "
+    "such a class gets smaller cosines than it should: normalise it again.",
     name="mean-not-normalised",
 )
 def _(embed, names, templates):
@@ -116,14 +115,15 @@ def _(embed, names, templates):
 
 
 @zero_shot_weights.misconception(
-    "You normalised nothing; cosines need unit vectors, for sentences and for their mean.", name="normalised-nothing"
+    "You did not normalise anything; cosines need unit vectors, so normalise both the sentences and their mean.",
+    name="normalised-nothing",
 )
 def _(embed, names, templates):
     return torch.stack([embed([template.format(name) for template in templates]).mean(0) for name in names], 1)
 
 
 @zero_shot_weights.misconception(
-    "You put the classes in the rows; each class is a column, (d, C).", name="classes-in-rows"
+    "You put the classes in the rows; make each class a column, (d, C).", name="classes-in-rows"
 )
 def _(embed, names, templates):
     means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
@@ -131,7 +131,8 @@ def _(embed, names, templates):
 
 
 @zero_shot_weights.misconception(
-    "You normalised across the classes, along the rows of (d, C); the unit vectors are its columns.",
+    "You normalised across the classes, along the rows of (d, C); normalise its columns, because each column is the "
+    "vector of a class.",
     name="normalised-across-classes",
 )
 def _(embed, names, templates):
@@ -140,7 +141,7 @@ def _(embed, names, templates):
 
 
 @zero_shot_weights.misconception(
-    "You used the first template alone; a class is averaged over all of them.", name="first-template-alone"
+    "You used only the first template; average each class over all of them.", name="first-template-alone"
 )
 def _(embed, names, templates):
     return F.normalize(embed([templates[0].format(name) for name in names])).mT

@@ -20,10 +20,9 @@ from studium import exercise
 def causal_tiles(queries, keys, block_rows, block_columns):
     """Return the tiles in which a causal mask leaves at least one score.
 
-    The queries are the last ones of the text: query i sees the keys j <= i + keys - queries.
-    Tile (i, j) begins at query i · block_rows and at key j · block_columns; the last tile of
-    each side may be smaller. Where there are more queries than keys, the first queries see
-    nothing.
+    The queries are the last tokens of the text: query i sees the keys j <= i + keys - queries. Tile
+    (i, j) begins at query i · block_rows and key j · block_columns; the last tile of each side may be
+    smaller. If there are more queries than keys, the first queries see no key.
 
     * queries, keys, block_rows, block_columns: ints of 1 or more
     * returns: a list of pairs (i, j), each once, in any order
@@ -68,8 +67,8 @@ def _(causal_tiles):
 
 
 @causal_tiles.misconception(
-    "You aligned the first query with the first key; the queries are the last of the text, so query i sees the keys "
-    "up to i + keys - queries.",
+    "You aligned the first query with the first key; the queries are the last tokens of the text, so query i sees the "
+    "keys up to i + keys - queries.",
     name="aligned-at-the-first-key",
 )
 def _(queries, keys, block_rows, block_columns):
@@ -94,7 +93,7 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You tested the first query of the block; later ones see more. The *last* query of the block decides.",
+    "You tested the first query of the block; test its *last* query, because later queries see more keys.",
     name="first-query-of-the-block",
 )
 def _(queries, keys, block_rows, block_columns):
@@ -106,14 +105,15 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You returned all tiles; those in which the mask hides every score need no work at all.", name="all-tiles"
+    "You returned all tiles; leave out those in which the mask hides every score, because they need no work at all.",
+    name="all-tiles",
 )
 def _(queries, keys, block_rows, block_columns):
     return [(i, j) for i in range(math.ceil(queries / block_rows)) for j in range(math.ceil(keys / block_columns))]
 
 
 @causal_tiles.misconception(
-    "You compared the numbers of the blocks, j <= i; that is right for square tiles alone. Compare positions.",
+    "You compared the numbers of the blocks, j <= i, which is right only for square tiles. Compare positions.",
     name="compared-block-numbers",
 )
 def _(queries, keys, block_rows, block_columns):
@@ -123,7 +123,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You forgot the smaller tile at the end, where the sizes do not divide: there are ⌈queries / block_rows⌉ blocks.",
+    "You forgot the smaller tile at the end, when the sizes do not divide evenly: there are ⌈queries / block_rows⌉ "
+    "blocks.",
     name="forgot-the-smaller-tiles",
 )
 def _(queries, keys, block_rows, block_columns):
@@ -135,7 +136,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You let the last block of queries reach beyond the last query: it may be smaller than block_rows.",
+    "You let the last block of queries extend beyond the last query; stop at the last query, because this block may be "
+    "smaller than block_rows.",
     name="beyond-the-last-query",
 )
 def _(queries, keys, block_rows, block_columns):

@@ -10,27 +10,27 @@ from studium import assert_close, at_most_mb, exercise
     level="integrative",
     importance=3,
     hints=(
-        "How do you get the normalised probabilities of one tile, if you know the logsumexp of the whole row?",
-        "The gradient of a softmax needs a sum over the whole row. The derivation above turns it into one number for "
-        "each row, which needs no tile: the sum of do times o.",
+        "How do you get the normalised probabilities of one tile if you know the logsumexp of the whole row?",
+        "The gradient of a softmax needs a sum over the whole row. The derivation above turns that sum into one number "
+        "for each row, which you can compute without any tile: the sum of do times o.",
         "A tile adds to three results: dq (rows, d) gets the scores' gradient times k, dk (columns, d) its transpose "
-        "times q, and dv (columns, dv) the transposed probabilities times do. Both dq and dk carry the scale.",
-        "A row with lse = -inf gives nan in `torch.exp(s - lse[:, None])`: set what the mask hides to 0 afterwards, "
-        "with `masked_fill`.",
+        "times q, and dv (columns, dv) the transposed probabilities times do. Both dq and dk include the scale.",
+        "A row with lse = -inf gives nan in `torch.exp(s - lse[:, None])`: set whatever the mask hides to 0 "
+        "afterwards, with `masked_fill`.",
     ),
 )
 def flash_backward(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     """Return the gradients of attention, computed tile by tile from what the forward pass kept.
 
-    The probabilities were thrown away: compute each tile of them again from lse.
+    The forward pass threw the probabilities away: compute each tile of them again from lse.
 
     * q (N, d), k (M, d), v (M, dv), o (N, dv), lse (N,): inputs and results of `flash_forward`
     * do (N, dv): the gradient of a loss with respect to o
     * block_rows, block_columns, causal: as for `flash_forward`
-    * returns: (dq, dk, dv), shaped as q, k, v
+    * returns: (dq, dk, dv), shaped like q, k, v
 
-    A row that sees nothing gives and gets no gradient. No tensor that you make may be larger than
-    the largest argument and one tile, and a tile in which nothing is seen is not read.
+    A row that sees no key gives and gets no gradient. No tensor that you make may be larger than
+    the largest argument and one tile, and a tile that the mask hides completely is not read.
     """
     ### BEGIN SOLUTION
     dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
@@ -120,8 +120,8 @@ def _(flash_backward, rng):
 
 
 @flash_backward.misconception(
-    "You computed every tile, or the whole matrix; where the mask hides a whole tile there is nothing to read, in the "
-    "backward pass as in the forward. (0 · nan is nan, so what was read can be seen.)",
+    "You computed every tile, or the whole matrix; skip the tiles that the mask hides completely, in the backward pass "
+    "as in the forward. (0 · nan is nan, so the test can tell what was read.)",
     name="computed-hidden-tiles",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
@@ -134,8 +134,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You left out D = Σ do · o: the probabilities of a row sum to 1, so raising one score lowers the others, and "
-    "ds = p · (do vᵀ - D).",
+    "You left out D = Σ do · o: the probabilities of a row sum to 1, so raising one score lowers the others, and ds = "
+    "p · (do vᵀ - D).",
     name="left-out-d",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
@@ -148,7 +148,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "Neither dq nor dk has the scale: the scores are q kᵀ / √d, so both carry the 1/√d.", name="left-out-the-scale"
+    "You left the scale out of dq and dk: the scores are q kᵀ / √d, so both gradients need the factor 1/√d.",
+    name="left-out-the-scale",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     p = torch.exp(q @ k.mT * q.shape[1] ** -0.5 - lse[:, None])
@@ -159,7 +160,7 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "Your dq carries the scale 1/√d, and your dk does not: both come from q kᵀ / √d.", name="dk-without-the-scale"
+    "Your dq includes the scale 1/√d, but your dk does not: both come from q kᵀ / √d.", name="dk-without-the-scale"
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -171,7 +172,7 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "Your dk carries the scale 1/√d, and your dq does not: both come from q kᵀ / √d.", name="dq-without-the-scale"
+    "Your dk includes the scale 1/√d, but your dq does not: both come from q kᵀ / √d.", name="dq-without-the-scale"
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -183,7 +184,7 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You used exp(score - maximum) as the probability: it is not normalised. exp(score - lse) is.",
+    "You used exp(score - maximum) as the probability, which is not normalised; use exp(score - lse).",
     name="unnormalised-probabilities",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
@@ -197,8 +198,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You took the softmax of each tile by itself; a tile does not know its row's sum. That is what lse was kept for: "
-    "p = exp(score - lse).",
+    "You took the softmax of each tile by itself, but a tile does not know the sum of its row. Use lse, which was kept "
+    "for this: p = exp(score - lse).",
     name="softmax-of-each-tile",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
@@ -212,7 +213,7 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You forgot the mask: it hides the same scores in the backward pass as in the forward.", name="forgot-the-mask"
+    "You forgot the mask: it hides the same scores in the backward pass as in the forward pass.", name="forgot-the-mask"
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -222,8 +223,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You aligned the mask with the first key; the queries are the last of the text, so query i sees the keys "
-    "j <= i + M - N.",
+    "You aligned the mask with the first key; the queries are the last tokens of the text, so query i sees the keys j "
+    "<= i + M - N.",
     name="aligned-at-the-first-key",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
@@ -236,8 +237,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "A row that sees nothing became nan: its lse is -inf, as its scores are. Set p to 0 where the mask hides it, after "
-    "the exponential.",
+    "A row that sees no key became nan, because both its lse and its scores are -inf. Set p to 0 where the mask hides "
+    "it, after the exponential.",
     name="masked-before-the-exponential",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):

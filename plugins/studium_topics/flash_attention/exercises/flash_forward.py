@@ -13,12 +13,13 @@ from studium_topics.flash_attention.exercises.online_update import online_update
     level="integrative",
     importance=3,
     hints=(
-        "Which block stays in fast memory, and which blocks stream past it? That settles the outer and the inner loop.",
-        "Start each block of queries with the neutral state (-inf, 0, 0), feed it block after block of keys by "
+        "Which block stays in fast memory, and which blocks stream past it? The answer tells you the outer and the "
+        "inner loop.",
+        "Start each block of queries with the neutral state (-inf, 0, 0), feed it one block of keys after another with "
         "`online_update`, and divide once at the end.",
-        "The mask counts in the whole text, not in the tile: score (i, j) is hidden where j > i + M - N. If the last "
-        "query of the block does not see a block's first key, no later block is seen either.",
-        "`q[top : top + block_rows]` gives the smaller last block by itself. A row that saw nothing has l = 0: divide "
+        "The mask uses positions in the whole text, not in the tile: score (i, j) is hidden where j > i + M - N. If "
+        "the last query of the block does not see the first key of some block, it sees no later block either.",
+        "`q[top : top + block_rows]` automatically gives a smaller last block. A row that saw no key has l = 0: divide "
         "it by 1, and `m + l.log()` is -inf.",
     ),
 )
@@ -132,8 +133,8 @@ def _(flash_forward, rng):
 
 
 @flash_forward.misconception(
-    "You computed every tile and masked it; where the mask hides a whole tile there is nothing to read: half of all "
-    "the work. (0 · nan is nan, so what was read can be seen.)",
+    "You computed every tile and masked it; skip the tiles that the mask hides completely, which saves about half of "
+    "the work in a long text. (0 · nan is nan, so the test can tell what was read.)",
     name="computed-hidden-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
@@ -145,7 +146,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You left out the scale: scores are q kᵀ / √d, or they grow with the width of a head.", name="left-out-the-scale"
+    "You left out the scale; divide q kᵀ by √d, because otherwise the scores grow with the width of a head.",
+    name="left-out-the-scale",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT
@@ -154,7 +156,7 @@ def _(q, k, v, block_rows, block_columns, causal=False):
     return s.softmax(1).nan_to_num(0.0) @ v, s.logsumexp(1)
 
 
-@flash_forward.misconception("You divided the scores by d; it is its root, √d.", name="divided-by-d")
+@flash_forward.misconception("You divided the scores by d; divide by its square root, √d.", name="divided-by-d")
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / q.shape[1]
     if causal:
@@ -163,7 +165,7 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You never divided by l: acc is a sum of exp(score - m) · v, and becomes a mean by acc / l.",
+    "You never divided by l: acc is a sum of exp(score - m) · v, and acc / l turns it into a mean.",
     name="never-divided-by-l",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
@@ -174,7 +176,7 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "Your lse is log l, and lacks the maximum that was subtracted: lse = m + log l.", name="lse-without-the-maximum"
+    "Your lse is only log l; add the maximum that was subtracted: lse = m + log l.", name="lse-without-the-maximum"
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -184,8 +186,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You aligned the mask with the first key; the queries are the last of the text, so query i sees the keys "
-    "j <= i + M - N.",
+    "You aligned the mask with the first key; the queries are the last tokens of the text, so query i sees the keys j "
+    "<= i + M - N.",
     name="aligned-at-the-first-key",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
@@ -196,8 +198,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You masked with a large negative number; a row in which everything is hidden then averages what it must not see. "
-    "Use -inf.",
+    "You masked with a large negative number, so a row in which everything is hidden averages values that it must not "
+    "see. Use -inf.",
     name="large-negative-mask",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
@@ -219,8 +221,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You forgot the smaller tile at the end, where the sizes do not divide: slices such as q[top : top + block_rows] "
-    "give it by themselves, if the loop goes on to the end.",
+    "You forgot the smaller tile at the end, when the sizes do not divide evenly: slices such as q[top : top + "
+    "block_rows] handle it automatically if the loop runs to the end.",
     name="forgot-the-smaller-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
@@ -234,8 +236,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You normalised each tile by itself and averaged. Tiles weigh as much as their exponentials do: gather acc and l "
-    "over all tiles, and divide once.",
+    "You normalised each tile by itself and averaged. Tiles count in proportion to their exponentials: accumulate acc "
+    "and l over all tiles, and divide once.",
     name="averaged-the-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):

@@ -11,7 +11,7 @@ from studium import exercise
     hints=(
         "How often does each number of q, k, v and o cross in tiled attention? Two of the four cross once.",
         "Standard attention: list the inputs and the output of each of the three kernels, and add up their sizes.",
-        "Tiled attention: all of k and v cross once for each block of q, also for the last and smaller one. How many "
+        "Tiled attention: all of k and v cross once for each block of q, including the smaller last block. How many "
         "blocks of q are there?",
         "Blocks are whole: `-(-length // block)` rounds up.",
     ),
@@ -20,9 +20,9 @@ def hbm_floats(length, width, sram):
     """Return how many numbers cross between slow and fast memory in standard and in tiled attention.
 
     Standard attention runs three kernels: S = q kᵀ / √d, P = softmax(S), o = P v. Each reads its
-    inputs and writes its output once. In tiled attention a block has as many rows as fit four
-    times into the fast memory, between 1 and `length`. Each block of q is read once and all of k
-    and v stream past it; o and one lse for each row are written once.
+    inputs and writes its output once. In tiled attention four blocks fit into the fast memory, each
+    with as many rows as possible (1 to `length`). Each block of q is read once and all of k and v
+    stream past it; o and one lse for each row are written once.
 
     * length, width: q, k, v and o are (length, width)
     * sram: size of the fast memory, in numbers
@@ -63,7 +63,8 @@ def _(hbm_floats):
 
 
 @hbm_floats.misconception(
-    "You counted S and P once each; each is written by one kernel and read again by the next: four times N² in all.",
+    "You counted S and P once each; one kernel writes each of them and the next one reads it again, which makes four "
+    "times N² in total.",
     name="s-and-p-once-each",
 )
 def _(length, width, sram):
@@ -73,7 +74,7 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You counted S alone, written and read; P = softmax(S) is written and read as well.", name="left-out-p"
+    "You counted only S, written and read; count P = softmax(S) too, which is also written and read.", name="left-out-p"
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
@@ -82,16 +83,15 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You read k and v once; the fast memory cannot keep them, so they stream past again for each block of q.",
+    "You counted k and v as read once; the fast memory cannot keep them, so they stream past again for each block of "
+    "q.",
     name="k-and-v-once",
 )
 def _(length, width, sram):
     return 4 * length * width + 4 * length * length, 4 * length * width + length
 
 
-@hbm_floats.misconception(
-    "You counted bytes; the answer is in numbers, whatever their precision.", name="counted-bytes"
-)
+@hbm_floats.misconception("You counted bytes; count numbers, whatever their precision.", name="counted-bytes")
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
     blocks = -(-length // block)
@@ -99,7 +99,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You read `sram` as bytes and divided by 4 once more; it is in numbers. A block has ⌊sram / (4 width)⌋ rows.",
+    "You took `sram` as bytes and divided by 4 once more; it is a count of numbers. A block has ⌊sram / (4 width)⌋ "
+    "rows.",
     name="sram-in-bytes",
 )
 def _(length, width, sram):
@@ -109,7 +110,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You filled the fast memory with one block; four have to fit, of q, k, v and o: ⌊sram / (4 width)⌋ rows each.",
+    "You filled the fast memory with one block; four blocks have to fit, one each for q, k, v and o: ⌊sram / (4 "
+    "width)⌋ rows each.",
     name="one-block-fills-the-memory",
 )
 def _(length, width, sram):
@@ -119,7 +121,7 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You counted a smaller block as a fraction; all of k and v stream past the last block as well.",
+    "You counted a smaller block as a fraction; count it as a whole block, because all of k and v stream past it too.",
     name="fraction-of-a-block",
 )
 def _(length, width, sram):
@@ -128,7 +130,7 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You forgot lse: one number for each row is written, for the backward pass.", name="forgot-lse"
+    "You forgot lse: tiled attention writes one number for each row, for the backward pass.", name="forgot-lse"
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
@@ -137,8 +139,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You wrote o again for each block of keys, as the first FlashAttention did; here a block of q stays until its rows "
-    "are done, and o is written once.",
+    "You counted o as written again for each block of keys, as in the first FlashAttention; here a block of q stays "
+    "until its rows are done, so o is written once.",
     name="o-again-for-each-block",
 )
 def _(length, width, sram):
@@ -148,7 +150,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "Your blocks have 0 rows where the fast memory is small, or more rows than there are: between 1 and `length`.",
+    "Your blocks have 0 rows when the fast memory is small, or more rows than there are; keep the number of rows "
+    "between 1 and `length`.",
     name="block-sizes-unbounded",
 )
 def _(length, width, sram):

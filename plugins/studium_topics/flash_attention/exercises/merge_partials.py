@@ -9,17 +9,17 @@ from studium import assert_close, exercise
     minutes=10,
     importance=2,
     hints=(
-        "Which share of the whole row's sum of exponentials has one worker summed, by its lse?",
-        "The whole row's lse is the logsumexp of the workers'. A worker's share is the exponential of a difference of "
-        "two lse, so subtract before you take the exponential.",
-        "The shares are (W, R) and o is (W, R, dv): the shares need a third axis, and the sum runs over the workers.",
-        "Where all parts of a row are empty, the total is -inf: mind `-inf - -inf`, as in `online_update`.",
+        "Given a worker's lse, which share of the whole row's sum of exponentials did that worker sum?",
+        "The whole row's lse is the logsumexp of the workers' lse. A worker's share is the exponential of a difference "
+        "of two lse, so subtract before you take the exponential.",
+        "The shares are (W, R) and o is (W, R, dv): give the shares a third axis, and sum over the workers.",
+        "Where all parts of a row are empty, the total is -inf: watch out for `-inf - -inf`, as in `online_update`.",
     ),
 )
 def merge_partials(o, lse):
-    """Return the attention over all keys from the results of W workers, each of which saw a part of them.
+    """Return the attention over all keys from the results of W workers, each of which saw some of the keys.
 
-    While a model writes there is one query and a long text, so the keys are split among workers
+    While a model writes, there is one query and a long text, so the keys are split among workers
     (flash-decoding). Each worker returns what `flash_forward` returns for its own keys.
 
     * o (W, R, dv), lse (W, R): the workers' results; lse may be ±10000
@@ -71,14 +71,16 @@ def _(merge_partials, rng):
 
 
 @merge_partials.misconception(
-    "You took the plain mean; a part with larger scores stands for more, by exp(lse).", name="plain-mean"
+    "You took the plain mean; weight each part by its exp(lse), because a part with larger scores counts for more.",
+    name="plain-mean",
 )
 def _(o, lse):
     return o.mean(0), lse.logsumexp(0)
 
 
 @merge_partials.misconception(
-    "You did not normalise: the weights exp(lse - maximum) have to be divided by their sum, or subtract the logsumexp.",
+    "You did not normalise the weights: divide exp(lse - maximum) by their sum, or subtract the logsumexp instead of "
+    "the maximum.",
     name="not-normalised",
 )
 def _(o, lse):
@@ -88,7 +90,7 @@ def _(o, lse):
 
 
 @merge_partials.misconception(
-    "exp(lse) overflowed: exp(3000) is infinite. Subtract the total (or the maximum) before the exponential.",
+    "Your exp(lse) overflowed: exp(3000) is infinite. Subtract the total (or the maximum) before the exponential.",
     name="exponential-overflowed",
 )
 def _(o, lse):
@@ -98,7 +100,7 @@ def _(o, lse):
 
 
 @merge_partials.misconception(
-    "You weighted the parts by lse itself; it is a logarithm, and the weight is exp(lse).", name="weighted-by-lse"
+    "You weighted the parts by lse itself; use exp(lse), because lse is a logarithm.", name="weighted-by-lse"
 )
 def _(o, lse):
     return (lse[..., None] * o).sum(0) / lse.sum(0)[:, None], lse.logsumexp(0)
@@ -106,21 +108,22 @@ def _(o, lse):
 
 merge_partials.mistake(
     "added-lse",
-    "You added the parts' lse; the sums add up, not their logarithms: use logsumexp.",
+    "You added the parts' lse; use logsumexp, because the sums add up and not their logarithms.",
     replace="(share[..., None] * o).sum(0), total",
     by="(share[..., None] * o).sum(0), lse.sum(0)",
 )
 
 merge_partials.mistake(
     "maximum-lse",
-    "Your lse is the maximum of the parts'; the sum of all exponentials is larger than any.",
+    "Your lse is the largest lse of the parts; use their logsumexp, because the sum of all exponentials is larger than "
+    "any of them.",
     replace="(share[..., None] * o).sum(0), total",
     by="(share[..., None] * o).sum(0), lse.amax(0)",
 )
 
 
 @merge_partials.misconception(
-    "A row in which no part saw anything became nan: its total is -inf, and -inf - -inf is nan. Subtract 0 there.",
+    "A row in which no part saw a key became nan: its total is -inf, and -inf - -inf is nan. Subtract 0 there.",
     name="inf-minus-inf",
 )
 def _(o, lse):

@@ -9,9 +9,8 @@ from studium import assert_close, exercise
     minutes=15,
     importance=3,
     hints=(
-        "All old terms are relative to the old maximum. By which factor is each of them too large once the maximum "
-        "rises?",
-        "The sum and the accumulator shrink by the same factor; then the terms of the new keys are added to both.",
+        "All old terms are relative to the old maximum. When the maximum rises, by which factor are they too large?",
+        "The sum and the accumulator shrink by the same factor; then add the terms of the new keys to both.",
         "The scores are (R, C) and the maximum is (R,): give the maximum a second axis before you subtract it.",
         "Where a row has seen nothing but -inf, `-inf - -inf` is nan. Subtract 0 there, because `exp(-inf - 0)` is 0.",
     ),
@@ -19,16 +18,16 @@ from studium import assert_close, exercise
 def online_update(m, l, acc, s, v):  # noqa: E741 - the papers' letter
     """Return the state of each row after one more block of keys.
 
-    A row keeps three things in place of its scores: their maximum m so far, the sum l of
+    A row keeps three things instead of its scores: their maximum m so far, the sum l of
     exp(score - m), and acc, the sum of exp(score - m) times the key's value. Return all three
-    once the new keys have joined.
+    after adding the new keys.
 
     * m, l (R,), acc (R, dv): the state before; a row that has seen no key has m = -inf, l = 0, acc = 0
     * s (R, C): scores of the new keys, up to ±10000, or -inf where a mask hides a key
     * v (C, dv): values of the new keys, finite
     * returns: (m, l, acc), of the same shapes
 
-    A row that has met only scores of -inf is still as at the start.
+    A row that has met only scores of -inf stays in its initial state.
     """
     ### BEGIN SOLUTION
     highest = torch.maximum(m, s.amax(-1))
@@ -108,8 +107,8 @@ def _(online_update, rng):
 
 online_update.mistake(
     "acc-not-rescaled",
-    "You did not rescale acc. It is a sum of exp(score - m) with the old m; when the maximum rises, the old "
-    "sum has to shrink by exp(m - new), as l does.",
+    "You did not rescale acc. It is a sum of exp(score - m) with the old m; when the maximum rises, multiply the old "
+    "sum by exp(m - new), as you do for l.",
     edits=[
         ("decay = torch.exp(m - base)", ""),
         (
@@ -121,8 +120,8 @@ online_update.mistake(
 
 online_update.mistake(
     "l-not-rescaled",
-    "You did not rescale l. It is a sum of exp(score - m) with the old m; when the maximum rises it shrinks by "
-    "exp(m - new), as acc does.",
+    "You did not rescale l. It is a sum of exp(score - m) with the old m; when the maximum rises, multiply it by exp(m "
+    "- new), as you do for acc.",
     edits=[
         ("decay = torch.exp(m - base)", ""),
         (
@@ -134,22 +133,24 @@ online_update.mistake(
 
 online_update.mistake(
     "maximum-of-the-block",
-    "You took the maximum of the new block alone; m must never fall, or old terms blow up. It is max(m, new scores).",
+    "You took the maximum of the new block only; use max(m, new scores), because m must never fall, or old terms blow "
+    "up.",
     replace="torch.maximum(m, s.amax(-1))",
     by="s.amax(-1)",
 )
 
 online_update.mistake(
     "inverted-factor",
-    "You inverted the factor: exp(new - m) grows where old terms should shrink. It is exp(m - new), at most 1.",
+    "You inverted the factor: exp(new - m) makes old terms grow when they should shrink. Use exp(m - new), which is at "
+    "most 1.",
     replace="torch.exp(m - base)",
     by="torch.exp(base - m).masked_fill(m == -math.inf, 0.0)",
 )
 
 
 @online_update.misconception(
-    "Your row became nan while it had seen nothing but -inf: there the maximum is -inf, and -inf - -inf is nan. "
-    "Subtract a finite number, 0 say, in such a row.",
+    "A row became nan while all the scores it had seen were -inf: the maximum is -inf there, and -inf - -inf is nan. "
+    "Subtract a finite number, such as 0, in such a row.",
     name="inf-minus-inf",
 )
 def _(m, l, acc, s, v):  # noqa: E741
@@ -160,7 +161,7 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You divided acc by l after every block; acc is a plain sum, and is divided once, at the very end.",
+    "You divided acc by l after every block; keep acc a plain sum, and divide it once, at the very end.",
     name="normalised-each-block",
 )
 def _(m, l, acc, s, v):  # noqa: E741
@@ -174,7 +175,7 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You subtracted no maximum: exp(10000) is infinite. The maximum is there so that no exponent is above 0.",
+    "You did not subtract the maximum, and exp(10000) is infinite; subtract it, so no exponent is above 0.",
     name="no-maximum",
 )
 def _(m, l, acc, s, v):  # noqa: E741

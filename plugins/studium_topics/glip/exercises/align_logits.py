@@ -10,10 +10,10 @@ from studium import assert_close, exercise
     minutes=8,
     importance=3,
     hints=(
-        "What is a linear classifier's logit for one class, and what takes the place of its row of weights here?",
+        "What is a linear classifier's logit for one class, and what replaces its row of weights here?",
         "Dot products of all regions with all words, times the scale, plus the bias. Which number has probability 0 "
         "after a sigmoid?",
-        "(B, N, d) and (B, M, d) give (B, N, M). The mask (B, M) has no axis for regions: give it one.",
+        "(B, N, d) and (B, M, d) give (B, N, M). The mask (B, M) has no axis for regions: add one.",
         "`regions @ words.mT` multiplies within each image, and `x.masked_fill(~mask[:, None], -math.inf)` fills.",
     ),
 )
@@ -21,11 +21,11 @@ def align_logits(regions, words, log_scale, bias, mask):
     """Return the logit of each region with each token of its image's caption.
 
     A logit is the dot product of the two vectors, as they are, times exp(log_scale), plus the bias.
-    A place without a token has the logit −∞ for every region, so that its probability is 0.
+    A place without a token has the logit −∞ for every region, which gives it the probability 0.
     Gradients have to reach the first four arguments; all stay as they are.
 
     * regions (B, N, d), words (B, M, d)
-    * log_scale, bias: tensors with one number each, which are learned
+    * log_scale, bias: learned tensors with one number each
     * mask (B, M): true where there is a token, else false
     * returns: (B, N, M)
     """
@@ -82,36 +82,38 @@ def _(align_logits, rng):
 
 align_logits.mistake(
     "cosines",
-    "You took cosines, as CLIP does. In GLIP the length of a region's vector says how sure it is that anything is "
-    "there, and dividing by it takes that away.",
+    "You took cosines, as CLIP does; take dot products. In GLIP the length of a region's vector tells you how sure the "
+    "model is that there is anything at all, and dividing by it removes this.",
     replace="log_scale.exp() * regions @ words.mT",
     by="log_scale.exp() * F.normalize(regions, dim=-1) @ F.normalize(words, dim=-1).mT",
 )
 
 align_logits.mistake(
     "divided-by-the-scale",
-    "You divided by exp(log_scale); it is what dot products are multiplied by, the inverse of a temperature.",
+    "You divided by exp(log_scale); multiply by it, because it is already the inverse of a temperature.",
     replace="log_scale.exp() * regions @ words.mT",
     by="regions @ words.mT / log_scale.exp()",
 )
 
 align_logits.mistake(
     "multiplied-by-log-scale",
-    "You multiplied by log_scale; it is the logarithm of the scale, so take exp of it.",
+    "You multiplied by log_scale; take its exp first, because it is the logarithm of the scale.",
     replace="log_scale.exp()",
     by="log_scale",
 )
 
 align_logits.mistake(
     "padding-at-zero",
-    "You set padding to the logit 0, and a sigmoid makes that a probability of one half. −∞ has the probability 0.",
+    "You gave padding the logit 0, which a sigmoid turns into a probability of one half; use −∞, which has the "
+    "probability 0.",
     replace="-math.inf",
     by="0.0",
 )
 
 
 @align_logits.misconception(
-    "You did not use the mask: a place without a token has a vector too, and regions would be compared with it.",
+    "You did not use the mask; set the logits of places without a token to −∞, because those places have vectors too, "
+    "and regions would be compared with them.",
     name="ignored-the-mask",
 )
 def _(regions, words, log_scale, bias, mask):
@@ -120,21 +122,22 @@ def _(regions, words, log_scale, bias, mask):
 
 align_logits.mistake(
     "mask-upside-down",
-    "You masked the tokens and kept the padding. True marks a token, so it is where the mask is False that −∞ belongs.",
+    "You masked the tokens and kept the padding. True marks a token, so put −∞ where the mask is False.",
     replace="~mask[:, None]",
     by="mask[:, None]",
 )
 
 align_logits.mistake(
     "bias-scaled",
-    "You added the bias before scaling. It is a logit of its own: the scale multiplies the dot product alone.",
+    "You added the bias before scaling; add it afterwards, because the scale multiplies only the dot product.",
     replace="log_scale.exp() * regions @ words.mT + bias",
     by="log_scale.exp() * (regions @ words.mT + bias)",
 )
 
 
 @align_logits.misconception(
-    "You left the bias out. Most regions show nothing that the caption names, and the bias is what starts them near 0.",
+    "You left the bias out; add it, because most regions show nothing that the caption names, and the bias makes their "
+    "probabilities start near 0.",
     name="no-bias",
 )
 def _(regions, words, log_scale, bias, mask):

@@ -8,9 +8,9 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "Where does the overlap of two boxes begin, and where does it end? When is there none?",
+        "Where does the overlap of two boxes begin, and where does it end? When do they not overlap?",
         "The overlap starts at the larger of the two lefts and ends at the smaller of the two rights, and likewise "
-        "from top to bottom. The union is both areas less the overlap, which they count twice.",
+        "from top to bottom. The union is the sum of both areas minus the overlap, which that sum counts twice.",
         "(n, 1, 2) against (m, 2) gives all pairs (n, m, 2).",
         "`torch.maximum(boxes[:, None, :2], others[:, :2])` is where overlaps start; `clamp(min=0)` removes negative "
         "sides.",
@@ -19,7 +19,7 @@ from studium import assert_close, exercise
 def box_iou(boxes, others):
     """Return the intersection over union of each box with each of the others.
 
-    It is the area that two boxes share, over the area that at least one of them covers. Boxes are
+    It is the area that both boxes share, divided by the area that at least one of them covers. Boxes are
     left, top, right, bottom, with left < right and top < bottom.
 
     * boxes (n, 4), others (m, 4): n and m may be 0
@@ -74,7 +74,8 @@ def _(box_iou, rng):
 
 box_iou.mistake(
     "negative-sides",
-    "You did not stop at 0: two boxes that are apart both ways have two negative sides, and their product is positive.",
+    "You did not stop at 0; clamp the sides of the overlap, because boxes that are apart both ways have two negative "
+    "sides, and their product is positive.",
     replace="(end - start).clamp(min=0).prod(-1)",
     by="(end - start).prod(-1)",
 )
@@ -88,8 +89,8 @@ box_iou.mistake(
 
 
 @box_iou.misconception(
-    "You added 1 to each side, as for boxes whose right and bottom pixels belong to them. Here a box ends where its "
-    "right side is, and the result would depend on the unit.",
+    "You added 1 to each side, as for boxes that include their right and bottom pixels. Leave it out: here a box ends "
+    "at its right side, and with the 1 the result depends on the unit.",
     name="one-pixel-more",
 )
 def _(boxes, others):
@@ -101,7 +102,7 @@ def _(boxes, others):
 
 
 @box_iou.misconception(
-    "You took the last two numbers for width and height; they are the right and the bottom side.",
+    "You used the last two numbers as width and height; they are the right and the bottom side.",
     name="width-and-height",
 )
 def _(boxes, others):
@@ -114,7 +115,7 @@ def _(boxes, others):
 
 box_iou.mistake(
     "over-the-smaller",
-    "You divided by the smaller area, so that a small box inside a large one counts as the same box.",
+    "You divided by the smaller area, so a small box inside a large one counts as the same box; divide by the union.",
     replace="shared / (areas[:, None] + other_areas - shared)",
     by="shared / torch.minimum(areas[:, None], other_areas)",
 )

@@ -9,8 +9,8 @@ from studium import assert_close, exercise
     hints=(
         "Where in the caption does the second name start, if you know the lengths of the first name and the separator?",
         "Note where each name starts and ends while you put them together. A token and a name share a character if "
-        "each of the two starts before the other one ends.",
-        "c spans and M offsets give c × M answers. Searching for a name finds the wrong place if it is part of "
+        "each of the two starts before the other ends.",
+        "c spans and M offsets give c × M answers. Searching for a name finds the wrong place if the name is part of "
         "another.",
         "`separator.join(names)` makes the caption; `torch.tensor([[start < e and s < end for s, e in tokens] for "
         "start, end in spans])` compares.",
@@ -19,12 +19,12 @@ from studium import assert_close, exercise
 def build_prompt(names, separator, offsets):
     """Return the caption that lists names, and which of its tokens belong to which name.
 
-    The caption has the separator between the names and nowhere else. A token belongs to a name if
-    it contains at least one character of that name.
+    The caption has the separator only between the names. A token belongs to a name if it contains
+    at least one character of that name.
 
     * names: c strings, at least one; the same name may come twice
     * separator: a string
-    * offsets: a function of a caption that returns the (start, end) of each of its M tokens, so that
+    * offsets: a function that takes a caption and returns the (start, end) of each of its M tokens, so
       a token is `caption[start:end]`; special tokens have (0, 0) and belong to no name
     * returns: the caption, and a bool tensor (c, M)
     """
@@ -117,7 +117,8 @@ def _(names, separator, offsets):
 
 
 @build_prompt.misconception(
-    "You let a name end where the next one starts, so that the separator belongs to it. A full stop names nothing.",
+    "You let a name extend to where the next one starts, so the separator belongs to it; end the name at its own last "
+    "character, because a separator names nothing.",
     name="separator-inside",
 )
 def _(names, separator, offsets):
@@ -132,7 +133,7 @@ def _(names, separator, offsets):
 
 @build_prompt.misconception(
     "You counted tokens that only touch a name. An end is the place after the last character, so a token that ends "
-    "where the name starts has none of its characters.",
+    "where the name starts contains none of its characters.",
     name="touching-counts",
 )
 def _(names, separator, offsets):
@@ -146,8 +147,8 @@ def _(names, separator, offsets):
 
 
 @build_prompt.misconception(
-    "You marked the first token of each name alone. A name of several words or pieces has them all, and the loss has "
-    "to know.",
+    "You marked only the first token of each name; mark all of them, because a name may have several words or pieces "
+    "and the loss needs every one.",
     name="first-token-alone",
 )
 def _(names, separator, offsets):
@@ -161,8 +162,8 @@ def _(names, separator, offsets):
 
 
 @build_prompt.misconception(
-    "You asked whether a token is within the name, and (0, 0) is within the name that starts at 0. A special token has "
-    "no character, so it belongs to no name.",
+    "You tested whether a token lies within the name, but (0, 0) lies within the name that starts at 0. A special "
+    "token has no characters, so it belongs to no name.",
     name="special-tokens-inside",
 )
 def _(names, separator, offsets):

@@ -21,11 +21,12 @@ from studium_topics.glip.scenes import offsets
     level="integrative",
     importance=3,
     hints=(
-        "Which of your functions serve training alone, which decoding alone, and which both?",
-        "For each image of a batch, build the prompt of its own list of names. A region with an owner has that name's "
-        "row of the map as its targets, and any other region has zeros. Decode with one prompt for all images.",
+        "Which of your functions do you need only for training, which only for decoding, and which for both?",
+        "For each image of a batch, build the prompt from the image's own list of names. A region with an owner has "
+        "that name's row of the map as its targets, and any other region has zeros. Decode with one prompt for all "
+        "images.",
         "targets has the shape of the logits (B, N, M), where M is the length of the longest caption; the map of a "
-        "shorter one fills the first columns. Boxes are compared only where the owner is not −1.",
+        "shorter caption fills the first columns. Compare boxes only where the owner is not −1.",
         "`targets[row, there, : positive.shape[1]] = positive[batch.owner[row, there]].to(targets.dtype)`, with "
         "`there` the regions of that image that have an owner.",
     ),
@@ -187,7 +188,7 @@ def _(ground, rng):
 
 
 @ground.misconception(
-    "You compared the boxes of all regions. A region without an owner has no box to learn, so it has to be left out.",
+    "You compared the boxes of all regions; leave out those without an owner, because they have no box to learn.",
     name="boxes-of-all-regions",
 )
 def _(model, batches, lr, images, names):
@@ -226,7 +227,7 @@ def _(model, batches, lr, images, names):
 
 @ground.misconception(
     "You used the owner −1 as a place. Python counts −1 from the end, so each empty region learned the last name of "
-    "its caption.",
+    "its caption; give these regions zeros.",
     name="last-name-for-the-empty",
 )
 def _(model, batches, lr, images, names):
@@ -264,8 +265,8 @@ def _(model, batches, lr, images, names):
 
 
 @ground.misconception(
-    "You gave all images the caption of the first one. Each image has its own list of names, and its owners are "
-    "places in that list.",
+    "You gave all images the caption of the first one; build one for each image, because each image has its own list "
+    "of names, and its owners are places in that list.",
     name="one-caption-for-the-batch",
 )
 def _(model, batches, lr, images, names):
@@ -307,14 +308,16 @@ def _(model, batches, lr, images, names):
 
 ground.mistake(
     "gradients-added-up",
-    "You never set the gradients to zero, so each step follows the sum of all gradients so far.",
+    "You never set the gradients to zero, so each step follows the sum of all gradients so far; clear them before each "
+    "backward pass.",
     replace="optimizer.zero_grad()",
     by="",
 )
 
 
 @ground.misconception(
-    "You trained on the words alone. The boxes of the regions need a loss of their own.",
+    "You trained only on the words; add the loss of the boxes, because otherwise the regions never learn where theirs "
+    "are.",
     name="words-alone",
 )
 def _(model, batches, lr, images, names):
@@ -353,23 +356,24 @@ def _(model, batches, lr, images, names):
 
 ground.mistake(
     "no-suppression",
-    "You kept every region with a score of at least 0.3. Neighbouring regions show the same shape, and each brings "
-    "its own box of it.",
+    "You kept every region with a score of at least 0.3; apply `nms`, because neighbouring regions show the same shape "
+    "and each returns its own box for it.",
     replace="nms(boxes[row, sure], scores[sure], 0.5)",
     by="scores[sure].argsort(descending=True)",
 )
 
 ground.mistake(
     "best-box-alone",
-    "You returned the best box of each name. A name may be in an image several times, or not at all.",
+    "You returned only the best box of each name; return every box that qualifies, because a name may be in an image "
+    "several times, or not at all.",
     replace="scores >= 0.3",
     by="scores == scores.max()",
 )
 
 
 @ground.misconception(
-    "You removed boxes of one name because they overlap boxes of another one. Suppression is for boxes of the same "
-    'name: a region may be "red" and "ring".',
+    "You removed boxes of one name because they overlap boxes of another; suppress only among boxes of the same name, "
+    'because a region may be both "red" and "ring".',
     name="suppressed-across-names",
 )
 def _(model, batches, lr, images, names):

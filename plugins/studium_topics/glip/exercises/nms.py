@@ -11,9 +11,9 @@ from studium_topics.glip.exercises.box_iou import box_iou
     hints=(
         "Three boxes in a row, A over B over C: B overlaps both, A and C do not overlap. B is not the best. Which "
         "stay?",
-        "Go through the boxes from the highest score to the lowest, and keep one if it overlaps none of those that you "
-        "have kept too much.",
-        "All overlaps are one (n, n) matrix. What is kept is a list of places in `boxes`, which grows.",
+        "Go through the boxes from the highest score to the lowest, and keep a box if it does not overlap too much "
+        "with any box that you have kept.",
+        "All overlaps form one (n, n) matrix. The boxes you keep are a growing list of places in `boxes`.",
         "`scores.argsort(descending=True).tolist()` is the order; "
         "`torch.tensor(kept, dtype=torch.long)` works for an empty list as well.",
     ),
@@ -22,7 +22,7 @@ def nms(boxes, scores, overlap):
     """Return which boxes remain after non-maximum suppression, from the highest score to the lowest.
 
     A box is removed if its intersection over union with a box that remains and has a higher score is
-    more than `overlap`. A box that was removed removes no other one.
+    more than `overlap`. A box that was removed does not remove others.
 
     * boxes (n, 4): left, top, right, bottom; n may be 0
     * scores (n,): no two are equal
@@ -92,22 +92,24 @@ def _(nms):
 
 nms.mistake(
     "not-sorted",
-    "You took the boxes in the order in which they came. The first box then removes better ones; begin with the "
-    "highest score.",
+    "You took the boxes in the order in which they came, so an early box removes better ones; begin with the highest "
+    "score.",
     replace="scores.argsort(descending=True).tolist()",
     by="range(len(boxes))",
 )
 
 nms.mistake(
     "lowest-first",
-    "You began with the lowest score. The box that remains of a group should be its best.",
+    "You began with the lowest score; begin with the highest, because the box that remains of a group should be its "
+    "best.",
     replace="scores.argsort(descending=True)",
     by="scores.argsort()",
 )
 
 
 @nms.misconception(
-    "You let removed boxes remove others. What only a removed box overlaps is not explained by any box that remains.",
+    "You let removed boxes remove others; compare only with boxes that remain, because a box that overlaps only a "
+    "removed box may show something else.",
     name="removed-boxes-remove",
 )
 def _(boxes, scores, overlap):
@@ -117,7 +119,9 @@ def _(boxes, scores, overlap):
 
 
 @nms.misconception(
-    "You compared with the best box alone. Each box that remains removes what overlaps it.", name="best-box-alone"
+    "You compared only with the best box; compare with every box that remains, because each of them removes what "
+    "overlaps it.",
+    name="best-box-alone",
 )
 def _(boxes, scores, overlap):
     order = scores.argsort(descending=True)
@@ -128,7 +132,7 @@ def _(boxes, scores, overlap):
 
 nms.mistake(
     "order-of-the-boxes",
-    "You returned the places in the order of `boxes`. They are asked for from the highest score to the lowest.",
+    "You returned the places in the order of `boxes`; return them from the highest score to the lowest.",
     replace="torch.tensor(kept, dtype=torch.long)",
     by="torch.tensor(sorted(kept), dtype=torch.long)",
 )

@@ -10,9 +10,8 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=3,
     hints=(
-        'A region is surely red and surely no ring. How much of "red ring" is it, and what would the sigmoid of the '
-        "mean "
-        "logit say?",
+        'A region is surely red and surely not a ring. How well does it fit "red ring", and what would the sigmoid of '
+        "the mean logit give?",
         "Turn logits into probabilities first, and then average over the tokens of each phrase.",
         "(c, M) times (M, N) is (c, N), a sum for each phrase and region. Each phrase has its own number of tokens.",
         "`positive.to(logits.dtype) @ logits.sigmoid().mT` adds up; `positive.sum(1, keepdim=True)` counts.",
@@ -63,8 +62,8 @@ def _(phrase_scores, rng):
 
 
 @phrase_scores.misconception(
-    "You averaged the logits and took the sigmoid of that. One word that is surely absent then wipes out a word that "
-    "is surely there, or the reverse; average probabilities.",
+    "You averaged the logits and took the sigmoid of the mean. One word that is surely absent then wipes out a word "
+    "that is surely there, or the reverse; average probabilities.",
     name="sigmoid-of-the-mean",
 )
 def _(logits, positive):
@@ -73,7 +72,8 @@ def _(logits, positive):
 
 
 @phrase_scores.misconception(
-    'You took the best token. A red disc would then be as good a "red ring" as a red ring; every word has to count.',
+    'You took the best token, so a red disc is as good a "red ring" as a red ring; average over the tokens, because '
+    "every word has to count.",
     name="best-token",
 )
 def _(logits, positive):
@@ -81,8 +81,8 @@ def _(logits, positive):
 
 
 @phrase_scores.misconception(
-    "You divided by all tokens of the caption. The same phrase would score lower in a longer caption; divide by the "
-    "phrase's own number of tokens.",
+    "You divided by the number of all tokens of the caption, so the same phrase scores lower in a longer caption; "
+    "divide by the number of tokens in the phrase.",
     name="divided-by-all-tokens",
 )
 def _(logits, positive):
@@ -90,7 +90,7 @@ def _(logits, positive):
 
 
 @phrase_scores.misconception(
-    "You added the probabilities up, so that a phrase of two words reaches 2; take the mean.",
+    "You added the probabilities up, so a phrase of two words can reach 2; take the mean.",
     name="summed-probabilities",
 )
 def _(logits, positive):
@@ -98,7 +98,8 @@ def _(logits, positive):
 
 
 @phrase_scores.misconception(
-    "You averaged the logits as they are. A score is from 0 to 1: a sigmoid makes probabilities of logits first.",
+    "You averaged the logits as they are; apply a sigmoid first, because a score is a mean of probabilities, from 0 to "
+    "1.",
     name="no-sigmoid",
 )
 def _(logits, positive):
@@ -106,8 +107,8 @@ def _(logits, positive):
 
 
 @phrase_scores.misconception(
-    "You multiplied the probabilities. The scores of long phrases would then be small for no other reason than their "
-    "length.",
+    "You multiplied the probabilities; average them, because a product makes the scores of long phrases small just "
+    "because they are long.",
     name="multiplied-probabilities",
 )
 def _(logits, positive):

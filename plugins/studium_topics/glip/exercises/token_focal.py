@@ -11,17 +11,17 @@ from studium import assert_close, exercise
     importance=3,
     hints=(
         "If a model gives the right answer the probability 0.99, how much smaller is (1 − 0.99)² than 1?",
-        "Choose the entries that count first, for −∞ times 0 is not a number. Then compute p, the probability of what "
-        "is right, for targets of both kinds.",
-        "`mask` (B, M) has to become (B, N, M) before it can choose entries. What remains has one axis.",
+        "Choose the entries that count first, because −∞ times 0 is not a number. Then compute p, the probability of "
+        "the right answer, for both kinds of targets.",
+        "`mask` (B, M) has to become (B, N, M) before it can choose entries. The entries it chooses have one axis.",
         '`F.binary_cross_entropy_with_logits(x, t, reduction="none")` is −ln p, computed stably; '
         "`torch.where(t > 0, a, b)` takes a for positive targets.",
     ),
 )
 def token_focal(logits, targets, mask, alpha=0.25, gamma=2.0):
-    """Return the focal loss of word-region logits, over the number of positive entries.
+    """Return the focal loss of word-region logits, divided by the number of positive entries.
 
-    An entry costs −w (1 − p)^gamma ln p: p is the probability of what is right, by a sigmoid, and w is
+    An entry costs −w (1 − p)^gamma ln p: p is the probability of the right answer, by a sigmoid, and w is
     alpha for target 1, 1 − alpha for target 0. Places without a token, with the logit −∞ or any other,
     do not count. Divide the sum by the number of targets 1 that count, at least 1. Loss and gradients
     are finite for logits of ±100 in float32.
@@ -108,8 +108,8 @@ def _(token_focal, rng):
 
 
 @token_focal.misconception(
-    "You took a softmax over the words. Then they compete, and a red ring could not be both red and a ring; a sigmoid "
-    "judges each word for itself, and all may be absent.",
+    "You took a softmax over the words, so the words compete, and a red ring cannot be both red and a ring; use a "
+    "sigmoid, which judges each word by itself and allows all of them to be absent.",
     name="softmax-over-words",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):
@@ -122,7 +122,7 @@ def _(logits, targets, mask, alpha=0.25, gamma=2.0):
 
 
 @token_focal.misconception(
-    "You gave alpha to the targets 0. It is the weight of the targets 1, and the others have 1 − alpha.",
+    "You gave alpha to the targets 0; give alpha to the targets 1, and 1 − alpha to the targets 0.",
     name="alpha-swapped",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):
@@ -147,8 +147,8 @@ def _(logits, targets, mask, alpha=0.25, gamma=2.0):
 
 
 @token_focal.misconception(
-    "You left the factor (1 − p)^gamma out. The loss is then a weighted cross-entropy, in which thousands of easy "
-    "zeros together outweigh the few entries that matter.",
+    "You left out the factor (1 − p)^gamma, which leaves a weighted cross-entropy; multiply by it, because otherwise "
+    "thousands of easy zeros together outweigh the few entries that matter.",
     name="no-focusing",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):
@@ -160,8 +160,8 @@ def _(logits, targets, mask, alpha=0.25, gamma=2.0):
 
 
 @token_focal.misconception(
-    "You raised p instead of 1 − p to the power gamma, so that the loss concentrates on what the model already does "
-    "well.",
+    "You raised p to the power gamma, so the loss concentrates on what the model already does well; raise 1 − p "
+    "instead.",
     name="focused-on-the-easy",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):
@@ -173,8 +173,8 @@ def _(logits, targets, mask, alpha=0.25, gamma=2.0):
 
 
 @token_focal.misconception(
-    "You counted all entries. Whatever stands in a place without a token, a logit or a target, must not change the "
-    "loss: choose the entries of tokens first.",
+    "You counted all entries; choose the entries of tokens first, because a place without a token must not change the "
+    "loss, whatever its logit or target.",
     name="padding-counted",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):

@@ -8,16 +8,16 @@ from studium import exercise
     level="warm-up",
     kind="derive",
     hints=(
-        "How many numbers does one expert hold? And how many multiplications does it cost a token?",
-        "Set the bill of the dense layer equal to that of the mixture, once for all numbers that it holds, once for "
-        "those that one token is multiplied with. The width D cancels.",
+        "How many numbers does one expert hold? And how many multiplications does it cost for each token?",
+        "Set the cost of the dense layer equal to the cost of the mixture, once counting all the numbers it holds, "
+        "once counting only those that one token is multiplied with. The width D cancels.",
         "A gated layer of hidden width h holds three matrices of h D numbers. A router holds E D numbers, and every "
         "token is multiplied with all of them.",
         "Round down with `//`, once, at the end.",
     ),
 )
 def dense_twins(hidden, experts, k):
-    """Return the hidden widths of the two dense layers with which a mixture is compared.
+    """Return the hidden widths of the two dense layers that we compare a mixture with.
 
     A gated layer of hidden width h has matrices (h, D), (h, D) and (D, h). The mixture
     has E of them, each of hidden width I, and a router (E, D). A token uses the router and
@@ -56,14 +56,15 @@ def _(dense_twins, rng):
 
 dense_twins.mistake(
     "forgot-the-router",
-    "You left the router out; each token is multiplied with all of its E D numbers, and they are parameters, too.",
+    "You left the router out; add its E D numbers to both counts, because each token is multiplied with all of them "
+    "and they are parameters too.",
     replace="(3 * k * hidden + experts) // 3, (3 * experts * hidden + experts) // 3",
     by="k * hidden, experts * hidden",
 )
 
 dense_twins.mistake(
     "router-k-times",
-    "You charged the router k times; it computes the logits of all experts once.",
+    "You counted the router k times; count it once, because it computes the logits of all experts once.",
     replace="3 * k * hidden + experts",
     by="3 * k * hidden + k * experts",
 )
@@ -77,7 +78,7 @@ dense_twins.mistake(
 
 dense_twins.mistake(
     "router-scaled",
-    "You took k / E of all parameters as the cost; the router is used in full by every token.",
+    "You took k / E of all parameters as the cost; count the router in full, because every token uses all of it.",
     replace="return (3 * k * hidden + experts) // 3, (3 * experts * hidden + experts) // 3",
     by="""
         whole = 3 * experts * hidden + experts
@@ -87,14 +88,14 @@ dense_twins.mistake(
 
 dense_twins.mistake(
     "swapped",
-    "You returned the two widths in the other order; the layer of equal cost comes first.",
+    "You returned the two widths in the wrong order; put the layer of equal cost first.",
     replace="(3 * k * hidden + experts) // 3, (3 * experts * hidden + experts) // 3",
     by="(3 * experts * hidden + experts) // 3, (3 * k * hidden + experts) // 3",
 )
 
 dense_twins.mistake(
     "rounded-up",
-    "You rounded up; a layer of that width has more than the mixture.",
+    "You rounded up; round down, because the wider layer has more than the mixture.",
     replace="(3 * k * hidden + experts) // 3, (3 * experts * hidden + experts) // 3",
     by="-(-(3 * k * hidden + experts) // 3), -(-(3 * experts * hidden + experts) // 3)",
 )

@@ -8,9 +8,9 @@ from studium import assert_close, exercise
     minutes=20,
     importance=3,
     hints=(
-        "A loop over the experts is fine. What does one expert need to know: which rows are its own, and what else?",
-        "For each expert: find its (row, choice) pairs, compute these rows alone, weigh them, and add them to the rows "
-        "of the result that they came from.",
+        "A loop over the experts is fine. What does an expert need to know: which rows chose it, and what else?",
+        "For each expert: find its (row, choice) pairs, compute only these rows, multiply them by their weights, and "
+        "add them to the rows of the result that they came from.",
         "For an expert with n rows: its input is (n, D), the fused product (n, 2 I), both halves (n, I), its result "
         "(n, D), and its weights (n, 1).",
         "`row, choice = (chosen == e).nonzero(as_tuple=True)` finds the pairs, `.chunk(2, dim=-1)` splits the halves, "
@@ -21,7 +21,7 @@ def mixture(x, chosen, weights, gate_up, down):
     """Return the weighted sum of the results of the experts that each token chose.
 
     Expert e turns a row x into downₑ (SiLU(g) ⊙ u), where g is the first half of gate_upₑ x
-    and u the second half. It computes the rows that chose it, and no others.
+    and u the second half. It computes only the rows that chose it.
 
     * x: (N, D)
     * chosen: (N, k), long, the k different experts of each token
@@ -121,7 +121,8 @@ def _(mixture, rng):
 
 
 @mixture.misconception(
-    "You assigned rows with `out[row] = …`; the second expert of a token then overwrites the first. Add them.",
+    "You assigned rows with `out[row] = …`, so the second expert of a token overwrites the first; add the rows "
+    "instead.",
     name="assigned-instead-of-added",
 )
 def _(x, chosen, weights, gate_up, down):
@@ -134,7 +135,8 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You applied SiLU to the second half; the gate is the first half of the fused product.", name="halves-swapped"
+    "You applied SiLU to the second half; apply it to the first half of the fused product, which is the gate.",
+    name="halves-swapped",
 )
 def _(x, chosen, weights, gate_up, down):
     out = torch.zeros_like(x)
@@ -146,7 +148,8 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You split the fused product into even and odd numbers; gate and up are its two halves.", name="interleaved-halves"
+    "You split the fused product into even and odd numbers; split it into two halves, gate first and up second.",
+    name="interleaved-halves",
 )
 def _(x, chosen, weights, gate_up, down):
     out = torch.zeros_like(x)
@@ -159,7 +162,8 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You left the weights out; then it makes no difference how sure the router is, and the router cannot learn.",
+    "You left the weights out; multiply each result by its weight, because otherwise it makes no difference how sure "
+    "the router is, and the router cannot learn.",
     name="no-weights",
 )
 def _(x, chosen, weights, gate_up, down):
@@ -167,7 +171,8 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You weighed every result of a token with the weight of its first choice; each choice has a weight of its own.",
+    "You multiplied every result of a token by the weight of its first choice; use the weight that belongs to each "
+    "choice.",
     name="first-weight-for-all",
 )
 def _(x, chosen, weights, gate_up, down):
@@ -175,7 +180,7 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You used the first choice of each token alone; all k experts of a token contribute to its result.",
+    "You used only the first choice of each token; all k experts of a token contribute to its result.",
     name="first-choice-alone",
 )
 def _(x, chosen, weights, gate_up, down):
@@ -183,7 +188,7 @@ def _(x, chosen, weights, gate_up, down):
 
 
 @mixture.misconception(
-    "You weighed the input of an expert; an expert is not linear, so the weight belongs to its result.",
+    "You multiplied the input of an expert by the weight; multiply its result, because an expert is not linear.",
     name="weighed-the-input",
 )
 def _(x, chosen, weights, gate_up, down):

@@ -14,7 +14,7 @@ from studium_topics.moe.exercises.seats import seats
     level="integrative",
     importance=3,
     hints=(
-        "Which of your functions answer these questions: where to, with which weight, on which seat, at which price?",
+        "Which of your functions tell you where a token goes, with which weight, on which seat, and at which cost?",
         "Flatten the tokens, route them, seat them, copy those with a seat into one buffer for each expert, compute "
         "all buffers at once, and add the weighted results to the tokens that they came from.",
         "With C seats: buffers (E, C, D), the fused product (E, C, 2 I), its halves (E, C, I), the results (E, C, D). "
@@ -24,10 +24,10 @@ from studium_topics.moe.exercises.seats import seats
     ),
 )
 def moe_layer(x, router, gate_up, down, k, factor):
-    """Return the output of a mixture whose experts have limited room, its losses, and what was dropped.
+    """Return the output of a mixture whose experts have limited room, its losses, and the share of dropped choices.
 
     All N = B T tokens are routed together, in order, by x routerᵀ. Each expert has
-    ⌊factor · N k / E⌋ seats, at least one, and computes no more rows. A choice without a
+    ⌊factor · N k / E⌋ seats, at least one, and computes no more rows than that. A choice without a
     seat contributes nothing; the token's other weights stay as they are.
 
     * x: (B, T, D)
@@ -177,8 +177,8 @@ def _(moe_layer, rng):
 
 
 @moe_layer.misconception(
-    "You rescaled the weights after dropping, so that those left sum to 1; a dropped choice contributes nothing, and "
-    "the other weights stay as they are.",
+    "You rescaled the remaining weights after dropping, so they sum to 1; leave them as they are, because a dropped "
+    "choice contributes nothing and changes no other weight.",
     name="rescaled-after-dropping",
 )
 def _(x, router, gate_up, down, k, factor):
@@ -202,7 +202,7 @@ def _(x, router, gate_up, down, k, factor):
 
 
 @moe_layer.misconception(
-    "You computed the capacity for one sequence; the tokens of all B sequences are routed together.",
+    "You computed the capacity for one sequence; use the tokens of all B sequences, because they are routed together.",
     name="capacity-of-one-sequence",
 )
 def _(x, router, gate_up, down, k, factor):
@@ -210,7 +210,7 @@ def _(x, router, gate_up, down, k, factor):
 
 
 @moe_layer.misconception(
-    "You rounded the number of seats up; the capacity is rounded down, to at least one seat.",
+    "You rounded the number of seats up; round it down, but to no fewer than one seat.",
     name="capacity-rounded-up",
 )
 def _(x, router, gate_up, down, k, factor):
@@ -219,15 +219,15 @@ def _(x, router, gate_up, down, k, factor):
 
 
 @moe_layer.misconception(
-    "You ignored the capacity; with limited seats the choices that come too late are dropped.", name="nothing-dropped"
+    "You ignored the capacity; with limited seats, drop the choices that come too late.", name="nothing-dropped"
 )
 def _(x, router, gate_up, down, k, factor):
     return moe_layer(x, router, gate_up, down, k, float(len(router)))
 
 
 @moe_layer.misconception(
-    "You gave a token that was dropped its own input as output; the layer returns zero for it, and the residual "
-    "connection around the layer carries the token.",
+    "You gave a dropped token its own input as output; return zero for it, because the residual connection around the "
+    "layer carries the token.",
     name="passed-dropped-tokens-through",
 )
 def _(x, router, gate_up, down, k, factor):
@@ -240,8 +240,8 @@ def _(x, router, gate_up, down, k, factor):
 
 
 @moe_layer.misconception(
-    "You computed the balance loss from the choices that found a seat; it counts all choices, because the full expert "
-    "is the one that the router has to leave.",
+    "You computed the balance loss from the choices that found a seat; count all choices, because the full experts are "
+    "the ones that the router has to move away from.",
     name="balance-of-the-seated",
 )
 def _(x, router, gate_up, down, k, factor):

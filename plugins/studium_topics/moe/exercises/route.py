@@ -10,7 +10,7 @@ from studium import assert_close, exercise
     hints=(
         "Over which axis do the experts of one token compete: the tokens or the experts?",
         "Turn each row into probabilities, keep the k largest of them, and rescale what you kept.",
-        "The probabilities are (N, E), what is kept is (N, k), and the sums to divide by are (N, 1).",
+        "The probabilities are (N, E), those you keep are (N, k), and the sums to divide by are (N, 1).",
         "`values, places = probabilities.topk(k)` returns both, the largest first; sum with `keepdim=True`.",
     ),
 )
@@ -76,8 +76,8 @@ def _(route, rng):
 
 
 @route.misconception(
-    "You took the probabilities as weights without dividing by their sum; the weights of a token then sum to less than "
-    "1, by an amount that depends on the experts left out.",
+    "You took the probabilities as weights; divide them by their sum, because otherwise the weights of a token sum to "
+    "less than 1, by an amount that depends on the experts left out.",
     name="not-renormalised",
 )
 def _(logits, k):
@@ -86,29 +86,32 @@ def _(logits, k):
 
 route.mistake(
     "softmax-over-tokens",
-    "You took the softmax over the tokens, so that tokens compete for an expert; here the experts compete for a token.",
+    "You took the softmax over the tokens, so the tokens compete for an expert; take it over the experts, because the "
+    "experts compete for a token.",
     replace="logits.softmax(dim=-1)",
     by="logits.softmax(dim=0)",
 )
 
 route.mistake(
     "raw-logits",
-    "You divided the logits by their sum; logits can be negative, and so are your weights. Divide probabilities.",
+    "You divided the logits by their sum; logits can be negative, and then so are your weights. Divide probabilities "
+    "instead.",
     replace="logits.softmax(dim=-1).topk(k)",
     by="logits.topk(k)",
 )
 
 route.mistake(
     "softmax-twice",
-    "You applied a second softmax to the chosen probabilities; numbers between 0 and 1 become nearly equal weights.",
+    "You applied a second softmax to the chosen probabilities, which turns numbers between 0 and 1 into nearly equal "
+    "weights; divide by their sum instead.",
     replace="weights / weights.sum(dim=-1, keepdim=True)",
     by="weights.softmax(dim=-1)",
 )
 
 
 @route.misconception(
-    "You gave all chosen experts the same weight; the router can then learn nothing from the result, because its "
-    "logits do not change it.",
+    "You gave all chosen experts the same weight; use their probabilities, because otherwise the logits do not change "
+    "the result and the router learns nothing from it.",
     name="equal-weights",
 )
 def _(logits, k):
@@ -118,7 +121,7 @@ def _(logits, k):
 
 route.mistake(
     "ascending",
-    "You returned the experts in ascending order of probability; the most probable one comes first.",
+    "You returned the experts in ascending order of probability; put the most probable one first.",
     replace="weights / weights.sum(dim=-1, keepdim=True), chosen",
     by="(weights / weights.sum(dim=-1, keepdim=True)).flip(-1), chosen.flip(-1)",
 )

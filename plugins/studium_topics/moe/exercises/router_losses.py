@@ -8,9 +8,9 @@ from studium import assert_close, exercise
     minutes=12,
     importance=3,
     hints=(
-        "Which of the two shares, f or P, changes when a logit changes a little and no token changes its expert?",
-        "Count the choices of each expert, average the probabilities of each expert, and multiply; z looks at the "
-        "logits alone.",
+        "If a logit changes a little and no token changes its expert, which of the two changes, f or P?",
+        "Count the choices of each expert, average the probabilities of each expert, and multiply; z uses only the "
+        "logits.",
         "f and P are (E,), log Σ exp is (N,), and both losses have no axes.",
         "`torch.bincount(chosen.flatten(), minlength=experts)` counts, and `logits.logsumexp(-1)` cannot overflow.",
     ),
@@ -19,7 +19,7 @@ def router_losses(logits, chosen):
     """Return the load-balancing loss and the z-loss of a router.
 
     * balance: E Σₑ fₑ Pₑ, where fₑ is the number of choices of expert e divided by N, and Pₑ
-      the mean over all tokens of its softmax probability
+      is the mean over all tokens of its softmax probability
     * z: the mean over the tokens of (log Σₑ exp(logitₑ))²
 
     The arguments and the result:
@@ -28,7 +28,7 @@ def router_losses(logits, chosen):
     * chosen: (N, k), the numbers of the experts
     * returns: balance and z, two tensors without axes
 
-    Gradients must reach the logits. fₑ is a count, so it has none.
+    Gradients must reach the logits. fₑ is a count, so it has no gradient.
     """
     ### BEGIN SOLUTION
     tokens, experts = logits.shape
@@ -98,7 +98,7 @@ def _(router_losses, rng):
 
 
 @router_losses.misconception(
-    "You took the probabilities for both factors; f counts the choices that were really made.", name="load-from-p"
+    "You used the probabilities for both factors; let f count the choices that were actually made.", name="load-from-p"
 )
 def _(logits, chosen):
     probability = logits.softmax(dim=-1).mean(dim=0)
@@ -107,7 +107,8 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You took the counts for both factors; counts have no gradient, so this loss never changes the router.",
+    "You used the counts for both factors; use probabilities for P, because counts have no gradient and this loss "
+    "would never change the router.",
     name="p-from-the-load",
 )
 def _(logits, chosen):
@@ -118,7 +119,7 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You divided the counts by k as well; here f sums to k, so that the loss is k where the load is even.",
+    "You divided the counts by k as well; divide by N only. Here f sums to k, and the loss is k when the load is even.",
     name="divided-by-k",
 )
 def _(logits, chosen):
@@ -127,7 +128,8 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You left out the factor E; with it, the loss at an even load does not depend on the number of experts.",
+    "You left out the factor E; multiply by it, because then the loss at an even load does not depend on the number of "
+    "experts.",
     name="without-the-experts",
 )
 def _(logits, chosen):
@@ -136,7 +138,7 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You averaged the probabilities over the tokens that chose the expert; P is a mean over all tokens.",
+    "You averaged the probabilities over the tokens that chose the expert; average over all tokens.",
     name="p-of-the-chosen",
 )
 def _(logits, chosen):
@@ -147,8 +149,8 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You squared the mean of log Σ exp; the z-loss is the mean of the squares, otherwise large positive and negative "
-    "values cancel.",
+    "You squared the mean of log Σ exp; average the squares, because otherwise large positive and negative values "
+    "cancel.",
     name="square-of-the-mean",
 )
 def _(logits, chosen):
@@ -156,15 +158,15 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You took the mean square of the logits; the z-loss is about log Σ exp of each row.", name="squared-logits"
+    "You took the mean square of the logits; take the mean square of log Σ exp of each row.", name="squared-logits"
 )
 def _(logits, chosen):
     return router_losses(logits, chosen)[0], logits.square().mean()
 
 
 @router_losses.misconception(
-    "You wrote `logits.exp().sum().log()`, which is infinite from about 89 on in float32; subtract the largest logit "
-    "first, as `logsumexp` does.",
+    "You wrote `logits.exp().sum().log()`, which overflows to infinity from about 89 in float32; subtract the largest "
+    "logit first, as `logsumexp` does.",
     name="naive-log-sum-exp",
 )
 def _(logits, chosen):

@@ -7,21 +7,22 @@ from studium import assert_close, exercise
     points=4,
     minutes=15,
     hints=(
-        "A choice gets the seat number that equals the number of earlier choices of the same expert. In which order do "
-        "the choices come?",
-        "Line up all first choices, then all second choices. A running count of each expert along this line gives the "
+        "The seat number of a choice is the number of earlier choices of the same expert. In which order do the "
+        "choices come?",
+        "Line up all first choices, then all second choices. A running count for each expert along this line gives the "
         "seats.",
-        "The line has k N entries, their one-hot rows are (k N, E), and so is the running count. At the end it goes "
-        "back to (N, k).",
-        "`chosen.T.flatten()` is the line, `F.one_hot(line, experts).cumsum(0)` counts; take one column an entry.",
+        "The line has k N entries, their one-hot rows are (k N, E), and so is the running count. At the end, turn it "
+        "back into (N, k).",
+        "`chosen.T.flatten()` is the line, `F.one_hot(line, experts).cumsum(0)` counts; take one column for each "
+        "entry.",
     ),
 )
 def seats(chosen, experts, capacity):
     """Return the seat of each choice among the seats of its expert, and -1 where the expert is full.
 
-    Each expert has the seats 0 to capacity - 1 and fills them in this order. First come
-    the first choices of all tokens, from token 0 on. Then come their second choices, again
-    from token 0 on, and so on.
+    Each expert has the seats 0 to capacity - 1 and fills them in this order. The first choices
+    of all tokens come first, from token 0 on. Then come their second choices, again from
+    token 0 on, and so on.
 
     * chosen: (N, k), long; column 0 has the first choices
     * experts: how many there are
@@ -82,8 +83,8 @@ def _(seats, rng):
 
 
 @seats.misconception(
-    "You served each token's choices together; a second choice of an early token then takes the seat of a later "
-    "token's first choice.",
+    "You served each token's choices together, so a second choice of an early token takes the seat of a later token's "
+    "first choice; serve all first choices before any second choice.",
     name="token-by-token",
 )
 def _(chosen, experts, capacity):
@@ -94,7 +95,8 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You began to count anew for the second choices; they then get seats that first choices already have.",
+    "You restarted the count for the second choices, so they get seats that first choices already have; continue the "
+    "count.",
     name="counted-each-column-anew",
 )
 def _(chosen, experts, capacity):
@@ -104,7 +106,7 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You numbered the seats from 1; the first seat of an expert is 0, the index of its row in a buffer.",
+    "You numbered the seats from 1; start at 0, because a seat is the index of a row in the expert's buffer.",
     name="counted-from-one",
 )
 def _(chosen, experts, capacity):
@@ -113,7 +115,7 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You turned away one choice too few; with seats from 0 on, seat number `capacity` does not exist.",
+    "You turned away one choice too few; with seats numbered from 0, there is no seat number `capacity`.",
     name="one-seat-too-many",
 )
 def _(chosen, experts, capacity):
@@ -121,7 +123,7 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You gave choices that came too late the last seat; it is taken, so they get -1.",
+    "You gave the last seat to choices that came too late; give them -1, because that seat is taken.",
     name="squeezed-into-the-last-seat",
 )
 def _(chosen, experts, capacity):
@@ -129,14 +131,15 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You counted all choices together; each expert has seats of its own.", name="one-count-for-all-experts"
+    "You counted all choices together; count them separately for each expert, because each expert has its own seats.",
+    name="one-count-for-all-experts",
 )
 def _(chosen, experts, capacity):
     seat = torch.arange(chosen.numel()).view(chosen.shape[1], -1).T
     return seat.masked_fill(seat >= capacity * experts, -1)
 
 
-@seats.misconception("You served the tokens from the last to the first; token 0 comes first.", name="last-token-first")
+@seats.misconception("You served the tokens from the last to the first; start with token 0.", name="last-token-first")
 def _(chosen, experts, capacity):
     return seats(chosen.flip(0), experts, capacity).flip(0)
 

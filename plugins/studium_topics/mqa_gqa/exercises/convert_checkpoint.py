@@ -9,18 +9,21 @@ from studium_topics.mqa_gqa.exercises.pool_heads import pool_heads
     minutes=10,
     importance=2,
     hints=(
-        "Which part of a parameter's name is the name of its module, and which part of that names the kind?",
-        "The module is what is before the last dot. Compare the last part of its name as a whole: other names may end "
-        "in the same letters.",
-        "Start from a new dictionary with the same tensors, and replace weights and biases of two kinds of modules.",
-        "`name.rpartition('.')` gives the module and the parameter, `module.split('.')[-1]` its last part.",
+        "Which part of a parameter's name is the name of its module, and which part of the module's name tells you its "
+        "kind?",
+        "The module's name is everything before the last dot. Compare the last part of that name as a whole: other "
+        "names may end in the same letters.",
+        "Start from a new dictionary with the same tensors, and replace the weights and biases of two kinds of "
+        "modules.",
+        "`name.rpartition('.')` gives the module and the parameter, `module.split('.')[-1]` gives the module's last "
+        "part.",
     ),
 )
 def convert_checkpoint(state, heads, groups):
     """Return the checkpoint of a multi-head model with `groups` key and value heads.
 
-    Modules whose last part is `k_proj` or `v_proj`, anywhere in the model, are pooled by
-    `pool_heads`; some have biases and some do not. All other entries stay as they are.
+    Pool every module whose last part is `k_proj` or `v_proj`, anywhere in the model, with `pool_heads`;
+    some of these modules have biases and some do not. All other entries stay as they are.
 
     * state: {name: tensor}, as in Llama's checkpoints; a name is the module's name, a dot, and `weight` or `bias`
     * heads, groups: before and after
@@ -82,7 +85,8 @@ def _(convert_checkpoint, rng):
 
 
 @convert_checkpoint.misconception(
-    "You pooled the queries too; every query head stays, or nothing is left but a smaller model.", name="pooled-queries"
+    "You pooled the queries too; keep every query head, because otherwise you just get a smaller model.",
+    name="pooled-queries",
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -94,7 +98,7 @@ def _(state, heads, groups):
 
 
 @convert_checkpoint.misconception(
-    "You pooled the keys alone; the values of a group are shared too.", name="pooled-keys-alone"
+    "You pooled only the keys; pool the values too, because a group shares both.", name="pooled-keys-alone"
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -105,7 +109,7 @@ def _(state, heads, groups):
 
 
 @convert_checkpoint.misconception(
-    "You looked how the name ends: `qk_proj.weight` also ends with `k_proj.weight`. Compare the last part of the "
+    "You only checked how the name ends: `qk_proj.weight` also ends with `k_proj.weight`. Compare the last part of the "
     "module's name as a whole.",
     name="compared-the-ending",
 )
@@ -131,7 +135,7 @@ def _(state, heads, groups):
 
 
 @convert_checkpoint.misconception(
-    "You pooled the weights and forgot the biases, where there are some.", name="forgot-the-biases"
+    "You pooled only the weights; pool the biases too, where there are any.", name="forgot-the-biases"
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -142,7 +146,7 @@ def _(state, heads, groups):
 
 
 @convert_checkpoint.misconception(
-    "You changed the checkpoint that you were given. It stays as it is: start from a copy.",
+    "You changed the checkpoint that you were given. It has to stay as it is: start from a copy.",
     name="changed-the-checkpoint",
 )
 def _(state, heads, groups):

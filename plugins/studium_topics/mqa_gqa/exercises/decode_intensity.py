@@ -7,24 +7,24 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "What is read once for a whole group, and what is done once for every query head?",
+        "What do you read once for a whole group, and what do you compute once for every query head?",
         "Each query head multiplies its query with T keys of d numbers, and its T weights with T values of d numbers. "
-        "Each shared head is read once, keys and values.",
-        "Queries and results are one vector of d numbers for each query head, read or written once. Which of batch and "
+        "The keys and values of each shared head are read once.",
+        "There is a query and a result of d numbers for each query head, read or written once. Which of batch and "
         "head_dim cancel?",
-        "Without the queries and results it would be `2 * heads / (number_bytes * groups)`.",
+        "Without the queries and results you would get `2 * heads / (number_bytes * groups)`.",
     ),
 )
 def decode_intensity(batch, tokens, heads, groups, head_dim, number_bytes):
-    """Return the arithmetic intensity of attention when one token is decoded: operations for each byte moved.
+    """Return the arithmetic intensity of attention when one token is decoded: operations per byte moved.
 
-    Count the two products (query with keys, weights with values) at 2 operations for each
-    multiplication with its addition, and nothing for the softmax. Count as moved each key and value
-    once, each query and each result once.
+    Count 2 operations for each multiplication with its addition in the two products (query with keys,
+    weights with values), and none for the softmax. Count each key and value as moved once, and also each
+    query and each result.
 
-    * batch, tokens: texts, and keys of each, the newest one included
+    * batch, tokens: number of texts, and number of keys in each, including the newest
     * heads, groups: query heads, and heads of keys and values
-    * head_dim, number_bytes: numbers of a head, and bytes of a number (2 in bfloat16)
+    * head_dim, number_bytes: numbers in a head, and bytes of a number (2 in bfloat16)
     * returns: a float
     """
     ### BEGIN SOLUTION
@@ -57,44 +57,46 @@ def _(decode_intensity):
 
 decode_intensity.mistake(
     "read-for-every-query-head",
-    "You read the keys and values again for every query head; the heads of a group share one reading, and that is the "
-    "whole point.",
+    "You counted the keys and values again for every query head; count them once for each group, because sharing that "
+    "one reading is the whole point.",
     replace="groups * tokens",
     by="heads * tokens",
 )
 
 decode_intensity.mistake(
     "keys-alone",
-    "You counted the bytes of the keys alone; the values are read too.",
+    "You counted only the bytes of the keys; the values are read too.",
     replace="2 * heads * tokens / (number_bytes * (groups * tokens + heads))",
     by="4 * heads * tokens / (number_bytes * (groups * tokens + 2 * heads))",
 )
 
 decode_intensity.mistake(
     "batch-shares-the-cache",
-    "You let the batch share keys and values, as it shares the weights of a layer; every text has a cache of its own, "
-    "so the batch cancels.",
+    "You let the whole batch share keys and values, as it shares the weights of a layer; count them for every text, "
+    "because each text has its own cache. The batch then cancels.",
     replace="2 * heads * tokens / (number_bytes * (groups * tokens + heads))",
     by="2 * batch * heads * tokens / (number_bytes * (groups * tokens + batch * heads))",
 )
 
 decode_intensity.mistake(
     "one-operation",
-    "You counted a multiplication with its addition as one operation; peak figures of accelerators count two.",
+    "You counted a multiplication with its addition as one operation; count two, as the peak figures of accelerators "
+    "do.",
     replace="2 * heads",
     by="heads",
 )
 
 decode_intensity.mistake(
     "left-out-queries-and-results",
-    "You left out that the queries are read and the results written: 2 · H · d numbers.",
+    "You left out the queries that are read and the results that are written: add 2 · H · d numbers.",
     replace="2 * heads * tokens / (number_bytes * (groups * tokens + heads))",
     by="2 * heads / (number_bytes * groups)",
 )
 
 decode_intensity.mistake(
     "operations-of-shared-heads",
-    "You counted the operations of the shared heads alone; every query head multiplies with all keys and values.",
+    "You counted operations only for the shared heads; count them for every query head, because each one multiplies "
+    "with all keys and values.",
     replace="2 * heads",
     by="2 * groups",
 )

@@ -12,9 +12,9 @@ from studium import assert_close, at_most_mb, exercise
     hints=(
         "A group has H / G query heads and one head of keys. How can one matrix product serve all of them?",
         "Do not bring the keys to the queries; bring the queries to the keys. The query heads of a group are "
-        "neighbours, so all queries of a group can be the rows of one matrix.",
-        "The queries become (B, G, H/G · Tq, d), the scores (B, G, H/G · Tq, Tk), which are the numbers of "
-        "(B, H, Tq, Tk) in the right order. Query t has position Tk - Tq + t.",
+        "neighbours, so all queries of a group can form the rows of one matrix.",
+        "The queries become (B, G, H/G · Tq, d), the scores (B, G, H/G · Tq, Tk), which contain the numbers of (B, H, "
+        "Tq, Tk) in the right order. Query t has position Tk - Tq + t.",
         "`q.reshape(B, G, -1, d) @ k.mT` makes no copy of the keys, and `triu(Tk - Tq + 1)` is the mask. "
         "`q.unflatten(1, (G, -1)) @ k[:, :, None].mT` does copy them, because `@` expands its batch axes and makes "
         "them contiguous.",
@@ -30,8 +30,8 @@ def gqa(q, k, v, causal):
     * causal: if true, the queries are the last Tq of Tk positions, and query t sees keys 0 to Tk - Tq + t; else all
     * returns: (B, H, Tq, d)
 
-    While decoding (Tq = 1) no tensor that you make may be as large as keys of their own for every
-    query head, B · H · Tk · d numbers.
+    While decoding (Tq = 1), no tensor that you make may be as large as a separate copy of the keys for
+    every query head would be, B · H · Tk · d numbers.
     """
     ### BEGIN SOLUTION
     (batch, heads, length, size), (groups, seen) = q.shape, k.shape[1:3]
@@ -117,8 +117,8 @@ def _(gqa, rng):
 
 
 @gqa.misconception(
-    "You gave query head h the keys of head h % G, as `repeat` or an `unflatten(1, (-1, G))` does; heads of one group "
-    "are neighbours, so it is h // (H / G).",
+    "You gave query head h the keys of head h % G, as `repeat` or an `unflatten(1, (-1, G))` does; use head h // (H / "
+    "G), because the heads of a group are neighbours.",
     name="order-of-repeat",
 )
 def _(q, k, v, causal):
@@ -130,7 +130,7 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You chose the keys by h // (H / G) and the values by h % G; a head takes both from the same shared head.",
+    "You chose the keys by h // (H / G) but the values by h % G; a query head takes both from the same shared head.",
     name="values-in-another-order",
 )
 def _(q, k, v, causal):
@@ -142,8 +142,8 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You averaged the queries of a group. A group shares keys and values; each of its heads keeps a query of its own, "
-    "and attends where it needs to.",
+    "You averaged the queries of a group; keep one for each head. A group shares keys and values, but each of its "
+    "heads has its own query and attends where it needs to.",
     name="averaged-queries",
 )
 def _(q, k, v, causal):
@@ -155,8 +155,8 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You gave all query heads the first head of keys and values; that is multi-query attention, G = 1. Each group has "
-    "its own.",
+    "You gave all query heads the first head of keys and values, which is multi-query attention, G = 1. Give each "
+    "group its own head.",
     name="first-head-for-all",
 )
 def _(q, k, v, causal):
@@ -168,7 +168,7 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You scaled by √(H · d), the model's width; a head's dot products have d terms, so its scores are divided by √d.",
+    "You scaled by √(H · d), the model's width; divide by √d, because a head's dot products have d terms.",
     name="scaled-by-the-model-width",
 )
 def _(q, k, v, causal):
@@ -179,9 +179,7 @@ def _(q, k, v, causal):
     return scores.softmax(-1) @ v.repeat_interleave(repeats, 1)
 
 
-@gqa.misconception(
-    "You did not scale the scores; they are divided by √d before the softmax.", name="left-out-the-scale"
-)
+@gqa.misconception("You did not scale the scores; divide them by √d before the softmax.", name="left-out-the-scale")
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
     scores = q @ k.repeat_interleave(repeats, 1).mT
@@ -191,8 +189,8 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "Your mask starts at the upper left: query 0 sees key 0 alone, as `is_causal=True` has it. The queries are the "
-    "last positions, so query 0 already sees Tk - Tq keys before it.",
+    "Your mask starts at the upper left, so query 0 sees only key 0, as with `is_causal=True`. The queries are the "
+    "last positions, so query 0 also sees the Tk - Tq keys before it.",
     name="mask-at-the-upper-left",
 )
 def _(q, k, v, causal):
@@ -202,7 +200,7 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You masked nothing: with `causal`, query t sees keys 0 up to Tk - Tq + t and none after that.",
+    "You applied no mask: with `causal`, query t sees only keys 0 to Tk - Tq + t.",
     name="masked-nothing",
 )
 def _(q, k, v, causal):

@@ -7,21 +7,21 @@ from studium import exercise
     importance=1,
     hints=(
         "How many bytes does one shared head cost, in all layers and for all texts?",
-        "A head keeps keys and values, in every layer, for every token of every text.",
+        "A head stores keys and values, in every layer, for every token of every text.",
         "The number of heads has to divide the number of query heads. Try its divisors from the largest down.",
         "`max(…, default=0)` is 0 where nothing fits.",
     ),
 )
 def groups_that_fit(heads, memory, layers, head_dim, tokens, batch, number_bytes):
-    """Return the most key and value heads that a cache has room for.
+    """Return the largest number of key and value heads that a cache has room for.
 
     This is the largest divisor G of `heads` whose keys and values take at most `memory` bytes, or 0
-    if there is none.
+    if no divisor fits.
 
     * heads: query heads
     * memory: bytes for the cache
-    * layers, head_dim, number_bytes: of the model; every layer keeps keys and values
-    * tokens, batch: tokens of each text, and texts
+    * layers, head_dim, number_bytes: of the model; every layer caches keys and values
+    * tokens, batch: tokens of each text, and number of texts
     * returns: an int
     """
     ### BEGIN SOLUTION
@@ -67,7 +67,7 @@ def _(groups_that_fit):
 
 
 @groups_that_fit.misconception(
-    "You counted keys or values; the cache holds both, so a head costs twice that.", name="keys-or-values"
+    "You counted either keys or values; the cache holds both, so a head costs twice as much.", name="keys-or-values"
 )
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = layers * head_dim * tokens * batch * number_bytes
@@ -75,7 +75,8 @@ def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
 
 
 @groups_that_fit.misconception(
-    "You counted the cache of one layer; every layer keeps keys and values of its own.", name="one-layer"
+    "You counted the cache of one layer; multiply by `layers`, because every layer caches its own keys and values.",
+    name="one-layer",
 )
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * head_dim * tokens * batch * number_bytes
@@ -83,7 +84,7 @@ def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
 
 
 @groups_that_fit.misconception(
-    "You counted the cache of one text; each of the batch has a cache of its own.", name="one-text"
+    "You counted the cache of one text; multiply by `batch`, because every text has its own cache.", name="one-text"
 )
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * layers * head_dim * tokens * number_bytes
@@ -91,7 +92,8 @@ def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
 
 
 @groups_that_fit.misconception(
-    "You gave as many heads as fit, whether they divide the query heads or not; then groups would be of unequal size.",
+    "You returned as many heads as fit, even if they do not divide the query heads; return a divisor, because "
+    "otherwise the groups would have different sizes.",
     name="no-divisor",
 )
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
@@ -100,15 +102,13 @@ def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
 
 groups_that_fit.mistake(
     "strictly-less",
-    "You left no room to the last byte: what takes exactly `memory` bytes fits.",
+    "You rejected a cache that takes exactly `memory` bytes; it fits.",
     replace="(groups for groups in range(1, heads + 1) if heads % groups == 0 and groups * one <= memory)",
     by="(g for g in range(1, heads + 1) if heads % g == 0 and g * one < memory)",
 )
 
 
-@groups_that_fit.misconception(
-    "You gave 1 where not even one head fits; then there is no such G, and 0 says so.", name="at-least-one"
-)
+@groups_that_fit.misconception("You returned 1 where not even one head fits; return 0 there.", name="at-least-one")
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * layers * head_dim * tokens * batch * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one <= memory), default=1)

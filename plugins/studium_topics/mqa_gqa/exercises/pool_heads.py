@@ -7,9 +7,9 @@ from studium import assert_close, exercise
     minutes=10,
     importance=2,
     hints=(
-        "Which rows of the weight belong to one head, and which heads to one group?",
-        "The rows of a projection are its outputs. The mean runs over the heads of a group, and over nothing else.",
-        "Split the rows into (G, H/G, d). A bias has one number for each row, and is split in the same way.",
+        "Which rows of the weight belong to a head, and which heads belong to a group?",
+        "The rows of a projection are its outputs. The mean runs only over the heads of a group.",
+        "Split the rows into (G, H/G, d). A bias has one number for each row, so split it in the same way.",
         "`weight.unflatten(0, (groups, heads // groups, -1))` is (G, H/G, d, D).",
     ),
 )
@@ -20,7 +20,7 @@ def pool_heads(weight, bias, heads, groups):
 
     * weight (H · d, D), as in `nn.Linear`: head h has the rows h · d to (h + 1) · d - 1
     * bias (H · d,), or None
-    * heads, groups: H and G, a divisor of it
+    * heads, groups: H, and G, which divides H
     * returns: weight (G · d, D), and bias (G · d,) or None, in the dtype that they had
     """
     ### BEGIN SOLUTION
@@ -76,7 +76,8 @@ def _(pool_heads, rng):
 
 
 @pool_heads.misconception(
-    "You took the sum; scores and values would grow with the group. Pool by the mean.", name="sum-of-heads"
+    "You summed the heads; take their mean, because with a sum scores and values grow with the size of the group.",
+    name="sum-of-heads",
 )
 def _(weight, bias, heads, groups):
     shape = (groups, heads // groups, -1)
@@ -85,7 +86,7 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You merged heads h with the same h % G; a group is neighbouring heads, h // (H / G).",
+    "You merged heads h with the same h % G; a group consists of neighbouring heads, those with the same h // (H / G).",
     name="order-of-repeat",
 )
 def _(weight, bias, heads, groups):
@@ -95,8 +96,8 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You averaged neighbouring rows, which are coordinates of one head; coordinate i of a group is the "
-    "mean of coordinate i of its heads.",
+    "You averaged neighbouring rows, which are coordinates of the same head; coordinate i of a group is the mean of "
+    "coordinate i of its heads.",
     name="averaged-coordinates",
 )
 def _(weight, bias, heads, groups):
@@ -105,8 +106,8 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You split the rows as (d, H), as if each head had a row of every block; head h has d rows together: "
-    "`unflatten(0, (groups, heads // groups, -1))`.",
+    "You split the rows as (d, H), as if each head had a row of every block; head h has d rows together: `unflatten(0, "
+    "(groups, heads // groups, -1))`.",
     name="split-as-d-by-h",
 )
 def _(weight, bias, heads, groups):
@@ -116,7 +117,8 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You took the first head of each group. That is a conversion too, and the paper found it worse than the mean.",
+    "You took the first head of each group; take the mean of its heads. The first head would also give a working "
+    "checkpoint, but the paper found it worse than the mean.",
     name="first-head",
 )
 def _(weight, bias, heads, groups):
@@ -126,15 +128,14 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You left the bias as it was; it belongs to the same rows, so it is pooled like them.", name="bias-unchanged"
+    "You left the bias as it was; it belongs to the same rows as the weight, so pool it in the same way.",
+    name="bias-unchanged",
 )
 def _(weight, bias, heads, groups):
     return weight.unflatten(0, (groups, heads // groups, -1)).mean(1).flatten(0, 1), bias
 
 
-@pool_heads.misconception(
-    "You dropped the bias; it is pooled like the rows that it belongs to.", name="dropped-the-bias"
-)
+@pool_heads.misconception("You dropped the bias; pool it like the rows that it belongs to.", name="dropped-the-bias")
 def _(weight, bias, heads, groups):
     return weight.unflatten(0, (groups, heads // groups, -1)).mean(1).flatten(0, 1), None
 

@@ -8,10 +8,10 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "In which order do the copies of two heads have to follow each other, if neighbours share?",
+        "If neighbours share a head, in which order do the copies of two heads have to follow each other?",
         "Each head is followed by its own copies: g₀ g₀ g₀ g₁ g₁ g₁. One function of PyTorch repeats the whole row of "
-        "heads, another one repeats each item in its place.",
-        "The axis of heads is the second of (B, G, T, d).",
+        "heads, another repeats each item in its place.",
+        "The axis of heads is the second axis of (B, G, T, d).",
         "`x.repeat_interleave(repeats, axis)` repeats each item in its place.",
     ),
 )
@@ -46,9 +46,9 @@ def _(repeat_kv, rng):
 
 repeat_kv.mistake(
     "order-of-repeat",
-    "You put the whole row of heads again behind itself, g₀ g₁ g₀ g₁, as `repeat` does. Query head h shares head "
-    "h // repeats, so the copies of one head are next to each other. This is the classic mistake of this field: every "
-    "shape is right, and with one head, or with repeats=1, so is the result.",
+    "You repeated the whole row of heads, g₀ g₁ g₀ g₁, as `repeat` does. Query head h shares head h // repeats, so put "
+    "the copies of a head next to each other. This is the classic mistake of this field: every shape is right, and "
+    "with one head, or with repeats=1, so is the result.",
     replace="x.repeat_interleave(repeats, 1)",
     by="x.repeat(1, repeats, 1, 1)",
 )
@@ -62,21 +62,21 @@ repeat_kv.mistake(
 
 repeat_kv.mistake(
     "repeated-tokens",
-    "You repeated the tokens, the third axis; the heads are the second.",
+    "You repeated the tokens, the third axis; repeat the heads, the second axis.",
     replace="x.repeat_interleave(repeats, 1)",
     by="x.repeat_interleave(repeats, 2)",
 )
 
 repeat_kv.mistake(
     "repeated-texts",
-    "You repeated the texts of the batch, the first axis; the heads are the second.",
+    "You repeated the texts of the batch, the first axis; repeat the heads, the second axis.",
     replace="x.repeat_interleave(repeats, 1)",
     by="x.repeat_interleave(repeats, 0)",
 )
 
 repeat_kv.mistake(
     "named-no-axis",
-    "You named no axis, so that `repeat_interleave` flattened everything; give it the second.",
+    "You named no axis, so `repeat_interleave` flattened everything; pass it the second axis.",
     replace="x.repeat_interleave(repeats, 1)",
     by="x.repeat_interleave(repeats)",
 )

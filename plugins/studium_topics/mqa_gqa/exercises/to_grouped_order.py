@@ -9,24 +9,24 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "Under the old code, which query heads use shared head 0? Which ones should after the move?",
-        "Heads 0, G, 2G, … have to become neighbours and come first. The result of a head leaves through its own "
-        "columns of wo, which move along with its rows of wq.",
+        "With the old code, which query heads use shared head 0? Which query heads should use it after the move?",
+        "Heads 0, G, 2G, … have to become neighbours and come first. The result of a head goes through the head's own "
+        "columns of wo, so move them along with its rows of wq.",
         "Split the rows of wq into (H/G, G, d): the old head m · G + g is at [m, g]. Swap the first two axes.",
         "`wq.unflatten(0, (heads // groups, groups, -1))`, and for wo the same along axis 1.",
     ),
 )
 def to_grouped_order(wq, wo, heads, groups):
-    """Return a model's query and output weights with the heads in another order.
+    """Return a model's query and output weights with the heads in a different order.
 
     The model was trained by code that gave query head h the shared head h % G. With the returned
-    weights, code that gives it h // (H / G) computes the same. Keys and values stay; the order of
-    the heads within a group is up to you.
+    weights, code that gives it h // (H / G) computes the same result. Keys and values stay as they are;
+    the order of the heads within a group is up to you.
 
     * wq (H · d, D), wo (D, H · d), as in `nn.Linear`: head h has the rows h · d to (h + 1) · d - 1
       of wq, and those columns of wo
     * heads, groups: H and G
-    * returns: new (wq, wo), of the same shapes
+    * returns: new (wq, wo), with the same shapes
     """
     ### BEGIN SOLUTION
     rows = wq.unflatten(0, (heads // groups, groups, -1))  # old head m · G + g at [m, g]
@@ -67,7 +67,8 @@ def _(to_grouped_order, rng):
 
 
 @to_grouped_order.misconception(
-    "You moved the rows of wq and left wo: each head's result then goes out through another head's columns.",
+    "You moved the rows of wq but not the columns of wo, so each head's result goes through another head's columns; "
+    "move both.",
     name="moved-wq-alone",
 )
 def _(wq, wo, heads, groups):
@@ -75,8 +76,8 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You moved the columns of wo and left wq: queries keep the old order, and their results leave through other "
-    "columns.",
+    "You moved the columns of wo but not the rows of wq, so the queries keep the old order and their results go "
+    "through other heads' columns; move both.",
     name="moved-wo-alone",
 )
 def _(wq, wo, heads, groups):
@@ -84,7 +85,7 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You went the other way: this brings a model of the usual order to h % G. Where was head m · G + g before?",
+    "You went the other way: this takes a model from the usual order to h % G. Where was head m · G + g before?",
     name="other-direction",
 )
 def _(wq, wo, heads, groups):
@@ -94,7 +95,7 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You moved single coordinates; a head is a block of d rows, which stay together: `unflatten(0, (H / G, G, d))`.",
+    "You moved single coordinates; keep the d rows of a head together as a block: `unflatten(0, (H / G, G, d))`.",
     name="moved-coordinates",
 )
 def _(wq, wo, heads, groups):
@@ -103,7 +104,8 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You moved rows of wo; its rows are the model's coordinates. A head's result enters through its columns.",
+    "You moved rows of wo, which are the model's coordinates; move its columns, because a head's result enters through "
+    "them.",
     name="moved-rows-of-wo",
 )
 def _(wq, wo, heads, groups):
@@ -113,7 +115,8 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You changed nothing; only with G = 1 or G = H are both orders the same.", name="changed-nothing"
+    "You returned the weights in their old order; the two orders are the same only with G = 1 or G = H.",
+    name="changed-nothing",
 )
 def _(wq, wo, heads, groups):
     return wq, wo

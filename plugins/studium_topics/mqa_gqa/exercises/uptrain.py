@@ -14,9 +14,9 @@ from studium_topics.mqa_gqa.model import Sizes, grouped_lm
     level="integrative",
     importance=3,
     hints=(
-        "The converted weights have another shape than those of the model. Into which network do they fit?",
-        "Load the converted checkpoint into a network from `smaller`, and train that one: for each batch the loss, the "
-        "gradients, a step. The learning rate falls after each step.",
+        "The converted weights do not have the shape of the model's weights. Into which network do they fit?",
+        "Load the converted checkpoint into a network from `smaller`, and train that network: for each batch compute "
+        "the loss and the gradients and take a step. The learning rate falls after each step.",
         "The logits are (B, T, V) and the labels (B, T): the cross-entropy takes (B · T, V) and (B · T,). With n "
         "batches, step i = 0, 1, … has the rate lr · (1 − i / n).",
         "`torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n)` makes the rate fall; call its `.step()` after the "
@@ -24,15 +24,15 @@ from studium_topics.mqa_gqa.model import Sizes, grouped_lm
     ),
 )
 def uptrain(model, smaller, heads, groups, batches, lr):
-    """Return a multi-head model with fewer key and value heads, converted and trained on, and what that cost.
+    """Return a multi-head model with fewer key and value heads, converted and trained further, and the cost of this.
 
     Take one step of `torch.optim.Adam` for each batch in order, on all parameters and the mean
     cross-entropy. The rate falls linearly, from lr for the first batch to lr / n for the last of n.
 
     * model: ids (B, T) to logits (B, T, V); it is not changed
     * smaller: called without arguments, it returns such a model with `groups` heads and new weights
-    * batches: pairs (ids, labels), each (B, T); the labels are shifted already
-    * returns: the trained model; its loss on the first batch before training, minus that of `model`;
+    * batches: pairs (ids, labels), each (B, T); the labels are already shifted
+    * returns: the trained model; its loss on the first batch before training, minus the loss of `model`;
       the loss of each batch, before its step, as floats
     """
     ### BEGIN SOLUTION
@@ -119,15 +119,15 @@ def _(uptrain, rng):
 
 uptrain.mistake(
     "trained-from-scratch",
-    "You trained a new network with its own weights. Uptraining starts from the converted checkpoint, which keeps what "
-    "the heads have learned.",
+    "You trained a new network from its own weights; start from the converted checkpoint, which preserves what the "
+    "heads have learned.",
     replace="pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))",
     by="",
 )
 
 uptrain.mistake(
     "constant-rate",
-    "You kept the rate at lr. It falls linearly, so that the last steps settle.",
+    "You kept the rate at lr; let it fall linearly, because this lets the model settle in the last steps.",
     edits=[
         ("schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))", ""),
         ("schedule.step()", ""),
@@ -136,42 +136,48 @@ uptrain.mistake(
 
 uptrain.mistake(
     "rate-falls-before-the-first-step",
-    "You let the rate fall before the step: the first batch then has less than lr, and the last one none at all.",
+    "You lowered the rate before the step, so the first batch gets less than lr and the last batch gets 0; lower it "
+    "after the step.",
     replace="torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))",
     by="torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - (step + 1) / len(batches))",
 )
 
 uptrain.mistake(
     "gradients-added-up",
-    "You never set the gradients to zero, so each step follows the sum of all gradients so far.",
+    "You never set the gradients to zero, so each step follows the sum of all gradients so far; clear them before each "
+    "backward pass.",
     replace="optimizer.zero_grad()",
     by="",
 )
 
 uptrain.mistake(
     "keys-and-values-alone",
-    "You trained the merged keys and values alone. All parameters adapt to the merged heads.",
+    "You trained only the merged keys and values; train all parameters, because they all have to adapt to the merged "
+    "heads.",
     replace="pooled.parameters()",
     by='[p for n, p in pooled.named_parameters() if "k_proj" in n or "v_proj" in n]',
 )
 
 uptrain.mistake(
     "labels-shifted-again",
-    "You shifted the labels again, so the model learns to predict the token two places ahead.",
+    "You shifted the labels again, so the model learns to predict the token two places ahead; use the labels as they "
+    "are.",
     replace="F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())",
     by="F.cross_entropy(network(ids)[:, :-1].flatten(0, 1), labels[:, 1:].flatten())",
 )
 
 uptrain.mistake(
     "loss-after-the-step",
-    "You measured each loss after its step. The first one should be that of the converted model.",
+    "You measured each loss after its step; measure it before, because the first loss should be that of the converted "
+    "model.",
     replace="loss.item()",
     by="loss_on(pooled, batch).item()",
 )
 
 uptrain.mistake(
     "damage-after-training",
-    "You compared the last loss with that of the multi-head model. What the conversion cost is seen before any step.",
+    "You compared the last loss with the multi-head model's; compare the loss before any step, because it shows what "
+    "the conversion cost.",
     replace="losses[0]",
     by="losses[-1]",
 )

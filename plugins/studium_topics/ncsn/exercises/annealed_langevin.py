@@ -11,9 +11,10 @@ from studium_topics.ncsn.exercises.langevin import langevin
     points=5,
     minutes=15,
     hints=(
-        "What changes from level to level, and what is handed on?",
-        "Let your `langevin` walk at each level. It wants a function of x alone, so fix the level inside it.",
-        "The model wants sigma of shape (B,); level i walks with the slice i of `noise`, of shape (n, B, *).",
+        "What changes from level to level, and what does a level pass on to the next?",
+        "Let your `langevin` walk at each level. It wants a function of x only, so fix the level inside that function.",
+        "The model wants sigma with the shape (B,); level i walks with slice i of `noise`, which has the shape (n, B, "
+        "*).",
         "`langevin(lambda at, level=level: score(at, level), x, size, noise[i])` with `level = sigma.expand(len(x))`.",
     ),
     level="core",
@@ -27,7 +28,7 @@ def annealed_langevin(
     * score(x, sigma): takes walkers (B, *) and their levels (B,), returns (B, *)
     * x: (B, *), the start
     * sigmas: (L,), the levels in order
-    * step: the a of the last level; its ratio to σ² is the same at all levels
+    * step: the a of the last level; the ratio of a to σ² is the same at all levels
     * noise: (L, n, B, *), standard normal; noise[i] is for level i
     * returns: (B, *)
 
@@ -100,23 +101,23 @@ def _(annealed_langevin, rng):
 
 annealed_langevin.mistake(
     "same-step",
-    "You took the same step at every level; a has to grow with σ², because steps that suit the last level hardly move "
-    "the walkers at the first ones.",
+    "You took the same step at every level; let a grow with σ², because steps that suit the last level hardly move the "
+    "walkers at the first ones.",
     replace="step * (sigma / sigmas[-1]) ** 2",
     by="step",
 )
 
 annealed_langevin.mistake(
     "step-grows-with-sigma",
-    "Your step grows with σ and not with σ²; a has to grow with σ², because otherwise the ratio of drift to noise "
-    "differs from level to level.",
+    "Your step grows with σ; let it grow with σ², because otherwise the ratio of drift to noise differs from level to "
+    "level.",
     replace="(sigma / sigmas[-1]) ** 2",
     by="sigma / sigmas[-1]",
 )
 
 annealed_langevin.mistake(
     "levels-reversed",
-    "You visited the levels in reverse order; take `sigmas` as they come, because the walk must end at the least "
+    "You visited the levels in reverse order; take `sigmas` in the order given, because the walk must end at the least "
     "noise.",
     replace="enumerate(sigmas)",
     by="enumerate(sigmas.flip(0))",
@@ -124,16 +125,16 @@ annealed_langevin.mistake(
 
 annealed_langevin.mistake(
     "measured-against-the-first",
-    "You measured the step against the first level; divide by the square of the last σ, because `step` is the size at "
-    "the last level.",
+    "You scaled the step relative to the first level; divide by the square of the last σ, because `step` is the size "
+    "at the last level.",
     replace="-1",
     by="0",
 )
 
 
 @annealed_langevin.misconception(
-    "You started each level at `x` anew; a level starts where the one before ended, because otherwise all levels but "
-    "the last are wasted.",
+    "You restarted every level at `x`; start each level where the previous one ended, because otherwise only the last "
+    "level has any effect.",
     name="each-level-from-the-start",
 )
 def _(score, x, sigmas, step, noise):
@@ -144,8 +145,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You passed the last σ to the model throughout; pass the level of the moment, because the score of a noisier "
-    "density is another function.",
+    "You passed the last σ to the model at every level; pass the current level, because the score of a noisier density "
+    "is a different function.",
     name="last-sigma-throughout",
 )
 def _(score, x, sigmas, step, noise):
@@ -156,7 +157,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You passed the model one number; it takes sigma (B,), because every row may have its own level.",
+    "You passed the model a single number; pass a tensor sigma of shape (B,), because every row may have its own "
+    "level.",
     name="sigma-without-rows",
 )
 def _(score, x, sigmas, step, noise):
@@ -166,7 +168,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You passed the model a Python number; it takes a tensor sigma (B,), because every row may have its own level.",
+    "You passed the model a Python number; pass a tensor sigma of shape (B,), because every row may have its own "
+    "level.",
     name="sigma-as-a-float",
 )
 def _(score, x, sigmas, step, noise):
@@ -176,8 +179,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "Your drift grows with σ², but your noise stays the same; both belong to one step a, because its drift is a/2 "
-    "times the score and its noise √a times z.",
+    "Your drift grows with σ², but your noise stays the same; both belong to the same step a: the drift is a/2 times "
+    "the score, and the noise is √a times z.",
     name="noise-not-scaled",
 )
 def _(score, x, sigmas, step, noise):

@@ -9,16 +9,16 @@ from torch import Tensor
     points=5,
     minutes=12,
     hints=(
-        "What does the model see, and which noise is in it?",
-        "Compare σ times the answer with the negative noise: these are numbers of size 1 at every level.",
-        "`sigma` has one number for each row; to multiply x0 (B, *) it needs the shape (B, 1, …, 1).",
+        "What input does the model get, and which noise is in it?",
+        "Compare σ times the answer with the negative noise: both have size about 1 at every level.",
+        "`sigma` has one number for each row; to multiply x0 (B, *), it needs the shape (B, 1, …, 1).",
         "`sigma.view(-1, *[1] * (x0.ndim - 1))`, and `.square().flatten(1).sum(-1)`.",
     ),
     level="core",
     importance=3,
 )
 def dsm_loss(score: Callable[[Tensor, Tensor], Tensor], x0: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
-    """Return each row's denoising score matching loss with the weight σ², that is σ² times the ½|·|² of the lesson.
+    """Return each row's denoising score matching loss with the weight σ², that is, σ² times the ½|·|² of the lesson.
 
     * score(x, sigma): called once, with the noisy batch (B, *) and sigma (B,); returns (B, *)
     * x0: (B, *), clean data; z: (B, *), the standard normal noise to add
@@ -105,8 +105,8 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You left out the weight σ²; the targets −z/σ are of size 1/σ, so that the smallest σ would dominate the loss: "
-    "multiply the difference by σ before you square it.",
+    "You left out the weight σ²; the targets −z/σ have size 1/σ, so the smallest σ would dominate the loss. Multiply "
+    "the difference by σ before you square it.",
     name="unweighted",
 )
 def _(score, x0, sigma, z):
@@ -134,8 +134,7 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You showed the model the clean data; show it x0 + σ z, because the score to be learned is that of the noisy "
-    "density.",
+    "You gave the model the clean data; give it x0 + σ z, because it has to learn the score of the noisy density.",
     name="clean-input",
 )
 def _(score, x0, sigma, z):
@@ -144,8 +143,8 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You left out the ½ in front; it does not move the minimum, but the numbers of the lesson include it, because it "
-    "makes the loss equal to J up to a constant.",
+    "You left out the ½ in front; the minimum stays where it is, but with the ½ the loss equals J up to a constant, "
+    "and the lesson's numbers include it.",
     name="half-forgotten",
 )
 def _(score, x0, sigma, z):
@@ -154,7 +153,7 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You took the mean over a row's axes; take the sum, because |·|² is the squared length of the vector.",
+    "You averaged over a row's axes; sum over them, because |·|² is the squared length of the vector.",
     name="mean-over-a-row",
 )
 def _(score, x0, sigma, z):
@@ -163,7 +162,7 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You averaged over the batch; return one loss for each row, (B,), because the levels are to be told apart.",
+    "You averaged over the batch; return one loss for each row, (B,), because we want to tell the levels apart.",
     name="mean-over-the-batch",
 )
 def _(score, x0, sigma, z):
@@ -172,8 +171,8 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You drew new noise for the target; the target is the z that is in the noisy data, because noise that the model "
-    "has not seen cannot be predicted.",
+    "You drew new noise for the target; use the z that you added to the data, because the model cannot predict noise "
+    "that is not in its input.",
     name="fresh-target",
 )
 def _(score, x0, sigma, z):

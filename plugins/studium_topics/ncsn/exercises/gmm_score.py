@@ -8,9 +8,9 @@ from torch import Tensor
     minutes=15,
     hints=(
         "What does noise of variance σ² do to each Gaussian of the mixture?",
-        "The shares p(k | x) are a softmax over k of log weight plus log density. What is the same for all k may be "
-        "left out; the height of a Gaussian is not, because it depends on its variance.",
-        "The variances after the noise are a table (B, K), the ways from x to the means (B, K, D).",
+        "The shares p(k | x) are a softmax over k of log weight plus log density. You may leave out whatever is the "
+        "same for all k; the height of a Gaussian is not, because it depends on its variance.",
+        "The variances after the noise form a table (B, K), the differences between the means and x a table (B, K, D).",
         "`means - x.unsqueeze(-2)`, and `.softmax(-1)` of `weights.log() - away.square().sum(-1) / (2 * v) - "
         "x.shape[-1] / 2 * v.log()`.",
     ),
@@ -23,7 +23,7 @@ def gmm_score(x: Tensor, sigma: Tensor, means: Tensor, variances: Tensor, weight
     * x: (B, D); sigma: (B,), above 0, one level for each row
     * means: (K, D); variances: (K,), of each coordinate before the noise, 0 for a single point
     * weights: (K,), above 0, with the sum 1
-    * returns: (B, D), finite also where all densities are 0 in floating point, as at |x| = 1000 with σ = 0.1
+    * returns: (B, D), finite even where all densities are 0 in floating point, such as |x| = 1000 with σ = 0.1
 
     The arguments stay as they are.
     """
@@ -96,7 +96,7 @@ def _(gmm_score, rng):
 
 gmm_score.mistake(
     "variances-left-out",
-    "You left the variances of the components out; noise adds to the spread that is there already, so component k has "
+    "You left out the variances of the components; noise adds to the spread that is already there, so component k has "
     "the variance v_k + σ² after the noise.",
     edits=[
         (
@@ -112,15 +112,15 @@ gmm_score.mistake(
 
 gmm_score.mistake(
     "sigma-as-variance",
-    "You added σ to the variance; σ is a standard deviation, and variances are what adds up, so add σ².",
+    "You added σ to the variance; add σ², because σ is a standard deviation and only variances add up.",
     replace="v = variances + sigma.unsqueeze(-1) ** 2  # (B, K)",
     by="v = variances + sigma.unsqueeze(-1)",
 )
 
 
 @gmm_score.misconception(
-    "You took the score of the most likely component alone; the score of a sum is an average over all components, "
-    "because each of them contributes to the density at x with its share p(k | x).",
+    "You used the score of the most likely component only; average the scores of all components, weighted by their "
+    "shares p(k | x), because each of them contributes to the density at x.",
     name="most-likely-alone",
 )
 def _(x, sigma, means, variances, weights):
@@ -132,8 +132,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You averaged the components with their prior weights; how much a component counts depends on where x is, because "
-    "its share is weight times density over the sum of those.",
+    "You averaged the components with their prior weights; how much a component counts depends on where x is, so "
+    "weight it by its share p(k | x), which is its weight times its density, divided by the sum of these over all "
+    "components.",
     name="prior-weights",
 )
 def _(x, sigma, means, variances, weights):
@@ -144,39 +145,40 @@ def _(x, sigma, means, variances, weights):
 
 gmm_score.mistake(
     "weights-left-out",
-    "You left the weights out of the shares; component k has the share weight times density, because heavier "
-    "components contribute more at every x.",
+    "You left the weights out of the shares; the share of component k is proportional to weight times density, because "
+    "heavier components contribute more at every x.",
     replace="weights.log() - away.square().sum(-1) / (2 * v)",
     by="-away.square().sum(-1) / (2 * v)",
 )
 
 gmm_score.mistake(
     "height-left-out",
-    "You left out that a wide Gaussian is a low one; its density has the factor v_k to the power −D/2 (v_k after the "
-    "noise), which does not cancel, because it differs from component to component.",
+    "You left out that a wide Gaussian is also a low one; its density has the factor v_k to the power −D/2 (v_k after "
+    "the noise), which does not cancel, because it differs between components.",
     replace="weights.log() - away.square().sum(-1) / (2 * v) - x.shape[-1] / 2 * v.log()",
     by="weights.log() - away.square().sum(-1) / (2 * v)",
 )
 
 gmm_score.mistake(
     "height-in-one-dimension",
-    "You took ½ log v_k for (D/2) log v_k; a Gaussian in D dimensions has the factor 1/√v_k once for each of them.",
+    "You used ½ log v_k where (D/2) log v_k is needed; a Gaussian in D dimensions has the factor 1/√v_k once for each "
+    "dimension.",
     replace="x.shape[-1] / 2 * v.log()",
     by="v.log() / 2",
 )
 
 gmm_score.mistake(
     "softmax-over-rows",
-    "You took the softmax over the rows; it runs over the last axis, because the components share each point between "
-    "them.",
+    "You took the softmax over the rows; take it over the components, the last axis, because the shares of the "
+    "components at each point sum to 1.",
     replace="(weights.log() - away.square().sum(-1) / (2 * v) - x.shape[-1] / 2 * v.log()).softmax(-1)",
     by="(weights.log() - away.square().sum(-1) / (2 * v) - x.shape[-1] / 2 * v.log()).softmax(0)",
 )
 
 gmm_score.mistake(
     "densities-underflow",
-    "You computed the densities themselves; far away all of them are 0 in floating point, and 0/0 is nan. Work with "
-    "their logarithms, because a softmax subtracts the largest before it takes exponentials.",
+    "You computed the densities themselves; far away they are all 0 in floating point, and 0/0 is nan. Work with their "
+    "logarithms: a softmax subtracts the largest before it takes exponentials.",
     replace="share = (weights.log() - away.square().sum(-1) / (2 * v) - x.shape[-1] / 2 * v.log()).softmax(-1)",
     by="""
         chance = weights * torch.exp(-away.square().sum(-1) / (2 * v)) / v ** (x.shape[-1] / 2)
@@ -186,8 +188,7 @@ gmm_score.mistake(
 
 gmm_score.mistake(
     "downhill",
-    "You have the sign the wrong way round; a score points uphill, from x to where the density is higher, so the "
-    "difference is mean minus x.",
+    "Your score has the wrong sign; a score points uphill, from x to where the density is higher, so use mean minus x.",
     replace="((share / v).unsqueeze(-1) * away).sum(-2)",
     by="-((share / v).unsqueeze(-1) * away).sum(-2)",
 )

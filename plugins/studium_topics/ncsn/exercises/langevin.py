@@ -9,8 +9,8 @@ from torch import Tensor
     points=4,
     minutes=8,
     hints=(
-        "Where do the walkers stand when the second step begins, and which score do they need there?",
-        "One loop over the steps. Half of the step goes with the score, its square root with z.",
+        "Where are the walkers when the second step begins, and which score do they need there?",
+        "One loop over the steps. Half of the step multiplies the score, its square root multiplies z.",
         "Each slice of `noise` has the shape of `x`, (B, *).",
         "`for z in noise:`, and `x = x + …`, which makes a new tensor.",
     ),
@@ -79,24 +79,24 @@ def _(langevin):
 
 langevin.mistake(
     "noise-of-the-other-convention",
-    "You paired √(2a) with a/2, which belong to two conventions; the drift a/2 goes with the noise √a, because yours "
-    "doubles the variance of what you sample (for small steps).",
+    "You paired the noise √(2a) with the drift a/2, which belong to two different conventions; use √a with a/2. Your "
+    "pair doubles the variance of the samples (for small steps).",
     replace="step**0.5",
     by="(2 * step) ** 0.5",
 )
 
 langevin.mistake(
     "drift-of-the-other-convention",
-    "You paired the drift a with the noise √a, which belong to two conventions; the drift is a/2, because yours "
-    "halves the variance of what you sample (for small steps).",
+    "You paired the drift a with the noise √a, which belong to two different conventions; use a/2 with √a. Your pair "
+    "halves the variance of the samples (for small steps).",
     replace="step / 2",
     by="step",
 )
 
 
 @langevin.misconception(
-    "You left the noise out; that is gradient ascent, which ends on the maxima of the density, because nothing moves "
-    "the walkers away from them: add √a · z.",
+    "You left out the noise, which makes this gradient ascent: the walkers end on the maxima of the density and stay "
+    "there. Add √a · z.",
     name="no-noise",
 )
 def _(score, x, step, noise):
@@ -107,16 +107,16 @@ def _(score, x, step, noise):
 
 langevin.mistake(
     "noise-times-step",
-    "You multiplied z by the step itself; multiply it by √a, because the variance of the noise has to be a. Yours "
-    "vanishes beside the drift as steps get small.",
+    "You multiplied z by the step itself; multiply it by √a, because the noise must have variance a. With small steps "
+    "your noise vanishes compared with the drift.",
     replace="step**0.5",
     by="step",
 )
 
 langevin.mistake(
     "score-of-the-start",
-    "You asked for the score once, at the start; ask in every step, because the walkers move and need the score of "
-    "the place where they are.",
+    "You computed the score only once, at the start; compute it in every step, because the walkers move and need the "
+    "score at the place where they are now.",
     edits=[
         (
             "for z in noise:",
@@ -131,8 +131,8 @@ langevin.mistake(
 
 
 @langevin.misconception(
-    "You used the same noise in every step; noise[i] belongs to step i, because the steps have to be independent of "
-    "each other.",
+    "You used the same noise in every step; use noise[i] in step i, because the steps have to be independent of each "
+    "other.",
     name="same-noise",
 )
 def _(score, x, step, noise):
@@ -150,15 +150,15 @@ langevin.mistake(
 
 langevin.mistake(
     "in-place",
-    "You changed `x` in place, and with it the argument of the caller; make a new tensor, because the start is to "
-    "stay as it is.",
+    "You changed `x` in place, and that changes the caller's tensor; make a new tensor instead, because the start has "
+    "to stay as it is.",
     replace="x = x + step / 2 * score(x) + step**0.5 * z",
     by="x += step / 2 * score(x) + step**0.5 * z",
 )
 
 
 @langevin.misconception(
-    "You drew noise of your own; use the noise that is handed in, because a run has to be repeatable.",
+    "You drew the noise yourself; use the `noise` you were given, because a run has to be repeatable.",
     name="own-noise",
 )
 def _(score, x, step, noise):
@@ -169,8 +169,8 @@ def _(score, x, step, noise):
 
 langevin.mistake(
     "noise-first",
-    "You added the noise first and asked for the score afterwards; the drift is that of the place where the step "
-    "begins, because the score belongs to x before the step.",
+    "You added the noise first and computed the score afterwards; compute the score before the step moves x, because "
+    "the drift belongs to the place where the step begins.",
     replace="x = x + step / 2 * score(x) + step**0.5 * z",
     by="""
         x = x + step**0.5 * z

@@ -10,8 +10,8 @@ from studium import assert_close, exercise
     hints=(
         "What does one step do to x if the score of N(0, variance) is a straight line through the origin?",
         "A step multiplies x by a number and adds independent noise. What happens to the variance of the walkers, and "
-        "when does it stay as it is?",
-        "All of these are plain numbers. If the factor is not below 1 in size, the variance grows in every step.",
+        "when does it stay the same?",
+        "These are all plain numbers. If the size of the factor is not below 1, the variance grows in every step.",
         "`math.inf` where `(1 - step / (2 * variance)) ** 2 >= 1`.",
     ),
     level="core",
@@ -19,12 +19,12 @@ from studium import assert_close, exercise
     kind="derive",
 )
 def settled_variance(step: float, variance: float) -> float:
-    """Return the variance that Langevin dynamics with steps of size `step` leaves as it is, on data N(0, variance).
+    """Return the variance that a Langevin step of size `step` leaves unchanged, on data N(0, variance).
 
     * step > 0: the a of the lesson; variance > 0; the data are single numbers, the score is exact
     * returns: a float; infinity if the variance of the walkers grows with every step, however large it is
 
-    So walkers that have this variance have it after the next step, too.
+    In other words, walkers that have this variance still have it after the next step.
     """
     ### BEGIN SOLUTION
     kept = (1 - step / (2 * variance)) ** 2  # the share of the walkers' variance that one step keeps
@@ -65,8 +65,8 @@ def _(settled_variance):
 
 
 @settled_variance.misconception(
-    "You returned the variance of the data; that is right only for steps near 0, because a step adds its noise at once "
-    "and its drift is only half as quick.",
+    "You returned the variance of the data; that is right only for steps near 0. A step of size a adds noise of "
+    "variance a, and its drift does not quite remove as much.",
     name="infinitely-small-steps",
 )
 def _(step, variance):
@@ -74,8 +74,8 @@ def _(step, variance):
 
 
 @settled_variance.misconception(
-    "You let the factor of x multiply the variance; it is squared there, because a variance grows with the square of "
-    "the factor.",
+    "You multiplied the variance by the factor of x; square the factor first, because a variance grows with the square "
+    "of it.",
     name="factor-not-squared",
 )
 def _(step, variance):
@@ -85,14 +85,15 @@ def _(step, variance):
 
 settled_variance.mistake(
     "score-of-unit-variance",
-    "You took −x for the score; that of N(0, variance) is −x / variance, because a wide density rises less steeply.",
+    "You used −x as the score; the score of N(0, variance) is −x / variance, because a wide density rises less "
+    "steeply.",
     replace="kept = (1 - step / (2 * variance)) ** 2  # the share of the walkers' variance that one step keeps",
     by="kept = (1 - step / 2) ** 2",
 )
 
 settled_variance.mistake(
     "whole-step-as-drift",
-    "You let the drift be the whole step times the score; it is half of it, because Langevin dynamics pairs a/2 "
+    "Your drift is the whole step times the score; use half the step, because Langevin dynamics pairs the drift a/2 "
     "with the noise √a.",
     replace="kept = (1 - step / (2 * variance)) ** 2  # the share of the walkers' variance that one step keeps",
     by="kept = (1 - step / variance) ** 2",
@@ -100,22 +101,23 @@ settled_variance.mistake(
 
 settled_variance.mistake(
     "step-squared",
-    "You added the square of the step; the noise √a · z has the variance a, because z has variance 1.",
+    "You added the square of the step; add the step itself, because z has variance 1 and so the noise √a · z has "
+    "variance a.",
     replace="step / (1 - kept)",
     by="step**2 / (1 - kept)",
 )
 
 settled_variance.mistake(
     "negative-variance",
-    "You returned the solution of the equation even where no walkers reach it; a factor of size 1 or more makes the "
-    "variance grow in every step, so the answer there is infinity (and not a negative number).",
+    "You solved the equation even where the walkers never reach the solution; when the size of the factor is 1 or "
+    "more, the variance grows in every step, so return infinity there rather than a negative number.",
     replace="kept < 1",
     by="kept != 1",
 )
 
 settled_variance.mistake(
     "standard-deviation",
-    "You returned the standard deviation; what is asked for is its square, because variances are what the step adds.",
+    "You returned the standard deviation; return its square, the variance.",
     replace="step / (1 - kept)",
     by="(step / (1 - kept)) ** 0.5",
 )

@@ -9,7 +9,7 @@ from torch import Tensor
     hints=(
         "What do equal ratios become when you take logarithms?",
         "Go from one end to the other in equal steps of the exponent.",
-        "L levels have L − 1 steps between them; with one level alone there is none.",
+        "L levels have L − 1 steps between them; a single level has none.",
         "`last * (first / last) ** u` for u from 1 down to 0.",
     ),
     level="warm-up",
@@ -19,7 +19,7 @@ def sigma_ladder(first: float, last: float, levels: int) -> Tensor:
     """Return the noise levels of a ladder: each level is smaller than the one before by the same ratio.
 
     * first > last > 0: the largest and the smallest σ; both are on the ladder
-    * levels: L, 1 or more; one level alone is `last`, because samples are wanted there
+    * levels: L, 1 or more; a ladder with a single level is just `last`, because we want samples at that noise
     * returns: (L,) in float64, the largest first
     """
     ### BEGIN SOLUTION
@@ -55,8 +55,8 @@ def _(sigma_ladder):
 
 
 @sigma_ladder.misconception(
-    "You spaced the levels evenly; nearly all of them are then at high noise and the last ones far apart, because "
-    "what counts is the ratio of neighbours and not their difference.",
+    "You spaced the levels evenly, which puts nearly all of them at high noise and leaves wide gaps at the low end; "
+    "keep the ratio of neighbouring levels constant instead of their difference.",
     name="evenly-spaced",
 )
 def _(first, last, levels):
@@ -67,16 +67,15 @@ def _(first, last, levels):
 
 sigma_ladder.mistake(
     "upwards",
-    "Your ladder goes up; annealing starts at the largest σ, because there the density has a single mode, and comes "
-    "down to the smallest.",
+    "Your ladder goes up; start at the largest σ, where the density has a single mode, and come down to the smallest.",
     replace="last * (first / last) ** climb",
     by="(last * (first / last) ** climb).flip(0)",
 )
 
 
 @sigma_ladder.misconception(
-    "You mixed two logarithms, a natural one on the way in and powers of ten on the way out; use exp with log, "
-    "because 10** undoes log10 only.",
+    "You mixed two logarithms: you took natural logarithms and then raised 10 to them. Use exp to undo log; 10** only "
+    "undoes log10.",
     name="two-logarithms",
 )
 def _(first, last, levels):
@@ -87,8 +86,8 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "Your ladder ends one level too early; L levels have L − 1 ratios between them, because `last` is one of the "
-    "levels.",
+    "Your ladder stops one level too early; `last` is one of the levels, so L levels have only L − 1 ratios between "
+    "them.",
     name="last-left-out",
 )
 def _(first, last, levels):
@@ -98,8 +97,7 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "You gave the first σ where there is one level alone; return `last`, because samples are wanted at the least "
-    "noise.",
+    "With a single level you returned the first σ; return `last`, because we want samples at the least noise.",
     name="one-level-is-the-first",
 )
 def _(first, last, levels):
@@ -109,8 +107,7 @@ def _(first, last, levels):
 
 sigma_ladder.mistake(
     "variances",
-    "You returned the variances σ²; the levels of a ladder are the standard deviations σ, because noise is added as σ "
-    "z.",
+    "You returned the variances σ²; return the standard deviations σ, because the noise we add is σ z.",
     replace="last * (first / last) ** climb",
     by="(last * (first / last) ** climb) ** 2",
 )

@@ -11,9 +11,9 @@ from studium_topics.ncsn.exercises.dsm_loss import dsm_loss
     points=7,
     minutes=20,
     hints=(
-        "What has to be drawn anew in every step, and what is made once?",
-        "Make optimiser and scheduler first. A step draws, computes the loss, clears the old gradients, goes "
-        "backwards, and lets optimiser and scheduler step.",
+        "What do you have to draw again in every step, and what do you create once?",
+        "Create the optimiser and the scheduler first. A step draws, computes the loss, clears the old gradients, runs "
+        "the backward pass, and then steps the optimiser and the scheduler.",
         "Image numbers and level numbers have the shape (batch,); the noise has the shape of the chosen images.",
         "`images[torch.randint(len(images), (batch,), generator=generator)]`; `loss.item()` is a float.",
     ),
@@ -25,7 +25,7 @@ def train_scores(
 ) -> list[float]:
     """Train the model in place by denoising score matching, and return the loss of each step as a float.
 
-    * model(x, sigma): a module, as `score` in `dsm_loss`
+    * model(x, sigma): a module, like `score` in `dsm_loss`
     * images: (N, *), clean data; sigmas: (L,), levels in the same dtype
     * optimiser: `torch.optim.Adam`, rate of `OneCycleLR(optimizer, max_lr=lr, total_steps=steps)`
     * each step draws with the generator, in this order: `batch` image numbers and `batch` level numbers
@@ -132,8 +132,8 @@ def _(train_scores):
 
 
 @train_scores.misconception(
-    "You never cleared the gradients; `backward` adds to what is there, so that every step also repeats all steps "
-    "before it: call `optimizer.zero_grad()` once a step.",
+    "You never cleared the gradients; `backward` adds to the gradients that are already there, so every step also "
+    "repeats all the steps before it. Call `optimizer.zero_grad()` once in each step.",
     name="gradients-add-up",
 )
 def _(model, images, sigmas, steps, batch, lr, generator):
@@ -152,8 +152,8 @@ def _(model, images, sigmas, steps, batch, lr, generator):
 
 
 @train_scores.misconception(
-    "You left the scheduler where it started; its rate is then a twenty-fifth of lr in every step, because a one-cycle "
-    "schedule begins low: call `scheduler.step()` after each step of the optimiser.",
+    "You never moved the scheduler on; a one-cycle schedule begins low, so your rate stays at a twenty-fifth of lr. "
+    "Call `scheduler.step()` after each step of the optimiser.",
     name="scheduler-stands",
 )
 def _(model, images, sigmas, steps, batch, lr, generator):
@@ -191,8 +191,8 @@ def _(model, images, sigmas, steps, batch, lr, generator):
 
 
 @train_scores.misconception(
-    "You drew one level for the whole batch; draw one for every row, because a batch that sees a single level makes "
-    "the loss jump with that level from step to step.",
+    "You drew one level for the whole batch; draw one for every row, because otherwise the loss jumps from step to "
+    "step with the level that happened to be drawn.",
     name="one-level-a-step",
 )
 def _(model, images, sigmas, steps, batch, lr, generator):
@@ -212,7 +212,7 @@ def _(model, images, sigmas, steps, batch, lr, generator):
 
 
 @train_scores.misconception(
-    "You summed the losses of the batch; take their mean, because otherwise the loss grows with the batch.",
+    "You summed the losses of the batch; average them, because otherwise the loss grows with the batch.",
     name="summed-over-the-batch",
 )
 def _(model, images, sigmas, steps, batch, lr, generator):
@@ -233,8 +233,8 @@ def _(model, images, sigmas, steps, batch, lr, generator):
 
 train_scores.mistake(
     "one-noise",
-    "You drew the noise once for all steps; draw it anew in each, because a model that meets the same noise again and "
-    "again learns that noise by heart.",
+    "You drew the noise once for all steps; draw it again in each step, because a model that meets the same noise "
+    "every time learns that noise by heart.",
     edits=[
         ("losses = []", "losses, z = [], None"),
         (
@@ -246,7 +246,8 @@ train_scores.mistake(
 
 
 @train_scores.misconception(
-    "You drew the noise without the generator; hand it to `torch.randn`, because a training has to be repeatable.",
+    "You drew the noise without the generator; pass `generator` to `torch.randn`, because training has to be "
+    "repeatable.",
     name="noise-without-generator",
 )
 def _(model, images, sigmas, steps, batch, lr, generator):

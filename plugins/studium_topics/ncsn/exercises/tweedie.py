@@ -7,9 +7,9 @@ from torch import Tensor
     points=4,
     minutes=8,
     hints=(
-        "The score is the mean of −z/σ over all z that may have led to x. What is then the mean of z?",
-        "x = x0 + σ z holds for the means too, once x is known.",
-        "`sigma` has one number for each row; to multiply `score` (B, *) it needs the shape (B, 1, …, 1).",
+        "The score is the mean of −z/σ over all z that could have led to x. What does that make the mean of z?",
+        "Once x is known, x = x0 + σ z holds for the means too.",
+        "`sigma` has one number for each row; to multiply `score` (B, *), it needs the shape (B, 1, …, 1).",
         "`sigma.view(-1, *[1] * (x.ndim - 1))`.",
     ),
     level="warm-up",
@@ -17,7 +17,7 @@ from torch import Tensor
     kind="derive",
 )
 def tweedie(x: Tensor, sigma: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what the score at x says about the clean data and about the noise: the means E[x0 | x] and E[z | x].
+    """Return what the score at x tells us about the clean data and the noise: the means E[x0 | x] and E[z | x].
 
     * x: (B, *), noisy data, x = x0 + σ z with standard normal z
     * sigma: (B,), above 0, the level of each row
@@ -83,39 +83,39 @@ tweedie.mistake(
 
 tweedie.mistake(
     "against-the-score",
-    "You subtracted the score, and the noise has the other sign with it; add it, because it points from x to where "
-    "the data are.",
+    "You subtracted the score from x, which flips the sign of the noise as well; add it, because the score points from "
+    "x to where the data are.",
     replace="x + level**2 * score, -level * score",
     by="x - level**2 * score, level * score",
 )
 
 tweedie.mistake(
     "noise-of-the-wrong-sign",
-    "Your clean data are right, and your noise has the wrong sign; the score points against z, because it leads back "
-    "to the data.",
+    "Your clean data are right, but your noise has the wrong sign; the score points back to the data, so it points "
+    "against z.",
     replace="-level",
     by="level",
 )
 
 tweedie.mistake(
     "noise-not-divided",
-    "You returned the noise as it is in x, σ z; divide by σ once more, because E[z | x] is that of standard noise.",
+    "You returned the noise as it appears in x, σ z; divide by σ once more, because E[z | x] is the mean of the "
+    "standard noise z.",
     replace="-level",
     by="-(level**2)",
 )
 
 tweedie.mistake(
     "pair-swapped",
-    "You returned the pair the other way round; the clean data come first, because the statement names E[x0 | x] "
-    "first.",
+    "You returned the pair in the wrong order; put the clean data first, because the statement names E[x0 | x] first.",
     replace="x + level**2 * score, -level * score",
     by="-level * score, x + level**2 * score",
 )
 
 
 @tweedie.misconception(
-    "You let `sigma` broadcast along the last axis; its B numbers belong to the rows, because each example has its "
-    "own level: use the shape (B, 1, …, 1).",
+    "You let `sigma` broadcast along the last axis; its B numbers belong to the rows, because each example has its own "
+    "level: use the shape (B, 1, …, 1).",
     name="sigma-by-column",
 )
 def _(x, sigma, score):
@@ -123,7 +123,7 @@ def _(x, sigma, score):
 
 
 @tweedie.misconception(
-    "You returned the clean data alone; return the pair of clean data and noise, because both are asked for.",
+    "You returned only the clean data; return a pair, the clean data and the noise.",
     name="clean-data-alone",
 )
 def _(x, sigma, score):

@@ -9,24 +9,24 @@ from studium import assert_close, exercise
     minutes=15,
     importance=3,
     hints=(
-        "Which two coordinates make pair i, and which axis of the angles is for the heads?",
+        "Which two coordinates form pair i, and which axis of the angles is for the heads?",
         "A pair (x, y) rotated by φ is (x cos φ − y sin φ, y cos φ + x sin φ). Both coordinates of pair i need the "
         "angle of pair i.",
-        "The angles are an outer product of positions and frequencies, (T, d/2) or (B, T, d/2); with one axis more, "
-        "(B, 1, T, d/2), they meet the heads.",
-        "`first, second = x.chunk(2, -1)` makes halves, `x[..., 0::2]` and `x[..., 1::2]` make neighbours. bfloat16 "
+        "The angles are an outer product of positions and frequencies, (T, d/2) or (B, T, d/2); with an extra axis, "
+        "(B, 1, T, d/2), they broadcast over the heads.",
+        "`first, second = x.chunk(2, -1)` gives halves, `x[..., 0::2]` and `x[..., 1::2]` give neighbours. bfloat16 "
         "cannot tell position 4001 from 4000: compute in float32 and end with `.to(x.dtype)`.",
     ),
 )
 def apply_rope(x, positions, inv):
     """Return queries or keys with each pair of coordinates rotated by position times frequency.
 
-    Which coordinates make a pair is your choice, neighbours (0, 1), (2, 3), … or halves
-    (i, i + d/2), and so is the direction: the tests look at scores. Angles, cosines and sines are
-    computed in float32 or better, and gradients have to reach x.
+    You choose which coordinates form a pair, neighbours (0, 1), (2, 3), … or halves (i, i + d/2), and
+    which way they rotate: the tests only look at scores. Angles, cosines and sines are computed in
+    float32 or better, and gradients have to reach x.
 
     * x (B, H, T, d): float16, bfloat16, float32 or float64; it stays as it is
-    * positions: integers, (T,) for all rows, or (B, T), each row its own
+    * positions: integers, (T,) for all rows, or (B, T), different for each row
     * inv (d/2,): frequencies, from `inv_freq`
     * returns: (B, H, T, d) in the dtype of x
     """
@@ -103,8 +103,8 @@ def _(apply_rope, rng):
 
 
 @apply_rope.misconception(
-    "You paired halves but took the angles of neighbours: coordinate i and its partner i + d/2 then rotate by "
-    "different angles, which is no rotation. Repeat the angles as `cat([angle, angle])`, or pair neighbours.",
+    "You paired halves but used the angles for neighbours, so coordinate i and its partner i + d/2 rotate by different "
+    "angles, which is not a rotation. Repeat the angles as `cat([angle, angle])`, or pair neighbours.",
     name="halves-with-neighbours-angles",
 )
 def _(x, positions, inv):
@@ -115,8 +115,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You paired neighbours but took the angles of halves: the two coordinates of a pair then rotate by different "
-    "angles, which is no rotation. Repeat each angle with `repeat_interleave(2, -1)`, or pair halves.",
+    "You paired neighbours but used the angles for halves, so the two coordinates of a pair rotate by different "
+    "angles, which is not a rotation. Repeat each angle with `repeat_interleave(2, -1)`, or pair halves.",
     name="neighbours-with-halves-angles",
 )
 def _(x, positions, inv):
@@ -128,8 +128,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You left out a minus: (a cos φ + b sin φ, b cos φ + a sin φ) is no rotation, and changes the length. One of the "
-    "two sines is subtracted.",
+    "You left out a minus: (a cos φ + b sin φ, b cos φ + a sin φ) is not a rotation, because it changes the length. "
+    "Subtract one of the two sines.",
     name="left-out-the-minus",
 )
 def _(x, positions, inv):
@@ -140,7 +140,7 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You rotated one half of the coordinates and left the other half as it was; all d of them make pairs.",
+    "You rotated one half of the coordinates and left the other half as it was; rotate all d of them, in d/2 pairs.",
     name="rotated-half-the-coordinates",
 )
 def _(x, positions, inv):
@@ -155,8 +155,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You numbered the tokens 0, 1, 2, … yourself; `positions` says where they are, and in a cache or a padded batch "
-    "that is elsewhere.",
+    "You numbered the tokens 0, 1, 2, … yourself; use `positions`, because with a cache or a padded batch the tokens "
+    "are at other positions.",
     name="numbered-the-tokens",
 )
 def _(x, positions, inv):
@@ -167,8 +167,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You let the positions (B, T) meet the heads: (B, T, d/2) lines its B up with H. Give the angles an axis for the "
-    "heads, (B, 1, T, d/2).",
+    "You let the positions (B, T) broadcast against the heads: (B, T, d/2) lines up its B with H. Give the angles an "
+    "axis for the heads, (B, 1, T, d/2).",
     name="positions-met-the-heads",
 )
 def _(x, positions, inv):
@@ -179,7 +179,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You used the first row's positions for all rows; positions (B, T) differ from row to row.",
+    "You used the first row's positions for all rows; use each row's own, because positions (B, T) differ from row to "
+    "row.",
     name="first-row-for-all",
 )
 def _(x, positions, inv):
@@ -190,8 +191,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You computed the angles in the dtype of x; in bfloat16 position 4001 is 4000. Keep float32 for angle, cosine and "
-    "sine.",
+    "You computed the angles in the dtype of x; in bfloat16, position 4001 becomes 4000. Use float32 for the angle, "
+    "the cosine and the sine.",
     name="angles-in-half-precision",
 )
 def _(x, positions, inv):
@@ -202,8 +203,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You added cosines and sines to x; that is how the absolute embedding of 2017 works. Rotary positions multiply: "
-    "each pair is rotated.",
+    "You added cosines and sines to x, which is how the absolute embedding of 2017 works. Rotary positions multiply: "
+    "rotate each pair.",
     name="added-instead-of-rotated",
 )
 def _(x, positions, inv):
@@ -212,8 +213,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You took the base 10000 in place of `inv`; the frequencies are an argument, because a longer context needs other "
-    "ones.",
+    "You used the base 10000 instead of `inv`; use the frequencies you are given, because a longer context needs "
+    "different ones.",
     name="ignored-inv",
 )
 def _(x, positions, inv):

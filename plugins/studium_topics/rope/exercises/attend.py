@@ -13,27 +13,27 @@ from studium_topics.rope.exercises.inv_freq import inv_freq
     level="integrative",
     importance=3,
     hints=(
-        "A key is rotated once and then kept. Which of the four, queries, keys, values and the cache, have to be "
-        "rotated in a later call?",
+        "A key is rotated once and then kept. Which of the four, queries, keys, values and the cache, do you have to "
+        "rotate in a later call?",
         "Project the new columns, rotate their queries and keys by their own positions, and append keys and values to "
-        "those of the cache. A query then attends to the real columns up to its own.",
-        "Queries are (B, H, n, d); keys and values grow to (B, H, L, d). What may be seen is (n, L) for causality, and "
-        "(B, 1, 1, L) for padding.",
+        "those in the cache. A query then attends to the real columns up to its own.",
+        "Queries are (B, H, n, d); keys and values grow to (B, H, L, d). The mask for causality is (n, L), and the "
+        "mask for padding is (B, 1, 1, L).",
         "`torch.arange(L) <= torch.arange(L)[-n:, None]` is the causal part. "
         "`F.scaled_dot_product_attention(q, k, v, attn_mask=seen)` takes both as one bool mask.",
     ),
 )
 def attend(x, wq, wk, wv, wo, heads, mask, cache=None):
-    """Return a layer of causal rotary attention for the newest columns of a padded batch, and its cache.
+    """Return the output of a causal rotary attention layer for the newest columns of a padded batch, and its cache.
 
-    It uses your `inv_freq`, `apply_rope` and `decode_positions`. No token attends to padding, and what
-    comes out for padding is ignored. Gradients have to reach x and the weights.
+    It uses your `inv_freq`, `apply_rope` and `decode_positions`. No token attends to padding, and the
+    results for padding are ignored. Gradients have to reach x and the weights.
 
     * x (B, n, D): the newest n columns; it stays as it is
     * wq, wk, wv, wo (D, D): for `F.linear`, without biases
     * heads: how many heads; each is d = D / heads wide
     * mask (B, L): as for `decode_positions`
-    * cache: None, or what the last call returned; its form is your choice
+    * cache: None, or what the last call returned; you choose what it contains
     * returns: (B, n, D) and the cache for the next call
     """
     ### BEGIN SOLUTION
@@ -127,8 +127,8 @@ def _(attend, rng):
 
 
 @attend.misconception(
-    "You rotated the values, too. They are added up and never meet another vector, so the sum now depends on absolute "
-    "positions.",
+    "You rotated the values too; leave them as they are. Values are only added up and never compared with another "
+    "vector, so your sum now depends on absolute positions.",
     name="rotated-the-values",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -145,8 +145,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You rotated the keys of the cache again. They were rotated when they were new, so each call moves them further "
-    "away.",
+    "You rotated the cached keys again; leave them as they are. They were rotated when they were new, so each call "
+    "moves them further away.",
     name="rotated-the-cache-again",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -164,8 +164,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You kept the keys as they were before the rotation, and never rotated them later; the keys of earlier calls then "
-    "carry no positions.",
+    "You cached the keys before the rotation and never rotated them later, so the keys of earlier calls carry no "
+    "positions. Cache the rotated keys.",
     name="cached-keys-unrotated",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -183,7 +183,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You let tokens attend to padding. Being behind is not enough for a key: its column must hold a token.",
+    "You let tokens attend to padding. It is not enough that a key comes before the query: its column must hold a "
+    "token.",
     name="attended-to-padding",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -200,8 +201,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You began the causal mask at the first column in each call. The newest columns are the last ones, and all that is "
-    "in the cache is before them.",
+    "You started the causal mask at the first column in each call. The newest columns are the last ones, and "
+    "everything in the cache comes before them.",
     name="causal-mask-from-the-top-left",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -218,8 +219,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You counted the positions within the new columns. The keys in the cache have positions already, and the count "
-    "goes on after them.",
+    "You counted the positions only within the new columns. Continue the count after the cached keys, which already "
+    "have positions.",
     name="positions-of-the-new-columns",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -236,8 +237,8 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You numbered the columns, padding included. Padding between two tokens then pushes them apart; your "
-    "`decode_positions` counts tokens alone.",
+    "You numbered the columns, padding included, so padding between two tokens pushes them apart. Use your "
+    "`decode_positions`, which counts only tokens.",
     name="columns-as-positions",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -254,7 +255,7 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You let tokens attend to later ones. A call with several columns needs a causal mask among them.",
+    "You let tokens attend to later tokens; a call with several new columns needs a causal mask among them.",
     name="no-causal-mask",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):
@@ -270,7 +271,7 @@ def _(x, wq, wk, wv, wo, heads, mask, cache=None):
 
 
 @attend.misconception(
-    "You divided the scores by √D. Each head computes its own scores, so the width that counts is that of a head, d.",
+    "You divided the scores by √D; divide by √d, because each head computes its own scores and is d wide.",
     name="scaled-by-the-width",
 )
 def _(x, wq, wk, wv, wo, heads, mask, cache=None):

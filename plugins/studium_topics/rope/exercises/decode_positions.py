@@ -8,17 +8,17 @@ from studium import assert_close, exercise
     importance=2,
     hints=(
         "How many real tokens are before this one in its row?",
-        "Count real tokens from the left, over all columns, cached ones included; keep only the newest counts.",
-        "The counts of all columns are (B, L), as the mask; the last `new` columns are asked for.",
+        "Count real tokens from the left, over all columns including the cached ones; return only the newest counts.",
+        "The counts of all columns have the shape (B, L), like the mask; you need the last `new` columns.",
         "`mask.long().cumsum(-1)` counts up to each column, the column itself included.",
     ),
 )
 def decode_positions(mask, new):
-    """Return the positions of the newest tokens, where the keys of earlier ones are in a cache.
+    """Return the positions of the newest tokens, where the keys of earlier tokens are in a cache.
 
-    Padding takes no position: the offset of two tokens of a row is how many tokens further the
-    second one is. The first token of a row may have any position, but the same one in later calls,
-    when the mask has grown. The result for padding is ignored.
+    Padding takes no position: the offset between two tokens of a row counts how many tokens further
+    the second one is. The first token of a row may have any position, but it keeps that position in
+    later calls, when the mask has grown. The result for padding is ignored.
 
     * mask (B, L): bool, or 0 and 1; true where a column holds a token, over all columns so far
     * new: how many of the last columns are new, from 1 to L
@@ -78,24 +78,24 @@ def _(decode_positions, rng):
 
 decode_positions.mistake(
     "started-at-zero",
-    "You started at 0 again; the keys in the cache were rotated by their own positions, so the new tokens go on after "
-    "them.",
+    "You started at 0 again; continue after the tokens in the cache, because their keys were rotated by their own "
+    "positions.",
     replace="mask.cumsum(-1)[:, -new:] - 1",
     by="torch.arange(new).expand(mask.shape[0], new)",
 )
 
 decode_positions.mistake(
     "counted-padding",
-    "You counted the padding too. At the left it moves a whole row, which changes no score, but between two tokens "
-    "it pushes them apart.",
+    "You counted the padding too; count only tokens. Padding on the left moves a whole row, which changes no score, "
+    "but padding between two tokens pushes them apart.",
     replace="mask.cumsum(-1)[:, -new:] - 1",
     by="torch.arange(mask.shape[1])[-new:].expand(mask.shape[0], new)",
 )
 
 decode_positions.mistake(
     "counted-new-padding",
-    "You counted tokens in the cache and columns in what is new; padding among the new columns takes no position "
-    "either.",
+    "You counted tokens in the cache but columns among the new ones; count only tokens there too, because new padding "
+    "takes no position either.",
     replace="return mask.cumsum(-1)[:, -new:] - 1",
     by="""
         before = mask[:, : mask.shape[1] - new].long().sum(-1, keepdim=True)
@@ -105,36 +105,36 @@ decode_positions.mistake(
 
 decode_positions.mistake(
     "one-position-for-all",
-    "You gave all new tokens one position, the number of tokens; each of them has its own.",
+    "You gave all new tokens the same position, the number of tokens; each of them needs its own.",
     replace="mask.cumsum(-1)[:, -new:]",
     by="mask.long().sum(-1, keepdim=True).expand(-1, new)",
 )
 
 decode_positions.mistake(
     "counted-from-the-end",
-    "You counted from the end; when a token is added, all earlier positions change, but their keys have been rotated "
-    "already.",
+    "You counted from the end; count from the start. Otherwise each added token changes all earlier positions, "
+    "although their keys have already been rotated.",
     replace="mask.cumsum(-1)[:, -new:] - 1",
     by="-mask.long().flip(-1).cumsum(-1).flip(-1)[:, -new:]",
 )
 
 decode_positions.mistake(
     "counted-down-the-batch",
-    "You counted down the batch; each row counts its own tokens, along the last axis.",
+    "You counted down the batch; count along the last axis, because each row counts its own tokens.",
     replace="mask.cumsum(-1)",
     by="mask.long().cumsum(0)",
 )
 
 decode_positions.mistake(
     "first-columns",
-    "You gave the first `new` columns; the newest are at the end.",
+    "You returned the first `new` columns; return the last ones, because the newest tokens are at the end.",
     replace="mask.cumsum(-1)[:, -new:]",
     by="mask.long().cumsum(-1)[:, :new]",
 )
 
 decode_positions.mistake(
     "new-columns-alone",
-    "You counted within the new columns alone; the tokens in the cache come before them.",
+    "You counted only within the new columns; count the tokens in the cache as well, because they come first.",
     replace="mask.cumsum(-1)[:, -new:]",
     by="mask[:, -new:].long().cumsum(-1)",
 )

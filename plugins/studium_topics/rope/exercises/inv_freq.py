@@ -10,13 +10,13 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "How many pairs does a head of width d have, and what is the exponent of the first and of the last one?",
+        "How many pairs does a head of width d have, and what are the exponents of the first and the last pair?",
         "There are d / 2 pairs; the first frequency is base⁰ = 1, and the last exponent is −(d − 2)/d.",
         "`torch.arange(0, d, 2)` is 2i for all pairs i.",
     ),
 )
 def inv_freq(d, base=10000.0):
-    """Return the frequency of each pair of coordinates, in radians a position.
+    """Return the frequency of each pair of coordinates, in radians per position.
 
     θᵢ = base^(−2i/d) for i = 0, 1, …, d/2 − 1. (In Su et al. 2021, section 3.2.2, i starts at 1.)
 
@@ -44,43 +44,45 @@ def _(inv_freq):
 
 inv_freq.mistake(
     "exponent-i-over-d",
-    "You used the exponent i/d; a pair holds two coordinates, so it is 2i/d.",
+    "You used the exponent i/d; use 2i/d, because a pair holds two coordinates.",
     replace="torch.arange(0, d, 2)",
     by="torch.arange(d // 2)",
 )
 
 inv_freq.mistake(
     "growing-frequencies",
-    "You let the frequencies grow; the exponent is negative, so that each pair is slower than the last.",
+    "Your frequencies grow; make the exponent negative, because each pair is slower than the one before.",
     replace="-(torch.arange(0, d, 2) / d)",
     by="(torch.arange(0, d, 2) / d)",
 )
 
 inv_freq.mistake(
     "one-for-each-coordinate",
-    "You gave each coordinate a frequency; the two of a pair rotate together, so there are d/2 frequencies.",
+    "You gave each coordinate a frequency; the two coordinates of a pair rotate together, so there are d/2 "
+    "frequencies.",
     replace="torch.arange(0, d, 2)",
     by="2 * torch.arange(d)",
 )
 
 inv_freq.mistake(
     "counted-from-one",
-    "You counted the pairs from 1; the fastest one has i = 0 and rotates by 1 radian a position. (In the paper i "
-    "starts at 1, and the exponent has i − 1.)",
+    "You counted the pairs from 1; the fastest pair has i = 0 and rotates by 1 radian per position. (In the paper i "
+    "starts at 1, and the exponent contains i − 1.)",
     replace="torch.arange(0, d, 2)",
     by="torch.arange(2, d + 1, 2)",
 )
 
 inv_freq.mistake(
     "both-ends-included",
-    "You spread the exponents over 0 to 1, both ends included; the last pair has −(d − 2)/d, not −1.",
+    "You spread the exponents over 0 to 1 with both ends included; the exponent of the last pair is −(d − 2)/d, not "
+    "−1.",
     replace="-(torch.arange(0, d, 2) / d)",
     by="-torch.linspace(0, 1, d // 2)",
 )
 
 inv_freq.mistake(
     "wavelengths",
-    "You gave the wavelengths, 2π/θ: how many positions one revolution takes. θ itself is asked for.",
+    "You returned the wavelengths 2π/θ, the number of positions that one revolution takes; return θ itself.",
     replace="base ** -(torch.arange(0, d, 2) / d)",
     by="2 * math.pi * base ** (torch.arange(0, d, 2) / d)",
 )

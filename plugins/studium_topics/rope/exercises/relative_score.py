@@ -11,8 +11,8 @@ from studium import assert_close, exercise
     hints=(
         "How do you write the dot product of two pairs with complex numbers?",
         "The dot product is the real part of one number times the conjugate of the other. A rotation by φ multiplies "
-        "by e^(iφ), and the two angles of query and key leave their difference.",
-        "Make complex numbers of shape (…, d/2) from q and k, and angles (…, d/2) from the offsets; the sum runs over "
+        "by e^(iφ), and of the two angles of query and key only their difference is left.",
+        "Turn q and k into complex numbers of shape (…, d/2), and the offsets into angles (…, d/2); the sum runs over "
         "the pairs.",
         "`torch.view_as_complex` takes (…, d/2, 2), and `torch.polar(torch.ones_like(angle), angle)` makes e^(i "
         "angle).",
@@ -21,8 +21,8 @@ from studium import assert_close, exercise
 def relative_score(q, k, offset, inv):
     """Return the score of a rotated query with a rotated key, without rotating either of them.
 
-    The pairs are neighbours, (0, 1), (2, 3), …, read as complex numbers q₀ + i q₁, …. The query
-    would be rotated forward by m · inv, the key by n · inv. The score is
+    The pairs are neighbours, (0, 1), (2, 3), …, which we read as complex numbers q₀ + i q₁, …. Rotation
+    would move the query forward by m · inv and the key by n · inv. The score is
     Re Σⱼ qⱼ conj(kⱼ) e^(i offset θⱼ), without scaling (Su et al. 2021, equation 12).
 
     * q, k (…, d): before the rotation
@@ -72,29 +72,29 @@ def _(relative_score, rng):
 
 relative_score.mistake(
     "left-out-the-conjugate",
-    "You left out the conjugate: q · k adds the angles of the two, so the score would depend on m + n. With conj(k) "
-    "they are subtracted.",
+    "You left out the conjugate: q · k adds the two angles, so the score would depend on m + n. With conj(k) the "
+    "angles are subtracted.",
     replace="b.conj()",
     by="b",
 )
 
 relative_score.mistake(
     "negative-offset",
-    "You rotated by n − m: the query is at m, so it is ahead of the key by m − n.",
+    "You rotated by n − m; rotate by m − n, because the query is at m, and so m − n ahead of the key.",
     replace="torch.polar(torch.ones_like(angle), angle)",
     by="torch.polar(torch.ones_like(angle), -angle)",
 )
 
 relative_score.mistake(
     "absolute-values",
-    "You took absolute values, which no rotation changes; the score is the real part.",
+    "You took absolute values, which a rotation never changes; the score is the real part.",
     replace="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real",
     by="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).abs()",
 )
 
 relative_score.mistake(
     "absolute-value-of-the-sum",
-    "You took the absolute value of the sum; a score can be negative: it is the real part of the sum.",
+    "You took the absolute value of the sum; take its real part, because a score can be negative.",
     replace="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.sum(-1)",
     by="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).sum(-1).abs()",
 )
@@ -108,7 +108,7 @@ relative_score.mistake(
 
 relative_score.mistake(
     "cosine-alone",
-    "You kept the cosine alone; where q and k do not point the same way, the sine counts too: cos δθ (q₀k₀ + q₁k₁) + "
+    "You kept only the cosine; where q and k do not point the same way, the sine counts too: cos δθ (q₀k₀ + q₁k₁) + "
     "sin δθ (q₀k₁ − q₁k₀).",
     edits=[
         ("a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))", ""),
@@ -121,7 +121,7 @@ relative_score.mistake(
 
 relative_score.mistake(
     "mean-over-pairs",
-    "You averaged over the pairs; a score is their sum.",
+    "You averaged over the pairs; sum over them.",
     replace="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.sum",
     by="(a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.mean",
 )

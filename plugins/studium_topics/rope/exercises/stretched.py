@@ -8,9 +8,9 @@ from studium import assert_close, exercise
     importance=1,
     kind="derive",
     hints=(
-        "What does a base b' do to the first frequency, and what to the last?",
-        "Linear: positions divided by the factor are frequencies divided by it. NTK: set the last frequency under the "
-        "new base to the old one over the factor, and solve for the base.",
+        "What does a new base b' do to the first frequency, and what does it do to the last?",
+        "Linear: dividing positions by the factor is the same as dividing frequencies by it. NTK: set the last "
+        "frequency under the new base equal to the old one over the factor, and solve for the base.",
         "Pair i then slows down by a power of the factor that grows evenly from 0 for the first of the d/2 pairs to 1 "
         "for the last.",
         "With n pairs the power is `torch.arange(n) / (n - 1)`.",
@@ -21,7 +21,7 @@ def stretched(inv, kind, factor):
 
     * inv (d/2,): the trained frequencies, base^(−2i/d), d at least 4; it stays as it is
     * kind "linear": position interpolation; every pair slows down by factor (Chen et al. 2023, equation 4)
-    * kind "ntk": the frequencies of another base, under which the fastest pair stays as it is and
+    * kind "ntk": the frequencies of another base, with which the fastest pair stays as it is and
       the slowest slows down by exactly factor (Peng et al. 2023, section 3.1)
     * factor: 1 or more
     * returns: (d/2,)
@@ -60,7 +60,8 @@ def _(stretched):
 
 
 @stretched.misconception(
-    "You sped the pairs up; a longer context has to fit into the angles that were seen: divide.", name="sped-up"
+    "You sped the pairs up; divide instead, because a longer context has to fit into the angles seen in training.",
+    name="sped-up",
 )
 def _(inv, kind, factor):
     if kind == "linear":
@@ -70,7 +71,7 @@ def _(inv, kind, factor):
 
 @stretched.misconception(
     "You multiplied the base by the factor itself; the slowest pair then slows down by factor^((d − 2)/d), which is "
-    "too little. The base grows by factor^(d/(d − 2)).",
+    "too little. Multiply the base by factor^(d/(d − 2)).",
     name="base-times-factor",
 )
 def _(inv, kind, factor):
@@ -87,7 +88,8 @@ def _(inv, kind, factor):
 
 
 @stretched.misconception(
-    "You slowed the fastest pair down most; fast pairs have seen all angles. It is the slow ones that meet new ones.",
+    "You slowed the fastest pair down most; slow the slowest most. Fast pairs have already seen all angles, but slow "
+    "ones would meet new ones.",
     name="fastest-slowed-most",
 )
 def _(inv, kind, factor):
@@ -97,7 +99,7 @@ def _(inv, kind, factor):
 
 
 @stretched.misconception(
-    "You slowed all pairs but the first down by the whole factor; under a new base the slow-down grows from pair to "
+    "You slowed all pairs except the first by the whole factor; under a new base the slow-down grows from pair to "
     "pair.",
     name="all-but-the-first",
 )
@@ -108,7 +110,7 @@ def _(inv, kind, factor):
 
 
 @stretched.misconception(
-    "You let the slow-down grow in equal steps from 1 to factor; under a new base it grows by equal *ratios*.",
+    "Your slow-down grows in equal steps from 1 to factor; under a new base it grows by equal *ratios*.",
     name="equal-steps",
 )
 def _(inv, kind, factor):

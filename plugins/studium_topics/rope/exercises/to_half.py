@@ -8,15 +8,15 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "Which two rows of a head want frequency θᵢ, and in which two rows does code for halves look for them?",
-        "Row h · d + c of the weight makes coordinate c of head h. Rows 2i and 2i + 1 have to become rows i and i + "
+        "Which two rows of a head need frequency θᵢ, and in which two rows does code for halves look for them?",
+        "Row h · d + c of the weight produces coordinate c of head h. Rows 2i and 2i + 1 have to become rows i and i + "
         "d/2.",
         "Split the first axis into (H, d/2, 2) and swap two of its axes.",
         "`weight.unflatten(0, (heads, -1, 2))` splits it; swap, then `reshape`.",
     ),
 )
 def to_half(weight, heads):
-    """Return a projection, trained with pairs of neighbours, reordered for code that uses halves.
+    """Return a projection that was trained with pairs of neighbours, reordered for code that uses halves.
 
     The weight was trained with code that rotates coordinates 2i and 2i + 1 of each head by θᵢ. With
     the returned weights, code that rotates i and i + d/2 by θᵢ, in the same direction, computes the
@@ -66,30 +66,32 @@ def _(to_half, rng):
 
 to_half.mistake(
     "other-direction",
-    "You went the other way: this makes an order by neighbours out of one by halves. The coordinates 2i come first, "
-    "then the 2i + 1.",
+    "You went the other way: this turns halves into neighbours. Put the coordinates 2i first, then the coordinates 2i "
+    "+ 1.",
     replace="(heads, -1, 2)",
     by="(heads, 2, -1)",
 )
 
 to_half.mistake(
     "all-rows-as-one-head",
-    "You reordered all rows as if they were one head; each head keeps its own d rows.",
+    "You reordered all rows as if they were one head; reorder within each head, because each head keeps its own d "
+    "rows.",
     replace="weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(weight.shape)",
     by="torch.cat([weight[0::2], weight[1::2]])",
 )
 
 to_half.mistake(
     "second-coordinate-first",
-    "You put the second coordinate of each pair first; the pairs then rotate the other way, and scores with a sine in "
-    "them change.",
+    "You put the second coordinate of each pair first; the pairs then rotate the other way, and scores that contain a "
+    "sine change.",
     replace="weight.unflatten(0, (heads, -1, 2)).transpose",
     by="weight.unflatten(0, (heads, -1, 2)).flip(2).transpose",
 )
 
 
 @to_half.misconception(
-    "You reordered the columns, what the layer reads; its outputs are the rows.", name="reordered-columns"
+    "You reordered the columns, which are the layer's inputs; reorder the rows, which are its outputs.",
+    name="reordered-columns",
 )
 def _(weight, heads):
     half = (weight.shape[1] + 1) // 2

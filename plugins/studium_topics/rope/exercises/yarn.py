@@ -10,17 +10,17 @@ from studium import assert_close, exercise
     importance=1,
     hints=(
         "How many revolutions does a pair make within the trained context?",
-        "A revolution is 2π radians. The share of a pair that is kept rises linearly, from 0 at `slow` revolutions to "
-        "1 at `fast` ones, and stays there.",
-        "The new frequency is a mixture of the old one and the old one over factor, elementwise over (d/2,).",
+        "A revolution is 2π radians. The share of a pair's frequency that is kept rises linearly, from 0 at `slow` "
+        "revolutions to 1 at `fast`, and is constant outside these.",
+        "The new frequency is a mixture of the old one and the old one divided by factor, elementwise over (d/2,).",
         "`((turns - slow) / (fast - slow)).clamp(0, 1)` is the share that is kept.",
     ),
 )
 def yarn(inv, factor, context, slow=1.0, fast=32.0):
     """Return YaRN's frequencies, and the gain of queries and keys.
 
-    A pair makes r = context · θ / 2π revolutions in training. With r <= slow it is slowed down by
-    factor, with r >= fast it stays, and between, its frequency is (1 − γ) θ / factor + γ θ with
+    A pair makes r = context · θ / 2π revolutions in training. With r <= slow it slows down by factor,
+    with r >= fast it stays unchanged, and in between its frequency is (1 − γ) θ / factor + γ θ with
     γ = (r − slow) / (fast − slow). The gain, 0.1 ln(factor) + 1, multiplies queries *and* keys, so
     scores grow by its square. (Peng et al. 2023, definitions 2 and 3, equation 22.)
 
@@ -75,8 +75,8 @@ def _(yarn):
 
 
 @yarn.misconception(
-    "You left the gain at 1; that is 'NTK by parts', and Llama 3's way. YaRN also sharpens the softmax, which has more "
-    "keys now.",
+    "You left the gain at 1, which gives 'NTK by parts', as in Llama 3. YaRN also sharpens the softmax, because it now "
+    "has more keys.",
     name="left-out-the-gain",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
@@ -85,7 +85,8 @@ def _(inv, factor, context, slow=1.0, fast=32.0):
 
 
 @yarn.misconception(
-    "You left out the ramp: between slow and fast a pair is neither kept nor slowed down whole, but mixed.",
+    "You left out the ramp: mix the two frequencies for a pair between slow and fast, which is neither fully kept nor "
+    "fully slowed down.",
     name="left-out-the-ramp",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
@@ -94,21 +95,25 @@ def _(inv, factor, context, slow=1.0, fast=32.0):
 
 
 @yarn.misconception(
-    "You inverted the ramp: a pair of many revolutions stays, one of less than one slows down.", name="inverted-ramp"
+    "You inverted the ramp: a pair with many revolutions stays as it is, and a pair with fewer than one slows down.",
+    name="inverted-ramp",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return (1 - keep) * inv + keep * inv / factor, 0.1 * math.log(factor) + 1
 
 
-@yarn.misconception("You counted radians as revolutions: one revolution is 2π of them.", name="radians-as-revolutions")
+@yarn.misconception(
+    "You counted radians as revolutions; divide by 2π, because one revolution is 2π radians.",
+    name="radians-as-revolutions",
+)
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
 
 
 @yarn.misconception(
-    "You did not hold γ between 0 and 1; beyond the ends of the ramp, pairs speed up or rotate backwards.",
+    "You did not clamp γ between 0 and 1; beyond the ends of the ramp, pairs speed up or rotate backwards.",
     name="ramp-not-clamped",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
@@ -123,7 +128,8 @@ def _(inv, factor, context, slow=1.0, fast=32.0):
 
 
 @yarn.misconception(
-    "You gave the factor of the scores, (0.1 ln s + 1)²; query and key are multiplied by its root each.",
+    "You returned the factor of the scores, (0.1 ln s + 1)²; return its square root, because queries and keys are each "
+    "multiplied by it.",
     name="gain-of-the-scores",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
@@ -132,7 +138,8 @@ def _(inv, factor, context, slow=1.0, fast=32.0):
 
 
 @yarn.misconception(
-    "You counted revolutions in the stretched context; what a pair has shown was settled in training.",
+    "You counted revolutions in the stretched context; count them in the trained context, because the angles that a "
+    "pair has seen were settled in training.",
     name="stretched-context",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):

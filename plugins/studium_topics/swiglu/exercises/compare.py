@@ -17,19 +17,19 @@ from studium_topics.swiglu.exercises.paired_interval import paired_interval
     importance=3,
     hints=(
         "Which things must be the same for all kinds at one seed, and which must be new for each run?",
-        "The batches of a seed serve all kinds; the model and the optimizer are made anew for each pair of seed and "
-        "kind. Losses are collected seed by seed, so that run i of one kind belongs to run i of the other.",
-        "A model's logits are (B, T, V) and the labels (B, T): flatten both for the cross-entropy. The rate is written "
-        'to `optimizer.param_groups`, one dictionary with the key "lr" each.',
+        "All kinds use the same batches for a seed; create a new model and a new optimizer for each pair of seed and "
+        "kind. Collect the losses seed by seed, so that run i of one kind belongs to run i of the other.",
+        "A model's logits are (B, T, V) and the labels (B, T): flatten both for the cross-entropy. Write the rate to "
+        '`optimizer.param_groups`, a list of dictionaries with the key "lr".',
         "`group['lr'] = lr * (1 - i / len(pairs))` before each step; at the end "
         "`paired_interval(losses[kind], losses[kinds[0]], critical)`.",
     ),
 )
 def compare(build, batches, held_out, kinds, seeds, lr, critical):
-    """Train every kind of layer with every seed, and compare each with the first kind.
+    """Train every kind of layer with every seed, and compare each kind with the first.
 
     A run takes, for each batch in order, one step of `torch.optim.Adam` on the mean cross-entropy, at
-    rate lr · (1 - i / n) for batch i = 0, …, n - 1. Its loss is that on held_out, after the last step.
+    rate lr · (1 - i / n) for batch i = 0, …, n - 1. Its loss is the one on held_out, after the last step.
 
     * build(kind, seed): a new model, ids (B, T) to logits (B, T, V)
     * batches(seed): a list of pairs (ids, labels), each (B, T); held_out: one such pair
@@ -186,8 +186,8 @@ def _compare(build, batches, held_out, kinds, seeds, lr, critical, **wrong):
 
 
 @compare.misconception(
-    "You kept the rate at lr; it falls to zero in a straight line, and without that the noise of the last steps is "
-    "larger than what you want to see.",
+    "You kept the rate at lr; let it fall to zero in a straight line, because otherwise the noise of the last steps is "
+    "larger than the difference you want to see.",
     name="constant-rate",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -195,7 +195,7 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "Your rate is one step ahead: batch i has the rate lr · (1 - i / n), so the first one has lr, and the last one is "
+    "Your rate is one step ahead: batch i has the rate lr · (1 - i / n), so the first batch has lr, and the last is "
     "not wasted at rate 0.",
     name="rate-one-step-ahead",
 )
@@ -204,7 +204,8 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You never set the gradients back to zero, so each step follows the sum of all gradients so far.",
+    "You never set the gradients back to zero, so each step follows the sum of all gradients so far; clear them before "
+    "each backward pass.",
     name="gradients-pile-up",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -212,7 +213,8 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You made a new optimizer for each batch; Adam then forgets its moments, and every step is a first step.",
+    "You created a new optimizer for each batch; create it once for each run, because otherwise Adam forgets its "
+    "moments and every step is a first step.",
     name="new-optimizer-each-step",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -220,7 +222,7 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You used AdamW, whose weight decay also pulls every weight towards zero; the steps are those of Adam.",
+    "You used AdamW, whose weight decay also pulls every weight towards zero; use Adam.",
     name="weight-decay",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -228,7 +230,7 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You reported the loss of the last training batch; what counts is the loss on held_out, after the last step.",
+    "You reported the loss of the last training batch; report the loss on held_out, after the last step.",
     name="training-loss",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -236,7 +238,8 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You compared with the kind that came out best; the baseline is chosen before looking, and it is the first kind.",
+    "You compared with the kind that came out best; compare with the first kind, because a baseline is chosen before "
+    "looking at the results.",
     name="compared-with-the-best",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -247,7 +250,8 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You built the model of every run with the first seed, so that the seeds differ in their batches alone.",
+    "You built the model of every run with the first seed, so the seeds differ only in their batches; build each model "
+    "with the seed of its run.",
     name="one-start-for-all-seeds",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):
@@ -255,7 +259,7 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 
 @compare.misconception(
-    "You trained every run on the batches of the first seed; each seed has its own, the same for all kinds.",
+    "You trained every run on the batches of the first seed; each seed has its own batches, the same for all kinds.",
     name="one-set-of-batches",
 )
 def _(build, batches, held_out, kinds, seeds, lr, critical):

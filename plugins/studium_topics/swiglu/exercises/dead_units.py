@@ -11,10 +11,11 @@ from studium_topics.swiglu.exercises.gated import gated
     importance=2,
     kind="measure",
     hints=(
-        "A unit is dead if no loss can move it. How can you ask about all losses at once?",
-        "A loss enters only through the gradient that it gives to the outputs. With a random one no contribution "
-        "cancels another, so that a gradient of zero means that there is no way back at all.",
-        "The gradients of w_gate and w_up, (F, D) each, have a row for each unit; that of w_down, (O, F), a column.",
+        "A unit is dead if no loss can move it. How can you test all losses at once?",
+        "A loss matters only through the gradient that it gives to the outputs. If that gradient is random, "
+        "contributions do not cancel one another, so a gradient of zero means that there is no way back at all.",
+        "The gradients of w_gate and w_up, (F, D) each, have a row for each unit; the gradient of w_down, (O, F), has "
+        "a column.",
         "Make copies with `.detach().clone().requires_grad_()`, call `gated`, then `y.backward(noise)`; "
         "`(w.grad != 0).any(1)` looks at rows.",
     ),
@@ -22,7 +23,7 @@ from studium_topics.swiglu.exercises.gated import gated
 def dead_units(x, w_gate, w_up, w_down, kind):
     """Return which hidden units of a gated layer are dead on a batch.
 
-    A unit is dead if, whatever the loss, it gets no gradient: its row of w_gate, its row of w_up
+    A unit is dead if it gets no gradient, whatever the loss: its row of w_gate, its row of w_up
     and its column of w_down all have gradient zero.
 
     * x (N, D), w_gate and w_up (F, D), w_down (O, F), kind: as for `gated`; they stay as they are, and nothing is
@@ -124,7 +125,7 @@ def _hidden_parts(x, w_gate, w_up, kind):
 
 @dead_units.misconception(
     "You called a unit dead if it adds nothing to the output. A unit with a zero row of w_up or a zero column of "
-    "w_down adds nothing either, and still gets a gradient: after one step it works.",
+    "w_down adds nothing either, but it still gets a gradient and works after one step.",
     name="adds-nothing",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -133,8 +134,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You looked at the hidden product alone. Where the value is zero and the gate is open, the unit's row of w_up "
-    "gets a gradient, so it is not dead.",
+    "You only looked at the hidden product. Where the value is zero and the gate is open, the unit's row of w_up gets "
+    "a gradient, so the unit is not dead.",
     name="product-is-zero",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -142,8 +143,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You looked whether the gate is zero for all tokens. That decides for ReLU; the other activations have a slope "
-    "where they are zero, so that the row of w_gate can still get a gradient.",
+    "You checked whether the gate is zero for all tokens. That settles it only for ReLU; the other activations have a "
+    "slope where they are zero, so the row of w_gate can still get a gradient.",
     name="gate-is-zero",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -151,7 +152,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You took the sign of x W_gᵀ: a negative gate is dead only under ReLU. SiLU and GELU let a little through, and "
+    "You took the sign of x W_gᵀ, but a negative gate is dead only with ReLU. SiLU and GELU let a little through, and "
     "sigmoid and identity have no closed side at all.",
     name="negative-gate",
 )
@@ -160,7 +161,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You called a unit dead if its gate is closed for some token; one token that opens it is enough for a gradient.",
+    "You called a unit dead if its gate is closed for some token; it gets a gradient as soon as a single token opens "
+    "the gate.",
     name="closed-for-some-token",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -168,7 +170,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You looked at the gradient of w_gate alone; a unit whose w_up or w_down still gets a gradient can come back.",
+    "You only looked at the gradient of w_gate; check w_up and w_down too, because a unit that still gets a gradient "
+    "there can come back.",
     name="gradient-of-the-gate-alone",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -179,7 +182,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You asked one loss alone, the sum of the outputs. A column of w_down that sums to zero, or values that cancel, "
+    "You tested only one loss, the sum of the outputs. A column of w_down that sums to zero, or values that cancel, "
     "hide a way back that another loss would find.",
     name="sum-of-the-outputs",
 )
@@ -191,7 +194,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You asked one loss alone, the square of the outputs. Where the outputs are zero it has no gradient, and other "
+    "You tested only one loss, the square of the outputs. Where the outputs are zero it has no gradient, but other "
     "losses do.",
     name="square-of-the-outputs",
 )
@@ -203,7 +206,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
-    "You returned the units that are alive; the question is which are dead.", name="returned-the-living"
+    "You returned the units that are alive; return those that are dead.", name="returned-the-living"
 )
 def _(x, w_gate, w_up, w_down, kind):
     return ~dead_units.solution(x, w_gate, w_up, w_down, kind)

@@ -21,7 +21,7 @@ def ffn_cost(tokens, width, hidden, has_gate):
     """Return the parameters of a feed-forward layer and the operations of its matrix products.
 
     Count a multiplication and an addition as two operations, for one forward pass. There are no
-    biases, and what is done entry by entry is not counted.
+    biases, and operations on single entries are not counted.
 
     * tokens: N, how many go through the layer
     * width, hidden: D and F, whole numbers
@@ -55,7 +55,7 @@ def _(ffn_cost):
 
 
 @ffn_cost.misconception(
-    "You gave both layers two matrices; the gate has a matrix of its own, so a gated layer has three.",
+    "You counted two matrices for both layers; a gated layer has three, because the gate needs its own matrix.",
     name="two-matrices-with-a-gate",
 )
 def _(tokens, width, hidden, has_gate):
@@ -64,28 +64,28 @@ def _(tokens, width, hidden, has_gate):
 
 ffn_cost.mistake(
     "multiply-add-as-one",
-    "You counted a multiplication together with its addition as one operation; here they are two.",
+    "You counted a multiplication together with its addition as one operation; here they count as two.",
     replace="2 * tokens",
     by="tokens",
 )
 
 ffn_cost.mistake(
     "operations-of-one-token",
-    "You counted the operations of one token; all N of them go through the layer.",
+    "You counted the operations of one token; multiply by N, because all N tokens go through the layer.",
     replace="2 * tokens * parameters",
     by="2 * parameters",
 )
 
 ffn_cost.mistake(
     "counted-the-backward-pass",
-    "You counted forward and backward pass, three times the operations; the question is one forward pass.",
+    "You counted the forward and the backward pass, three times the operations; count only the forward pass.",
     replace="2 * tokens",
     by="6 * tokens",
 )
 
 
 @ffn_cost.misconception(
-    "You added biases to the parameters; these layers have none.",
+    "You added biases to the parameters; leave them out, because these layers have none.",
     name="counted-biases",
 )
 def _(tokens, width, hidden, has_gate):

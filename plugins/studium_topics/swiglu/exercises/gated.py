@@ -13,8 +13,8 @@ from studium_topics.swiglu.exercises._shared import _ACTIVATIONS
     importance=3,
     hints=(
         "Two projections of x meet in an elementwise product. Which of the two goes through the activation?",
-        "The activation belongs to the gate alone. The product of both has F numbers for each token; the third matrix "
-        "brings them back to the width of the model. Let a dictionary map each kind to its function.",
+        "The activation applies only to the gate. The product of gate and value has F numbers for each token; the "
+        "third matrix takes them back to the width of the model. Let a dictionary map each kind to its function.",
         "x is (..., D), both projections are (..., F), and w_down is (O, F).",
         "`F.silu(x @ w_gate.T) * (x @ w_up.T)` is the hidden layer of SwiGLU; `F.gelu` is exact by default.",
     ),
@@ -110,8 +110,8 @@ def _(gated, rng):
 
 
 @gated.misconception(
-    "You put the activation on the value, x W_uᵀ; it belongs to the gate, x W_gᵀ. A checkpoint's two matrices are not "
-    "interchangeable.",
+    "You put the activation on the value, x W_uᵀ; put it on the gate, x W_gᵀ, because the two matrices of a checkpoint "
+    "are not interchangeable.",
     name="activated-the-value",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -119,7 +119,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    "You activated gate and value both; the value stays linear, so that an open gate lets it through unchanged.",
+    "You activated both the gate and the value; leave the value linear, so that an open gate lets it through "
+    "unchanged.",
     name="activated-both",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -128,8 +129,8 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    "You multiplied first and activated the product; the activation decides how far the gate is open, so it comes "
-    "before the product.",
+    "You multiplied first and activated the product; activate the gate before you multiply, because the activation "
+    "decides how far the gate is open.",
     name="activated-the-product",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -137,7 +138,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    "You added gate and value; a gate multiplies, and with a sum no unit can compute a product.",
+    "You added gate and value; multiply them, because with a sum no unit can compute a product.",
     name="added-the-branches",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -145,7 +146,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    "Your SwiGLU uses the logistic function σ(z); that is GLU. SiLU, also called Swish, is z σ(z).",
+    "Your SwiGLU uses the logistic function σ(z), which makes it GLU. Use SiLU, also called Swish: z σ(z).",
     name="sigmoid-for-silu",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -164,7 +165,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    "You computed SwiGLU for every kind; `kind` chooses the activation.",
+    "You computed SwiGLU for every kind; choose the activation by `kind`.",
     name="swiglu-for-every-kind",
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -172,7 +173,7 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @gated.misconception(
-    'You used `F.glu`, which knows the logistic function alone; it is the kind "glu", and none of the others.',
+    'You used `F.glu` for every kind; it only knows the logistic function, so it only computes the kind "glu".',
     name="library-glu-for-every-kind",
 )
 def _(x, w_gate, w_up, w_down, kind):

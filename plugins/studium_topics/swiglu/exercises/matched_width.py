@@ -10,15 +10,15 @@ from studium import exercise
     importance=3,
     kind="derive",
     hints=(
-        "Write both parameter counts down and set them equal. Which of the sizes cancels?",
-        "The exact width is a fraction of `hidden`, and in general no whole number. Round it in the direction that the "
-        "statement asks for, to the next multiple.",
+        "Write down both parameter counts and set them equal. Which of the sizes cancels?",
+        "The exact width is a fraction of `hidden`, and usually not a whole number. Round it to the next multiple, in "
+        "the direction that the statement requires.",
         "Let m be the multiple and k whole: you look for the smallest k for which 3 D k m is at least 2 D F.",
         "`-(-a // b)` is a / b rounded up, in whole numbers.",
     ),
 )
 def matched_width(hidden, multiple_of=1):
-    """Return the width F' at which a gated layer is as large as an ungated one of hidden width F.
+    """Return the width F' at which a gated layer is as large as an ungated layer of hidden width F.
 
     F' is the smallest multiple of `multiple_of` for which the gated layer has at least as many
     parameters. Both layers have the same D and no biases.
@@ -53,51 +53,52 @@ def _(matched_width):
 
 matched_width.mistake(
     "eight-thirds-of-hidden",
-    "You multiplied by 8/3; that is the rule for a multiple of the model's width D. The argument is the ungated "
-    "hidden width, usually 4 D already, so the factor is 2/3.",
+    "You multiplied by 8/3, which is the factor for the model's width D. The argument is the ungated hidden width, "
+    "which is usually 4 D already, so the factor is 2/3.",
     replace="-2",
     by="-8",
 )
 
 matched_width.mistake(
     "three-halves",
-    "You made the layer wider: three matrices in place of two, at equal size, leave room for fewer units.",
+    "You made the layer wider; make it narrower, because at equal size three matrices instead of two leave room for "
+    "fewer units.",
     replace="-2 * hidden // (3 * multiple_of)",
     by="-3 * hidden // (2 * multiple_of)",
 )
 
 matched_width.mistake(
     "halved",
-    "You halved the width. Only the way in is doubled by the gate; the way out has one matrix as before.",
+    "You halved the width, which is too narrow. The gate only doubles the way in; the way out still has one matrix.",
     replace="-2 * hidden // (3 * multiple_of)",
     by="-hidden // (2 * multiple_of)",
 )
 
 matched_width.mistake(
     "rounded-down",
-    "You rounded down; the gated layer is to have at least as many parameters.",
+    "You rounded down; round up, because the gated layer must have at least as many parameters.",
     replace="-(-2 * hidden // (3 * multiple_of))",
     by="2 * hidden // (3 * multiple_of)",
 )
 
 matched_width.mistake(
     "rounded-to-nearest",
-    "You rounded to the nearest multiple, which is sometimes below; the gated layer is to have at least as many "
-    "parameters.",
+    "You rounded to the nearest multiple, which is sometimes below; round up, because the gated layer must have at "
+    "least as many parameters.",
     replace="-(-2 * hidden // (3 * multiple_of))",
     by="round(2 * hidden / (3 * multiple_of))",
 )
 
 matched_width.mistake(
     "left-out-the-multiple",
-    "You left `multiple_of` out; the width has to be a multiple of it.",
+    "You left out `multiple_of`; the width has to be a multiple of it.",
     replace="-(-2 * hidden // (3 * multiple_of)) * multiple_of",
     by="-(-2 * hidden // 3)",
 )
 
 matched_width.mistake(
     "one-multiple-too-far",
-    "You went one multiple further than needed where the width fits already.",
+    "You went one multiple too far; where the exact width is already a multiple, use it as it is.",
     replace="-(-2 * hidden // (3 * multiple_of))",
     by="(2 * hidden // (3 * multiple_of) + 1)",
 )

@@ -9,19 +9,19 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "With φ(z) = z, one unit could multiply two numbers. What is left of SiLU(a) when you subtract SiLU(-a)?",
-        "σ(a) + σ(-a) = 1. So two units whose gates are opposite give, together, what one linear gate would give.",
+        "With φ(z) = z, a single unit could multiply two numbers. What is left of SiLU(a) when you subtract SiLU(-a)?",
+        "σ(a) + σ(-a) = 1. So two units with opposite gates together give what one linear gate would give.",
         "Row j of w_gate picks one number of p, or its negative; row j of w_up picks the same number of q. The output "
         "adds up the units, with signs.",
-        "`torch.eye(size)` picks; `torch.cat([...], 1)` puts the half for p beside the half for q.",
+        "`torch.eye(size)` picks; `torch.cat([...], 1)` puts the half for p next to the half for q.",
     ),
 )
 def multiplier(size):
     """Return the weights of a SwiGLU layer that computes a dot product.
 
-    Wherever x (..., 2 · size) holds two vectors p and q of `size` numbers, p first, the layer
+    If x (..., 2 · size) holds two vectors p and q of `size` numbers, p first, then the layer
     `gated(x, w_gate, w_up, w_down, "swiglu")` gives p · q, up to rounding, however large the
-    numbers are. Use no more than two hidden units for each of the products.
+    numbers are. Use at most two hidden units for each of the products.
 
     * size: a whole number, 1 or more
     * returns: floating-point tensors w_gate (F, 2 · size), w_up (F, 2 · size), w_down (1, F), with F at most 2 · size
@@ -80,8 +80,8 @@ def _(size):
 
 
 @multiplier.misconception(
-    "You added the two units of a pair with the same sign; SiLU(a) + SiLU(-a) is no multiple of a, while "
-    "SiLU(a) - SiLU(-a) is a.",
+    "You added the two units of a pair with the same sign; subtract one, because SiLU(a) - SiLU(-a) is a, while "
+    "SiLU(a) + SiLU(-a) is not even a multiple of a.",
     name="same-sign",
 )
 def _(size):
@@ -91,7 +91,7 @@ def _(size):
 
 
 @multiplier.misconception(
-    "You averaged the two units of a pair; together they already make one product, so the result is half of it.",
+    "You averaged the two units of a pair, which gives half of the result; together, the two already make one product.",
     name="averaged-the-pair",
 )
 def _(size):
@@ -101,7 +101,7 @@ def _(size):
 
 
 @multiplier.misconception(
-    "Gate and value read the same vector: you computed p · p. The value has to pick from q.",
+    "Your gate and value both pick from p, so you computed p · p; let the value pick from q.",
     name="multiplied-p-with-itself",
 )
 def _(size):
@@ -110,8 +110,8 @@ def _(size):
 
 
 @multiplier.misconception(
-    "You summed p and q before multiplying, which gives every number of p times every number of q. A dot product "
-    "needs a pair of units for each place.",
+    "You summed p and q before multiplying, which gives every number of p times every number of q. A dot product needs "
+    "a pair of units for each place.",
     name="multiplied-the-sums",
 )
 def _(size):
@@ -121,7 +121,7 @@ def _(size):
 
 
 @multiplier.misconception(
-    "You opened the gates wide and undid that in the output. For small numbers a gate is then half open, and for all "
+    "You opened the gates wide and undid this in the output. For small numbers a gate is then half open, and for all "
     "numbers only half of the pairs count: subtract the opposite gate.",
     name="sharp-gates",
 )

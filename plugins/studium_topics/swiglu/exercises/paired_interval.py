@@ -19,12 +19,12 @@ from studium import assert_close, exercise
 def paired_interval(losses, baseline, critical):
     """Return the mean paired difference of two kinds of layer, and the ends of its confidence interval.
 
-    Run i of both kinds had the same seed and saw the same batches. The interval is Student's: the
+    Run i of both kinds had the same seed and saw the same batches. We use Student's interval: the
     mean plus or minus `critical` standard errors of the mean.
 
     * losses, baseline: two lists of n losses, 2 or more, seed by seed
     * critical: the quantile of Student's distribution with n - 1 degrees of freedom, 2.776 for n = 5 and 95 %
-    * returns: (mean, low, high), numbers; negative where `losses` are the lower ones
+    * returns: (mean, low, high), numbers; the mean is negative where `losses` are the lower ones
     """
     ### BEGIN SOLUTION
     differences = [ours - theirs for ours, theirs in zip(losses, baseline, strict=True)]
@@ -71,8 +71,8 @@ def _(paired_interval, rng):
 
 
 @paired_interval.misconception(
-    "You treated the two lists as unrelated. What a seed does to both runs cancels in their difference, and without "
-    "pairing it makes your interval far too wide.",
+    "You treated the two lists as unrelated; take the difference seed by seed. The effect of a seed on both runs then "
+    "cancels, whereas without pairing it makes your interval far too wide.",
     name="unpaired",
 )
 def _(losses, baseline, critical):
@@ -82,7 +82,7 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You sorted the two lists, each for itself; run i of both has the same seed, so the order must stay.",
+    "You sorted each of the two lists; keep their order, because run i of both has the same seed.",
     name="sorted-each-list",
 )
 def _(losses, baseline, critical):
@@ -90,7 +90,8 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You divided by n in the standard deviation; the mean was estimated from the same n numbers, so it is n - 1.",
+    "You divided by n in the standard deviation; divide by n - 1, because the mean was estimated from the same n "
+    "numbers.",
     name="divided-by-n",
 )
 def _(losses, baseline, critical):
@@ -100,7 +101,7 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You gave the spread of single runs; the mean of n runs is known √n times better, so divide by √n.",
+    "You used the spread of single runs; divide it by √n, because the mean of n runs is known √n times better.",
     name="spread-of-single-runs",
 )
 def _(losses, baseline, critical):
@@ -110,7 +111,7 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You divided the standard deviation by n; the standard error of a mean falls with √n.",
+    "You divided the standard deviation by n; divide by √n, because the standard error of a mean falls with √n.",
     name="divided-the-error-by-n",
 )
 def _(losses, baseline, critical):
@@ -120,8 +121,8 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You used 1.96, which is the normal quantile; with few seeds the standard deviation is itself uncertain, and "
-    "Student's quantile in `critical` is larger.",
+    "You used 1.96, the normal quantile; use Student's quantile in `critical`, which is larger, because with few seeds "
+    "the standard deviation is itself uncertain.",
     name="normal-quantile",
 )
 def _(losses, baseline, critical):
@@ -131,7 +132,8 @@ def _(losses, baseline, critical):
 
 
 @paired_interval.misconception(
-    "You subtracted the other way round; the difference is negative where `losses` are lower than `baseline`.",
+    "You subtracted the other way round; subtract `baseline` from `losses`, because the difference is negative where "
+    "`losses` are lower.",
     name="baseline-minus-losses",
 )
 def _(losses, baseline, critical):

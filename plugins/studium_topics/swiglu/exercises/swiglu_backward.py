@@ -10,10 +10,11 @@ from studium_topics.swiglu.exercises.gated import gated
     minutes=18,
     importance=2,
     hints=(
-        "A product has two factors, and SiLU(z) = z σ(z) is a product as well. What does the product rule say of each?",
+        "A product has two factors, and SiLU(z) = z σ(z) is a product as well. What does the product rule give for "
+        "each?",
         "Go backwards: from dy to the hidden product, from there to gate and value, each multiplied by the other "
-        "factor, and from those to the weights and to x, which was read twice.",
-        "dy is (N, O); the gradients of hidden product, gate and value are (N, F) each.",
+        "factor, and from those to the weights and to x, which was used twice.",
+        "dy is (N, O); the gradients of the hidden product, the gate and the value are (N, F) each.",
         "With `s = torch.sigmoid(gate)`, the slope of SiLU is `s * (1 + gate * (1 - s))`; a weight's gradient is "
         "`d_out.T @ d_in_values`.",
     ),
@@ -21,9 +22,9 @@ from studium_topics.swiglu.exercises.gated import gated
 def swiglu_backward(x, w_gate, w_up, w_down, dy):
     """Return the gradients of a loss through a SwiGLU layer, without calling autograd.
 
-    * x (N, D), w_gate and w_up (F, D), w_down (O, F): what the layer was given; they stay as they are
+    * x (N, D), w_gate and w_up (F, D), w_down (O, F): the inputs of the layer; they stay as they are
     * dy (N, O): the gradient of the loss for the layer's output
-    * returns: (dx, dw_gate, dw_up, dw_down), each with the shape of what it belongs to
+    * returns: (dx, dw_gate, dw_up, dw_down), each shaped like x, w_gate, w_up and w_down
     """
     ### BEGIN SOLUTION
     gate, value = x @ w_gate.T, x @ w_up.T
@@ -96,8 +97,8 @@ def _silu_slope(z):
 
 
 @swiglu_backward.misconception(
-    "You took σ (1 - σ), the slope of the logistic function, for that of SiLU; SiLU(z) = z σ(z) is a product, and its "
-    "slope is σ + z σ (1 - σ).",
+    "You used σ (1 - σ), which is the slope of the logistic function; SiLU(z) = z σ(z) is a product, and its slope is "
+    "σ + z σ (1 - σ).",
     name="slope-of-the-sigmoid",
 )
 def _(x, w_gate, w_up, w_down, dy):
@@ -105,20 +106,22 @@ def _(x, w_gate, w_up, w_down, dy):
 
 
 @swiglu_backward.misconception(
-    "You treated σ(z) in z σ(z) as a constant, so the slope of SiLU came out as σ; the product rule adds z σ (1 - σ).",
+    "You treated σ(z) in z σ(z) as a constant, so your slope of SiLU is just σ; the product rule adds z σ (1 - σ).",
     name="half-of-the-product-rule",
 )
 def _(x, w_gate, w_up, w_down, dy):
     return _backward(x, w_gate, w_up, w_down, dy, torch.sigmoid)
 
 
-@swiglu_backward.misconception("You sent the gradient of the gate on without the slope of SiLU.", name="no-slope")
+@swiglu_backward.misconception(
+    "You passed on the gradient of the gate without the slope of SiLU; multiply by that slope.", name="no-slope"
+)
 def _(x, w_gate, w_up, w_down, dy):
     return _backward(x, w_gate, w_up, w_down, dy, torch.ones_like)
 
 
 @swiglu_backward.misconception(
-    "Your dx comes back through the gate alone; x was read twice, by gate and value, so both ways back add up.",
+    "Your dx comes back through the gate only; add the way through the value, because both projections use x.",
     name="dx-through-the-gate-alone",
 )
 def _(x, w_gate, w_up, w_down, dy):
@@ -126,7 +129,8 @@ def _(x, w_gate, w_up, w_down, dy):
 
 
 @swiglu_backward.misconception(
-    "You multiplied each branch by its own factor; the derivative of a product for one factor is the other one.",
+    "You multiplied each branch by its own factor; multiply by the other one, because the derivative of a product with "
+    "respect to one factor is the other factor.",
     name="own-factor",
 )
 def _(x, w_gate, w_up, w_down, dy):
@@ -134,7 +138,7 @@ def _(x, w_gate, w_up, w_down, dy):
 
 
 @swiglu_backward.misconception(
-    "You averaged the weights' gradients over the tokens; dy is already the gradient of the loss, so they add up.",
+    "You averaged the weights' gradients over the tokens; add them up, because dy is already the gradient of the loss.",
     name="averaged-over-tokens",
 )
 def _(x, w_gate, w_up, w_down, dy):
@@ -143,7 +147,7 @@ def _(x, w_gate, w_up, w_down, dy):
 
 
 @swiglu_backward.misconception(
-    "You called autograd, which records nothing in these tests; compute the gradients from the product rule.",
+    "You called autograd, which records nothing in these tests; compute the gradients with the product rule.",
     name="called-autograd",
 )
 def _(x, w_gate, w_up, w_down, dy):
