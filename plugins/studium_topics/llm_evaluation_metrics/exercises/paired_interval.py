@@ -7,7 +7,8 @@ from studium import assert_close, exercise
     minutes=18,
     importance=3,
     hints=(
-        "Both systems answered the same items. When you draw an item for one system, what belongs to it for the other?",
+        "Both systems answered the same items. When you draw an item for one system, what should you draw for the "
+        "other?",
         "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Then repeat.",
         "One draw gives N row numbers for both a and b; each score comes from K sums. You end up with `draws` leads.",
         "`torch.randint(n, (n,), generator=generator)` draws rows; finish with `torch.quantile` at 0.025 and 0.975.",

@@ -19,7 +19,7 @@ def render(messages, numbers):
 
     A message becomes its header (`[SYSTEM]`, `[USER]` or `[ASSISTANT]`), its words, and
     `[END]`. The lit tokens are those that the assistant has to write: the words of its messages
-    and the `[END]` after them. The program writes its header.
+    and the `[END]` after them. The program writes the header.
 
     * messages: a list of dicts with "role" ("system", "user" or "assistant") and "content",
       zero or more words separated by spaces
