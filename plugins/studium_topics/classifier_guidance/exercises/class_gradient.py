@@ -13,9 +13,9 @@ from studium_topics.kits.mixture import ring
     minutes=15,
     hints=(
         "What does PyTorch need before it can differentiate with respect to x, and who switched recording off?",
-        "Differentiate one number: the sum over the batch of each row's log p. Logits are no log-probabilities yet; "
+        "Differentiate one number: the sum over the batch of each row's log p. Logits are not log-probabilities yet; "
         "`log_softmax` makes them so.",
-        "log p has the shape (B, C), of which each row contributes the one entry of its own y; the gradient is (B, *).",
+        "log p has the shape (B, C), and each row contributes the one entry of its own y; the gradient is (B, *).",
         "`x.detach().requires_grad_()`, `with torch.enable_grad():` around classifier and sum, `.gather(-1, "
         "y.unsqueeze(-1))`, and `torch.autograd.grad(number, x)[0]`, which leaves the parameters alone.",
     ),
@@ -23,12 +23,12 @@ from studium_topics.kits.mixture import ring
     importance=3,
 )
 def class_gradient(classifier: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-    """Return the gradient of log p(y | x_t = x) with respect to x, each row's own, as (B, *) without a graph.
+    """Return the gradient of log p(y | x_t = x) with respect to x, for each row separately, as (B, *) without a graph.
 
-    * classifier(x, t): returns logits (B, C), not normalised; each row depends on its own x only
+    * classifier(x, t): returns logits (B, C), not normalised; each row depends only on its own x
     * x: (B, *), stays as it is; t: (B,) long; y: (B,) long, the class that each row should have
 
-    It works inside `torch.no_grad()` too, where samplers run, and leaves no gradient in the classifier's parameters.
+    It also works inside `torch.no_grad()`, where samplers run, and leaves no gradient in the classifier's parameters.
     """
     ### BEGIN SOLUTION
     x = x.detach().requires_grad_()
@@ -104,8 +104,8 @@ def _(class_gradient, rng):
 
 
 @class_gradient.misconception(
-    "You took the gradient of the mean over the batch, which makes each row's gradient B times too short; take "
-    "the sum, because rows do not depend on each other, so that its gradient has each row's own.",
+    "You took the gradient of the mean over the batch, so each row's gradient is B times too short. Take the sum: "
+    "rows do not depend on each other, so its gradient holds each row's own.",
     name="batch-mean",
 )
 def _(classifier, x, t, y):
@@ -116,8 +116,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You differentiated p, not log p; the gradient of p is p times that of log p, so that it vanishes where the "
-    "class is unlikely, which is where guidance is needed.",
+    "You differentiated p instead of log p. The gradient of p is p times the gradient of log p, so it vanishes where "
+    "the class is unlikely, which is where guidance is needed.",
     name="gradient-of-p",
 )
 def _(classifier, x, t, y):
@@ -128,7 +128,7 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You differentiated the logit of y; log p also falls where the other classes gain, so take the log_softmax first.",
+    "You differentiated the logit of y. log p also falls where the other classes gain, so take the log_softmax first.",
     name="gradient-of-logit",
 )
 def _(classifier, x, t, y):
@@ -139,8 +139,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You returned the gradient of the loss, -log p; it points away from the class, while guidance goes uphill on "
-    "log p: change the sign.",
+    "You returned the gradient of the loss, -log p, which points away from the class. Guidance goes uphill on log p, "
+    "so change the sign.",
     name="downhill",
 )
 def _(classifier, x, t, y):
@@ -151,8 +151,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You returned the gradient of the mean cross-entropy; that is -log p averaged, so it points away from the "
-    "class and is B times too short: differentiate the sum of log p.",
+    "You returned the gradient of the mean cross-entropy. That is -log p averaged, so it points away from the class "
+    "and is B times too short; differentiate the sum of log p.",
     name="gradient-of-mean-loss",
 )
 def _(classifier, x, t, y):
@@ -163,8 +163,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You left the recording of gradients to the caller; samplers run inside torch.no_grad(), where nothing can "
-    "then be differentiated: open torch.enable_grad() around the classifier and the sum.",
+    "You left it to the caller to record gradients. Samplers run inside torch.no_grad(), where nothing can be "
+    "differentiated, so open torch.enable_grad() around the classifier and the sum.",
     name="recording-off",
 )
 def _(classifier, x, t, y):
@@ -174,8 +174,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You indexed with `[:, y]`, which takes from every row the classes of all rows, B times B numbers; each row "
-    "needs the one entry of its own y, as `gather` returns it.",
+    "You indexed with `[:, y]`, which takes the classes of all rows from every row, B times B numbers. Each row needs "
+    "only the entry of its own y, as `gather` returns it.",
     name="classes-of-all-rows",
 )
 def _(classifier, x, t, y):
@@ -186,7 +186,7 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You went towards the class that the classifier finds most likely; the class that counts is the one asked for, y.",
+    "You went towards the class that the classifier finds most likely; go towards the requested class, y.",
     name="likeliest-class",
 )
 def _(classifier, x, t, y):

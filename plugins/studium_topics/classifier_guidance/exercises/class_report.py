@@ -9,10 +9,13 @@ from torch import Tensor
     points=4,
     minutes=12,
     hints=(
-        "Which pairs of samples say something about the variety within a class, and which of all B times B do not?",
-        "All distances at once make a table (B, B); a mask of the same shape says which of them count.",
-        "A pair counts where both have the same y, and no sample is a pair with itself: the diagonal does not count.",
-        "`torch.cdist(x.flatten(1), x.flatten(1))`, and `y.unsqueeze(0) == y.unsqueeze(1)` for pairs of one class.",
+        "Which pairs of samples say something about the variety within a class, and which of all B times B pairs do "
+        "not?",
+        "All distances at once make a table (B, B); a mask of the same shape selects those that count.",
+        "A pair counts if both samples have the same y. No sample forms a pair with itself, so the diagonal does not "
+        "count.",
+        "`torch.cdist(x.flatten(1), x.flatten(1))`, and `y.unsqueeze(0) == y.unsqueeze(1)` for pairs of the same "
+        "class.",
     ),
     level="core",
     importance=2,
@@ -22,8 +25,8 @@ def class_report(
 ) -> tuple[float, float]:
     """Return two floats: the share of samples that the judge puts into their class y, and the diversity within classes.
 
-    * x: (B, *); y: (B,) long, the class asked for, one of them at least twice
-    * judge(x): scores (B, C), of which the largest wins
+    * x: (B, *); y: (B,) long, the requested classes, at least one of which occurs twice
+    * judge(x): scores (B, C); the largest wins
     * diversity: the mean Euclidean distance over all pairs of two samples with the same y
 
     Raises ValueError if judge is guide, the model that guided the samples.
@@ -106,8 +109,8 @@ def _(class_report):
 
 
 @class_report.misconception(
-    "You averaged over all pairs; two samples of different classes are far apart anyway, so that their distance "
-    "says nothing about diversity within a class: take pairs of the same y.",
+    "You averaged over all pairs. Two samples of different classes are far apart anyway, so their distance says "
+    "nothing about the diversity within a class; use only pairs with the same y.",
     name="all-pairs",
 )
 def _(x, y, judge, guide):
@@ -119,8 +122,8 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You counted each sample's distance to itself; these zeros make small classes look less diverse than large "
-    "ones: leave out the diagonal.",
+    "You counted each sample's distance to itself. These zeros make small classes look less diverse than large ones, "
+    "so leave out the diagonal.",
     name="diagonal",
 )
 def _(x, y, judge, guide):
@@ -132,8 +135,8 @@ def _(x, y, judge, guide):
 
 class_report.mistake(
     "argmax-over-samples",
-    "You took the argmax over the samples; each row of the scores belongs to one sample, so look for the largest "
-    "along the last axis, the classes.",
+    "You took the argmax over the samples. Each row of the scores belongs to one sample, so take it along the last "
+    "axis, the classes.",
     edits=[
         ("accuracy = (judge(x).argmax(-1) == y).double().mean()", ""),
         ("float(accuracy)", "float((judge(x).argmax(0) == y).double().mean())"),
@@ -142,8 +145,8 @@ class_report.mistake(
 
 
 @class_report.misconception(
-    "You grouped the samples by the class that the judge chose; the question is how much the samples differ that "
-    "were asked to be of one class, so group them by y.",
+    "You grouped the samples by the class that the judge chose. We want to know how much the samples that should "
+    "share a class differ, so group them by y.",
     name="judged-classes",
 )
 def _(x, y, judge, guide):
@@ -156,7 +159,7 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You averaged squared distances; the report wants distances, in the units of x.",
+    "You averaged squared distances; average the distances themselves, in the units of x.",
     name="squared",
 )
 def _(x, y, judge, guide):
@@ -168,8 +171,8 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You averaged class by class first; a pair of a small class then counts for more than one of a large class. "
-    "Take one mean over all pairs.",
+    "You averaged class by class first, so a pair in a small class counts for more than a pair in a large one. Take "
+    "one mean over all pairs.",
     name="mean-of-classes",
 )
 def _(x, y, judge, guide):
@@ -180,8 +183,8 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You let the guide judge its own work; the samples were optimised until the guide agreed, so that its "
-    "approval says little: raise ValueError if judge is guide.",
+    "You let the guide judge its own work. The samples were optimised until the guide agreed, so its approval says "
+    "little; raise ValueError if judge is guide.",
     name="guide-judges",
 )
 def _(x, y, judge, guide):
@@ -191,7 +194,7 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You averaged class by class, and a class with a single sample has no pair: the mean of nothing is nan. Take one "
+    "You averaged class by class, and a class with a single sample has no pairs: the mean of nothing is nan. Take one "
     "mean over all pairs of all classes.",
     name="nan-of-a-single",
 )

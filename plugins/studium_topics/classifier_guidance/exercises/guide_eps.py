@@ -23,9 +23,9 @@ from studium_topics.kits.mixture import ring
 def guide_eps(eps: Tensor, gradient: Tensor, t: int, betas: Tensor, s: float) -> Tensor:
     """Return the noise prediction (B, *) whose score is the score of eps plus s times the classifier's gradient.
 
-    * eps: (B, *), predicted in x_t, stands for the score -eps / sqrt(1 - abar_t), abar_t = (1 - beta_0) ⋯ (1 - beta_t)
+    * eps: (B, *), predicted at x_t; its score is -eps / sqrt(1 - abar_t), where abar_t = (1 - beta_0) ⋯ (1 - beta_t)
     * gradient: (B, *), of log p(y | x_t) with respect to x_t
-    * t: an int in 0..T-1; betas: (T,) float64; s: any number, also negative
+    * t: an int in 0..T-1; betas: (T,) float64; s: any number, even a negative one
 
     eps and gradient stay as they are.
     """
@@ -67,8 +67,8 @@ def _(guide_eps, rng):
 
 
 @guide_eps.misconception(
-    "You added the gradient to eps; eps points away from the data, against the score, so what is added to the "
-    "score is subtracted from eps: with the plus, samples move away from their class.",
+    "You added the gradient to eps. eps points away from the data, against the score, so whatever we add to the score "
+    "we subtract from eps; with the plus, samples move away from their class.",
     name="plus",
 )
 def _(eps, gradient, t, betas, s):
@@ -76,8 +76,8 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You multiplied by sqrt(beta_t), the noise of one step; eps is the noise of all steps so far, whose size is "
-    "sqrt(1 - abar_t). The two agree at t = 0 only, and a large s can hide the difference.",
+    "You multiplied by sqrt(beta_t), the noise of one step. eps is the noise of all steps so far, whose size is "
+    "sqrt(1 - abar_t). The two agree only at t = 0, and a large s can hide the difference.",
     name="one-step-noise",
 )
 def _(eps, gradient, t, betas, s):
@@ -85,8 +85,8 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You multiplied by 1 - abar_t; take its square root, because score and eps differ by the size of the noise "
-    "and not by its variance.",
+    "You multiplied by 1 - abar_t; take its square root, because score and eps differ by the size of the noise and "
+    "not by its variance.",
     name="variance-for-size",
 )
 def _(eps, gradient, t, betas, s):
@@ -94,8 +94,8 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You subtracted s times the gradient as it is; the gradient belongs to the score, so bring it to the units of"
-    " eps first.",
+    "You subtracted s times the gradient as it is. The gradient belongs to the score, so convert it to the units of "
+    "eps first.",
     name="no-factor",
 )
 def _(eps, gradient, t, betas, s):
@@ -103,7 +103,7 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You divided by sqrt(1 - abar_t); that leads from eps to the score, and here you go back, so multiply.",
+    "You divided by sqrt(1 - abar_t), which leads from eps to the score. Here we go back, so multiply.",
     name="divided",
 )
 def _(eps, gradient, t, betas, s):
@@ -111,7 +111,7 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You stopped the product one factor early; abar_t includes the step t itself, so the slice ends at t + 1.",
+    "You stopped the product one factor too early; abar_t includes the step t itself, so the slice ends at t + 1.",
     name="product-short",
 )
 def _(eps, gradient, t, betas, s):
@@ -119,8 +119,7 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You multiplied the betas with each other; abar_t is the product of 1 - beta, the share of the signal that is"
-    " left.",
+    "You multiplied the betas together; abar_t is the product of 1 - beta, the share of the signal that is left.",
     name="product-of-betas",
 )
 def _(eps, gradient, t, betas, s):
@@ -136,7 +135,7 @@ def _(eps, gradient, t, betas, s):
 
 
 @guide_eps.misconception(
-    "You guided by 1 + s; here s itself is the factor: 0 is no guidance, and 1 is Bayes' rule.",
+    "You guided by 1 + s; the factor is s itself: 0 means no guidance, and 1 is Bayes' rule.",
     name="one-plus-s",
 )
 def _(eps, gradient, t, betas, s):

@@ -15,9 +15,9 @@ from studium_topics.kits.mixture import ring
     points=6,
     minutes=18,
     hints=(
-        "In which order are the levels visited, and which two models are asked about each x_t?",
+        "In which order do you visit the levels, and which two models do you call at each x_t?",
         "In each step: the gradient, then the guided eps, then `step`. Both models look at the x before the step.",
-        "The models want t as a tensor (B,), `guide_eps` and `step` as an int; the film has T + 1 frames (B, *).",
+        "The models take t as a tensor (B,), `guide_eps` and `step` as an int; the film has T + 1 frames (B, *).",
         "`torch.full((len(x),), t)`, and `torch.stack(frames)` under `with torch.no_grad():`.",
     ),
     level="core",
@@ -35,7 +35,7 @@ def guided_sample(
 ) -> Tensor:
     """Return the film (T + 1, B, *) of a batch guided from noise to its classes y (B,), without a graph.
 
-    * model(x, t), classifier(x, t): eps, logits (B, C); t: (B,) long; one call of each in a step
+    * model(x, t), classifier(x, t): eps, logits (B, C); t: (B,) long; call each of them once per step
     * step(eps, x, t, z): x_{t-1} for an int t, from the guided eps and z = noise[t], which is (B, *)
     * start: (B, *), the first frame; each step adds one, t = T-1, …, 0; clip nothing
     * s: the scale; betas: (T,) float64
@@ -153,7 +153,7 @@ def _(guided_sample, rng):
 
 
 @guided_sample.misconception(
-    "You guided every row to the class of the first; y has one class for each row.", name="first-class"
+    "You guided every row to the class of the first row; y has one class for each row.", name="first-class"
 )
 def _(model, classifier, step, start, y, s, betas, noise):
     def move(eps, x, t, rows):
@@ -170,7 +170,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You clipped x to [-1, 1] after each step; x_t is mostly noise and is meant to leave that range, so that clipping "
+    "You clipped x to [-1, 1] after each step. x_t is mostly noise and is meant to leave that range, so clipping "
     "bends every path.",
     name="clipped-x",
 )
@@ -189,8 +189,8 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You added s times the gradient to x after the step; a gradient of log p is no distance, and how far it moves x "
-    "depends on the noise level: guide eps, and let `step` do the rest.",
+    "You added s times the gradient to x after the step. A gradient of log p is not a distance, and how far it should "
+    "move x depends on the noise level; guide eps, and let `step` do the rest.",
     name="added-after-the-step",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -207,7 +207,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You took the steps upwards, from t = 0; sampling starts at the noise, at t = T - 1, and ends at 0.",
+    "You went upwards from t = 0; sampling starts at the noise, at t = T - 1, and ends at 0.",
     name="upwards",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -225,7 +225,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You counted the noise from the first step; noise[t] belongs to the step at t, so that it is used from the back.",
+    "You counted the noise from the first step; noise[t] belongs to the step at t, so you use it from the back.",
     name="noise-from-the-front",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -243,8 +243,8 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You told the classifier t = 0; it was trained to judge each x_t by how noisy it is, so it needs the t of this "
-    "step.",
+    "You passed t = 0 to the classifier. It was trained to judge each x_t by how noisy it is, so pass it the t of "
+    "this step.",
     name="classifier-told-0",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -262,7 +262,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You guided by 1 whatever s is; s is the factor of the gradient, and 0 has to mean no guidance.", name="s-unused"
+    "You guided by 1 whatever s is; multiply the gradient by s, so 0 means no guidance.", name="s-unused"
 )
 def _(model, classifier, step, start, y, s, betas, noise):
     def move(eps, x, t, rows):
@@ -279,7 +279,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You stopped before t = 0; that is a step like all others, the one that takes away the last of the noise.",
+    "You stopped before t = 0. That is a step like all the others, and it takes away the last of the noise.",
     name="stops-early",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -297,8 +297,8 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You scaled the gradient by sqrt(beta_t) in the loop; your `guide_eps` has the right factor, the size of all noise "
-    "in x_t, sqrt(1 - abar_t).",
+    "You scaled the gradient by sqrt(beta_t) in the loop; use your `guide_eps`, which has the right factor, sqrt(1 - "
+    "abar_t), the size of all noise in x_t.",
     name="one-step-noise",
 )
 def _(model, classifier, step, start, y, s, betas, noise):
@@ -316,8 +316,8 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 
 @guided_sample.misconception(
-    "You returned the last batch alone; the film has every frame, (T + 1, B, *), because the lesson shows how an image "
-    "comes out of the noise.",
+    "You returned only the last batch; the film has every frame, (T + 1, B, *), because the lesson shows how an image "
+    "emerges from the noise.",
     name="last-frame-alone",
 )
 def _(model, classifier, step, start, y, s, betas, noise):

@@ -10,8 +10,8 @@ from torch import Tensor
     minutes=12,
     hints=(
         "Which densities have a logarithm that is quadratic in x? Is the logarithm of this product one of them?",
-        "Write the logarithm of the product, and complete the square in x. What has moved, and what has not?",
-        "Mean and gradient are (B, *); the variance is one number or (B, *), and z is multiplied by its square root.",
+        "Write down the logarithm of the product, and complete the square in x. What has moved, and what has not?",
+        "mean and gradient are (B, *); variance is one number or (B, *), and z is multiplied by its square root.",
         "`variance**0.5` works for a number and for a tensor.",
     ),
     level="core",
@@ -25,7 +25,7 @@ def guided_step(mean: Tensor, variance: float | Tensor, gradient: Tensor, s: flo
     * variance: at least 0, one number or (B, *); where it is 0, the draw is the mean
     * s: any number; z: (B, *), the standard normal noise that the draw uses
 
-    It is again a Gaussian. Which one? All arguments stay as they are.
+    This density is again a Gaussian. Which one? All arguments stay as they are.
     """
     ### BEGIN SOLUTION
     return mean + s * variance * gradient + variance**0.5 * z
@@ -73,47 +73,48 @@ def _(guided_step, rng):
 
 guided_step.mistake(
     "deviation-shift",
-    "You moved the mean by the standard deviation times s times the gradient; completing the square gives the "
-    "variance there, because the exponent of the Gaussian has (x - mean)² over the variance.",
+    "You moved the mean by the standard deviation times s times the gradient. Use the variance instead: in the "
+    "exponent of the Gaussian, (x - mean)² is divided by the variance.",
     replace="mean + s * variance * gradient + variance**0.5 * z",
     by="mean + variance**0.5 * (s * gradient + z)",
 )
 
 guided_step.mistake(
     "variance-noise",
-    "You multiplied z by the variance; noise of size one gets that variance when it is multiplied by the square root.",
+    "You multiplied z by the variance; multiply it by the square root, because that gives noise of size one this "
+    "variance.",
     replace="mean + s * variance * gradient + variance**0.5 * z",
     by="mean + variance * (s * gradient + z)",
 )
 
 guided_step.mistake(
     "scaled-noise",
-    "You scaled the noise by s too; the factor exp(s · gradient · x) moves the mean, and the variance stays what "
-    "it was.",
+    "You scaled the noise by s too. The factor exp(s · gradient · x) moves the mean, but the variance stays what it "
+    "was.",
     replace="mean + s * variance * gradient + variance**0.5 * z",
     by="mean + s * (variance * gradient + variance**0.5 * z)",
 )
 
 guided_step.mistake(
     "no-variance",
-    "You moved the mean by s times the gradient; the shift is also proportional to the variance, because a nearly"
-    " certain step can hardly be moved.",
+    "You moved the mean by s times the gradient. The shift is also proportional to the variance, because a nearly "
+    "certain step can hardly be moved.",
     replace="s * variance * gradient",
     by="s * gradient",
 )
 
 guided_step.mistake(
     "no-noise",
-    "You returned the new mean; the product is still a Gaussian with the old variance, so add z times the "
-    "standard deviation.",
+    "You returned the new mean. The product is still a Gaussian with the old variance, so add z times the standard "
+    "deviation.",
     replace="mean + s * variance * gradient + variance**0.5 * z",
     by="mean + s * variance * gradient",
 )
 
 guided_step.mistake(
     "minus",
-    "You subtracted the gradient; the density is largest where gradient · x is large, so the mean moves along the"
-    " gradient. (It is eps that gets a minus.)",
+    "You subtracted the gradient. The density is largest where gradient · x is large, so the mean moves along the "
+    "gradient. (It is eps that gets a minus.)",
     replace="mean + s * variance * gradient",
     by="mean - s * variance * gradient",
 )

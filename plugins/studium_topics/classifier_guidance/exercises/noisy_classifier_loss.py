@@ -11,10 +11,10 @@ from torch import Tensor
     points=3,
     minutes=8,
     hints=(
-        "What does the classifier see while sampling: x0, or something else that you can make from x0 and eps?",
+        "What does the classifier see during sampling: x0, or something else that you can make from x0 and eps?",
         "Make x_t as in the lesson on DDPM, then compare the classifier's logits for it with y.",
-        "`abar[t]` has the shape (B,): give it the axes of x0 before you multiply.",
-        "`F.cross_entropy(logits, y)` takes raw logits, and the mean over the batch.",
+        "`abar[t]` has the shape (B,); give it the axes of x0 before you multiply.",
+        "`F.cross_entropy(logits, y)` takes raw logits and returns the mean over the batch.",
     ),
     level="warm-up",
     importance=2,
@@ -26,9 +26,9 @@ def noisy_classifier_loss(
 
     * classifier(x, t): returns logits (B, C) for noisy x (B, *) and t (B,); call it once
     * x0, eps: (B, *), clean data and noise; x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, in the dtype of x0
-    * y: (B,) long, the classes; t: (B,) long, a level for each row; abar: (T,) float64
+    * y: (B,) long, the classes; t: (B,) long, one level for each row; abar: (T,) float64
 
-    The lesson trains through it: gradients must reach the classifier.
+    The lesson trains through it, so gradients must reach the classifier.
     """
     ### BEGIN SOLUTION
     level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)  # (B, 1, ...)
@@ -84,8 +84,8 @@ def _(noisy_classifier_loss, rng):
 
 
 @noisy_classifier_loss.misconception(
-    "You showed the classifier the clean x0; while sampling it sees noisy x_t only, and the gradients of a "
-    "classifier that was never trained on noise mean little there: noise x0 first.",
+    "You gave the classifier the clean x0. During sampling it sees only noisy x_t, and the gradients of a classifier "
+    "that was never trained on noise mean little there; add the noise first.",
     name="shown-clean",
 )
 def _(classifier, x0, y, t, eps, abar):
@@ -94,16 +94,15 @@ def _(classifier, x0, y, t, eps, abar):
 
 noisy_classifier_loss.mistake(
     "softmax-twice",
-    "You took a softmax before the cross-entropy; `F.cross_entropy` takes one itself, so that yours squeezes the "
-    "logits into 0 to 1 and no classifier can become certain: hand it the raw logits.",
+    "You took a softmax before the cross-entropy. `F.cross_entropy` takes one itself, so yours squeezes the logits "
+    "into 0 to 1 and no classifier can become certain; pass it the raw logits.",
     replace="classifier(xt, t)",
     by="classifier(xt, t).softmax(-1)",
 )
 
 
 @noisy_classifier_loss.misconception(
-    "You used the first row's t for the whole batch; each row has a noise level of its own, so that every batch "
-    "teaches all levels.",
+    "You used the first row's t for the whole batch; use the t of each row, so every batch teaches many levels.",
     name="one-t",
 )
 def _(classifier, x0, y, t, eps, abar):
@@ -122,8 +121,8 @@ def _(classifier, x0, y, t, eps, abar):
 
 
 @noisy_classifier_loss.misconception(
-    "You took the mean of the logits of y; -log p(y | x_t) also contains the logarithm of the sum over all "
-    "classes, and without it the loss falls without end as all logits grow.",
+    "You took the mean of the logits of y. -log p(y | x_t) also contains the logarithm of the sum over all classes; "
+    "without it, the loss falls without end as all logits grow.",
     name="no-log-softmax",
 )
 def _(classifier, x0, y, t, eps, abar):
@@ -133,8 +132,8 @@ def _(classifier, x0, y, t, eps, abar):
 
 
 @noisy_classifier_loss.misconception(
-    "You summed over the batch; the loss is its mean, because otherwise the size of a training step would depend "
-    "on the size of the batch.",
+    "You summed over the batch; take the mean, because otherwise the size of a training step depends on the size of "
+    "the batch.",
     name="batch-sum",
 )
 def _(classifier, x0, y, t, eps, abar):

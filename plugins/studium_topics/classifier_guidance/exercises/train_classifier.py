@@ -13,9 +13,9 @@ from studium_topics.classifier_guidance.exercises.noisy_classifier_loss import n
     minutes=20,
     hints=(
         "What does one training step need from the data, and what from the generator?",
-        "One step: draw images, levels and noise, compute `noisy_classifier_loss`, clear the gradients, go backward, "
-        "let the optimiser move.",
-        "Image numbers and t are (batch,), the noise has the shape of the images drawn, and labels go with their "
+        "In one step: draw images, levels and noise, compute `noisy_classifier_loss`, clear the gradients, go "
+        "backward, and let the optimiser move.",
+        "Image numbers and t are (batch,), the noise has the shape of the drawn images, and labels go with their "
         "images.",
         "`torch.randint(len(images), (batch,), generator=generator)`; at the end "
         "`classifier.eval().requires_grad_(False)`.",
@@ -37,8 +37,8 @@ def train_classifier(
 
     * classifier(x, t): a module; images: (N, *) float32; labels: (N,) long; abar: (T,) float64
     * optimiser: `torch.optim.Adam` with the constant rate lr; the classifier is in training mode
-    * each step draws with the generator, in this order: `batch` image numbers and `batch` rows t (`torch.randint`), the
-      noise (`torch.randn`)
+    * each step draws from the generator, in this order: `batch` image numbers and `batch` rows t (`torch.randint`),
+      then the noise (`torch.randn`)
     * afterwards the classifier is in evaluation mode, and no parameter requires a gradient
     """
     ### BEGIN SOLUTION
@@ -154,8 +154,8 @@ def _(train_classifier, rng):
 
 
 @train_classifier.misconception(
-    "You never cleared the gradients; `backward` adds to what is there, so that every step also repeats all steps "
-    "before it: call `optimizer.zero_grad()` once a step.",
+    "You never cleared the gradients. `backward` adds to what is there, so every step also repeats all steps before "
+    "it; call `optimizer.zero_grad()` in each step.",
     name="gradients-add-up",
 )
 def _(classifier, images, labels, abar, steps, batch, lr, generator):
@@ -174,8 +174,8 @@ def _(classifier, images, labels, abar, steps, batch, lr, generator):
 
 
 @train_classifier.misconception(
-    "You took the first labels of the list for every batch; the labels must be those of the images drawn, because "
-    "otherwise the classifier learns that image and label have nothing to do with each other.",
+    "You took the first labels of the list for every batch. Use the labels of the drawn images; otherwise the "
+    "classifier learns that image and label have nothing to do with each other.",
     name="labels-not-drawn",
 )
 def _(classifier, images, labels, abar, steps, batch, lr, generator):
@@ -196,8 +196,8 @@ def _(classifier, images, labels, abar, steps, batch, lr, generator):
 
 
 @train_classifier.misconception(
-    "You drew one t for the whole batch; draw one for every row, because a batch that sees a single level makes the "
-    "loss jump with that level from step to step.",
+    "You drew one t for the whole batch; draw one for every row, because with a single level per batch the loss jumps "
+    "with that level from step to step.",
     name="one-t",
 )
 def _(classifier, images, labels, abar, steps, batch, lr, generator):
@@ -217,8 +217,8 @@ def _(classifier, images, labels, abar, steps, batch, lr, generator):
 
 
 @train_classifier.misconception(
-    "You drew t from 1 to T - 1; rows are counted from 0, so that the classifier would never see the cleanest level, "
-    "at which the sampler asks for its gradient last.",
+    "You drew t from 1 to T - 1. Rows are counted from 0, so the classifier would never see the cleanest level, where "
+    "the sampler needs its last gradient.",
     name="row-0-left-out",
 )
 def _(classifier, images, labels, abar, steps, batch, lr, generator):
@@ -238,8 +238,8 @@ def _(classifier, images, labels, abar, steps, batch, lr, generator):
 
 
 @train_classifier.misconception(
-    "You left the parameters trainable; every guided step would then record a graph through all of them, because "
-    "guidance differentiates the classifier: call `requires_grad_(False)` at the end.",
+    "You left the parameters trainable. Guidance differentiates the classifier, so every guided step would record a "
+    "graph through all of them; call `requires_grad_(False)` at the end.",
     name="left-trainable",
 )
 def _(classifier, images, labels, abar, steps, batch, lr, generator):

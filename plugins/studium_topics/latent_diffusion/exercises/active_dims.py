@@ -7,24 +7,24 @@ from torch import Tensor
     points=5,
     minutes=20,
     hints=(
-        "One direction of the data has variance λ. Its latent has a mean of variance m and noise of variance σ². How "
-        "large are the best decoder's error and the divergence, on average over the images?",
-        "The error is λ σ² / (m + σ²) and the divergence (m + σ² - 1 - ln σ²) / 2. Scaling a code up or down leaves "
-        "the error alone: which m + σ² makes the divergence smallest?",
-        "With m + σ² = 1 the loss is a function of σ² alone, from 0 to 1. Where is its minimum, and when is that at "
-        "σ² = 1? The variances λ are those of the principal directions.",
-        "`torch.linalg.eigvalsh` of the covariance (D, D), and a comparison with one number made of a and b.",
+        "One direction of the data has variance λ. Its latent has a mean with variance m, and noise with variance σ². "
+        "How large are the best decoder's error and the divergence, on average over the images?",
+        "The error is λ σ² / (m + σ²) and the divergence (m + σ² - 1 - ln σ²) / 2. Scaling a code up or down does not "
+        "change the error: which m + σ² makes the divergence smallest?",
+        "With m + σ² = 1 the loss is a function of only σ², from 0 to 1. Where is its minimum, and when is that at σ² "
+        "= 1? The variances λ are those of the principal directions.",
+        "`torch.linalg.eigvalsh` of the covariance (D, D), and a comparison with one number made from a and b.",
     ),
     level="core",
     importance=3,
     kind="derive",
 )
 def active_dims(x: Tensor, d: int, a: float, b: float) -> int:
-    """Return how many latents of a linear VAE are active, once it is trained to the optimum.
+    """Return how many latents of a linear VAE are active once it is trained to the optimum.
 
     * x: (N, D), the data
     * loss: the mean over the rows of a times the squared error (summed) plus b times the KL divergence; a, b > 0
-    * encoder: means are a linear function of x, the d variances are free numbers; decoder: linear; both with offsets
+    * encoder: means are a linear function of x, the d variances are free numbers; decoder: linear; both have offsets
     * returns: an int; a latent is active if its divergence is not 0
 
     Derive a condition for one direction of the data. At most d latents can be active.
@@ -100,7 +100,7 @@ def _(active_dims, rng):
 
 
 @active_dims.misconception(
-    "You compared with b / a; the KL divergence has a factor 1/2, so that the border is half of it.", name="b-over-a"
+    "You compared with b / a. The KL divergence has a factor 1/2, so the threshold is half of that.", name="b-over-a"
 )
 def _(x, d, a, b):
     centred = x - x.mean(0)
@@ -108,8 +108,8 @@ def _(x, d, a, b):
 
 
 @active_dims.misconception(
-    "You took the second moments of data that are not centred; the offsets of encoder and decoder hold the mean, so "
-    "that no latent is needed for it.",
+    "You took the second moments of data that are not centred. The offsets of encoder and decoder hold the mean, so "
+    "it needs no latent; subtract it first.",
     name="not-centred",
 )
 def _(x, d, a, b):
@@ -125,7 +125,7 @@ def _(x, d, a, b):
 
 
 @active_dims.misconception(
-    "You compared standard deviations; the squared error is about variances, which are their squares.",
+    "You compared standard deviations; compare their squares, because the squared error is about variances.",
     name="deviation-for-variance",
 )
 def _(x, d, a, b):
@@ -134,7 +134,7 @@ def _(x, d, a, b):
 
 
 @active_dims.misconception(
-    "You looked at the variances of the single columns; a linear encoder can turn the axes, so the directions that "
+    "You looked at the variances of the separate columns. A linear encoder can turn the axes, so the directions that "
     "count are the principal ones.",
     name="columns",
 )
@@ -143,7 +143,7 @@ def _(x, d, a, b):
 
 
 @active_dims.misconception(
-    "You forgot that there are only d latents; more directions than that cannot have one.", name="more-than-d"
+    "You forgot that there are only d latents; no more than d directions can have one.", name="more-than-d"
 )
 def _(x, d, a, b):
     centred = x - x.mean(0)

@@ -10,11 +10,12 @@ from torch.nn import functional as F
     points=6,
     minutes=20,
     hints=(
-        "Which side gives the queries, and which the keys and values? An image has H W places, and a caption L words.",
-        "Each place gets a weighted average of the words' values. The weights of one place over the words sum to 1, in "
-        "each head separately.",
-        "Queries (B, heads, H W, C / heads), keys and values (B, heads, L, C / heads), scores (B, heads, H W, L). The "
-        "mask (B, L) is the same for all heads and places.",
+        "Which side provides the queries, and which the keys and values? An image has H W places, and a caption has L "
+        "words.",
+        "Each place gets a weighted average of the words' values. The weights of one place over the words sum to 1, "
+        "separately in each head.",
+        "The queries are (B, heads, H W, C / heads), keys and values (B, heads, L, C / heads), and scores (B, heads, "
+        "H W, L). The mask (B, L) is the same for all heads and places.",
         "`x.flatten(2).mT`, `F.linear`, `.unflatten(-1, (heads, -1)).transpose(1, 2)`, "
         "`.masked_fill(~mask[:, None, None], -math.inf).softmax(-1)`, and back with `.unflatten(2, (H, W))`.",
     ),
@@ -29,10 +30,10 @@ def cross_attend(
     * x: (B, C, H, W); context: (B, L, E), one vector for each word
     * wq, wo: (C, C); wk, wv: (C, E), rows are outputs, as in `nn.Linear`
     * heads: divides C; head i has the i-th block of C / heads rows of wq, wk and wv
-    * mask: (B, L) bool, True for words, False for padding, which nobody may read; each row has a word
+    * mask: (B, L) bool, True for words, False for padding, which no place may read; each row has a word
     * returns: (B, C, H, W), after wo; gradients flow
 
-    Scores are divided by the root of a head's width. Queries come from the image, keys and values from the words.
+    Divide the scores by the root of a head's width. Queries come from the image, keys and values from the words.
     """
     ### BEGIN SOLUTION
     size = x.shape[2:]
@@ -132,8 +133,8 @@ def _(cross_attend, rng):
 
 
 @cross_attend.misconception(
-    "You took the softmax over the places; each place distributes its own attention over the words, so the weights of "
-    "a place sum to 1.",
+    "You took the softmax over the places; each place distributes its own attention over the words, so take it over "
+    "the words.",
     name="softmax-over-places",
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
@@ -146,7 +147,7 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
 
 @cross_attend.misconception(
     "You reshaped (B, C, H, W) into rows without moving the channels to the end; a row is then C neighbouring numbers "
-    "of some channel and no place of the image.",
+    "of some channel instead of a place of the image.",
     name="rows-without-permuting",
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
@@ -158,7 +159,7 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
 
 
 @cross_attend.misconception(
-    "You scaled by the root of all C channels; a score is a sum over one head, so take the root of C / heads.",
+    "You scaled by the root of all C channels; a score is a sum over one head, so use the root of C / heads.",
     name="scaled-by-all-channels",
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
@@ -170,8 +171,8 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
 
 
 @cross_attend.misconception(
-    "You let padding be read; its scores need minus infinity before the softmax, because the empty caption would "
-    "otherwise read words that are not there.",
+    "You let the places read padding. Give it scores of minus infinity before the softmax, because the empty caption "
+    "would otherwise read words that are not there.",
     name="reads-padding",
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
@@ -182,7 +183,7 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
 
 
 @cross_attend.misconception(
-    "You used the mask upside down; True marks the words, and padding is what nobody may read.", name="mask-inverted"
+    "You used the mask upside down; True marks the words, and no place may read the padding.", name="mask-inverted"
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
     q = F.linear(x.flatten(2).mT, wq)
@@ -193,8 +194,8 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
 
 
 @cross_attend.misconception(
-    "You averaged the words into one vector first; then all places read the same, and no place can look at the word "
-    "that concerns it.",
+    "You averaged the words into one vector first. All places then read the same, and none can look at the word that "
+    "concerns it; let each place weigh the words.",
     name="pooled-caption",
 )
 def _(x, context, wq, wk, wv, wo, heads, mask):
@@ -204,9 +205,7 @@ def _(x, context, wq, wk, wv, wo, heads, mask):
     return out[..., None, None].expand(x.shape)
 
 
-@cross_attend.misconception(
-    "You left out wo; after the heads are joined, one more matrix mixes them.", name="without-wo"
-)
+@cross_attend.misconception("You left out wo; after you join the heads, one more matrix mixes them.", name="without-wo")
 def _(x, context, wq, wk, wv, wo, heads, mask):
     q = F.linear(x.flatten(2).mT, wq)
     q, k, v = (p.unflatten(-1, (heads, -1)).transpose(1, 2) for p in (q, F.linear(context, wk), F.linear(context, wv)))

@@ -10,12 +10,12 @@ from torch import Tensor
     points=6,
     minutes=25,
     hints=(
-        "Which three things happen between the start z and the images: at which levels, by which step, and what at the "
-        "end?",
-        "The levels fall evenly from T - 1, and after the last one there is no noise left. Each step guesses the clean "
-        "latents and puts the predicted noise back, as much as the next level has. Pixels come in at the very end.",
-        "Levels T - 1, T - 1 - T / count, …: count numbers. t is (B,), the empty caption is words (B, L) with zeros "
-        "after its first column. Undo the scale before you decode.",
+        "What happens between the start z and the images: at which levels, by which step, and what at the end?",
+        "The levels fall evenly from T - 1, and after the last one there is no noise left. Each step guesses the "
+        "clean latents and puts back the predicted noise, as much as the next level has. Pixels come in only at the "
+        "very end.",
+        "Levels T - 1, T - 1 - T / count, …: count numbers in all. t is (B,), and the empty caption is words (B, L) "
+        "with zeros after its first column. Undo the scale before you decode.",
         "`abar[t - T // count] if t >= T // count else 1.0`, `empty[:, 1:] = 0`, `eps_u + s * (eps_c - eps_u)`, "
         "`decode(z / scale)` under `torch.no_grad()`, and `torch.stack` of the film.",
     ),
@@ -32,10 +32,10 @@ def draw_images(
     abar: Tensor,
     count: int,
 ) -> Tensor:
-    """Return the images of all steps of guided DDIM on latents, decoded.
+    """Return the decoded images of all steps of guided DDIM on latents.
 
     * denoiser(z, t, words): predicts the noise in scaled latents, each row by itself; t is (B,) long
-    * decode: latents, not scaled, to images; scale: as in `latent_scale`
+    * decode: turns latents, not scaled, into images; scale: as in `latent_scale`
     * z: (B, C, h, w), noise at t = T - 1; words: (B, L); the empty caption has 0 for all but the first word
     * s: guidance scale, 1 is conditional; abar: (T,) float64; count divides T
     * returns: (count + 1, B, 3, H, W), the start and each step's latents, decoded, without gradients
@@ -166,8 +166,8 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You decoded the scaled latents; the decoder has only seen latents as the encoder gives them, so undo the scale "
-    "first.",
+    "You decoded the scaled latents; undo the scale first, because the decoder has seen latents only as the encoder "
+    "gives them.",
     name="scale-not-undone",
 )
 @torch.no_grad()
@@ -185,7 +185,7 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You used the `count` lowest levels; the start is noise of level T - 1, so spread the levels over all T.",
+    "You used the `count` lowest levels. The start is noise of level T - 1, so spread the levels over all T.",
     name="lowest-levels",
 )
 @torch.no_grad()
@@ -203,7 +203,8 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You visited 0, T / count, 2 T / count, … from the top; those levels never reach T - 1, where the start is.",
+    "You visited 0, T / count, 2 T / count, … from the top. Those levels never reach T - 1, where the start is; begin "
+    "at T - 1.",
     name="leading-levels",
 )
 @torch.no_grad()
@@ -221,8 +222,7 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You stepped by one level each time and predicted only at some; a step has to reach the next level that "
-    "is visited.",
+    "Your steps go down by only one level each; a step has to reach the next level that you visit.",
     name="steps-of-one-level",
 )
 @torch.no_grad()
@@ -240,8 +240,8 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You started the guidance at the conditional prediction; here s = 1 is conditional, so start at that of the empty "
-    "caption.",
+    "You started the guidance at the conditional prediction. Here s = 1 is conditional, so start at the prediction "
+    "for the empty caption.",
     name="guidance-from-eps-c",
 )
 @torch.no_grad()
@@ -259,7 +259,7 @@ def _(denoiser, decode, scale, z, words, s, abar, count):
 
 
 @draw_images.misconception(
-    "You replaced all words by 0; the empty caption keeps its first word, because attention needs one word to read.",
+    "You replaced all words by 0; the empty caption keeps its first word, because attention needs a word to read.",
     name="caption-without-a-word",
 )
 @torch.no_grad()

@@ -9,9 +9,9 @@ from torch import Tensor
     points=3,
     minutes=6,
     hints=(
-        "The formula above is for one number. What does the divergence of independent numbers do?",
-        "It adds up, because log-densities of independent numbers do.",
-        "Everything but the batch axis is summed: (B, C, h, w) becomes (B,).",
+        "The formula above is for one number. What does the divergence of several independent numbers do?",
+        "It adds up, because the log-densities of independent numbers do.",
+        "Sum over everything but the batch axis: (B, C, h, w) becomes (B,).",
         "`.flatten(1).sum(1)` of the formula for one number.",
     ),
     level="warm-up",
@@ -64,8 +64,8 @@ def _(kl, rng):
 
 kl.mistake(
     "mean-over-latents",
-    "You averaged over the latents; their divergences add up, and a mean makes the penalty depend on the number of "
-    "latents.",
+    "You averaged over the latents; add their divergences up, because a mean makes the penalty depend on the number "
+    "of latents.",
     replace="(mean.square() + logvar.exp() - 1 - logvar).flatten(1).sum(1)",
     by="(mean.square() + logvar.exp() - 1 - logvar).flatten(1).mean(1)",
 )
@@ -79,7 +79,7 @@ kl.mistake(
 
 kl.mistake(
     "signs-exchanged",
-    "You exchanged the signs of variance and logarithm; then the divergence is negative for wide Gaussians, and a "
+    "You exchanged the signs of variance and logarithm. The divergence is then negative for wide Gaussians, and a "
     "divergence never is.",
     replace="mean.square() + logvar.exp() - 1 - logvar",
     by="mean.square() + logvar - 1 - logvar.exp()",
@@ -87,7 +87,7 @@ kl.mistake(
 
 kl.mistake(
     "sum-over-the-batch",
-    "You added up the whole batch; the result has one number for each image.",
+    "You added up the whole batch; return one number for each image.",
     replace="(mean.square() + logvar.exp() - 1 - logvar).flatten(1).sum(1)",
     by="(mean.square() + logvar.exp() - 1 - logvar).sum()",
 )

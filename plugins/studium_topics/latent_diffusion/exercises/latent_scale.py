@@ -9,8 +9,9 @@ from torch import Tensor
     points=4,
     minutes=10,
     hints=(
-        "The latents of the whole data set are one large mixture of Gaussians. Where does its variance come from?",
-        "From two sources: the means differ from one another, and each Gaussian has a width. The variances add up.",
+        "Together, the latents of the whole data set are one large mixture of Gaussians. Where does its variance come "
+        "from?",
+        "It has two sources: the means differ from one another, and each Gaussian has a width. The variances add up.",
         "All axes go into one number: the variance of the means (B, C, h, w), and the mean of the variances.",
         "`mean.var(correction=0)` and `logvar.exp().mean()`; the scale is one over the root of their sum.",
     ),
@@ -24,8 +25,9 @@ def latent_scale(mean: Tensor, logvar: Tensor) -> float:
     * mean, logvar: (N, C, h, w), the encoder's outputs for N images
     * returns: a float
 
-    Draw one z from the Gaussian of each entry, and put all N C h w numbers together: multiplied by the scale, they have
-    standard deviation 1 about their common mean, for large N. Compute the scale without drawing anything.
+    Suppose we draw one z from the Gaussian of each entry, and put all N C h w numbers together: multiplied by the
+    scale, they have standard deviation 1 about their common mean, for large N. Compute the scale without drawing
+    anything.
     """
     ### BEGIN SOLUTION
     variance = mean.var(correction=0) + logvar.exp().mean()
@@ -65,14 +67,14 @@ def _(latent_scale, rng):
 
 
 @latent_scale.misconception(
-    "You measured the means alone; each Gaussian has a variance of its own, which adds to theirs.", name="means-alone"
+    "You measured only the means; each Gaussian has its own variance, which adds to theirs.", name="means-alone"
 )
 def _(mean, logvar):
     return float(1 / mean.std(correction=0))
 
 
 @latent_scale.misconception(
-    "You returned the standard deviation; latents are multiplied by the scale, so it is one over it.",
+    "You returned the standard deviation; the latents are multiplied by the scale, so return one over it.",
     name="not-inverted",
 )
 def _(mean, logvar):
@@ -80,7 +82,7 @@ def _(mean, logvar):
 
 
 @latent_scale.misconception(
-    "You added standard deviations; those of independent parts do not add up, their variances do.",
+    "You added standard deviations; add variances instead, because those are what adds up for independent parts.",
     name="deviations-added",
 )
 def _(mean, logvar):
@@ -88,15 +90,15 @@ def _(mean, logvar):
 
 
 @latent_scale.misconception(
-    "You measured from 0; a standard deviation is measured from the common mean of all latents.", name="from-zero"
+    "You measured from 0; measure from the common mean of all latents, as a standard deviation does.", name="from-zero"
 )
 def _(mean, logvar):
     return float((mean.square().mean() + logvar.exp().mean()).rsqrt())
 
 
 @latent_scale.misconception(
-    "You measured each channel by itself and averaged; the statement asks for all numbers together, whose variance "
-    "includes the differences between channels.",
+    "You measured each channel by itself and averaged; measure all numbers together, because their variance includes "
+    "the differences between channels.",
     name="per-channel",
 )
 def _(mean, logvar):

@@ -9,14 +9,14 @@ from torch import Tensor
     hints=(
         "Which two operations turn a standard normal number into one with a given mean and standard deviation?",
         "The encoder gives the logarithm of a variance. Halving the logarithm takes the square root.",
-        "All three arguments and the result have the same shape; no axis plays a part of its own.",
+        "All three arguments and the result have the same shape, and no axis is special.",
         "`(0.5 * logvar).exp()` is the standard deviation.",
     ),
     level="warm-up",
     importance=3,
 )
 def reparameterise(mean: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """Return latents z drawn from the Gaussians of the encoder, made of standard normal noise.
+    """Return latents z drawn from the encoder's Gaussians, made from standard normal noise.
 
     * mean, logvar: (B, C, h, w), means and natural logarithms of the variances
     * eps: (B, C, h, w), standard normal
@@ -61,15 +61,15 @@ def _(reparameterise, rng):
 
 reparameterise.mistake(
     "variance-for-deviation",
-    "You multiplied the noise by the variance, exp(logvar); its size is the standard deviation, so halve the logarithm "
-    "first.",
+    "You multiplied the noise by the variance, exp(logvar); multiply it by the standard deviation, so halve the "
+    "logarithm first.",
     replace="(0.5 * logvar).exp()",
     by="logvar.exp()",
 )
 
 reparameterise.mistake(
     "logarithm-as-deviation",
-    "You multiplied the noise by logvar itself; it is a logarithm and may be negative, so turn it into a standard "
+    "You multiplied the noise by logvar itself. It is a logarithm and may be negative, so turn it into a standard "
     "deviation first.",
     replace="(0.5 * logvar).exp()",
     by="logvar",
@@ -77,15 +77,14 @@ reparameterise.mistake(
 
 reparameterise.mistake(
     "softplus",
-    "You took the softplus of logvar for the standard deviation; the output is a logarithm, and exp undoes it.",
+    "You took the softplus of logvar as the standard deviation; the output is a logarithm, and exp undoes it.",
     replace="(0.5 * logvar).exp()",
     by="F.softplus(logvar)",
 )
 
 reparameterise.mistake(
     "double-logarithm",
-    "You read the second output as the logarithm of the standard deviation; it is that of the variance, which is twice "
-    "as large.",
+    "You doubled the logarithm, which squares the variance; halve it, because a square root halves the logarithm.",
     replace="0.5 * logvar",
     by="2 * logvar",
 )

@@ -15,26 +15,26 @@ from studium_topics.linformer.exercises.linformer_attention import linformer_att
     level="integrative",
     importance=3,
     hints=(
-        "In which order does a layer normalise, compute and add, if the norm comes first?",
-        "Two halves, each added to x: attention of the normalised x, then the feed-forward part of the newly "
-        "normalised x. Only the step from q, k and v to their mixture depends on attend.",
-        "q, k and v are (B, n, D) after their linear layer and (B, H, n, d) for the attention; the mixture goes back "
-        "to (B, n, D) before o.",
+        "If the norm comes first, in which order does a layer normalise, compute and add?",
+        "There are two halves, and each is added to x: attention of the normalised x, then the feed-forward part of "
+        "the newly normalised x. Only the step from q, k and v to their mixture depends on attend.",
+        "q, k and v are (B, n, D) after their linear layers and (B, H, n, d) for the attention; bring the mixture "
+        "back to (B, n, D) before o.",
         "`F.linear(normed, layer['q.weight'], layer['q.bias']).unflatten(-1, (heads, -1)).transpose(1, 2)`, and back "
         "with `.transpose(1, 2).flatten(2)`; `F.layer_norm(x, x.shape[-1:], weight, bias)`.",
     ),
 )
 def encode(x, pad, layers, heads, attend):
-    """Return what a pre-norm encoder makes of the states x.
+    """Return the states x after the layers of a pre-norm encoder.
 
-    Each layer adds o(attention of norm1(x)) to x, and then down(gelu(up(norm2(x)))) to the sum.
+    Each layer adds o(attention of norm1(x)) to x, and then adds down(gelu(up(norm2(x)))) to the new x.
 
     * x (B, n, D); pad (B, n), bool, or None: they stay as they are
     * layers: one dict for each layer, with the "weight" and "bias" of q, k, v, o, norm1, up, down and norm2 under
       names such as "q.weight", shaped as in `nn.Linear` and `nn.LayerNorm`; nothing in them changes
     * heads: H; head h has the columns h · d to (h + 1) · d - 1 of q, k and v
-    * attend: attend(q, k, v, pad) returns (B, H, n, d); or None: then attention is your `linformer_attention`, with "e"
-      and "f" of the layer
+    * attend: attend(q, k, v, pad) returns (B, H, n, d); if it is None, use your `linformer_attention` with the layer's
+      "e" and "f"
     * returns: (B, n, D)
     """
     ### BEGIN SOLUTION
@@ -150,8 +150,8 @@ def _(encode, rng):
 
 
 @encode.misconception(
-    "You normalised after adding, as the first transformers did. Here the norm comes first, and the sum itself is "
-    "never normalised.",
+    "You normalised after adding, as the first transformers did. Normalise first instead, and leave the sum itself as "
+    "it is.",
     name="norm-after-the-sum",
 )
 def _(x, pad, layers, heads, attend):
@@ -171,7 +171,7 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You replaced x by the result of each half. Each half is added to x, so that a layer only changes the states.",
+    "You replaced x by the result of each half; add each result to x, so a layer only changes the states.",
     name="nothing-added",
 )
 def _(x, pad, layers, heads, attend):
@@ -185,8 +185,8 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You reshaped (B, H, n, d) to (B, n, D) without bringing the heads back beside d first: tokens and heads are mixed "
-    "up.",
+    "You reshaped (B, H, n, d) to (B, n, D) without first bringing the heads back next to d, which mixes up tokens "
+    "and heads.",
     name="merged-without-transposing",
 )
 def _(x, pad, layers, heads, attend):
@@ -202,7 +202,7 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You gave head h every H-th column. A head has d columns next to each other: `unflatten(-1, (heads, -1))`.",
+    "You gave head h every H-th column. A head has d adjacent columns: `unflatten(-1, (heads, -1))`.",
     name="columns-of-a-head-apart",
 )
 def _(x, pad, layers, heads, attend):
@@ -217,7 +217,7 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You projected the values with e as well; they have a projection of their own, f.", name="values-projected-by-e"
+    "You projected the values with e as well; they have their own projection, f.", name="values-projected-by-e"
 )
 def _(x, pad, layers, heads, attend):
     same = [layer | {"f": layer["e"]} if "e" in layer else layer for layer in layers]
@@ -225,14 +225,15 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You did not pass the padding on: attention then reads what a text is filled up with.", name="padding-not-passed-on"
+    "You did not pass the padding on, so attention reads the tokens that fill up a text; pass pad to it.",
+    name="padding-not-passed-on",
 )
 def _(x, pad, layers, heads, attend):
     return encode.solution(x, None, layers, heads, attend)
 
 
 @encode.misconception(
-    "You used the projections of the first layer in all layers. That is a variant of the paper, but here every layer "
+    "You used the projections of the first layer in all layers. The paper has such a variant, but here every layer "
     "has its own.",
     name="projections-of-the-first-layer",
 )
@@ -242,7 +243,8 @@ def _(x, pad, layers, heads, attend):
 
 
 @encode.misconception(
-    "You normalised with norm1 before the feed-forward part too; its norm has weights of its own.", name="norm1-twice"
+    "You normalised with norm1 before the feed-forward part too; use norm2, which has different weights.",
+    name="norm1-twice",
 )
 def _(x, pad, layers, heads, attend):
     same = [layer | {f"norm2.{kind}": layer[f"norm1.{kind}"] for kind in ("weight", "bias")} for layer in layers]

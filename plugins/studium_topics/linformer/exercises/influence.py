@@ -9,10 +9,11 @@ from studium import assert_close, exercise
     importance=3,
     kind="measure",
     hints=(
-        "How do you find out whether a function reads one of its inputs, if you may only call it?",
-        "Change one token and leave all others, call the function again, and look which rows of the result have moved.",
-        "One call for each token j gives a column j: the change (n, D'), reduced to (n,). Start each time from the "
-        "original x.",
+        "How can you find out whether a function reads one of its inputs, if you may only call it?",
+        "Change one token and leave all the others, call the function again, and see which rows of the result have "
+        "moved.",
+        "One call for each token j gives column j: the change (n, D'), reduced to (n,). Start from the original x "
+        "each time.",
         "`moved = x.clone()`, `moved[j] += noise[j]`, then `(f(moved) - f(x)).abs().amax(-1)`.",
     ),
 )
@@ -22,7 +23,7 @@ def influence(f, x, noise):
     Entry (i, j) is the largest absolute change, over the numbers of row i of the result, when noise[j] is added to
     row j of x and to no other row.
 
-    * f: takes (n, D) and returns (n, D'); nothing is known of it
+    * f: takes (n, D) and returns (n, D'); you may only call it
     * x, noise (n, D): they stay as they are
     * returns: (n, n)
     """
@@ -87,7 +88,7 @@ def _(influence, rng):
 
 @influence.misconception(
     "You exchanged rows and columns: entry (i, j) is about row i of the result and token j of x. A leak from the "
-    "future is above the diagonal then, and you would look for it below.",
+    "future belongs above the diagonal; in your matrix it is below.",
     name="exchanged-rows-and-columns",
 )
 def _(f, x, noise):
@@ -96,7 +97,7 @@ def _(f, x, noise):
 
 
 @influence.misconception(
-    "You did not start again from x, so that the changes add up: column j has the changes of all tokens up to j.",
+    "You did not start again from x, so the changes add up: column j has the changes of all tokens up to j.",
     name="changes-add-up",
 )
 def _(f, x, noise):
@@ -108,8 +109,8 @@ def _(f, x, noise):
 
 
 @influence.misconception(
-    "You took the largest signed change: a row that only falls seems not to have moved, or moves by a negative "
-    "number. Take the absolute value first.",
+    "You took the largest signed change, so a row that only falls seems to move by a negative number. Take the "
+    "absolute value first.",
     name="signed-change",
 )
 def _(f, x, noise):
@@ -118,7 +119,7 @@ def _(f, x, noise):
 
 
 @influence.misconception(
-    "You averaged the change over the numbers of a row; what is asked for is the largest.", name="mean-change"
+    "You averaged the change over the numbers of a row; take the largest instead.", name="mean-change"
 )
 def _(f, x, noise):
     columns = [(f(x + noise * (torch.arange(len(x)) == j)[:, None]) - f(x)).abs().mean(-1) for j in range(len(x))]
@@ -126,14 +127,16 @@ def _(f, x, noise):
 
 
 @influence.misconception(
-    "You took the length of the change; what is asked for is its largest number.", name="length-of-the-change"
+    "You took the length of the change; take its largest absolute number instead.", name="length-of-the-change"
 )
 def _(f, x, noise):
     columns = [(f(x + noise * (torch.arange(len(x)) == j)[:, None]) - f(x)).norm(dim=-1) for j in range(len(x))]
     return torch.stack(columns, 1)
 
 
-@influence.misconception("You replaced the token by the noise; the noise is added to it.", name="replaced-by-the-noise")
+@influence.misconception(
+    "You replaced the token by the noise; add the noise to the token instead.", name="replaced-by-the-noise"
+)
 def _(f, x, noise):
     columns = []
     for j in range(len(x)):

@@ -9,8 +9,8 @@ from studium import assert_close, exercise
     importance=2,
     hints=(
         "How is the sum of the squares of a matrix's entries related to its singular values?",
-        "The squares of the singular values add up to the energy, and the best approximation of a rank keeps the "
-        "largest of them.",
+        "The squares of the singular values add up to the energy, and the best approximation of a given rank keeps "
+        "the largest of them.",
         "The singular values of (..., n, m) are (..., min(n, m)), the largest first; the result is (...,).",
         "`torch.linalg.svdvals(p)` takes a batch of matrices as well.",
     ),
@@ -50,7 +50,7 @@ def _(kept_energy, rng):
 
 
 @kept_energy.misconception(
-    "You added the singular values themselves; the energy is the sum of their squares.", name="values-not-squared"
+    "You added up the singular values themselves; the energy is the sum of their squares.", name="values-not-squared"
 )
 def _(p, rank):
     s = torch.linalg.svdvals(p)
@@ -59,28 +59,29 @@ def _(p, rank):
 
 kept_energy.mistake(
     "lost-share",
-    "You returned the share that is lost, the energy of the tail; what is asked for is the share that is kept.",
+    "You returned the share that is lost, the energy of the tail; return the share that is kept.",
     replace="energy[..., :rank]",
     by="energy[..., rank:]",
 )
 
 kept_energy.mistake(
     "ratio-of-norms",
-    "You took the square root of the share: that is a ratio of norms. An energy is a sum of squares.",
+    "You took the square root of the share, which is a ratio of norms; leave the root out, because an energy is a sum "
+    "of squares.",
     replace="energy[..., :rank].sum(-1) / energy.sum(-1)",
     by="(energy[..., :rank].sum(-1) / energy.sum(-1)).sqrt()",
 )
 
 kept_energy.mistake(
     "all-matrices-together",
-    "You divided by the energy of all matrices together; each matrix is measured against its own.",
+    "You divided by the energy of all matrices together; divide by the energy of each matrix instead.",
     replace="energy.sum(-1)",
     by="energy.sum()",
 )
 
 kept_energy.mistake(
     "smallest-values",
-    "You kept the smallest singular values; the best approximation keeps the largest, which come first.",
+    "You kept the smallest singular values; keep the largest, which come first.",
     replace="torch.linalg.svdvals(p).square()",
     by="torch.linalg.svdvals(p).square().flip(-1)",
 )

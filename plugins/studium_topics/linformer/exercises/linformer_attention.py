@@ -12,9 +12,9 @@ from studium_topics.linformer.exercises.project import project
     minutes=12,
     importance=3,
     hints=(
-        "Which of Q, K and V get shorter, and which of them decides how many rows the result has?",
-        "Only keys and values are projected. To a query the slots are ordinary keys, so that the rest is attention "
-        "as you know it.",
+        "Which of Q, K and V become shorter, and which of them decides how many rows the result has?",
+        "Only keys and values are projected. To a query, the slots are ordinary keys, so the rest is attention as you "
+        "know it.",
         "The projected keys and values are (B, H, slots, d), the scores (B, H, n, slots), and the softmax runs over "
         "the slots.",
         "`project(k, e, pad)` and `project(v, f, pad)`; scores are divided by `math.sqrt(q.shape[-1])`.",
@@ -27,7 +27,7 @@ def linformer_attention(q, k, v, e, f, pad):
     (Wang et al. 2020, section 4.)
 
     * q, k, v (B, H, n, d): they stay as they are
-    * e, f (slots, n): the projection of the keys, and that of the values
+    * e, f (slots, n): the projections of the keys and of the values
     * pad (B, n), bool: true where there is padding; or None
     * returns: (B, H, n, d)
 
@@ -88,7 +88,8 @@ def _(linformer_attention, rng):
 
 
 @linformer_attention.misconception(
-    "You projected the values with the keys' projection. E and F are two matrices; only shared ones may be equal.",
+    "You projected the values with E, which belongs to the keys; use F for them. The two are equal only if they are "
+    "shared.",
     name="one-projection-for-both",
 )
 def _(q, k, v, e, f, pad):
@@ -98,7 +99,7 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You exchanged the projections: E belongs to the keys, F to the values.", name="exchanged-projections"
+    "You exchanged the projections: E belongs to the keys and F to the values.", name="exchanged-projections"
 )
 def _(q, k, v, e, f, pad):
     if pad is not None:
@@ -107,7 +108,8 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You projected the queries too, and the result has one row for each slot. Every token needs a result of its own.",
+    "You projected the queries too, so the result has one row for each slot. Every token needs a row, so leave the "
+    "queries as they are.",
     name="projected-the-queries",
 )
 def _(q, k, v, e, f, pad):
@@ -117,8 +119,8 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You projected the n × n matrix of weights after its softmax. That is the motivation of the paper, and it still "
-    "makes the square; the keys are projected before the scores exist.",
+    "You projected the n × n matrix of weights after its softmax. That idea motivates the paper, but it still "
+    "computes the square; project the keys before you compute scores.",
     name="projected-the-weights",
 )
 def _(q, k, v, e, f, pad):
@@ -130,7 +132,8 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You took the softmax over the queries. Each query spreads its weight over the slots, the last axis of the scores.",
+    "You took the softmax over the queries. Each query spreads its weight over the slots, so take it over the last "
+    "axis of the scores.",
     name="softmax-over-the-queries",
 )
 def _(q, k, v, e, f, pad):
@@ -140,7 +143,7 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You scaled by the number of slots. A score is a dot product of d terms, so it is divided by √d.",
+    "You scaled by the number of slots. A score is a dot product of d terms, so divide it by √d.",
     name="scaled-by-the-slots",
 )
 def _(q, k, v, e, f, pad):
@@ -150,7 +153,7 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You did not scale the scores; they are divided by √d before the softmax.", name="left-out-the-scale"
+    "You did not scale the scores; divide them by √d before the softmax.", name="left-out-the-scale"
 )
 def _(q, k, v, e, f, pad):
     if pad is not None:
@@ -159,8 +162,8 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You masked the scores of the first slots where the first tokens have padding. Slot s is a mixture of all tokens; "
-    "padding is removed before they are mixed.",
+    "You masked the scores of the first slots where the first tokens are padding. Slot s is a mixture of all tokens; "
+    "remove the padding before they are mixed.",
     name="masked-slots",
 )
 def _(q, k, v, e, f, pad):
@@ -171,7 +174,7 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You left the padding in: it flows into every slot, and from there into the result of every real token.",
+    "You left the padding in. It flows into every slot, and from there into the result of every real token.",
     name="left-the-padding-in",
 )
 def _(q, k, v, e, f, pad):
@@ -179,7 +182,7 @@ def _(q, k, v, e, f, pad):
 
 
 @linformer_attention.misconception(
-    "You removed the padding from the keys alone; the values of padded tokens flow into the slots too.",
+    "You removed the padding only from the keys; the values of padded tokens flow into the slots too.",
     name="padding-in-the-values",
 )
 def _(q, k, v, e, f, pad):

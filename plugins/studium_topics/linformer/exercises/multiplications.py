@@ -9,22 +9,23 @@ from torch.utils.flop_counter import FlopCounterMode
     importance=2,
     kind="derive",
     hints=(
-        "Which matrix products does full attention make, and which does Linformer make before it can make the same?",
-        "A product of an a × b with a b × c matrix takes a · b · c multiplications. Write down the shapes of all "
-        "products in their order.",
+        "Which matrix products does full attention compute, and which does Linformer need before it can compute the "
+        "same ones?",
+        "Multiplying an a × b matrix by a b × c matrix takes a · b · c multiplications. Write down the shapes of all "
+        "products in order.",
         "Full attention has two products. Linformer has four: two projections, the scores, and the weights times the "
         "values.",
-        "Scores of Linformer are (n × d) times (d × slots), made of keys that came from (slots × n) times (n × d).",
+        "Linformer's scores are (n × d) times (d × slots), made from keys that came from (slots × n) times (n × d).",
     ),
 )
 def multiplications(heads, length, width, slots):
     """Return how many multiplications attention takes for one text, in full and with projected keys and values.
 
-    Count all matrix products between q, k, v and the result. The softmax and the scale count nothing, and neither
-    do the layers that make q, k and v.
+    Count all matrix products from q, k and v to the result. Do not count the softmax, the scale, or the layers that
+    make q, k and v.
 
     * heads, length, width: H heads, n tokens, and d numbers for each query
-    * slots: to how many rows keys and values are projected, by projections that all heads share
+    * slots: how many rows the keys and values are projected to, by projections that all heads share
     * returns: two ints, (full, projected)
     """
     ### BEGIN SOLUTION
@@ -57,43 +58,43 @@ def _(multiplications, rng):
 
 multiplications.mistake(
     "forgot-the-projections",
-    "You counted the attention over the slots and not the projections that make them, which cost as much.",
+    "You counted the attention over the slots but not the projections that make them, which cost as much.",
     replace="4",
     by="2",
 )
 
 multiplications.mistake(
     "forgot-the-values",
-    "You counted the scores and not the product of the weights with the values.",
+    "You counted the scores but not the product of the weights with the values; count both.",
     replace="2 * heads * length * length * width, 4 * heads * length * slots * width",
     by="heads * length * length * width, 2 * heads * length * slots * width",
 )
 
 multiplications.mistake(
     "one-projection",
-    "You counted one projection. Keys and values are projected separately, each by its own product.",
+    "You counted one projection. Keys and values are projected separately, so count two.",
     replace="4",
     by="3",
 )
 
 multiplications.mistake(
     "counted-additions",
-    "You counted additions as well, as a counter of floating-point operations does; the exercise counts "
-    "multiplications.",
+    "You counted additions as well, as a counter of floating-point operations does; count only multiplications.",
     replace="2 * heads * length * length * width, 4 * heads * length * slots * width",
     by="4 * heads * length * length * width, 8 * heads * length * slots * width",
 )
 
 multiplications.mistake(
     "projected-once-for-all-heads",
-    "You projected once for all heads. The matrix E is shared, but each head has keys of its own to be projected.",
+    "You counted each projection once for all heads. The matrix E is shared, but each head has different keys to "
+    "project.",
     replace="4 * heads",
     by="2 * (heads + 1)",
 )
 
 multiplications.mistake(
     "projected-the-queries",
-    "You projected the queries too. Linformer keeps all n of them, and its scores are n × slots.",
+    "You projected the queries too. Linformer keeps all n queries, so its scores are n × slots.",
     replace="return 2 * heads * length * length * width, 4 * heads * length * slots * width",
     by="""
         full = 2 * heads * length * length * width

@@ -9,17 +9,17 @@ from studium import assert_close, exercise
     minutes=10,
     importance=3,
     hints=(
-        "A padded token is multiplied by a column of e. What must it be, so that no slot notices it?",
-        "Remove the padded tokens before they are mixed. Afterwards every slot is a mixture, and none of the slots "
-        "belongs to a single token.",
+        "A padded token is multiplied by a column of e. What must the token be if no slot is to notice it?",
+        "Remove the padded tokens before they are mixed. Afterwards every slot is a mixture, and no slot belongs to a "
+        "single token.",
         "pad is (B, n) and x is (B, H, n, d), so pad needs an axis for the heads and one for the numbers of a token.",
         "`x.masked_fill(pad[:, None, :, None], 0.0)`, then `e @ x`.",
     ),
 )
 def project(x, e, pad):
-    """Return the slots that a projection makes of keys or of values.
+    """Return the slots that a projection makes from keys or values.
 
-    Slot s is the sum of e[s, j] · x[j] over the tokens j that are no padding. The weights are used as
+    Slot s is the sum of e[s, j] · x[j] over the tokens j that are not padding. Use the weights as
     they are, however many tokens that leaves. The lesson trains e, and the layers below x.
 
     * x (B, H, n, d): keys or values of B texts and H heads; they stay as they are
@@ -78,7 +78,7 @@ def _(project, rng):
 
 
 @project.misconception(
-    "You mixed the padding into the slots: whatever numbers a text is filled up with then change its result.",
+    "You mixed the padding into the slots, so a text's result changes with whatever numbers fill it up.",
     name="mixed-the-padding-in",
 )
 def _(x, e, pad):
@@ -86,7 +86,7 @@ def _(x, e, pad):
 
 
 @project.misconception(
-    "You masked slots in place of tokens. After the projection a slot is a mixture of all tokens, and slot s has "
+    "You masked slots instead of tokens. After the projection a slot is a mixture of all tokens, and slot s has "
     "nothing to do with token s.",
     name="masked-slots",
 )
@@ -98,7 +98,7 @@ def _(x, e, pad):
 
 
 @project.misconception(
-    "You scaled the slots up by n over the number of real tokens. The exercise uses the weights as they are.",
+    "You scaled the slots up by n over the number of real tokens; use the weights as they are.",
     name="scaled-by-the-length",
 )
 def _(x, e, pad):
@@ -109,14 +109,15 @@ def _(x, e, pad):
 
 
 @project.misconception(
-    "Your mask is upside down: pad is true where there is padding, and you kept exactly that.", name="mask-upside-down"
+    "Your mask is upside down: pad is true where there is padding, and you kept exactly those tokens.",
+    name="mask-upside-down",
 )
 def _(x, e, pad):
     return e @ x if pad is None else e @ x.masked_fill(~pad[:, None, :, None], 0.0)
 
 
 @project.misconception(
-    "You let the padding of the first text decide for all texts; each row of pad belongs to one text.",
+    "You used the padding of the first text for all texts; each row of pad belongs to one text.",
     name="padding-of-the-first-text",
 )
 def _(x, e, pad):
@@ -124,7 +125,7 @@ def _(x, e, pad):
 
 
 @project.misconception(
-    "You made each slot a weighted mean by a softmax over the tokens; a slot is a plain sum, and its weights may be "
+    "You made each slot a weighted mean with a softmax over the tokens; a slot is a plain sum, and its weights may be "
     "negative.",
     name="softmax-of-the-weights",
 )

@@ -11,18 +11,18 @@ from studium import assert_close, exercise
     importance=1,
     kind="derive",
     hints=(
-        "What is the expected value of an entry of EᵀE on the diagonal, if every entry of E has the variance s²?",
+        "If every entry of E has the variance s², what is the expected value of an entry of EᵀE on the diagonal?",
         "Entry (i, j) of EᵀE is a sum over the slots. Off the diagonal its expected value is zero; on the diagonal "
-        "each slot adds the same.",
-        "E is (slots, length), so that EᵀE is (length, length) and each of its entries is a sum of as many terms as "
-        "there are slots.",
-        "`torch.randn(slots, length, generator=generator)` has variance 1; choose the factor so that the sum is 1.",
+        "each slot adds the same amount.",
+        "E is (slots, length), so EᵀE is (length, length), and each of its entries is a sum with one term for each "
+        "slot.",
+        "`torch.randn(slots, length, generator=generator)` has variance 1; choose the factor that makes the sum 1.",
     ),
 )
 def random_projection(slots, length, generator):
     """Return a random projection E for which P Eᵀ E V is, on average over the draws, P V.
 
-    The entries are independent, normal, of mean 0, and all of one variance. Draw them with the single call
+    The entries are independent and normal, with mean 0 and all with the same variance. Draw them with the single call
     `torch.randn(slots, length, generator=generator)`, and scale that.
 
     * slots, length: the shape of E
@@ -57,36 +57,38 @@ def _(random_projection, rng):
 
 random_projection.mistake(
     "variance-one",
-    "Your entries have variance 1, so that EᵀE is the number of slots times the identity on average.",
+    "Your entries have variance 1, so EᵀE is on average the identity times the number of slots; scale the entries "
+    "down.",
     replace="torch.randn(slots, length, generator=generator) / math.sqrt(slots)",
     by="torch.randn(slots, length, generator=generator)",
 )
 
 random_projection.mistake(
     "scaled-by-the-length",
-    "You scaled by the number of tokens. An entry of EᵀE is a sum over the slots, so their number decides.",
+    "You scaled by the number of tokens. An entry of EᵀE is a sum over the slots, so scale by their number.",
     replace="math.sqrt(slots)",
     by="length**0.5",
 )
 
 random_projection.mistake(
     "divided-without-the-root",
-    "You divided by the number of slots: then the variance is 1 over its square. Divide by the root.",
+    "You divided by the number of slots, which makes the variance 1 over its square; divide by the square root.",
     replace="math.sqrt(slots)",
     by="slots",
 )
 
 random_projection.mistake(
     "uniform-as-a-linear-layer",
-    "You drew uniformly from ±1/√slots, as the start of a linear layer does. Its variance is 1/(3 · slots), and EᵀE a "
-    "third of the identity.",
+    "You drew uniformly between ±1/√slots, as a linear layer does at the start. Such entries have variance 1/(3 · "
+    "slots), and EᵀE is on average a third of the identity; draw normal entries.",
     replace="torch.randn(slots, length, generator=generator) / math.sqrt(slots)",
     by="(2 * torch.rand(slots, length, generator=generator) - 1) / slots**0.5",
 )
 
 random_projection.mistake(
     "ignored-the-generator",
-    "You did not use the generator that you were given, so that the draw cannot be repeated.",
+    "You did not use the generator that you were given, so the caller cannot choose the draw; pass it to "
+    "`torch.randn`.",
     replace="torch.randn(slots, length, generator=generator) / math.sqrt(slots)",
     by="torch.randn(slots, length, generator=torch.Generator().manual_seed(8)) / slots**0.5",
 )

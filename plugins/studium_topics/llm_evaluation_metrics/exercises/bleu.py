@@ -9,24 +9,25 @@ from studium import assert_close, exercise
     minutes=10,
     importance=2,
     hints=(
-        "If one of four precisions is zero, what should their mean be?",
-        "Average the logarithms of the precisions, and multiply by a penalty that is 1 unless the hypotheses are "
+        "If one of the four precisions is zero, what should their mean be?",
+        "Average the logarithms of the precisions, then multiply by a penalty that is 1 unless the hypotheses are "
         "shorter than the references.",
-        "Entries 2, 4, 6, … are matches, entries 3, 5, 7, … totals; each log-precision has the weight 1 / N.",
+        "Entries 2, 4, 6, … are the matches and entries 3, 5, 7, … the totals; each log-precision has the weight 1 / "
+        "N.",
         "`counts[2::2]` are the matches; the penalty is `min(1.0, math.exp(1 - r / c))`.",
     ),
 )
 def bleu(counts):
-    """Return BLEU, from 0 to 100, of summed counts.
+    """Return BLEU, from 0 to 100, for summed counts.
 
-    counts holds 2 + 2N numbers: c, r, then for each n = 1 … N the matches mₙ and the
+    counts holds 2 + 2N numbers: c, r, and then, for each n = 1 … N, the matches mₙ and the
     totals tₙ, as `bleu_counts` returns them, added up over the hypotheses.
 
     BLEU = 100 · min(1, exp(1 − r / c)) · exp( (1/N) Σₙ ln(mₙ / tₙ) )
 
     It is 0 if any mₙ is 0.
 
-    * counts: a list of numbers; any N from 1
+    * counts: a list of numbers; N can be any number from 1
     * returns: a number
     """
     ### BEGIN SOLUTION
@@ -68,7 +69,7 @@ def _(bleu, rng):
 
 
 @bleu.misconception(
-    "You took the arithmetic mean of the precisions; the geometric one is used because precisions fall roughly "
+    "You took the arithmetic mean of the precisions; take the geometric mean, because precisions fall roughly "
     "exponentially with n.",
     name="arithmetic-mean",
 )
@@ -80,7 +81,8 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You multiplied the precisions without taking the N-th root; then BLEU falls with every order that is counted.",
+    "You multiplied the precisions without taking the N-th root, so BLEU falls with every n that you count; take the "
+    "root.",
     name="product-of-precisions",
 )
 def _(counts):
@@ -91,8 +93,8 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You let the brevity penalty exceed 1, so that a long hypothesis is rewarded; it is at most 1, because surplus "
-    "words lower the precisions already.",
+    "You let the brevity penalty exceed 1, which rewards long hypotheses. Keep it at most 1: surplus words already "
+    "lower the precisions.",
     name="rewarded-length",
 )
 def _(counts):
@@ -103,7 +105,7 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You multiplied by c / r; the penalty for short hypotheses is exp(1 − r / c), which falls faster.",
+    "You multiplied by c / r for short hypotheses; multiply by exp(1 − r / c), which falls faster.",
     name="linear-penalty",
 )
 def _(counts):
@@ -114,7 +116,8 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You divided c by r in the penalty; exp(1 − c / r) punishes long hypotheses, and the short ones go free.",
+    "You divided c by r in the penalty. exp(1 − c / r) punishes long hypotheses and lets short ones go free; divide r "
+    "by c.",
     name="inverted-penalty",
 )
 def _(counts):
@@ -125,7 +128,8 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You left out the brevity penalty; a hypothesis of one certain word would then be perfect.", name="no-penalty"
+    "You left out the brevity penalty; without it, a hypothesis of a single safe word would be perfect.",
+    name="no-penalty",
 )
 def _(counts):
     if min(counts[2::2]) == 0:
@@ -134,7 +138,7 @@ def _(counts):
     return 100 * math.exp(sum(logs) / len(logs))
 
 
-@bleu.misconception("You returned a share between 0 and 1; here BLEU goes from 0 to 100.", name="a-share")
+@bleu.misconception("You returned a share between 0 and 1; multiply it by 100.", name="a-share")
 def _(counts):
     if min(counts[2::2]) == 0:
         return 0.0

@@ -11,25 +11,26 @@ from studium_topics.llm_evaluation_metrics.surface import grams
     minutes=18,
     importance=3,
     hints=(
-        "A hypothesis repeats one word seven times, and the reference has it twice. How many of the seven are right?",
-        "Each n-gram counts as often as it occurs in the hypothesis, and no more often than in the one reference that "
-        "has most of it.",
-        "Two lengths first, then for each n a pair: the clipped matches, and all n-grams of the hypothesis.",
-        "For Counters, `a | b` keeps the larger of two counts, `a & b` the smaller, and `.total()` adds up; "
+        "A hypothesis repeats one word seven times, and the reference contains it twice. How many of the seven are "
+        "right?",
+        "Each n-gram counts as often as it occurs in the hypothesis, but no more often than in the one reference that "
+        "contains it most often.",
+        "First the two lengths, then a pair for each n: the clipped matches, and all n-grams of the hypothesis.",
+        "For Counters, `a | b` keeps the larger of two counts and `a & b` the smaller, and `.total()` adds them up; "
         "`grams(hyp, n)` makes one.",
     ),
 )
 def bleu_counts(hyp, refs, max_n):
     """Return what BLEU counts in one hypothesis.
 
-    * hyp: a list of tokens, perhaps empty
+    * hyp: a list of tokens, possibly empty
     * refs: one or more reference translations, each a list of tokens
     * max_n: the longest n-grams, 1 or more
     * returns: a list of 2 + 2 max_n whole numbers
 
-    First the length of hyp and that of the reference whose length is nearest to it, the
-    shorter one on a tie. Then for n = 1, 2, …, max_n the number of matched n-grams, clipped,
-    and the number of all n-grams of hyp.
+    The first two are the length of hyp and the length of the reference closest to it in length,
+    the shorter one on a tie. Then, for n = 1, 2, …, max_n, come the number of matched n-grams,
+    clipped, and the number of all n-grams of hyp.
 
     `grams(tokens, n)` returns a Counter of the n-grams of a list.
     """
@@ -97,8 +98,8 @@ def _(bleu_counts):
 
 
 @bleu_counts.misconception(
-    "You did not clip: every n-gram that some reference has counts as often as the hypothesis repeats it, so that "
-    "“the the the” would be perfect.",
+    "You did not clip the counts. Every n-gram that some reference contains then counts as often as the hypothesis "
+    "repeats it, and “the the the” would be perfect.",
     name="did-not-clip",
 )
 def _(hyp, refs, max_n):
@@ -110,8 +111,8 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You added the counts of the references before clipping; an n-gram is allowed as often as in the one reference "
-    "that has most of it.",
+    "You added up the counts of the references before clipping; clip by the one reference that contains the n-gram "
+    "most often.",
     name="summed-the-references",
 )
 def _(hyp, refs, max_n):
@@ -123,8 +124,8 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You took all matches from the one reference that shares the most; every n-gram is clipped by the reference that "
-    "has most of it, and these may be different references.",
+    "You took all matches from the one reference that shares the most. Clip each n-gram by the reference that "
+    "contains it most often; these may be different references.",
     name="one-reference-for-all",
 )
 def _(hyp, refs, max_n):
@@ -135,7 +136,7 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You compared with the first reference alone; a match with any of them counts.", name="first-reference-alone"
+    "You compared only with the first reference; a match with any reference counts.", name="first-reference-alone"
 )
 def _(hyp, refs, max_n):
     counts = [len(hyp), min((len(ref) for ref in refs), key=lambda length: (abs(length - len(hyp)), length))]
@@ -145,7 +146,8 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You counted different n-grams; one that the hypothesis has twice, and a reference too, counts twice.",
+    "You counted distinct n-grams; an n-gram that occurs twice in the hypothesis, and twice in a reference, counts "
+    "twice.",
     name="different-ngrams",
 )
 def _(hyp, refs, max_n):
@@ -157,7 +159,7 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You took the shortest reference for the length; BLEU takes the one that is nearest to the hypothesis.",
+    "You took the length of the shortest reference; take the one closest to the length of the hypothesis.",
     name="shortest-reference",
 )
 def _(hyp, refs, max_n):
@@ -171,8 +173,8 @@ def _(hyp, refs, max_n):
 
 
 @bleu_counts.misconception(
-    "You put the n-grams of the reference into the total; that is recall, and BLEU is a precision, so the total is "
-    "that of the hypothesis.",
+    "You put the n-grams of the reference into the total, which makes it a recall. BLEU is a precision, so count "
+    "those of the hypothesis.",
     name="recall-totals",
 )
 def _(hyp, refs, max_n):

@@ -15,28 +15,27 @@ from studium_topics.llm_evaluation_metrics.items import Choice, Writing
     level="integrative",
     importance=3,
     hints=(
-        "Each item gives each model one number between 0 and 1. What is the score of a model, and what does your "
-        "interval need?",
-        "Compute the numbers of one model on one task first. The numbers of the first model stay in memory, and every "
-        "later model is compared with them.",
-        "For your interval, make the numbers a column and put a column of ones beside it: (N, 2). The score is then "
+        "Each item gives each model one number from 0 to 1. What is a model's score, and what does your interval need?",
+        "First compute the numbers of one model on one task. Keep those of the first model, and compare every later "
+        "model with them.",
+        "For your interval, make the numbers a column and put a column of ones next to it: (N, 2). The score is then "
         "the first sum divided by the second.",
-        "`isinstance(item, Writing)` tells the two kinds apart; `item.count_correct(model)` is c.",
+        "`isinstance(item, Writing)` tells the two kinds of item apart; `item.count_correct(model)` is c.",
     ),
 )
 def evaluate(models, tasks, draws, generator):
-    """Return a report on several models: one row for each task and model, in the order given.
+    """Return a report on several models: one row for each task and model, in the given order.
 
     * models: a dict, name to model; the first is the baseline
     * tasks: a dict, name to a list of items
 
-    An item's value for a model: of a `Choice`, 1 if the right choice has the highest
-    log-probability *per token*, else 0; of a `Writing`, its pass@k.
+    The value of an item for a model: for a `Choice`, 1 if the right choice has the highest
+    log-probability *per token*, else 0; for a `Writing`, its pass@k.
 
     * returns: a list of dicts with `task`, `model`, `score` (the mean value), `lead`, `low`
       and `high` (your interval over the baseline), and `verdict`
 
-    | verdict | where |
+    | verdict | when |
     |---|---|
     | `"baseline"` | the first model; lead, low and high are 0 |
     | `"better"` | low > 0 |
@@ -178,8 +177,8 @@ def _(evaluate, rng):
 
 
 @evaluate.misconception(
-    "You ranked the choices by the log-probability of the whole choice; each further token lowers it, so that short "
-    "choices win. Divide by the number of tokens.",
+    "You ranked the choices by the log-probability of the whole choice. Each extra token lowers it, so short choices "
+    "win; divide by the number of tokens.",
     name="ranked-by-the-sum",
 )
 def _(models, tasks, draws, generator):
@@ -196,7 +195,7 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You divided by `sizes`, the bytes of the choices; asked for is the log-probability per token.",
+    "You divided by `sizes`, the bytes of the choices; divide by the number of tokens instead.",
     name="ranked-per-byte",
 )
 def _(models, tasks, draws, generator):
@@ -214,8 +213,7 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You returned the share of correct samples for a `Writing`; that is pass@1, and the item asks for pass@k with its "
-    "own k.",
+    "You returned the share of correct samples for a `Writing`, which is pass@1; compute pass@k with the item's own k.",
     name="pass-at-one",
 )
 def _(models, tasks, draws, generator):
@@ -230,7 +228,7 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You compared each model with the one before it; every lead is over the first model, the baseline.",
+    "You compared each model with the one before it; compare it with the first model, the baseline.",
     name="compared-with-the-previous",
 )
 def _(models, tasks, draws, generator):
@@ -244,7 +242,7 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You read the verdict off the sign of the lead; a lead whose interval contains 0 decides nothing.",
+    "You took the verdict from the sign of the lead; a lead whose interval contains 0 decides nothing.",
     name="verdict-from-the-lead",
 )
 def _(models, tasks, draws, generator):
@@ -270,8 +268,8 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You went through the models outside and the tasks inside; the report goes task by task, so that the rows to "
-    "compare are neighbours.",
+    "You looped over models outside and tasks inside; go task by task, which puts the rows to compare next to each "
+    "other.",
     name="model-by-model",
 )
 def _(models, tasks, draws, generator):

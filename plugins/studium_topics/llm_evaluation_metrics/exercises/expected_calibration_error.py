@@ -9,24 +9,24 @@ from studium import assert_close, exercise
     minutes=14,
     importance=2,
     hints=(
-        "Of the answers that a model gave with a confidence of about 0.8, how many should be correct?",
+        "Out of the answers that a model gives with a confidence of about 0.8, how many should be correct?",
         "Sort the answers into bins by confidence. A bin's error is the gap between its share of correct answers and "
-        "its mean confidence, and it counts by how many answers it holds.",
+        "its mean confidence, weighted by the number of answers in it.",
         "A confidence in (i / bins, (i + 1) / bins] belongs to bin i, counted from 0.",
-        "`torch.ceil(confidence * bins)` is one more than the bin; `.clamp(min=1)` takes care of confidence 0.",
+        "`torch.ceil(confidence * bins)` is one more than the bin; `.clamp(min=1)` handles a confidence of 0.",
     ),
 )
 def expected_calibration_error(confidence, correct, bins):
     """Return the expected calibration error of N answers.
 
     Bin i = 0, 1, … holds the answers with a confidence above i / bins and at most
-    (i + 1) / bins; a confidence of 0 belongs to bin 0. The gap of a bin is the absolute
+    (i + 1) / bins; a confidence of 0 goes into bin 0. The gap of a bin is the absolute
     difference between its share of correct answers and its mean confidence. The result is
-    the mean of the gaps, each weighted by the number of answers in its bin.
+    the mean of the gaps, weighted by the number of answers in each bin.
 
     * confidence: (N,) numbers from 0 to 1
     * correct: (N,) booleans
-    * bins: how many bins
+    * bins: the number of bins
     * returns: a number
     """
     ### BEGIN SOLUTION
@@ -80,7 +80,8 @@ def _(expected_calibration_error):
 
 
 @expected_calibration_error.misconception(
-    "You averaged the gaps without weights; a bin with one answer then counts as much as one with a thousand.",
+    "You averaged the gaps without weights, so a bin with one answer counts as much as a bin with a thousand; weight "
+    "each gap by its number of answers.",
     name="unweighted-bins",
 )
 def _(confidence, correct, bins):
@@ -93,7 +94,7 @@ def _(confidence, correct, bins):
 
 
 @expected_calibration_error.misconception(
-    "You compared with the middle of each bin; the answers in a bin have a mean confidence of their own.",
+    "You compared with the middle of each bin; compare with the mean confidence of the answers in it.",
     name="middle-of-the-bin",
 )
 def _(confidence, correct, bins):
@@ -106,7 +107,8 @@ def _(confidence, correct, bins):
 
 
 @expected_calibration_error.misconception(
-    "You took the largest gap; that is the maximum calibration error.", name="largest-gap"
+    "You took the largest gap, which is the maximum calibration error; take the weighted mean of the gaps.",
+    name="largest-gap",
 )
 def _(confidence, correct, bins):
     which, gaps = torch.ceil(confidence * bins).clamp(min=1), []
@@ -118,8 +120,8 @@ def _(confidence, correct, bins):
 
 
 @expected_calibration_error.misconception(
-    "You compared each answer with its own confidence; a right answer with a confidence of 70 % is no error of 0.3. "
-    "Only a group of answers can be calibrated.",
+    "You compared each answer with its own confidence, but a right answer with a confidence of 70 % is not an error "
+    "of 0.3. Only a group of answers can be calibrated; compare within each bin.",
     name="answer-by-answer",
 )
 def _(confidence, correct, bins):
@@ -127,14 +129,15 @@ def _(confidence, correct, bins):
 
 
 @expected_calibration_error.misconception(
-    "You let gaps of opposite signs cancel; take the absolute value of each bin's gap.", name="signs-cancel"
+    "You let gaps of opposite sign cancel; take the absolute value of each bin's gap.", name="signs-cancel"
 )
 def _(confidence, correct, bins):
     return abs(float(correct.double().mean() - confidence.mean()))
 
 
 @expected_calibration_error.misconception(
-    "You counted an edge to the bin above it; a bin contains its upper end, not its lower one.", name="lower-edges"
+    "You put a confidence on an edge into the bin above it; a bin contains its upper end, not its lower one.",
+    name="lower-edges",
 )
 def _(confidence, correct, bins):
     which, total = torch.floor(confidence * bins).clamp(max=bins - 1), 0.0

@@ -7,23 +7,24 @@ from studium import assert_close, exercise
     minutes=18,
     importance=3,
     hints=(
-        "Both systems answered the same items. When you draw an item for one of them, what belongs to the other?",
-        "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Repeat.",
-        "One draw gives N row numbers for both a and b; each score comes from K sums. You end with `draws` leads.",
-        "`torch.randint(n, (n,), generator=generator)` draws rows; `torch.quantile` with 0.025 and 0.975 ends it.",
+        "Both systems answered the same items. When you draw an item for one system, what should you draw for the "
+        "other?",
+        "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Then repeat.",
+        "One draw gives N row numbers for both a and b; each score comes from K sums. You end up with `draws` leads.",
+        "`torch.randint(n, (n,), generator=generator)` draws rows; finish with `torch.quantile` at 0.025 and 0.975.",
     ),
 )
 def paired_interval(a, b, score, draws, generator):
-    """Return how far b leads a, and the paired bootstrap's 95 % interval of the lead.
+    """Return how far b leads a, and the 95 % interval of that lead from a paired bootstrap.
 
-    * a, b: (N, K) tensors with what was counted in each of N items, for two systems; row i
-      of both belongs to item i
-    * score: a function of a list of K numbers, the sums of the columns over the items; it
+    * a, b: (N, K) tensors, K counts for each of N items, one tensor for each of two systems;
+      row i of both belongs to item i
+    * score: a function of a list of K numbers, the sums of the columns over some items; it
       returns the score of those items
-    * draws: how many times the items are drawn again
+    * draws: how many times to draw the items again
     * generator: a torch.Generator, the only source of random numbers
-    * returns: three numbers: the score of b minus that of a; the 2.5 % and the 97.5 %
-      quantile of this difference over the draws
+    * returns: three numbers: the score of b minus the score of a, then the 2.5 % and the
+      97.5 % quantile of this difference over the draws
     """
     ### BEGIN SOLUTION
     leads = []
@@ -121,8 +122,8 @@ def _(paired_interval, rng):
 
 
 @paired_interval.misconception(
-    "You drew other items for b than for a; then the difficulty of the items does not cancel, and the interval is far "
-    "too wide.",
+    "You drew different items for a and b, so the difficulty of the items does not cancel and the interval is far too "
+    "wide; use the same rows for both.",
     name="unpaired",
 )
 def _(a, b, score, draws, generator):
@@ -135,7 +136,7 @@ def _(a, b, score, draws, generator):
 
 
 @paired_interval.misconception(
-    "You scored each item and averaged; the score of a corpus is computed from the sums.", name="mean-of-scores"
+    "You scored each item and averaged; compute the score of a corpus from the sums.", name="mean-of-scores"
 )
 def _(a, b, score, draws, generator):
     each = [score(y.tolist()) - score(x.tolist()) for x, y in zip(a, b, strict=True)]
@@ -147,21 +148,23 @@ def _(a, b, score, draws, generator):
 
 paired_interval.mistake(
     "without-replacement",
-    "You drew without replacement; then every draw holds the same items, and the interval has no width.",
+    "You drew without replacement, so every draw holds the same items and the interval has no width; draw with "
+    "replacement.",
     replace="torch.randint(len(a), (len(a),), generator=generator)",
     by="torch.randperm(len(a), generator=generator)",
 )
 
 paired_interval.mistake(
     "draws-as-size",
-    "You drew `draws` items each time; a benchmark of more items than yours has a narrower interval than yours.",
+    "You drew `draws` items each time. The interval depends on the size of the benchmark, so draw as many items as "
+    "there are.",
     replace="(len(a),)",
     by="(draws,)",
 )
 
 paired_interval.mistake(
     "lead-of-a",
-    "You subtracted b from a; the lead of b is positive where b is better.",
+    "You subtracted b from a; subtract a from b, because the lead is positive where b is better.",
     edits=[
         (
             "score(b[rows].sum(0).tolist()) - score(a[rows].sum(0).tolist())",
@@ -173,7 +176,8 @@ paired_interval.mistake(
 
 
 @paired_interval.misconception(
-    "You returned the smallest and the largest of the draws; they move outwards with every further draw.",
+    "You returned the smallest and the largest lead. These move outwards as you draw more; take the two quantiles "
+    "instead.",
     name="extremes",
 )
 def _(a, b, score, draws, generator):

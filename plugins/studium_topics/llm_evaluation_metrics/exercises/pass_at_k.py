@@ -11,8 +11,9 @@ from studium import assert_close, exercise
     kind="derive",
     hints=(
         "When does a set of k samples contain no correct one?",
-        "Count the sets that hold wrong samples only; every other set contains a correct one.",
-        "There are n − c wrong samples, so binomial coefficients of n − c and of n above k give the share.",
+        "Count the sets that contain only wrong samples; every other set contains a correct one.",
+        "There are n − c wrong samples, so you get the share from the binomial coefficients “n − c choose k” and “n "
+        "choose k”.",
         "`math.comb(n, k)` is exact for any size, and it is 0 if k is larger than n.",
     ),
 )
@@ -25,7 +26,7 @@ def pass_at_k(n, c, k):
     that a sample is correct.
 
     * n, c, k: whole numbers with 0 ≤ c ≤ n, 1 ≤ k ≤ n, and n up to 10 000
-    * returns: a number, precise to six digits
+    * returns: a number, accurate to six digits
     """
     ### BEGIN SOLUTION
     return 1 - math.comb(n - c, k) / math.comb(n, k)
@@ -70,28 +71,28 @@ def _(pass_at_k, rng):
 
 pass_at_k.mistake(
     "plug-in",
-    "You put c / n into 1 − (1 − p)ᵏ; that curve bends, so its mean over repetitions is too small.",
+    "You put c / n into 1 − (1 − p)ᵏ. That curve bends, so its mean over repetitions is too small; count sets instead.",
     replace="math.comb(n - c, k) / math.comb(n, k)",
     by="(1 - c / n) ** k",
 )
 
 pass_at_k.mistake(
     "k-times-the-rate",
-    "You multiplied c / n by k; that counts a set with two correct samples twice.",
+    "You multiplied c / n by k, which counts a set with two correct samples twice; count each set once.",
     replace="1 - math.comb(n - c, k) / math.comb(n, k)",
     by="min(1.0, k * c / n)",
 )
 
 pass_at_k.mistake(
     "pass-at-one",
-    "You returned the share of correct samples, which is pass@1 for any k.",
+    "You returned the share of correct samples, which is pass@1 for any k; count the sets of k samples instead.",
     replace="1 - math.comb(n - c, k) / math.comb(n, k)",
     by="c / n",
 )
 
 pass_at_k.mistake(
     "first-k",
-    "You looked at the first k samples alone; the mean over all sets of k uses every sample.",
+    "Your result is always 0 or 1, as from a single set of samples; take the mean over all sets of k.",
     replace="1 - math.comb(n - c, k) / math.comb(n, k)",
     by="1.0 if c > 0 else 0.0",
 )

@@ -11,21 +11,22 @@ from studium import assert_close, exercise
     importance=3,
     hints=(
         "Which of the two numbers changes if a tokeniser cuts the same text into half as many tokens?",
-        "Both start from the total loss of all real tokens. They divide it by different counts.",
-        "The total is one number. Perplexity divides by the number of real tokens, bits per byte by bytes and by ln 2.",
+        "Both start from the total loss of all real tokens, but they divide it by different counts.",
+        "The total is one number. Perplexity divides it by the number of real tokens, bits per byte by the bytes and "
+        "by ln 2.",
         "`losses[real].sum()` is the total, and `len(text.encode())` counts the bytes of one text.",
     ),
 )
 def perplexity_and_bits(losses, real, texts):
     """Return the perplexity per token and the bits per byte of a batch of texts.
 
-    * losses: (B, T), −ln p of each token; at padding they may be anything, NaN too
+    * losses: (B, T), −ln p of each token; at padding they may be anything, even NaN
     * real: (B, T) booleans, False at padding
     * texts: the B strings that the real tokens spell
     * returns: two numbers, the perplexity and the bits per byte
 
-    Each is one number for the whole batch: the batch counts as one long text. Bytes are
-    those of UTF-8.
+    Treat the whole batch as one long text, and return one number of each kind for it. Count
+    bytes in UTF-8.
     """
     ### BEGIN SOLUTION
     total = float(losses[real].sum())
@@ -80,8 +81,8 @@ def _(perplexity_and_bits, rng):
 
 
 @perplexity_and_bits.misconception(
-    "You averaged the mean losses of the texts, so that a token in a short text counts more than one in a long text; "
-    "divide the total loss by all tokens.",
+    "You averaged the mean losses of the texts, so a token in a short text counts more than a token in a long one; "
+    "divide the total loss by all real tokens.",
     name="mean-of-means",
 )
 def _(losses, real, texts):
@@ -91,7 +92,7 @@ def _(losses, real, texts):
 
 
 @perplexity_and_bits.misconception(
-    "You averaged the perplexities of the texts; perplexity is the exponential of one mean over all tokens.",
+    "You averaged the perplexities of the texts; take the exponential of one mean over all tokens.",
     name="mean-of-perplexities",
 )
 def _(losses, real, texts):
@@ -101,7 +102,8 @@ def _(losses, real, texts):
 
 
 @perplexity_and_bits.misconception(
-    "You counted characters with `len(text)`; “é” is one character and two bytes.", name="characters-for-bytes"
+    "You counted characters with `len(text)`; count bytes instead, because “é” is one character but two bytes.",
+    name="characters-for-bytes",
 )
 def _(losses, real, texts):
     total = float(losses[real].sum())
@@ -109,7 +111,8 @@ def _(losses, real, texts):
 
 
 @perplexity_and_bits.misconception(
-    "You returned nats per byte; the losses are natural logarithms, and a bit is ln 2 nats.", name="nats-for-bits"
+    "You returned nats per byte. The losses are natural logarithms, and a bit is ln 2 nats, so divide by ln 2.",
+    name="nats-for-bits",
 )
 def _(losses, real, texts):
     total = float(losses[real].sum())
@@ -117,7 +120,8 @@ def _(losses, real, texts):
 
 
 @perplexity_and_bits.misconception(
-    "You divided the bits by tokens; then they depend on how the tokeniser cuts the text. Divide them by bytes.",
+    "You divided the bits by the number of tokens, which depends on how the tokeniser cuts the text; divide by the "
+    "bytes.",
     name="bits-per-token",
 )
 def _(losses, real, texts):
@@ -125,16 +129,15 @@ def _(losses, real, texts):
     return math.exp(mean), mean / math.log(2)
 
 
-@perplexity_and_bits.misconception(
-    "You raised 2 to the loss in nats; a loss in nats belongs to the base e.", name="two-to-the-nats"
-)
+@perplexity_and_bits.misconception("You raised 2 to a loss in nats; for nats the base is e.", name="two-to-the-nats")
 def _(losses, real, texts):
     total = float(losses[real].sum())
     return 2 ** (total / int(real.sum())), total / math.log(2) / sum(len(text.encode()) for text in texts)
 
 
 @perplexity_and_bits.misconception(
-    "You counted the padding as tokens, which makes the perplexity better with every pad token in the batch.",
+    "You counted padding as tokens, so every pad token in the batch makes the perplexity look better; count only the "
+    "real ones.",
     name="padding-as-tokens",
 )
 def _(losses, real, texts):

@@ -8,20 +8,21 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=3,
     hints=(
-        "Two conditions decide whether one token may look at another. Which of them has nothing to do with packing?",
-        "Compare the numbers of all pairs of tokens, and keep the pairs in which the second is not later.",
+        "Two conditions decide whether one token may attend to another. Which of them has nothing to do with packing?",
+        "Compare the numbers of every pair of tokens, then keep only the pairs where the second token does not come "
+        "later.",
         "segments[:, :, None] is (B, T, 1) and segments[:, None, :] is (B, 1, T).",
-        "`x.tril()` keeps the lower triangle of the last two axes, and sets the rest to zero, or false.",
+        "`x.tril()` keeps the lower triangle of the last two axes and sets everything else to zero, or to False.",
     ),
 )
 def block_mask(segments):
-    """Return which tokens of packed rows may look at which.
+    """Return which tokens of packed rows may attend to which.
 
-    A token may look at itself and at the tokens before it that have its number. So do the
-    tokens of the padding among themselves, so that every token may look at one at least.
+    A token may attend to itself and to earlier tokens with the same number. The same rule
+    holds for padding, so every token can attend to at least one token.
 
     * segments: (B, T) long, as `pack` returns them
-    * returns: a bool tensor (B, T, T); the row is the token that looks
+    * returns: a bool tensor (B, T, T); its rows are the tokens that attend
     """
     ### BEGIN SOLUTION
     return (segments[:, :, None] == segments[:, None, :]).tril()
@@ -54,14 +55,15 @@ def _(block_mask, rng):
 
 block_mask.mistake(
     "no-triangle",
-    "You left out the causal triangle; a token would see those that come after it, its own label among them.",
+    "You left out the causal mask, so each token can read the tokens after it, including the one it has to predict; "
+    "keep only the pairs that look back.",
     replace="(segments[:, :, None] == segments[:, None, :]).tril()",
     by="segments[:, :, None] == segments[:, None, :]",
 )
 
 block_mask.mistake(
     "triangle-alone",
-    "You took the causal triangle alone; the second example then reads the first one.",
+    "You used only the causal mask, so the second example in a row reads the first; compare their numbers too.",
     replace="return (segments[:, :, None] == segments[:, None, :]).tril()",
     by="""
         rows, length = segments.shape
@@ -71,29 +73,32 @@ block_mask.mistake(
 
 block_mask.mistake(
     "padding-sees-nothing",
-    "You forbade the padding to look at anything; the softmax of a row without any key is 0/0, which is nan.",
+    "You stopped the padding from attending to anything. The softmax of a row without any key is 0/0, which is nan; "
+    "let padding attend to padding.",
     replace="(segments[:, :, None] == segments[:, None, :]).tril()",
     by="(segments[:, :, None] == segments[:, None, :]).tril() & (segments > 0)[:, :, None]",
 )
 
 block_mask.mistake(
     "upper-triangle",
-    "You took the upper triangle; the row is the token that looks, and it looks to the left.",
+    "You took the upper triangle. The rows are the tokens that attend, and they look to the left, so take the lower "
+    "one.",
     replace="(segments[:, :, None] == segments[:, None, :]).tril()",
     by="(segments[:, :, None] == segments[:, None, :]).triu()",
 )
 
 block_mask.mistake(
     "greater-or-equal",
-    "You let each token look at the examples before its own as well; with `>=` the numbers order the examples but do "
-    "not separate them.",
+    "You let each token read the earlier examples in its row as well. Comparing numbers with `>=` orders the examples "
+    "but does not separate them; use `==`.",
     replace="segments[:, :, None] == segments[:, None, :]",
     by="segments[:, :, None] >= segments[:, None, :]",
 )
 
 block_mask.mistake(
     "without-the-diagonal",
-    "You left the diagonal out; a token reads itself too, and the first token of an example has nothing else.",
+    "You left out the diagonal. A token attends to itself too, and the first token of an example has nothing else to "
+    "attend to.",
     replace="(segments[:, :, None] == segments[:, None, :]).tril()",
     by="(segments[:, :, None] == segments[:, None, :]).tril(-1)",
 )

@@ -19,25 +19,28 @@ from studium_topics.llm_tasks.model import TapeLM, adapt
     level="integrative",
     importance=3,
     hints=(
-        "You have every part. Which of them are needed before training, which in each step, and which after it?",
-        "Adapt, render, pack; then a step for each batch of rows, at a rate that falls; then count exact matches.",
-        "pack gives four tensors with R rows, which are cut into batches together; a held-out conversation is one row.",
-        '`zip(*(part.split(batch) for part in packed))` are the batches, `optimizer.param_groups[0]["lr"] = rate` '
-        "sets the rate, and `model(ids, positions, block_mask(segments))` are the logits.",
+        "You have already written every part. Which parts do you need before training, which in each step, and which "
+        "after it?",
+        "Adapt, render and pack. Then take a step for each batch of rows, at a falling rate. Finally, count the exact "
+        "matches.",
+        "pack returns four tensors with R rows each; cut them into batches together. A held-out conversation is a "
+        "single row.",
+        '`zip(*(part.split(batch) for part in packed))` gives the batches, `optimizer.param_groups[0]["lr"] = rate` '
+        "sets the rate, and `model(ids, positions, block_mask(segments))` returns the logits.",
     ),
 )
 def finetune(base, conversations, held_out, numbers, rank, length, batch, lr, generator):
-    """Fine-tune a language model on conversations; return it, the losses, and the exact match.
+    """Fine-tune a language model on conversations; return it, the losses and the exact match.
 
-    Train what `adapt(base, rank, generator)` returns: its LoRA factors ask for a gradient, and
-    nothing else. Pack the conversations in the order given. Take one step of `torch.optim.Adam`
-    on each `batch` rows, in order; the last step may get fewer. Step i of n, from i = 0, has the
-    rate lr · (1 - i / n).
+    Train the model that `adapt(base, rank, generator)` returns, and only its LoRA factors, which
+    are the parameters that require a gradient. Pack the conversations in the given order. Take
+    one step of `torch.optim.Adam` on each `batch` rows, in order; the last step may get fewer.
+    Step i of n, counted from i = 0, has the rate lr · (1 - i / n).
 
     * base: a TapeLM on the CPU; it stays as it is
-    * conversations, held_out: lists of messages, as for `render`
-    * numbers: has `[PAD]` too
-    * length: columns of a row
+    * conversations, held_out: lists of conversations, as `render` takes them
+    * numbers: as for `render`, with `[PAD]` too
+    * length: the number of columns
     * returns: the model; the loss before each step; the share of held_out that greedy decoding
       would write exactly
     """
@@ -178,7 +181,8 @@ def _(finetune, rng):
 
 finetune.mistake(
     "mask-left-out",
-    "You left the mask out; the second example of a row then reads the first one, which it will not have later.",
+    "You left out the mask, so the second example in a row reads the first, which it will not have later; pass "
+    "`block_mask(segments)`.",
     edits=[
         ("(ids, lit, positions, segments)", "(ids, lit, positions, _)"),
         ("model(ids, positions, block_mask(segments))", "model(ids, positions)"),
@@ -187,8 +191,8 @@ finetune.mistake(
 
 finetune.mistake(
     "positions-left-out",
-    "You left the positions out; inside a row they then run on, so that the model is trained on positions at which no "
-    "conversation begins.",
+    "You left out the positions. They then run on through a row, and the model is trained at positions where no "
+    "conversation begins; pass the positions from `pack`.",
     edits=[
         ("(ids, lit, positions, segments)", "(ids, lit, _, segments)"),
         ("model(ids, positions, block_mask(segments))", "model(ids, None, block_mask(segments))"),
@@ -197,7 +201,8 @@ finetune.mistake(
 
 finetune.mistake(
     "trained-on-the-prompt",
-    "You trained on all tokens; most of each step then goes into predicting what users write.",
+    "You trained on all tokens, so most of each step goes into predicting what users write; train only on the lit "
+    "ones.",
     edits=[
         ("(ids, lit, positions, segments)", "(ids, _, positions, segments)"),
         (
@@ -209,7 +214,7 @@ finetune.mistake(
 
 
 @finetune.misconception(
-    "You kept the rate at lr; it falls in a straight line, so that the noise of the last batches moves the model less.",
+    "You kept the rate at lr; lower it in a straight line, so the noise of the last batches moves the model less.",
     name="rate-not-lowered",
 )
 def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator):
@@ -241,20 +246,20 @@ finetune.mistake(
 
 finetune.mistake(
     "tested-the-base",
-    "You tested the base; what you want to know is what the fine-tuned model writes.",
+    "You tested the base; test the fine-tuned model instead.",
     replace="model(ids)",
     by="base(ids)",
 )
 
 finetune.mistake(
     "tested-on-the-training-data",
-    "You tested on the conversations that were trained; the model may know those by heart.",
+    "You tested on the training conversations, which the model may know by heart; test on held_out instead.",
     edits=[("for messages in held_out:", "for messages in conversations:"), ("len(held_out)", "len(conversations)")],
 )
 
 finetune.mistake(
     "trained-everything",
-    "You trained every parameter of the copy; LoRA freezes the base and trains the factors alone.",
+    "You trained every parameter of the copy; LoRA freezes the base and trains only the factors.",
     replace="model = adapt(base, rank, generator)",
     by="""
         model = adapt(base, rank, generator)
@@ -264,7 +269,7 @@ finetune.mistake(
 
 finetune.mistake(
     "counted-without-dividing",
-    "You returned the number of matches; the exact match is their share of the held-out conversations.",
+    "You returned the number of matches; divide it by the number of held-out conversations.",
     replace="matches / len(held_out)",
     by="matches",
 )

@@ -9,23 +9,25 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "Decoding writes the first lit token. If it is the right one, what does the model read next?",
-        "Until the first mistake the model reads the right text; after a mistake the answer is wrong whatever follows.",
-        "The best token of row t, of shape (B, T - 1), has to equal ids[:, 1:], wherever lit[:, 1:] is true.",
-        "`logits.argmax(-1)` is the best token of each row, `~lit` negates a bool tensor, and `x.all(1)` asks a row.",
+        "Decoding writes the first lit token. If that token is right, what does the model read next?",
+        "Until the first mistake the model reads the right text. After a mistake the answer is wrong, whatever "
+        "follows.",
+        "The best token of row t, of shape (B, T - 1), has to equal ids[:, 1:] wherever lit[:, 1:] is true.",
+        "`logits.argmax(-1)` is the best token of each row, `~lit` negates a bool tensor, and `x.all(1)` checks each "
+        "row.",
     ),
 )
 def greedy_matches(logits, ids, lit):
-    """Return for each conversation whether greedy decoding would write all its answers exactly.
+    """Return, for each conversation, whether greedy decoding would write all its answers exactly.
 
-    Greedy decoding reads the dark tokens as they are and replaces the lit ones, from left to
-    right, by the token of the largest logit, given all tokens so far. You get the logits of
-    *one* pass over the right text, and they are enough. Why?
+    Greedy decoding reads the dark tokens as they are. From left to right, it replaces each lit
+    token with the token that has the largest logit, given all tokens so far. You get the logits
+    of only *one* pass over the right text, and they are enough. Why?
 
-    * logits: (B, T, V); row t predicts token t + 1; no two largest ones are equal
+    * logits: (B, T, V); row t predicts token t + 1; the largest logit of a row is never tied
     * ids: (B, T) long, the right text
     * lit: (B, T) bool, false in the first column
-    * returns: a bool tensor (B,), true for a row in which nothing is lit
+    * returns: a bool tensor (B,), true for a row without lit tokens
     """
     ### BEGIN SOLUTION
     right = logits[:, :-1].argmax(-1) == ids[:, 1:]
@@ -81,29 +83,28 @@ def _(greedy_matches, rng):
 
 greedy_matches.mistake(
     "any-token",
-    "You counted a row as right when any lit token is right; an exact match needs all of them.",
+    "You counted a row as right if any of its lit tokens is right; an exact match needs all of them.",
     replace="(right | ~lit[:, 1:]).all(1)",
     by="(right & lit[:, 1:]).any(1)",
 )
 
 
 @greedy_matches.misconception(
-    "You asked the prompt for a match too; greedy decoding reads the dark tokens and does not have to guess them.",
+    "You required the prompt to match too. Greedy decoding reads the dark tokens and does not have to guess them, so "
+    "ignore them.",
     name="asked-the-prompt",
 )
 def _(logits, ids, lit):
     return (logits[:, :-1].argmax(-1) == ids[:, 1:]).all(1)
 
 
-@greedy_matches.misconception(
-    "You compared row t with token t; its logits are a prediction of token t + 1.", name="no-shift"
-)
+@greedy_matches.misconception("You compared row t with token t; its logits predict token t + 1.", name="no-shift")
 def _(logits, ids, lit):
     return ((logits.argmax(-1) == ids) | ~lit).all(1)
 
 
 @greedy_matches.misconception(
-    "You read `lit` at the position that predicts; it belongs to the token that is predicted, one place further on.",
+    "You read `lit` at the position that predicts; read it at the token that is predicted, one place to the right.",
     name="mask-of-the-token-before",
 )
 def _(logits, ids, lit):
@@ -111,7 +112,8 @@ def _(logits, ids, lit):
 
 
 @greedy_matches.misconception(
-    "You returned the share of right tokens; four right tokens out of five are a wrong answer.", name="token-accuracy"
+    "You returned the share of right tokens; an answer with four right tokens out of five is still wrong.",
+    name="token-accuracy",
 )
 def _(logits, ids, lit):
     right = (logits[:, :-1].argmax(-1) == ids[:, 1:]) & lit[:, 1:]
@@ -119,7 +121,7 @@ def _(logits, ids, lit):
 
 
 @greedy_matches.misconception(
-    "You called a row right when at least half of its lit tokens are; an exact match needs all of them.",
+    "You accepted a row if at least half of its lit tokens are right; an exact match needs all of them.",
     name="most-tokens",
 )
 def _(logits, ids, lit):
@@ -128,7 +130,7 @@ def _(logits, ids, lit):
 
 
 @greedy_matches.misconception(
-    "You returned one answer for the whole batch; each row is a conversation with a match of its own.",
+    "You returned one answer for the whole batch; each row is a conversation, so return one for each row.",
     name="one-for-the-batch",
 )
 def _(logits, ids, lit):

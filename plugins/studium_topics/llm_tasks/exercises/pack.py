@@ -7,20 +7,22 @@ from studium import assert_close, exercise
     minutes=20,
     importance=3,
     hints=(
-        "What do two examples in one row share, and what must not differ from when each of them is alone?",
-        "First decide which examples go into which row. Then fill four rectangles, one example after the other.",
-        "An example of n tokens fills n columns: ids, lit, the positions 0 to n - 1, and its number, from 1 on.",
-        "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at:end] = torch.tensor(tokens)` fills a part.",
+        "What do two examples in one row share, and what must be the same as if each had the row to itself?",
+        "First decide which examples go into which row. Then fill four rectangles, one example at a time.",
+        "An example of n tokens fills n columns: its ids, its lit, the positions 0 to n - 1, and its number, counted "
+        "from 1.",
+        "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at:end] = torch.tensor(tokens)` fills part of "
+        "it.",
     ),
 )
 def pack(examples, length, pad):
     """Return examples packed into rows, as four tensors (R, length).
 
-    In the order given, an example joins the last row if it fits there, and begins a new row
-    if not. Each example is treated as if it were alone: its positions begin at 0, and its
-    first token, which nothing predicts, is dark.
+    In the given order, each example joins the last row if it fits there; otherwise it begins a
+    new row. Treat each example as if it were alone: its positions begin at 0, and its first
+    token, which nothing predicts, is dark.
 
-    * examples: pairs (ids, lit), two lists of 1 to `length` entries; one example at least
+    * examples: pairs (ids, lit), two lists of 1 to `length` entries; at least one example
     * pad: the number of `[PAD]`
     * returns: ids, long, filled up with pad; lit, bool; positions, long; segments, long: the
       example's number in its row, 1, 2, …, and 0 for padding, which is dark and has position 0
@@ -100,8 +102,8 @@ def _(pack, rng):
 
 
 @pack.misconception(
-    "You let the positions run on through the row; the second example then starts somewhere in the middle, where "
-    "alone it starts at 0.",
+    "You let the positions run on through the row, so the second example starts somewhere in the middle; begin again "
+    "at 0 for each example.",
     name="positions-run-on",
 )
 def _(examples, length, pad):
@@ -110,8 +112,8 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You kept the first token of an example lit; in a packed row the last token of the example before would have to "
-    "predict it.",
+    "You kept the first token of an example lit. In a packed row the last token of the previous example would have to "
+    "predict it; make it dark.",
     name="first-token-lit",
 )
 def _(examples, length, pad):
@@ -126,7 +128,8 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You gave every example a row of its own; that is padding, and most of the rectangle is then wasted.",
+    "You gave every example its own row. That is padding, and it wastes most of the rectangle; add an example to the "
+    "last row if it fits.",
     name="one-row-each",
 )
 def _(examples, length, pad):
@@ -135,7 +138,8 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You numbered the examples from 0; padding has the number 0 too, and would then be part of the first example.",
+    "You numbered the examples from 0. Padding has the number 0 too, and would then be part of the first example; "
+    "start at 1.",
     name="numbered-from-zero",
 )
 def _(examples, length, pad):
@@ -144,7 +148,7 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You went on with the numbers from row to row; an example's number starts again at 1 in each row.",
+    "You kept counting from one row to the next; an example's number starts again at 1 in each row.",
     name="numbered-across-rows",
 )
 def _(examples, length, pad):
@@ -154,8 +158,8 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You cut the joined examples every `length` tokens, as in pretraining; an answer may then be in another row than "
-    "its question.",
+    "You joined the examples and cut them every `length` tokens, as in pretraining. An answer may then land in a "
+    "different row from its question; begin a new row for an example that does not fit.",
     name="cut-examples-in-two",
 )
 def _(examples, length, pad):
@@ -168,7 +172,8 @@ def _(examples, length, pad):
 
 
 @pack.misconception(
-    "You filled gaps in earlier rows; that saves a few tokens, but it changes the order, and the statement keeps it.",
+    "You filled gaps in earlier rows. That saves a few tokens but changes the order; an example may join only the "
+    "last row.",
     name="first-fit",
 )
 def _(examples, length, pad):

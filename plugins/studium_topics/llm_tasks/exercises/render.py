@@ -7,23 +7,24 @@ from studium import assert_close, exercise
     minutes=14,
     importance=3,
     hints=(
-        "Which of these tokens will the finished assistant have to write by itself, and which ones does it find there?",
-        "Go through the messages. Each adds a header, its words and an end; only an assistant's words and end are lit.",
-        "A message of n words adds n + 2 tokens: a header that is never lit, and n + 1 tokens that share one bool.",
-        '`f"[{message[\'role\'].upper()}]"` is the header, and `message["content"].split()` are the words.',
+        "Which of these tokens will the finished assistant have to write itself, and which will it find already there?",
+        "Go through the messages. Each one adds a header, its words and an end; only an assistant's words and end are "
+        "lit.",
+        "A message of n words adds n + 2 tokens: a header that is never lit, then n + 1 tokens that share one bool.",
+        '`f"[{message[\'role\'].upper()}]"` is the header, and `message["content"].split()` gives the words.',
     ),
 )
 def render(messages, numbers):
     """Return a conversation as one line of tokens, and which of them the loss sees.
 
-    A message becomes its header, `[SYSTEM]`, `[USER]` or `[ASSISTANT]`, its words, and
-    `[END]`. Lit are the tokens that the assistant has to write: the words of its messages
-    and the `[END]` after them. Its header is put there by the program.
+    A message becomes its header (`[SYSTEM]`, `[USER]` or `[ASSISTANT]`), its words, and
+    `[END]`. The lit tokens are those that the assistant has to write: the words of its messages
+    and the `[END]` after them. The program writes the header.
 
     * messages: a list of dicts with "role" ("system", "user" or "assistant") and "content",
-      words separated by spaces, possibly none
+      zero or more words separated by spaces
     * numbers: a dict from each word, header and `[END]` to its number
-    * returns: two lists of one length, of ints and of bools
+    * returns: two lists of the same length, of ints and of bools
     """
     ### BEGIN SOLUTION
     ids, lit = [], []
@@ -72,7 +73,8 @@ def _(render, rng):
 
 
 @render.misconception(
-    "You lit the prompt as well; the model then spends its training on writing questions, which users bring along.",
+    "You lit the prompt as well. The model then spends its training on writing questions, which users bring along; "
+    "light only what the assistant writes.",
     name="lit-the-prompt",
 )
 def _(messages, numbers):
@@ -81,7 +83,7 @@ def _(messages, numbers):
 
 
 @render.misconception(
-    "You left the `[END]` of an answer dark; the model then learns what to say and never when to stop.",
+    "You left the `[END]` of an answer dark, so the model learns what to say but never when to stop; light it too.",
     name="end-not-lit",
 )
 def _(messages, numbers):
@@ -95,14 +97,15 @@ def _(messages, numbers):
 
 render.mistake(
     "lit-the-header",
-    "You lit the header `[ASSISTANT]`; the program puts it there to ask for an answer, so the model never writes it.",
+    "You lit the header `[ASSISTANT]`. The program puts it there to request an answer, so the model never writes it; "
+    "leave it dark.",
     replace='[False] + [message["role"] == "assistant"] * (len(words) - 1)',
     by='[message["role"] == "assistant"] * len(words)',
 )
 
 
 @render.misconception(
-    "You lit every `[END]`; the one after a question is written by the program, only the assistant's own is learned.",
+    "You lit every `[END]`. The program writes the one after a question, so light only the one after an answer.",
     name="lit-every-end",
 )
 def _(messages, numbers):
@@ -111,7 +114,7 @@ def _(messages, numbers):
 
 
 @render.misconception(
-    "You lit the last answer alone; in a conversation every turn of the assistant is something to learn.",
+    "You lit only the last answer; the model should learn from every turn of the assistant, so light them all.",
     name="last-answer-alone",
 )
 def _(messages, numbers):
@@ -125,8 +128,8 @@ def _(messages, numbers):
 
 
 @render.misconception(
-    "You moved the lit tokens one place to the left; `lit` says which tokens are to be written, and the loss does the "
-    "shift to the positions that predict them.",
+    "You moved the lit tokens one place to the left. `lit` marks the tokens that have to be written; the loss does "
+    "the shift to the positions that predict them.",
     name="shifted-already",
 )
 def _(messages, numbers):
@@ -136,7 +139,8 @@ def _(messages, numbers):
 
 render.mistake(
     "one-end-for-all",
-    "You put one `[END]` after the whole conversation; then nothing marks where a turn ends.",
+    "You put a single `[END]` after the whole conversation, so nothing marks where a turn ends; put one after each "
+    "message.",
     edits=[
         (
             '[f"[{message[\'role\'].upper()}]", *message["content"].split(), "[END]"]',

@@ -11,9 +11,9 @@ from studium import assert_close, exercise
     minutes=18,
     importance=2,
     hints=(
-        "Which words of a question tell documents apart, and which are in all of them?",
-        "Make a dict from words to numbers for the question and for each document, and compare by the angle.",
-        "A dict has one entry for each different word: how often it occurs, times its ln(N / n).",
+        "Which words of a question tell the documents apart, and which appear in all of them?",
+        "Make a dict from words to numbers for the question and for each document, and compare them by their angle.",
+        "A dict has one entry for each distinct word: how often it occurs, times ln(N / n).",
         "`Counter(words)` counts, `math.sqrt(sum(x * x for x in weights.values()))` is a length, and "
         "`sorted(range(n), key=...)` keeps the order of equal ones.",
     ),
@@ -21,15 +21,15 @@ from studium import assert_close, exercise
 def retrieve(query, documents, k):
     """Return which k documents are nearest to a question.
 
-    A text becomes a vector with one entry for each different word: the number of times it
-    occurs, times ln(N / n), where n of the N documents have that word. Nearness is the cosine
-    of two vectors, and 0 where one of them is zero. Words that no document has are ignored.
+    A text becomes a vector with one entry for each distinct word: the number of times it
+    occurs, times ln(N / n), where n of the N documents contain that word. Nearness is the
+    cosine of two vectors, and 0 where one of them is zero. Ignore words that are in no document.
 
     * query: a list of words
     * documents: a list of lists of words, none of them empty
     * k: from 1 to N
-    * returns: a list of k indices, the nearest first, the smaller index first where two are
-      equally near
+    * returns: a list of k indices, the nearest first; where two are equally near, the smaller
+      index first
     """
     ### BEGIN SOLUTION
     found_in = Counter(word for document in documents for word in set(document))
@@ -111,7 +111,8 @@ def _(retrieve, rng):
 
 
 @retrieve.misconception(
-    "You counted shared words; then words that are in every document decide, and long documents win.",
+    "You counted shared words, so words that are in every document decide, and long documents win; weigh the words by "
+    "ln(N / n) and take the cosine.",
     name="counted-shared-words",
 )
 def _(query, documents, k):
@@ -120,7 +121,8 @@ def _(query, documents, k):
 
 
 @retrieve.misconception(
-    "You left out ln(N / n); then “the” counts as much as the one word that tells the documents apart.",
+    "You left out ln(N / n), so “the” counts as much as the one word that tells the documents apart; multiply each "
+    "count by it.",
     name="without-the-rarity",
 )
 def _(query, documents, k):
@@ -135,7 +137,8 @@ def _(query, documents, k):
 
 
 @retrieve.misconception(
-    "You took the dot product without dividing by the lengths; a document then wins by being long.",
+    "You took the dot product without dividing by the lengths, so a document can win just by being long; take the "
+    "cosine.",
     name="dot-product",
 )
 def _(query, documents, k):
@@ -151,14 +154,17 @@ def _(query, documents, k):
     return sorted(range(len(documents)), key=lambda index: -near[index])[:k]
 
 
-@retrieve.misconception("You returned the farthest documents; `sorted` puts the smallest first.", name="farthest-first")
+@retrieve.misconception(
+    "You returned the farthest documents. `sorted` puts the smallest value first, so sort by minus the nearness.",
+    name="farthest-first",
+)
 def _(query, documents, k):
     order = retrieve(query, documents, len(documents))
     return order[::-1][:k]
 
 
 @retrieve.misconception(
-    "You counted occurrences for n; a document that has a word three times is still one document.",
+    "You counted occurrences for n; a document that contains a word three times is still one document.",
     name="occurrences-for-documents",
 )
 def _(query, documents, k):
@@ -177,7 +183,8 @@ def _(query, documents, k):
 
 
 @retrieve.misconception(
-    "You asked only whether a word occurs; a word that a document has twice counts twice.", name="presence-not-counts"
+    "You checked only whether a word occurs; a word that occurs twice in a document counts twice.",
+    name="presence-not-counts",
 )
 def _(query, documents, k):
     return retrieve(sorted(set(query)), [sorted(set(document)) for document in documents], k)

@@ -8,11 +8,11 @@ from studium import assert_close, at_most_mb, exercise
     minutes=25,
     importance=3,
     hints=(
-        "What has to be known of all earlier chunks, so that none of their keys is read again?",
+        "What do you have to know about all earlier chunks, if you never want to read their keys again?",
         "One (m, dv) matrix and one (m,) vector sum up the past. Inside a chunk, a small table with a causal mask is "
         "cheap. The denominator has the same two parts as the numerator.",
-        "With a column of ones added to v, both sums are one: the state is (..., m, dv + 1), a chunk's table (..., c, "
-        "c), and the last column of the result is the denominator.",
+        "If you add a column of ones to v, both sums become one: the state is (..., m, dv + 1), a chunk's table is "
+        "(..., c, c), and the last column of the result is the denominator.",
         "`(q @ k.mT).tril()` is a chunk's table, diagonal included, and `k.mT @ v` is what the chunk adds to the state "
         "once it has been read.",
     ),
@@ -20,15 +20,16 @@ from studium import assert_close, at_most_mb, exercise
 def causal_attention(qf, kf, v, chunk):
     """Return causal attention whose weights are products of features.
 
-    Query i sees the keys j <= i alone: key j gets the weight qf_i · kf_j, divided by the sum of
-    the weights of those keys.
+    Query i attends only to the keys j <= i: key j gets the weight qf_i · kf_j, divided by the
+    sum of the weights of those keys.
 
     * qf, kf (..., n, m): features, of any sign; v (..., n, dv): values
-    * chunk: int, 1 or more; go through the text in pieces of so many tokens, the last one may
-      be smaller, and carry sums from one to the next
+    * chunk: int, 1 or more; go through the text in pieces of this many tokens (the last piece
+      may be smaller), and carry sums from each piece to the next
     * returns: (..., n, dv), the same for every chunk
 
-    No tensor may hold more than n (m + dv) numbers of a head, or a chunk's table if that is larger.
+    For each head, no tensor may hold more than n (m + dv) numbers, or a chunk's table if that
+    is larger.
     """
     ### BEGIN SOLUTION
     v = F.pad(v, (0, 1), value=1.0)  # the column of ones becomes the denominator
@@ -123,8 +124,8 @@ def _(causal_attention, rng):
 
 
 @causal_attention.misconception(
-    "You did not mask a chunk's own table, so its queries see later keys of the same chunk: a leak that grows with the "
-    "chunk.",
+    "You did not mask the keys inside a chunk, so its queries see later keys of the same chunk, a leak that grows "
+    "with the chunk.",
     name="leak-inside-the-chunk",
 )
 def _(qf, kf, v, chunk):
@@ -138,7 +139,7 @@ def _(qf, kf, v, chunk):
 
 
 @causal_attention.misconception(
-    "You left out the diagonal. Query i sees the keys up to and *including* its own.",
+    "You left out the diagonal. Query i attends to the keys up to and *including* its own.",
     name="without-itself",
 )
 def _(qf, kf, v, chunk):
@@ -152,7 +153,8 @@ def _(qf, kf, v, chunk):
 
 
 @causal_attention.misconception(
-    "You carried nothing from one chunk to the next, so each chunk reads as if the text began there.",
+    "You carried nothing from one chunk to the next, so each chunk is read as if the text began there; carry the sums "
+    "along.",
     name="state-not-carried",
 )
 def _(qf, kf, v, chunk):
@@ -180,7 +182,7 @@ def _(qf, kf, v, chunk):
 
 @causal_attention.misconception(
     "You added the chunk to the state before its queries read the state, so the chunk's keys count twice and later "
-    "ones are seen.",
+    "ones are seen; add it afterwards.",
     name="state-updated-too-early",
 )
 def _(qf, kf, v, chunk):
@@ -195,7 +197,7 @@ def _(qf, kf, v, chunk):
 
 @causal_attention.misconception(
     "You divided by the sum of the chunk's own weights. The keys of earlier chunks are in the numerator, so they "
-    "belong into the denominator, too.",
+    "belong in the denominator too.",
     name="denominator-of-the-chunk",
 )
 def _(qf, kf, v, chunk):
@@ -208,8 +210,8 @@ def _(qf, kf, v, chunk):
 
 
 @causal_attention.misconception(
-    "You divided by the sum over all keys of the text, later ones too: that is a leak, and the weights of a row do not "
-    "add up to 1.",
+    "You divided by the sum over all keys of the text, later ones too. That is a leak, and the weights of a row do "
+    "not add up to 1; sum only over the keys up to i.",
     name="denominator-of-the-text",
 )
 def _(qf, kf, v, chunk):

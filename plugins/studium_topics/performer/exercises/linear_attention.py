@@ -9,12 +9,12 @@ from studium import assert_close, at_most_mb, exercise
     level="warm-up",
     importance=3,
     hints=(
-        "Three matrices are multiplied. Which of the two products should be made first, so that none has n rows and n "
-        "columns?",
-        "The sum of a row of weights is a product, too: that of the query's features with the sum of all keys' "
-        "features.",
-        "Keys and values make one (m, dv) matrix, the keys alone one (m,) vector; the queries read both.",
-        "`kf.mT @ v` is the matrix, and `kf.sum(-2)` the vector.",
+        "You have to multiply three matrices. Which of the two products should you compute first, to avoid a table "
+        "with n rows and n columns?",
+        "The sum of a row of weights is a product too: the query's features times the sum of all keys' features.",
+        "Keys and values make one (m, dv) matrix, and the keys by themselves make one (m,) vector; the queries read "
+        "both.",
+        "`kf.mT @ v` is the matrix, and `kf.sum(-2)` is the vector.",
     ),
 )
 def linear_attention(qf, kf, v):
@@ -72,8 +72,8 @@ def _(linear_attention, rng):
 
 
 @linear_attention.misconception(
-    "You did not divide by the sum of the weights, so the result is a sum of values and grows with the number of keys; "
-    "attention is a mean.",
+    "You did not divide by the sum of the weights, so the result is a sum of values that grows with the number of "
+    "keys; attention is a mean.",
     name="no-denominator",
 )
 def _(qf, kf, v):
@@ -81,8 +81,8 @@ def _(qf, kf, v):
 
 
 @linear_attention.misconception(
-    "You divided by the sum of the query's own features, which ignores the keys; the sum of the weights is the query's "
-    "features times the summed features of all keys.",
+    "You divided by the sum of the query's own features, which ignores the keys. The sum of the weights is the "
+    "query's features times the summed features of all keys.",
     name="summed-the-features",
 )
 def _(qf, kf, v):
@@ -90,8 +90,8 @@ def _(qf, kf, v):
 
 
 @linear_attention.misconception(
-    "You took a softmax over the products of features. They are the weights already: the exponential is in the "
-    "features, and a second one gives a different attention.",
+    "You took a softmax over the products of features. These products are the weights already: the exponential is "
+    "inside the features, and a second one gives a different attention.",
     name="softmax-on-top",
 )
 def _(qf, kf, v):
@@ -99,7 +99,8 @@ def _(qf, kf, v):
 
 
 @linear_attention.misconception(
-    "You divided by the number of keys, as if each query's weights had mean 1; their sum differs from query to query.",
+    "You divided by the number of keys, as if each query's weights had mean 1. Their sum differs from query to query, "
+    "so divide by that.",
     name="divided-by-the-count",
 )
 def _(qf, kf, v):

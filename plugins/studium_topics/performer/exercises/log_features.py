@@ -11,20 +11,21 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "Write the mean of the product of one feature of q and the same feature of k. Which single vector does w meet "
-        "in it?",
-        "w meets q + k. Take the mean with the formula of the lesson, expand the squared length of q + k, and see "
-        "which two factors are too much.",
-        "x is (..., n, d) and w (m, d): the products are (..., n, m), and c has one number a vector, (..., n, 1).",
-        "Each of the two factors belongs to one vector alone, and is made of `x.square().sum(-1, keepdim=True)`. "
-        "Do not forget the logarithm of √m.",
+        "Write down the mean of the product of one feature of q and the same feature of k. Which single vector is w "
+        "multiplied by?",
+        "w is multiplied by q + k. Take the mean with the lesson's formula, expand the squared length of q + k, and "
+        "see which two factors have to go.",
+        "x is (..., n, d) and w is (m, d), so the products are (..., n, m); c has one number for each vector, (..., "
+        "n, 1).",
+        "Each of the two factors belongs to only one vector, and is made from `x.square().sum(-1, keepdim=True)`. Do "
+        "not forget the logarithm of √m.",
     ),
 )
 def log_features(x, w):
     """Return the logarithms of m positive features of each vector.
 
-    The features of x are exp(w_i · x + c(x)) / √m for i = 1 … m, where c(x) depends on x alone.
-    Derive c: for all q and k, the product φ(q) · φ(k) has to have the mean exp(q · k), if the
+    The features of x are exp(w_i · x + c(x)) / √m for i = 1 … m, where c(x) depends only on x.
+    Derive c: for all q and k, the product φ(q) · φ(k) must have the mean exp(q · k) if the
     numbers in w are independent and standard normal.
 
     * x (..., n, d): vectors
@@ -95,7 +96,7 @@ def _(log_features, rng):
 
 
 @log_features.misconception(
-    "You left c out. The mean of the product is then exp(|q + k|² / 2), which has |q|² and |k|² in it; c has to take "
+    "You left out c. The mean of the product is then exp(|q + k|² / 2), which contains |q|² and |k|²; c has to take "
     "them out again.",
     name="no-length-term",
 )
@@ -104,8 +105,8 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You added half the squared length where it has to be subtracted: the plus sign belongs to sine-cosine features, "
-    "whose mean without it is too small.",
+    "You added half the squared length; subtract it instead. The plus sign belongs to sine-cosine features, whose "
+    "mean is too small without it.",
     name="plus-instead-of-minus",
 )
 def _(x, w):
@@ -113,7 +114,7 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You took half the length, not half the *squared* length of x.",
+    "You took half the length of x; take half its *squared* length.",
     name="length-not-squared",
 )
 def _(x, w):
@@ -121,7 +122,8 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You subtracted the whole squared length. What is too much is half of |q|² and half of |k|², no more.",
+    "You subtracted the whole squared length; subtract half of it, because only half of |q|² and half of |k|² are too "
+    "much.",
     name="length-not-halved",
 )
 def _(x, w):
@@ -129,8 +131,8 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You divided the features by m. A product has two of them, so each is divided by √m, that is ln(m)/2 in the "
-    "logarithm.",
+    "You divided the features by m. A product has two features in it, so divide each of them by √m, which is ln(m)/2 "
+    "in the logarithm.",
     name="divided-by-m",
 )
 def _(x, w):
@@ -138,7 +140,7 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You left the 1/√m out: the sum over m features is then m times too large, where their mean is meant.",
+    "You left out the 1/√m, so the sum over m features is m times too large; it should be their mean.",
     name="sum-instead-of-mean",
 )
 def _(x, w):
@@ -146,8 +148,8 @@ def _(x, w):
 
 
 @log_features.misconception(
-    "You subtracted half the squared length of w. The mean over w has that factor already, in the normal density; what "
-    "is left over depends on x.",
+    "You subtracted half the squared length of w. The mean over w already has that factor, in the normal density; the "
+    "one that has to go depends on x.",
     name="length-of-w",
 )
 def _(x, w):

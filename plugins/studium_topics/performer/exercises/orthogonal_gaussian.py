@@ -9,25 +9,26 @@ from studium import assert_close, exercise
     minutes=15,
     importance=2,
     hints=(
-        "How many vectors of d numbers can be orthogonal to each other, and what do you do when more are wanted?",
-        "Orthogonalise a square normal matrix by QR, and give its directions lengths that normal vectors would have. "
-        "Then look at the corner of Q over several draws: is its sign random?",
-        "Each block is (d, d); lengths are (d,), one for each row; the blocks together are cut to (m, d).",
-        "`torch.linalg.qr` chooses the signs of R's diagonal by itself: multiply the columns of Q by "
-        "`r.diagonal().sign()`. A length is that of d fresh standard normal numbers.",
+        "How many vectors of d numbers can be orthogonal to each other, and what do you do if you need more?",
+        "Orthogonalise a square normal matrix by QR, then give its directions the lengths that normal vectors would "
+        "have. Look at the corner of Q over several draws: is its sign random?",
+        "Each block is (d, d) and its lengths are (d,), one for each row; in the end, cut all blocks together to (m, "
+        "d).",
+        "`torch.linalg.qr` chooses the signs of R's diagonal itself, so multiply the columns of Q by "
+        "`r.diagonal().sign()`. For each length, take the length of d fresh standard normal numbers.",
     ),
 )
 def orthogonal_gaussian(m, d, generator):
-    """Return m random vectors, of which each by itself looks like d independent standard normal numbers.
+    """Return m random vectors, each of which by itself looks like d independent standard normal numbers.
 
-    Rows 0 to d - 1 are orthogonal to each other, rows d to 2d - 1 again, and so on; the last
-    block may be smaller. The blocks are independent of each other. Each row's direction is
-    uniform, so that the mean of every entry is 0.
-    The lengths are independent of the directions and of each other, and have the
-    distribution of the length of d independent standard normal numbers.
+    Rows 0 to d - 1 are orthogonal to each other, so are rows d to 2d - 1, and so on; the
+    last block may be smaller. The blocks are independent of each other. Each row's direction is
+    uniform, so the mean of every entry is 0.
+    The lengths are independent of the directions and of each other, and are distributed like
+    the length of d independent standard normal numbers.
 
     * m, d: ints of 1 or more
-    * generator: a `torch.Generator`; everything random is drawn from it
+    * generator: a `torch.Generator`; draw everything random from it
     * returns: (m, d), float32
     """
     ### BEGIN SOLUTION
@@ -113,8 +114,8 @@ def _(orthogonal_gaussian):
 
 
 @orthogonal_gaussian.misconception(
-    "You returned rows of length 1. A normal vector of d numbers has about the length √d, and the estimate needs it: "
-    "exp(w · x) would hardly vary.",
+    "You returned rows of length 1. A normal vector of d numbers has a length of about √d, and the estimate needs it: "
+    "otherwise exp(w · x) would hardly vary.",
     name="unit-lengths",
 )
 def _(m, d, generator):
@@ -126,7 +127,7 @@ def _(m, d, generator):
 
 
 @orthogonal_gaussian.misconception(
-    "You gave all rows the length √d. The mean of |w|² is right then, but the lengths of normal vectors vary, and "
+    "You gave all rows the length √d. The mean of |w|² is then right, but the lengths of normal vectors vary, and "
     "without that the mean of the estimate is not exp(q · k).",
     name="fixed-lengths",
 )
@@ -139,8 +140,8 @@ def _(m, d, generator):
 
 
 @orthogonal_gaussian.misconception(
-    "You used Q as QR returns it. Its signs are not random (the corner of Q always has the same one), so its "
-    "directions are not uniform and the estimate is biased. Correct the signs by those of R's diagonal.",
+    "You used Q as QR returns it. Its signs are not random (the corner of Q always has the same sign), so its "
+    "directions are not uniform and the estimate is biased. Correct them with the signs of R's diagonal.",
     name="signs-of-qr",
 )
 def _(m, d, generator):
@@ -153,7 +154,7 @@ def _(m, d, generator):
 
 
 @orthogonal_gaussian.misconception(
-    "You returned independent normal vectors; no two of them are orthogonal.",
+    "You returned independent normal vectors, and no two of them are orthogonal; make d rows at a time orthogonal.",
     name="independent-rows",
 )
 def _(m, d, generator):
@@ -161,7 +162,7 @@ def _(m, d, generator):
 
 
 @orthogonal_gaussian.misconception(
-    "You orthogonalised the columns of one m by d matrix. It is the *rows* that have to be orthogonal, d at a time.",
+    "You orthogonalised the columns of one m by d matrix; make the *rows* orthogonal instead, d at a time.",
     name="orthogonal-columns",
 )
 def _(m, d, generator):
@@ -171,7 +172,7 @@ def _(m, d, generator):
 
 
 @orthogonal_gaussian.misconception(
-    "You scaled the columns of a block in place of its rows; then its rows are not orthogonal any more.",
+    "You scaled the columns of a block instead of its rows, so its rows are no longer orthogonal.",
     name="scaled-columns",
 )
 def _(m, d, generator):

@@ -17,28 +17,29 @@ from studium_topics.performer.model import decoder
     level="integrative",
     importance=3,
     hints=(
-        "Features estimate exp(q · k), and attention needs exp(q · k / √d). By what do you multiply q, and by what k?",
-        "Inside the loop: the vectors of this step, a function `attend` from three of your functions, the loss, "
-        "one step.",
-        "q, k, v are (B, H, T, d) and w (m, d): your functions keep the leading axes as they are. The logits are "
-        "(B, T, V), labels (B, T).",
-        "`stabilise(log_features(q * d**-0.25, w), False)` are the features of the queries, and "
+        "The features estimate exp(q · k), but attention needs exp(q · k / √d). What do you multiply q by, and what "
+        "do you multiply k by?",
+        "Inside the loop: choose this step's vectors, build a function `attend` from three of your functions, compute "
+        "the loss, take one step.",
+        "q, k and v are (B, H, T, d) and w is (m, d); your functions keep the leading axes as they are. The logits "
+        "are (B, T, V), the labels (B, T).",
+        "`stabilise(log_features(q * d**-0.25, w), False)` gives the features of the queries, and "
         "`F.cross_entropy(logits.flatten(0, 1), labels.flatten())` is the loss.",
     ),
 )
 def train_performer(model, batches, vectors, redraw, chunk, lr):
-    """Train a decoder whose heads attend by your features; return the loss of each step.
+    """Train a decoder whose heads attend with your features; return the loss of each step.
 
     For each batch in order, take one step of `torch.optim.Adam` at rate lr on the mean
     cross-entropy. All heads use vectors[0] for the first `redraw` steps, vectors[1] for the
     next, and so on.
 
-    * model(ids, attend): ids (B, T) to logits (B, T, V), trained in place. It calls
+    * model(ids, attend): turns ids (B, T) into logits (B, T, V); train it in place. It calls
       attend(q, k, v), (B, H, T, d) each, for causal softmax attention with scores q · k / √d
-    * batches: list of pairs (ids, labels), each (B, T)
-    * vectors: list of random vectors for the features, (m, d) each
+    * batches: a list of pairs (ids, labels), each (B, T)
+    * vectors: a list of random vectors for the features, (m, d) each
     * chunk: as for `causal_attention`
-    * returns: list of floats, each loss before its step
+    * returns: a list of floats, each loss before its step
     """
     ### BEGIN SOLUTION
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -140,7 +141,8 @@ def _(train_performer, rng):
 
 
 @train_performer.misconception(
-    "You left `stabilise` out. Features of long queries and keys underflow to 0 in float32; attention is then 0 / 0.",
+    "You left out `stabilise`. Features of long queries and keys underflow to 0 in float32, and attention becomes 0 / "
+    "0.",
     name="not-stabilised",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -162,8 +164,7 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You divided q and k by √d each, so that the scores are q · k / d; each of the two takes only half of the root, "
-    "the fourth root of d.",
+    "You divided both q and k by √d, so the scores are q · k / d; divide each of them by the fourth root of d.",
     name="root-on-both-sides",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -185,7 +186,7 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You did not scale q and k; the features then estimate exp(q · k), where attention has exp(q · k / √d).",
+    "You did not scale q and k. The features then estimate exp(q · k), but attention needs exp(q · k / √d).",
     name="not-scaled",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -206,8 +207,8 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You used attention without a mask: each token reads the token that it should predict, and the loss falls for the "
-    "wrong reason.",
+    "You used attention without a mask, so each token reads the token that it should predict, and the loss falls for "
+    "the wrong reason.",
     name="not-causal",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -229,7 +230,8 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You kept the first vectors to the end; the model can then fit itself to the error of one draw.",
+    "You kept the first vectors to the end, so the model can fit itself to the error of one draw; change them every "
+    "`redraw` steps.",
     name="never-redrawn",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -237,7 +239,7 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You took other vectors in every step, where each of them should serve for `redraw` steps.",
+    "You took other vectors in every step; use each of them for `redraw` steps.",
     name="redrawn-each-step",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
@@ -266,7 +268,8 @@ def _(model, batches, vectors, redraw, chunk, lr):
 
 
 @train_performer.misconception(
-    "You made a new optimizer in each step; Adam then forgets its moments, and every step is a first step.",
+    "You made a new optimizer in each step, so Adam forgets its moments and every step is a first step; make one "
+    "before the loop.",
     name="new-optimizer-each-step",
 )
 def _(model, batches, vectors, redraw, chunk, lr):

@@ -11,19 +11,20 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "A mean of m independent terms: how does its variance follow from that of one term?",
-        "The variance of one term is the mean of its square minus the square of its mean, and both means are those of "
-        "an exponential or a cosine of one normal number.",
-        "w · (q + k) is normal with variance |q + k|², w · (q - k) with |q - k|². For a cosine, cos² u is "
-        "(1 + cos 2u)/2, and the mean of cos(u) is exp(-s²/2) if u has variance s².",
-        "`(q + k).square().sum(-1)` is one of the two variances. Check yourself: k = -q has to give 0 for positive "
+        "How does the variance of a mean of m independent terms follow from the variance of one term?",
+        "The variance of one term is the mean of its square minus the square of its mean. Both are means of an "
+        "exponential or a cosine of one normal number.",
+        "w · (q + k) is normal with variance |q + k|², and w · (q - k) with |q - k|². For a cosine, cos² u is (1 + "
+        "cos 2u)/2, and the mean of cos(u) is exp(-s²/2) if u has variance s².",
+        "`(q + k).square().sum(-1)` is one of the two variances. Check your result: k = -q has to give 0 for positive "
         "features, and k = q has to give 0 for sine-cosine features.",
     ),
 )
 def variance(q, k, m, kind):
     """Return the variance of an estimate of exp(q · k) from m independent random vectors.
 
-    The estimate is the mean over w_1 … w_m, whose numbers are standard normal, of
+    The estimate is the mean of one of these terms over w_1 … w_m, whose numbers are standard
+    normal:
 
     * "positive": exp(w · (q + k)) exp(-(|q|² + |k|²) / 2)
     * "sine-cosine": cos(w · (q - k)) exp((|q|² + |k|²) / 2)
@@ -31,7 +32,7 @@ def variance(q, k, m, kind):
     Both are unbiased. Derive their variances.
 
     * q, k (..., d): any number of pairs; kind: one of the two names
-    * returns: (...), a variance for each pair
+    * returns: (...), one variance for each pair
     """
     ### BEGIN SOLUTION
     sizes = q.square().sum(-1) + k.square().sum(-1)
@@ -88,7 +89,7 @@ def _(variance, rng):
 
 
 @variance.misconception(
-    "You returned the mean of the square alone; the variance is that minus the square of the mean.",
+    "You returned only the mean of the square; the variance is that minus the square of the mean.",
     name="second-moment",
 )
 def _(q, k, m, kind):
@@ -99,7 +100,7 @@ def _(q, k, m, kind):
 
 
 @variance.misconception(
-    "You returned the variance of a single term. The mean of m independent terms has a variance m times smaller.",
+    "You returned the variance of a single term; the mean of m independent terms has a variance m times smaller.",
     name="not-divided-by-m",
 )
 def _(q, k, m, kind):
@@ -107,7 +108,7 @@ def _(q, k, m, kind):
 
 
 @variance.misconception(
-    "You returned a standard deviation; the variance is its square, and it is the variance that falls as 1/m.",
+    "You returned a standard deviation; return its square, the variance, which is what falls as 1/m.",
     name="standard-deviation",
 )
 def _(q, k, m, kind):
@@ -115,8 +116,8 @@ def _(q, k, m, kind):
 
 
 @variance.misconception(
-    "You used the mean of exp(u) for that of exp(2u): squaring doubles u, which makes the exponent of its mean *four* "
-    "times as large.",
+    "You used the mean of exp(u) for the mean of exp(2u). Squaring doubles u, which makes the exponent of its mean "
+    "*four* times as large.",
     name="doubled-once",
 )
 def _(q, k, m, kind):
@@ -127,8 +128,8 @@ def _(q, k, m, kind):
 
 
 @variance.misconception(
-    "You exchanged |q + k| and |q - k|: positive features meet the sum of the two vectors, and sine-cosine features "
-    "their difference.",
+    "You exchanged |q + k| and |q - k|: positive features contain the sum of the two vectors, and sine-cosine "
+    "features their difference.",
     name="sum-and-difference-exchanged",
 )
 def _(q, k, m, kind):
@@ -140,8 +141,8 @@ def _(q, k, m, kind):
 
 
 @variance.misconception(
-    "You divided by 2m, as if sine and cosine of the same w were two independent terms. Together they make one: "
-    "cos(w · (q - k)).",
+    "You divided by 2m, as if the sine and cosine of the same w were two independent terms. Together they make one, "
+    "cos(w · (q - k)), so divide by m.",
     name="two-terms-for-one",
 )
 def _(q, k, m, kind):

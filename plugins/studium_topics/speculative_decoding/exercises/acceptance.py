@@ -12,17 +12,17 @@ from studium import assert_close, exercise
         "With what probability is the token x drafted and then kept?",
         "Sum over x the product of two probabilities: that x is drafted, and that x is then kept. The product is "
         "simpler than its factors.",
-        "p and q are (..., V); the sum over the last axis leaves (...).",
+        "p and q are (..., V); summing over the last axis leaves (...).",
         "`torch.minimum(p, q)` holds the probability that x is drafted and kept.",
     ),
 )
 def acceptance(p, q):
     """Return the probability that a drafted token is kept.
 
-    The token x is drawn from the draft's distribution q. It is kept with probability 1 if p(x) >= q(x), else with
-    probability p(x) / q(x), where p is the target's distribution.
+    The token x is drawn from the draft's distribution q. It is kept with probability 1 if p(x) >= q(x), and with
+    probability p(x) / q(x) otherwise, where p is the target's distribution.
 
-    * p, q (..., V): each last axis sums to 1; some entries may be 0.
+    * p, q (..., V): each sums to 1 over the last axis; some entries may be 0.
 
     Return (...), one probability for each pair of distributions.
     """
@@ -59,37 +59,38 @@ def _(acceptance, rng):
 
 acceptance.mistake(
     "tokens-alike",
-    "You averaged the probability of being kept over all tokens alike; tokens are drafted with probability q, so weigh "
-    "each by it.",
+    "You averaged the probability of being kept over all tokens equally; tokens are drafted with probability q, so "
+    "weight each one by q.",
     replace="torch.minimum(p, q).sum(-1)",
     by="torch.where(q > 0, (p / q).clamp(max=1), torch.ones_like(q)).mean(-1)",
 )
 
 acceptance.mistake(
     "two-draws-agree",
-    "You computed the probability that two independent draws, one from p and one from q, are the same token. Here one "
-    "token is drawn, and p only decides whether it is kept.",
+    "You computed the probability that two independent draws, one from p and one from q, give the same token. Here "
+    "only one token is drawn, and p just decides whether to keep it.",
     replace="torch.minimum(p, q)",
     by="(p * q)",
 )
 
 acceptance.mistake(
     "rejection-instead",
-    "You computed the total variation distance, half the sum of |p - q|. That is the probability of a rejection.",
+    "You computed the total variation distance, half the sum of |p - q|. That is the probability of a rejection; "
+    "subtract it from 1.",
     replace="torch.minimum(p, q).sum(-1)",
     by="(p - q).abs().sum(-1) / 2",
 )
 
 acceptance.mistake(
     "weighed-by-target",
-    "You weighed the tokens by p; they are drawn by the draft, with the probabilities q.",
+    "You weighted the tokens by p; the draft draws them, so weight them by q.",
     replace="torch.minimum(p, q)",
     by="(p * torch.where(q > 0, (p / q).clamp(max=1), torch.ones_like(q)))",
 )
 
 acceptance.mistake(
     "divided-by-zero",
-    "You divided p by q at tokens that the draft never draws: there 0 / 0 is nan, and the sum with it.",
+    "You divided p by q even at tokens that the draft never draws. There 0 / 0 gives nan, and the sum becomes nan too.",
     replace="torch.minimum(p, q)",
     by="(q * (p / q).clamp(max=1))",
 )

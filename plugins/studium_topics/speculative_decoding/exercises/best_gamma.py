@@ -11,24 +11,25 @@ from studium_topics.speculative_decoding.exercises.expected_tokens import expect
     importance=2,
     kind="derive",
     hints=(
-        "How long does one turn take, counted in passes of the target, and how long would its tokens take without a "
+        "How long does one turn take, measured in passes of the target, and how long would its tokens take without a "
         "draft?",
-        "Without a draft each token takes one pass of the target. A turn takes gamma passes of the draft and one of "
-        "the target. Compare all gamma.",
-        "There are longest + 1 numbers to compare; of equal ones the first is meant.",
-        "`expected_tokens(alpha, gamma) / (gamma * cost + 1)` is the speed-up; `max` returns the first of equals.",
+        "Without a draft, each token takes one pass of the target. A turn takes gamma passes of the draft and one of "
+        "the target. Compare every gamma.",
+        "There are longest + 1 numbers to compare; if several are equal, take the first.",
+        "`expected_tokens(alpha, gamma) / (gamma * cost + 1)` is the speed-up; `max` returns the first of equal "
+        "values.",
     ),
 )
 def best_gamma(alpha, cost, longest):
-    """Return the number of drafted tokens that pays most, and the speed-up there.
+    """Return the number of drafted tokens that pays off most, and the speed-up there.
 
     * alpha: the probability that a drafted token is kept.
     * cost: the time of one pass of the draft, in passes of the target, 0 or more. The target's pass takes as long for
       gamma + 1 tokens as for one.
     * longest: gamma is 0, 1, …, longest; 0 means plain decoding.
 
-    The speed-up is the time that plain decoding takes for a number of tokens, divided by the time that speculative
-    decoding takes. Of several equal speed-ups, take the smallest gamma. Return (gamma, speed-up).
+    The speed-up is the time that plain decoding takes for some number of tokens, divided by the time that speculative
+    decoding takes for them. If several speed-ups are equal, take the smallest gamma. Return (gamma, speed-up).
     """
     ### BEGIN SOLUTION
     speedups = [expected_tokens(alpha, gamma) / (gamma * cost + 1) for gamma in range(longest + 1)]
@@ -67,7 +68,8 @@ def _(best_gamma):
 
 
 @best_gamma.misconception(
-    "You looked for the most tokens in a pass. That is always the longest draft; divide by the time of the turn.",
+    "You chose the gamma with the most tokens per pass, which favours the longest draft; divide by the time of the "
+    "turn first.",
     name="most-tokens",
 )
 def _(alpha, cost, longest):
@@ -77,7 +79,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You counted the draft once a turn; it takes gamma passes, one after another.",
+    "You counted one pass of the draft per turn; it takes gamma passes, one after another.",
     name="one-draft-pass",
 )
 def _(alpha, cost, longest):
@@ -87,7 +89,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You left out the pass of the target, which every turn needs.",
+    "You left out the pass of the target; every turn needs one.",
     name="no-target-pass",
 )
 def _(alpha, cost, longest):
@@ -97,7 +99,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You began with gamma = 1. A draft that is poor or expensive makes decoding slower, and then none is best.",
+    "You began with gamma = 1. A poor or expensive draft makes decoding slower, and then gamma = 0 is best.",
     name="never-plain",
 )
 def _(alpha, cost, longest):
@@ -107,7 +109,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You stopped one short: gamma may be `longest` itself.",
+    "You stopped one short: gamma may also be `longest` itself.",
     name="longest-left-out",
 )
 def _(alpha, cost, longest):

@@ -11,18 +11,19 @@ from studium_topics.speculative_decoding.chance import outcomes
     kind="derive",
     hints=(
         "With what probability does a pass add at least 1 token, at least 2, at least k?",
-        "The mean of a whole number N from 1 on is the sum over k of the probability that N is at least k.",
-        "There are gamma + 1 terms: the first is 1, and each is alpha times the one before. At 1 all are equal.",
+        "The mean of a whole number N ≥ 1 is the sum over k of the probability that N is at least k.",
+        "There are gamma + 1 terms. The first is 1, and each one after it is alpha times the one before. If alpha is "
+        "1, all are equal.",
         "`(1 - alpha ** (gamma + 1)) / (1 - alpha)` is the sum, unless alpha is 1.",
     ),
 )
 def expected_tokens(alpha, gamma):
     """Return how many tokens a pass of the target adds on average.
 
-    Each of gamma drafted tokens is kept with probability alpha, whatever happened before, up to the first rejection;
-    then one token more is added, a replacement or a bonus.
+    Each of gamma drafted tokens is kept with probability alpha, whatever happened before, up to the first rejection.
+    Then the pass adds one more token, a replacement or a bonus.
 
-    * alpha: a number from 0 to 1, ends included.
+    * alpha: a number from 0 to 1, both included.
     * gamma: a whole number, 0 or more.
 
     Return a number.
@@ -62,7 +63,7 @@ def _(expected_tokens):
 
 
 @expected_tokens.misconception(
-    "You summed gamma terms. A pass adds one token more than it keeps, so that there are gamma + 1.",
+    "You summed gamma terms. A pass adds one more token than it keeps, so there are gamma + 1.",
     name="one-term-short",
 )
 def _(alpha, gamma):
@@ -70,7 +71,7 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "You counted the kept tokens alone; each pass adds a replacement or a bonus, too.",
+    "You counted only the kept tokens; each pass also adds a replacement or a bonus.",
     name="kept-alone",
 )
 def _(alpha, gamma):
@@ -78,7 +79,8 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "You multiplied gamma by alpha, as if the tokens after a rejected one could still be kept.",
+    "You multiplied gamma by alpha, as if tokens after a rejected one could still be kept; the first rejection ends "
+    "the pass.",
     name="rejections-do-not-end",
 )
 def _(alpha, gamma):
@@ -86,7 +88,7 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "At alpha = 1 you divided by zero. There every drafted token is kept, and the sum has gamma + 1 terms of 1.",
+    "You divided by zero at alpha = 1. There every drafted token is kept, and the sum has gamma + 1 terms of 1.",
     name="divided-by-zero",
 )
 def _(alpha, gamma):
@@ -94,7 +96,8 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "You let the draft go on without end: 1 / (1 - alpha) is the mean without a limit. A pass ends after gamma tokens.",
+    "You let the draft go on forever: 1 / (1 - alpha) is the mean without a limit. A pass ends after gamma drafted "
+    "tokens.",
     name="no-limit",
 )
 def _(alpha, gamma):

@@ -9,19 +9,20 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "Token x comes out if it is drafted and kept, or as the replacement of a rejected token. How much of p(x) does "
-        "the first way bring already?",
-        "The first way brings the smaller of p(x) and q(x). The replacement has to bring the rest of p(x), for every x "
-        "at once.",
-        "The rest is (..., V) and sums to the probability of a rejection over the last axis; a distribution sums to 1.",
+        "Token x comes out if it is drafted and kept, or if it replaces a rejected token. How much of p(x) does the "
+        "first way already supply?",
+        "The first way supplies the smaller of p(x) and q(x). The replacement has to supply the rest of p(x), for "
+        "every x at once.",
+        "The rest is (..., V), and its sum over the last axis is the probability of a rejection; a distribution sums "
+        "to 1.",
         "`(p - q).clamp(min=0)` is the rest; divide by its `sum(-1, keepdim=True)` where that is not 0.",
     ),
 )
 def residual(p, q):
-    """Return the distribution from which a rejected token is replaced.
+    """Return the distribution from which we draw the replacement of a rejected token.
 
     A token x is drafted from q and kept with probability min(1, p(x) / q(x)); otherwise a token drawn from your
-    distribution takes its place. The token that comes out must have the distribution p, exactly.
+    distribution takes its place. The token that comes out must have exactly the distribution p.
 
     * p, q (..., V): distributions over the last axis; they stay as they are.
 
@@ -68,8 +69,8 @@ def _(residual, rng):
 
 
 @residual.misconception(
-    "You replaced a rejected token by one from p. Tokens that the draft proposes too rarely then come out too rarely, "
-    "because the accepted tokens have already brought a part of p.",
+    "You replaced a rejected token with a draw from p. The accepted tokens have already supplied a part of p, so "
+    "tokens that the draft proposes too rarely still come out too rarely.",
     name="from-target",
 )
 def _(p, q):
@@ -77,8 +78,8 @@ def _(p, q):
 
 
 @residual.misconception(
-    "You took |p - q|. Tokens that the draft proposes too often need no further probability: only where p exceeds q is "
-    "something missing.",
+    "You took |p - q|. Tokens that the draft proposes too often need no more probability: something is missing only "
+    "where p exceeds q.",
     name="absolute-difference",
 )
 def _(p, q):
@@ -88,7 +89,7 @@ def _(p, q):
 
 
 @residual.misconception(
-    "You did not divide by the sum, so that the entries add up to the probability of a rejection and not to 1.",
+    "You did not divide by the sum, so the entries add up to the probability of a rejection and not to 1.",
     name="not-normalised",
 )
 def _(p, q):
@@ -97,14 +98,16 @@ def _(p, q):
 
 residual.mistake(
     "wrong-sign",
-    "You took q - p, which is what the draft has too much of; the replacement brings what it has too little of.",
+    "You took q - p, where the draft has too much probability; the replacement supplies what the draft has too little "
+    "of, so take p - q.",
     replace="p - q",
     by="q - p",
 )
 
 
 @residual.misconception(
-    "Where p equals q you divided 0 by 0, which is nan. It is never needed there, but nan breaks whatever reads it.",
+    "Where p equals q you divided 0 by 0, which gives nan. Such a row is never needed, but nan breaks whatever reads "
+    "it; return any distribution there.",
     name="nan-where-equal",
 )
 def _(p, q):
@@ -113,7 +116,7 @@ def _(p, q):
 
 
 @residual.misconception(
-    "You divided by the sum over all rows; each row is a distribution of its own, so sum over the last axis alone.",
+    "You divided by the sum over all rows; each row is a separate distribution, so sum only over the last axis.",
     name="normalised-over-all",
 )
 def _(p, q):

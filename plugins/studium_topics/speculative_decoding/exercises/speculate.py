@@ -13,25 +13,25 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     level="integrative",
     importance=3,
     hints=(
-        "After a pass, which tokens in the target's cache are part of the text, and which token of the text is in "
+        "After a pass, which tokens in the target's cache belong to the text, and which token of the text is in "
         "neither cache?",
-        "Each turn: propose, one pass of the target over what it has not read and the drafted tokens, verify, append "
-        "up to `stop` and up to `new`, roll both caches back.",
-        "With the prompt, the pass of the target returns more than gamma + 1 rows; verify needs the last gamma + 1. "
-        "Cropping is safe: it never lengthens a cache.",
+        "In each turn: propose, run one pass of the target over what it has not read yet and the drafted tokens, "
+        "verify, append up to `stop` and up to `new`, and roll both caches back.",
+        "While the target reads the prompt, its pass returns more than gamma + 1 rows; verify needs the last gamma + "
+        "1. You can always crop: it never lengthens a cache.",
         "`target.read((text + drafted)[target.length :])[-gamma - 1 :]`, then `crop(len(text) - 1)` for both.",
     ),
 )
 def speculate(target, draft, prompt, new, gamma, stop, chance):
     """Return a continuation of prompt, and how many drafted tokens each pass of the target kept.
 
-    * target, draft: their caches are empty. `read`, `length` as in `propose`; `crop(n)` forgets all but the first n
-      tokens.
+    * target, draft: models with empty caches; `read` and `length` as in `propose`, and `crop(n)` forgets all but the
+      first n tokens.
     * prompt: a list of tokens; it stays as it is.
 
-    Return `new` tokens, or fewer if one is `stop`, which is then the last; and for each pass how many of gamma drafted
-    tokens verify kept, used or not. The target reads each token of the text once, in one pass a turn. After a turn both
-    caches hold all that they have read of the text, except its last token, and nothing else.
+    Return `new` tokens, or fewer if one is `stop`, which then comes last; and for each pass, how many of gamma drafted
+    tokens verify kept, used or not. The target reads each token of the text once, in one pass per turn. After a turn,
+    each cache holds exactly the tokens of the text that its model has read, except the text's last token.
     """
     ### BEGIN SOLUTION
     text, kept, end = list(prompt), [], len(prompt) + new
@@ -125,7 +125,7 @@ def _(speculate):
 
 speculate.mistake(
     "target-not-cropped",
-    "You did not roll the target's cache back. Rejected tokens stay in it, and all later tokens are judged after a "
+    "You did not roll the target's cache back. Rejected tokens stay in it, so all later tokens are judged after a "
     "text that was never written.",
     replace="target.crop(len(text) - 1)",
     by="",
@@ -133,24 +133,24 @@ speculate.mistake(
 
 speculate.mistake(
     "one-place-too-many",
-    "You cropped the target's cache to the length of the text. Its last place then holds the rejected token, and the "
-    "replacement is never read.",
+    "You cropped the target's cache to the length of the text. Its last place still holds the rejected token, so the "
+    "target never reads the replacement; crop to one token less.",
     replace="target.crop(len(text) - 1)",
     by="target.crop(len(text))",
 )
 
 speculate.mistake(
     "draft-not-cropped",
-    "You rolled back the target's cache and not the draft's. The text stays right, but the draft goes on after tokens "
-    "that were rejected.",
+    "You rolled back the target's cache but not the draft's. The text stays right, but the draft continues from "
+    "tokens that were rejected.",
     replace="draft.crop(len(text) - 1)",
     by="",
 )
 
 
 @speculate.misconception(
-    "You emptied the caches after each pass, so that both models read the whole text again and again. Forget only what "
-    "is not in the text.",
+    "You emptied the caches after each pass, so both models read the whole text again and again. Forget only what is "
+    "not in the text.",
     name="emptied-the-caches",
 )
 def _(target, draft, prompt, new, gamma, stop, chance):
@@ -172,15 +172,15 @@ def _(target, draft, prompt, new, gamma, stop, chance):
 
 speculate.mistake(
     "overshot",
-    "You appended all tokens of the last pass, so that the text may have up to gamma tokens more than `new`.",
+    "You appended all tokens of the last pass, so the text may have up to gamma more tokens than `new`; stop at `new`.",
     replace="tokens[: end - len(text)]",
     by="tokens",
 )
 
 
 @speculate.misconception(
-    "You looked for the stop token only at the end of a pass. It can be among the kept tokens, and what follows it "
-    "does not belong to the text.",
+    "You looked for the stop token only at the end of a pass. It can be among the kept tokens too, and what follows "
+    "it does not belong in the text.",
     name="stop-inside-missed",
 )
 def _(target, draft, prompt, new, gamma, stop, chance):
@@ -200,7 +200,7 @@ def _(target, draft, prompt, new, gamma, stop, chance):
 
 speculate.mistake(
     "first-rows",
-    "You gave verify the first gamma + 1 rows of the target's pass. While the prompt is read these belong to the "
+    "You gave verify the first gamma + 1 rows of the target's pass. While it reads the prompt, these belong to the "
     "prompt; the drafted tokens are at the end.",
     replace="target.read((text + drafted)[target.length :])[-gamma - 1 :]",
     by="target.read((text + drafted)[target.length :])[: gamma + 1]",
@@ -208,7 +208,7 @@ speculate.mistake(
 
 speculate.mistake(
     "changed-the-prompt",
-    "You appended to the prompt that you were given; make a list of your own.",
+    "You appended to the prompt that you were given; append to a copy.",
     edits=[
         (
             "text, kept, end = list(prompt), [], len(prompt) + new",

@@ -12,11 +12,11 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     level="core",
     importance=3,
     hints=(
-        "What happens to the drafted tokens after the first rejected one, and from which row of p and q does its "
-        "replacement come?",
+        "What happens to the drafted tokens after the first rejected one, and which row of p and q does its "
+        "replacement come from?",
         "Go through the drafted tokens in order. A rejection ends the pass with a replacement; if there is none, the "
-        "last row of p gives one token more.",
-        "Token i is judged by p[i] and q[i], both (V,). Row gamma of p has no row of q beside it.",
+        "last row of p gives another token.",
+        "Token i is judged by p[i] and q[i], both (V,). Row gamma of p has no matching row in q.",
         "`chance.happens(min(1, float(p[i, token] / q[i, token])))` keeps it, and "
         "`chance.pick(residual(p[i], q[i]))` replaces it.",
     ),
@@ -29,8 +29,8 @@ def verify(p, q, drafted, chance):
     * drafted: a list of gamma tokens; it stays as it is.
     * chance: `chance.happens(a)` is True with probability a; `chance.pick(weights)` draws one of V tokens.
 
-    Keep tokens with probability min(1, p / q) up to the first rejection, which is replaced from the residual. If all
-    are kept, add one from the target. Return a list of 1 to gamma + 1 tokens.
+    Keep each token with probability min(1, p / q), up to the first rejection; replace that token with one drawn from
+    the residual. If you keep them all, add one from the target. Return a list of 1 to gamma + 1 tokens.
     """
     ### BEGIN SOLUTION
     tokens = []
@@ -114,8 +114,8 @@ def _(verify, rng):
 
 
 @verify.misconception(
-    "You replaced the rejected token by one from p. What was kept has already brought a part of p, so the replacement "
-    "comes from the residual.",
+    "You replaced the rejected token with one from p. The kept tokens have already supplied a part of p, so draw the "
+    "replacement from the residual.",
     name="replaced-from-target",
 )
 def _(p, q, drafted, chance):
@@ -129,8 +129,8 @@ def _(p, q, drafted, chance):
 
 verify.mistake(
     "no-bonus",
-    "You added no token when all were kept. The pass has computed the target's distribution after the last one, too, "
-    "so a further token costs nothing.",
+    "You added no token when all drafted tokens were kept. The pass has also computed the target's distribution after "
+    "the last one, so another token costs nothing.",
     edits=[
         ("p[i, token] / q[i, token]", "float(p[i, token] / q[i, token])"),
         ("[*tokens, chance.pick(p[len(drafted)])]", "tokens"),
@@ -140,7 +140,7 @@ verify.mistake(
 
 @verify.misconception(
     "You went on after a rejection. The later tokens were drafted after the rejected one, so they belong to a text "
-    "that does not exist any more.",
+    "that no longer exists.",
     name="went-on",
 )
 def _(p, q, drafted, chance):
@@ -155,14 +155,15 @@ def _(p, q, drafted, chance):
 
 verify.mistake(
     "ratio-upside-down",
-    "You inverted the ratio: q / p always keeps the tokens that the draft proposes too often.",
+    "You inverted the ratio: with q / p you always keep the tokens that the draft proposes too often. Use p / q.",
     replace="p[i, token] / q[i, token]",
     by="float(q[i, token] / p[i, token])",
 )
 
 verify.mistake(
     "kept-with-p",
-    "You kept a token with probability p, without dividing by q. Its being drafted at all already costs a factor q.",
+    "You kept a token with probability p, without dividing by q. The draft proposes it only with probability q, so "
+    "that factor is counted already.",
     replace="min(1.0, p[i, token] / q[i, token])",
     by="float(p[i, token])",
 )
@@ -170,15 +171,14 @@ verify.mistake(
 verify.mistake(
     "kept-if-likeliest",
     "You kept a token only if it is the target's likeliest. That is the rule for greedy decoding; here the target "
-    "samples.",
+    "samples, so keep it with probability min(1, p / q).",
     replace="not chance.happens(min(1.0, p[i, token] / q[i, token]))",
     by="token != int(p[i].argmax())",
 )
 
 
 @verify.misconception(
-    "You took the replacement from the row after the rejected token; its own row, the one by which it was judged, "
-    "says what belongs in its place.",
+    "You took the replacement from the row after the rejected token; take it from the same row that judged the token.",
     name="row-behind",
 )
 def _(p, q, drafted, chance):
@@ -191,8 +191,8 @@ def _(p, q, drafted, chance):
 
 
 @verify.misconception(
-    "You returned only what was kept after a rejection. The replacement belongs to this pass: without it, a pass may "
-    "add nothing at all, and the kept tokens come out too often.",
+    "After a rejection you returned only the kept tokens. The replacement belongs to this pass: without it, a pass "
+    "may add nothing at all, and the kept tokens come out too often.",
     name="no-replacement",
 )
 def _(p, q, drafted, chance):

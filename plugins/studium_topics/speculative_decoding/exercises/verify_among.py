@@ -12,21 +12,21 @@ from studium_topics.speculative_decoding.readers import random_rows
     level="stretch",
     importance=1,
     hints=(
-        "When the first candidate has been rejected, which distribution must the rest of the procedure produce?",
-        "It must produce the residual. So judge the second candidate as if the residual were the target.",
-        "The distribution that is still to be produced stays (V,) and changes with each rejection; q does not.",
+        "Once the first candidate has been rejected, which distribution must the rest of the procedure produce?",
+        "It must produce the residual, so judge the second candidate as if the residual were the target.",
+        "The distribution still to be produced is always (V,) and changes with each rejection; q does not.",
         "`p = residual(p, q)` after each rejection, and `chance.pick(p)` if no candidate is left.",
     ),
 )
 def verify_among(p, q, candidates, chance):
     """Return one token distributed exactly as p, a candidate if possible.
 
-    * p, q (V,): distributions of target and draft at one position.
+    * p, q (V,): the distributions of target and draft at one position.
     * candidates: a list of one or more tokens, drawn from q independently of each other.
     * chance: as in `verify`.
 
-    Judge the candidates in turn and return the first that is kept. Each is kept with probability min(1, r / q), where
-    r is the distribution that is still to be produced: p for the first. If none is kept, draw the token.
+    Judge the candidates in turn and return the first that you keep. Keep each one with probability min(1, r / q), where
+    r is the distribution still to be produced; for the first, this is p. If you keep none, draw the token.
     """
     ### BEGIN SOLUTION
     for token in candidates:
@@ -92,8 +92,8 @@ def _(verify_among, rng):
 
 
 @verify_among.misconception(
-    "You judged every candidate by p. After a rejection a part of p has had its chance already, so the next is judged "
-    "by the residual.",
+    "You judged every candidate by p. After a rejection, a part of p has already had its chance, so judge the next "
+    "candidate by the residual.",
     name="same-target-for-all",
 )
 def _(p, q, candidates, chance):
@@ -104,7 +104,8 @@ def _(p, q, candidates, chance):
 
 
 @verify_among.misconception(
-    "When no candidate was left you drew from p itself; what is still to be produced by then is the last residual.",
+    "When no candidate was left, you drew from p itself; by then, only the last residual is still to be produced, so "
+    "draw from that.",
     name="drawn-from-target",
 )
 def _(p, q, candidates, chance):
@@ -117,7 +118,7 @@ def _(p, q, candidates, chance):
 
 
 @verify_among.misconception(
-    "You judged the first candidate alone; the others are drawn from q just as well and may be kept.",
+    "You judged only the first candidate; the others are drawn from q as well and may be kept.",
     name="first-alone",
 )
 def _(p, q, candidates, chance):
@@ -127,8 +128,8 @@ def _(p, q, candidates, chance):
 
 
 @verify_among.misconception(
-    "You took the rejected token out of q. The candidates were drawn independently, so that each of them still comes "
-    "from the whole of q.",
+    "You took the rejected token out of q. The candidates were drawn independently, so each of them still comes from "
+    "the whole of q.",
     name="without-replacement",
 )
 def _(p, q, candidates, chance):
