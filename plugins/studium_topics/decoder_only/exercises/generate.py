@@ -44,7 +44,7 @@ generate.equivalent("drawn = torch.multinomial(kept.softmax(0), 1, generator=gen
 
 
 generate.equivalent(
-    "point = torch.rand((), generator=generator, dtype=torch.float32)", "a uniform number of single precision does, too"
+    "point = torch.rand((), generator=generator, dtype=torch.float32)", "a single-precision uniform number does too"
 )
 
 

@@ -65,8 +65,8 @@ def _(pad_mask, rng):
 
 pad_mask.mistake(
     "masked-queries",
-    "You masked the queries, so every real word still reads the padding; mask it as a key instead: put T last, (B, 1, "
-    "1, T).",
+    "You masked the queries, so every real word still reads the padding; mask the padding as a key instead. Put T "
+    "last: (B, 1, 1, T).",
     replace="(ids != pad)[:, None, None, :]",
     by="(ids != pad)[:, None, :, None]",
 )

@@ -106,7 +106,8 @@ def _(x, weight, bias, a, b, alpha):
 
 
 @lora_linear.misconception(
-    "You divided with `//`, which rounds `alpha / r` down; use `/`, so that alpha = 5 at rank 2 gives a scale of 2.5.",
+    "You divided with `//`, which rounds `alpha / r` down; divide with `/`, which gives a scale of 2.5 for alpha = 5 "
+    "at rank 2.",
     name="rounded-the-scale",
 )
 def _(x, weight, bias, a, b, alpha):

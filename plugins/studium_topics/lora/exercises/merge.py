@@ -85,7 +85,8 @@ merge.mistake(
 
 merge.mistake(
     "rounded-the-scale",
-    "You divided with `//`, which rounds `alpha / r` down; use `/`, so that alpha = 5 at rank 2 gives a scale of 2.5.",
+    "You divided with `//`, which rounds `alpha / r` down; divide with `/`, which gives a scale of 2.5 for alpha = 5 "
+    "at rank 2.",
     replace="alpha / a.shape[0]",
     by="alpha // a.shape[0]",
 )
