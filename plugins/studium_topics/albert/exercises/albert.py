@@ -18,21 +18,22 @@ from studium_topics.kits.weights import drawn
     kind="write",
     hints=(
         "Which of your earlier functions make the states, and what do they need besides `parts`?",
-        "Embed, run the stack with the mask of real tokens, take the last state. The pooler reads its first token.",
-        "The mask is (B, T); the last state (B, T, H); its first token (B, H), and so is what leaves the pooler.",
+        "Embed, run the stack with the mask of real tokens, and take the last state. The pooler reads its first token.",
+        "The mask is (B, T), the last state (B, T, H), and its first token (B, H); the output of the pooler is (B, H) "
+        "too.",
         '`torch.tanh(parts["pooler"](first))`; the stack takes `parts["groups"]`.',
     ),
 )
 def albert(ids, segments, parts, layers, pad):
     """Return the two results of a whole ALBERT: the last state of every token, and the pooled sentence.
 
-    - ids (B, T): token ids, `pad` where a sentence is filled up; segments (B, T): 0 or 1.
+    - ids (B, T): token ids, with `pad` where a sentence is filled up; segments (B, T): 0 or 1.
     - parts: a mapping as for `albert_embed`, with "groups", the layers for `shared_stack`, and "pooler", a Linear.
-    - layers: L, how many layers are computed.
+    - layers: L, how many layers to compute.
     - pad: the id of padding, any whole number.
     - Returns (states (B, T, H), pooled (B, H)).
 
-    No token reads a padded one. The pooled sentence is the pooler's answer to the first token, through tanh.
+    No token may read padding. For the pooled sentence, apply the pooler and then tanh to the first token's last state.
     The lesson trains through both.
     """
     ### BEGIN SOLUTION
@@ -114,35 +115,36 @@ def _(albert, rng):
 
 albert.mistake(
     "groups-instead-of-layers",
-    "You ran every group once; ALBERT computes all L layers, it only stores fewer of them.",
+    "You ran every group only once; compute all L layers, because ALBERT stores fewer layers but runs them all.",
     replace='shared_stack(x, ids != pad, parts["groups"], layers)',
     by='shared_stack(x, ids != pad, parts["groups"], len(parts["groups"]))',
 )
 
 albert.mistake(
     "no-mask",
-    "You let all tokens read the padding; a sentence then changes with the length of its neighbours in the batch.",
+    "You let all tokens read the padding, so the result for a sentence changes with the length of the others in the "
+    "batch; pass a mask of the real tokens.",
     replace="ids != pad",
     by="torch.ones_like(ids, dtype=torch.bool)",
 )
 
 albert.mistake(
     "pad-is-zero",
-    "You took 0 for padding; the id of padding is the argument `pad`.",
+    "You assumed that padding has the id 0; compare with the argument `pad` instead.",
     replace="ids != pad",
     by="ids != 0",
 )
 
 albert.mistake(
     "no-tanh",
-    "You left tanh out; the pooler is a Linear followed by tanh.",
+    "You left out tanh; apply it after the pooler's Linear.",
     replace='torch.tanh(parts["pooler"](last[:, 0]))',
     by='parts["pooler"](last[:, 0])',
 )
 
 albert.mistake(
     "pooled-the-mean",
-    "You pooled the mean of all tokens; ALBERT's pooler, like BERT's, reads the first token, [CLS].",
+    "You pooled the mean of all tokens; use only the first token, [CLS], as BERT does.",
     replace="last[:, 0]",
     by="last.mean(1)",
 )

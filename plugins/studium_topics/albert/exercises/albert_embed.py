@@ -17,13 +17,13 @@ from studium_topics.kits.weights import drawn
     hints=(
         "Which of the five parts work on vectors of width E, and which one leads to width H?",
         "Add three rows of width E, normalise the sum, and only then go to width H.",
-        "word and segment rows are (B, T, E), position rows (T, E); `project` makes (B, T, H) of (B, T, E).",
-        'An `nn.Embedding` is called with ids: `parts["position"](torch.arange(ids.shape[1]))`; a LayerNorm and a '
-        "Linear are called with vectors.",
+        "word and segment rows are (B, T, E), and position rows (T, E); `project` turns (B, T, E) into (B, T, H).",
+        'You call an `nn.Embedding` with ids: `parts["position"](torch.arange(ids.shape[1]))`; you call a '
+        "LayerNorm and a Linear with vectors.",
     ),
 )
 def albert_embed(ids, segments, parts):
-    """Return what enters ALBERT's first layer: word + position + segment at width E, normalised, then at width H.
+    """Return the input of ALBERT's first layer: word + position + segment at width E, normalised, then at width H.
 
     | part | what it is |
     |---|---|
@@ -35,7 +35,7 @@ def albert_embed(ids, segments, parts):
     - parts: a mapping with these names.
     - Returns (B, T, H). The lesson trains through it.
 
-    No array of V · H numbers is ever made.
+    Never make an array of V · H numbers.
     """
     ### BEGIN SOLUTION
     places = torch.arange(ids.shape[1], device=ids.device)
@@ -104,8 +104,7 @@ def _(albert_embed, rng):
 
 
 @albert_embed.misconception(
-    "You projected first and normalised the result; ALBERT normalises the sum at width E, and the projection is the "
-    "last step.",
+    "You projected first and normalised the result; normalise the sum at width E, and project last.",
     name="norm-after-projection",
 )
 def _(ids, segments, parts):
@@ -116,7 +115,7 @@ def _(ids, segments, parts):
 
 
 @albert_embed.misconception(
-    "You left the LayerNorm out; ALBERT normalises the sum of the three rows before it projects it.",
+    "You left out the LayerNorm; normalise the sum of the three rows before you project it.",
     name="no-norm",
 )
 def _(ids, segments, parts):
@@ -125,8 +124,8 @@ def _(ids, segments, parts):
 
 
 @albert_embed.misconception(
-    "You projected the word's row alone and left position and segment out; in ALBERT all three tables have width E, "
-    "and their sum is projected.",
+    "You projected only the word's row and left out position and segment; all three tables have width E, so project "
+    "their sum.",
     name="words-alone",
 )
 def _(ids, segments, parts):
@@ -135,7 +134,7 @@ def _(ids, segments, parts):
 
 albert_embed.mistake(
     "no-bias",
-    "You left out the bias of the projection; `project` is a Linear with a weight and a bias, and both are trained.",
+    "You left out the bias of the projection; `project` is a Linear with a weight and a bias, so use both.",
     edits=[
         ("torch.arange(ids.shape[1], device=ids.device)", "torch.arange(ids.shape[1])"),
         ('parts["project"](parts["norm"](x))', 'parts["norm"](x) @ parts["project"].weight.T'),

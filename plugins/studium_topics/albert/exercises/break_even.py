@@ -10,7 +10,7 @@ from studium import assert_close, exercise
     kind="derive",
     hints=(
         "How many numbers do the two factors hold together, and for which E is that exactly V · H?",
-        "Solve the inequality for E. At equality nothing is saved, so equality does not count.",
+        "Solve the inequality for E. Equality does not count, because it saves nothing.",
         "Both sides are whole numbers: less than V · H means at most V · H − 1.",
         "`n // d` is the largest whole number whose product with d is at most n, exactly, however large n is.",
     ),
@@ -50,29 +50,31 @@ def _(break_even, rng):
 
 break_even.mistake(
     "second-factor-free",
-    "You compared V · E with V · H alone; the factor (E, H) that brings the vectors to width H costs parameters, too.",
+    "You compared only V · E with V · H; add E · H, because the factor (E, H) that brings the vectors to width H "
+    "costs parameters too.",
     replace="(vocabulary * width - 1) // (vocabulary + width)",
     by="width - 1",
 )
 
 break_even.mistake(
     "half-the-width",
-    "You took half of H, which is the answer only for a square table with V = H. The break-even depends on both sizes.",
+    "You took half of H, which is close only for a square table with V = H; the break-even point depends on both "
+    "sizes.",
     replace="(vocabulary * width - 1) // (vocabulary + width)",
     by="width // 2",
 )
 
 break_even.mistake(
     "equality-saves",
-    "You counted equality as a saving; at V · E + E · H = V · H both ways hold the same number of parameters.",
+    "You counted equality as a saving; if V · E + E · H = V · H, both ways hold the same number of parameters.",
     replace="(vocabulary * width - 1) // (vocabulary + width)",
     by="vocabulary * width // (vocabulary + width)",
 )
 
 break_even.mistake(
     "full-rank",
-    "You took the smaller of V and H. That is the largest rank the table can have, and at this E the factors hold more "
-    "numbers than the table.",
+    "You took the smaller of V and H, the largest rank that the table can have; at this E the factors hold more "
+    "numbers than the table, so solve V · E + E · H < V · H instead.",
     replace="(vocabulary * width - 1) // (vocabulary + width)",
     by="min(vocabulary, width)",
 )

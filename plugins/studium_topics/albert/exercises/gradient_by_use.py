@@ -9,22 +9,24 @@ from studium import assert_close, exercise
     importance=2,
     kind="measure",
     hints=(
-        "Autograd adds up the gradients of all uses of one tensor. What if each use had a tensor of its own?",
-        "Give every use its own copy of the weight, run the stack with the copies, and ask for the gradient of each.",
-        "There are L copies, each a leaf of the graph with the shape of the weight; L gradients make (L, *shape).",
+        "Autograd adds up the gradients of all uses of one tensor. What if each use had its own tensor?",
+        "Give every use its own copy of the weight, run the stack with the copies, and compute the gradient of each "
+        "copy.",
+        "There are L copies, each a leaf of the graph with the shape of the weight; their L gradients make (L, "
+        "*shape).",
         "`weight.detach().clone().requires_grad_()` is such a copy; `torch.autograd.grad(value, copies)` gives one "
-        "gradient a copy and leaves every `.grad` alone.",
+        "gradient per copy and leaves every `.grad` unchanged.",
     ),
 )
 def gradient_by_use(layer, x, weight, uses, loss):
     """Return what each use of a shared weight contributes to its gradient.
 
     A stack applies `layer(x, weight)` to x `uses` times, each time with the same weight, and `loss` takes the result.
-    Row i of the answer is the gradient of the loss if the weight is varied in use i alone (0 is the first use) and
-    held fixed in all others.
+    Row i of the answer is the gradient of the loss if you vary the weight only in use i (0 is the first use) and hold
+    it fixed in all other uses.
 
     - layer(x, weight): returns a tensor like x.
-    - x: a tensor; weight: a tensor, which may require a gradient or not.
+    - x: a tensor; weight: a tensor, which may or may not require a gradient.
     - uses: L, 1 or more.
     - loss(x): returns one number, a tensor.
     - Returns (L, *weight.shape). x, weight and their `.grad` stay as they are.
@@ -39,7 +41,7 @@ def gradient_by_use(layer, x, weight, uses, loss):
 
 gradient_by_use.equivalent(
     "copies = [weight.detach().requires_grad_() for _ in range(uses)]",
-    "each detach makes a tensor of its own, and nothing writes to the numbers that they share",
+    "each detach makes a new tensor, and nothing writes to the numbers that they share",
 )
 
 gradient_by_use.equivalent(
@@ -118,7 +120,7 @@ def _(gradient_by_use, rng):
 
 
 @gradient_by_use.misconception(
-    "You used one tensor for all uses, so that every row is the whole gradient. Give each use a tensor of its own.",
+    "You used one tensor for all uses, so every row is the whole gradient; give each use its own tensor.",
     name="one-tensor",
 )
 def _(layer, x, weight, uses, loss):
@@ -130,7 +132,8 @@ def _(layer, x, weight, uses, loss):
 
 
 @gradient_by_use.misconception(
-    "You divided the whole gradient by the number of uses. The uses contribute differently: each sees another state.",
+    "You divided the whole gradient by the number of uses; compute each contribution, because each use gets a "
+    "different state and contributes differently.",
     name="equal-shares",
 )
 def _(layer, x, weight, uses, loss):
@@ -142,8 +145,8 @@ def _(layer, x, weight, uses, loss):
 
 
 @gradient_by_use.misconception(
-    "You took the loss right after each use. What use i changes also travels through all later uses before it reaches "
-    "the loss.",
+    "You took the loss right after each use; take it at the end of the stack, because a change in use i also passes "
+    "through all later uses before it reaches the loss.",
     name="loss-after-each-use",
 )
 def _(layer, x, weight, uses, loss):
@@ -158,7 +161,7 @@ def _(layer, x, weight, uses, loss):
 
 gradient_by_use.mistake(
     "last-use-first",
-    "Your rows are in reverse order; row 0 belongs to the first use, the one that is farthest from the loss.",
+    "Your rows are in reverse order; row 0 belongs to the first use, the one farthest from the loss.",
     replace="torch.autograd.grad(loss(x), copies)",
     by="torch.autograd.grad(loss(x), copies[::-1])",
 )

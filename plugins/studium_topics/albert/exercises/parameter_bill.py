@@ -14,9 +14,10 @@ from torch import nn
     hints=(
         "Which matrices and which vectors does one layer own? Write them down with their shapes before you count.",
         "Each linear map from n to m has n · m weights and m biases, and each LayerNorm has two vectors.",
-        "A layer has four maps H to H, one H to F, one F to H, and two LayerNorms of H. Let e be the tables' width.",
-        "Let a small function `linear(n, m)` return n · m + m, and add up. `e = width if embedding is None else "
-        "embedding`.",
+        "A layer has four maps H to H, one H to F, one F to H, and two LayerNorms of H. Let e be the width of the "
+        "tables.",
+        "Let a small function `linear(n, m)` return n · m + m, and add everything up. `e = width if embedding is None "
+        "else embedding`.",
     ),
 )
 def parameter_bill(vocabulary, embedding, width, hidden, layers, positions, groups):
@@ -104,8 +105,8 @@ def _(parameter_bill):
 
 
 @parameter_bill.misconception(
-    "You multiplied by the number of layers; layers of one group are the same parameters, so they are counted once a "
-    "group.",
+    "You multiplied by the number of layers; multiply by the number of groups, because all layers of a group share "
+    "the same parameters.",
     name="times-layers",
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):
@@ -113,7 +114,7 @@ def _(vocabulary, embedding, width, hidden, layers, positions, groups):
 
 
 @parameter_bill.misconception(
-    "You forgot the projection from E to H; without it, vectors of width E do not fit into layers of width H.",
+    "You left out the projection from E to H; count it, because vectors of width E do not fit into layers of width H.",
     name="no-projection",
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):
@@ -121,7 +122,7 @@ def _(vocabulary, embedding, width, hidden, layers, positions, groups):
 
 
 @parameter_bill.misconception(
-    "You counted the weights of the layers without their biases; a Linear from n to m also has m biases.",
+    "You counted only the weights of the layers; a Linear from n to m also has m biases.",
     name="no-biases",
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):
@@ -130,7 +131,8 @@ def _(vocabulary, embedding, width, hidden, layers, positions, groups):
 
 
 @parameter_bill.misconception(
-    "You left the LayerNorms out; each has a scale and a shift, one in the tables and two in every layer.",
+    "You left out the LayerNorms; count a scale and a shift for each, one LayerNorm in the tables and two in every "
+    "layer.",
     name="no-layernorms",
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):
@@ -140,7 +142,7 @@ def _(vocabulary, embedding, width, hidden, layers, positions, groups):
 
 
 @parameter_bill.misconception(
-    "You factorised the word table alone; in ALBERT the position and segment tables and their norm have width E, too.",
+    "You factorised only the word table; in ALBERT the position and segment tables and their norm have width E too.",
     name="positions-at-full-width",
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):

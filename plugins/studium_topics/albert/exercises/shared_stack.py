@@ -15,21 +15,20 @@ from studium_topics.kits.weights import drawn
     kind="write",
     hints=(
         "With 6 layers and 2 groups, which group does each of the six layers use?",
-        "Walk through the layers in order. Each group serves for one block of layers that follow each other.",
-        "There are L states after the first one. A group is used L / N times, and each result enters the next layer.",
+        "Go through the layers in order. Each group serves one block of consecutive layers.",
+        "L states follow the first one. Each group is used L / N times, and each result goes into the next layer.",
         "`groups[k](x, real)` runs one layer; `layer // (layers // len(groups))` is a whole number.",
     ),
 )
 def shared_stack(x, real, groups, layers):
-    """Return all states of a stack in which layers share parameters: x, and what leaves each of the L layers.
+    """Return all states of a stack in which layers share parameters: x, and the output of each of the L layers.
 
-    - x (B, T, H): what enters the first layer.
+    - x (B, T, H): the input of the first layer.
     - real (B, T), bool: passed on to each layer as it is.
     - groups: N layers; `groups[k](x, real)` returns (B, T, H).
     - layers: L, a multiple of N. The first L / N layers use the first group, the next L / N the second, and so on.
 
-    Returns a list of L + 1 tensors. The groups are used as they are, so that gradients reach them; the lesson trains
-    through it.
+    Returns a list of L + 1 tensors. Use the groups as they are, so gradients reach them; the lesson trains through it.
     """
     ### BEGIN SOLUTION
     states = [x]
@@ -103,7 +102,7 @@ def _(shared_stack, rng):
 
 
 @shared_stack.misconception(
-    "You went round the groups, 0 1 2 0 1 2; the layers that share are neighbours here: 0 0 1 1 2 2.",
+    "You cycled through the groups, 0 1 2 0 1 2; here the layers that share a group are neighbours: 0 0 1 1 2 2.",
     name="round-robin",
 )
 def _(x, real, groups, layers):
@@ -114,7 +113,8 @@ def _(x, real, groups, layers):
 
 
 @shared_stack.misconception(
-    "You ran each group once, which makes a stack of N layers. Sharing saves parameters; L layers are still computed.",
+    "You ran each group once, which makes a stack of only N layers; run all L layers, because sharing saves "
+    "parameters but no computation.",
     name="each-group-once",
 )
 def _(x, real, groups, layers):
@@ -125,7 +125,7 @@ def _(x, real, groups, layers):
 
 
 @shared_stack.misconception(
-    "You gave x to every layer; each layer takes what left the layer before it.",
+    "You gave x to every layer; give each layer the output of the layer before it.",
     name="always-from-x",
 )
 def _(x, real, groups, layers):

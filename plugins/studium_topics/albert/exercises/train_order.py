@@ -18,10 +18,11 @@ from studium_topics.kits.weights import drawn
     importance=3,
     kind="write",
     hints=(
-        "What has to happen once before the loop, and which seven things in every step?",
-        "In a step: make a rectangle of the pairs, run the encoder and the order head, find the loss, clear the "
+        "What has to happen once before the loop, and which seven things happen in every step?",
+        "In a step: make a rectangle of the pairs, run the encoder and the order head, compute the loss, clear the "
         "gradients, go backward, clip, step.",
-        "A batch of B pairs becomes ids and segments (B, T), T for the longest, and labels (B,); logits are (B, 2).",
+        "A batch of B pairs becomes ids and segments (B, T), where T is the length of the longest pair, and labels "
+        "(B,); logits are (B, 2).",
         '`torch.optim.Adam(parts.parameters(), lr=lr)`; `F.cross_entropy(parts["order"](pooled), labels)`; '
         "`nn.utils.clip_grad_norm_(parts.parameters(), 1.0)`.",
     ),
@@ -34,9 +35,9 @@ def train_order(parts, layers, batches, lr, pad):
     | logits | the Linear "order" on the pooled sentence |
     | loss | the mean cross-entropy with the labels |
     | optimiser | Adam over all of `parts`, constant learning rate |
-    | gradients | the norm of all together is clipped at 1 |
+    | gradients | their joint norm is clipped at 1 |
 
-    - parts: an `nn.ModuleDict` with what `albert` takes, and "order".
+    - parts: an `nn.ModuleDict` with everything that `albert` takes, and "order".
     - layers: L, as for `albert`.
     - batches: a list; each batch is a list of (ids, segments, label) of different lengths, as from `sop_pairs`.
     - pad: the id that fills up a batch.
@@ -168,7 +169,7 @@ def _rectangle(pairs, pad):
 
 
 @train_order.misconception(
-    "You gave the optimiser the order head alone; the encoder has to learn, too, so Adam needs all of `parts`.",
+    "You gave the optimiser only the order head; give it all of `parts`, because the encoder has to learn too.",
     name="head-alone",
 )
 def _(parts, layers, batches, lr, pad):
@@ -185,7 +186,7 @@ def _(parts, layers, batches, lr, pad):
 
 
 @train_order.misconception(
-    "You did not clear the gradients, so that each step also follows those of all batches before it.",
+    "You did not clear the gradients, so each step also follows the gradients of all batches before it.",
     name="gradients-pile-up",
 )
 def _(parts, layers, batches, lr, pad):
@@ -201,7 +202,8 @@ def _(parts, layers, batches, lr, pad):
 
 
 @train_order.misconception(
-    "You filled the pairs up with 0 while the encoder masks `pad`; the filler then counts as a word.",
+    "You filled up the pairs with 0; fill them with `pad`, which is what the encoder masks, or the filler counts as a "
+    "word.",
     name="filled-with-zero",
 )
 def _(parts, layers, batches, lr, pad):
@@ -218,8 +220,7 @@ def _(parts, layers, batches, lr, pad):
 
 
 @train_order.misconception(
-    "The norm of all gradients together was not clipped at 1. Clip it after `backward`, when the gradients are there, "
-    "and before the step.",
+    "You did not clip the joint norm of all gradients at 1; clip it after `backward` and before the step.",
     name="no-clipping",
 )
 def _(parts, layers, batches, lr, pad):

@@ -9,9 +9,10 @@ from torch import Tensor
     points=5,
     minutes=12,
     hints=(
-        "What does the model think that the clean batch was, if eps is right?",
-        "Noise that guess again, to the earlier level, partly with the old noise and partly with the new.",
-        "Old and new noise have the variances 1 - before - sigma² and sigma², where before is abar at t_prev, or 1.",
+        "If eps is right, what does the model think the clean batch was?",
+        "Noise that guess again, up to the earlier level, partly with the old noise and partly with fresh noise.",
+        "The old and the fresh noise have the variances 1 - before - sigma² and sigma², where before is abar at "
+        "t_prev, or 1.",
         "`(xt - (1 - now).sqrt() * eps) / now.sqrt()` is the guess, with `now = abar[t]`.",
     ),
     level="core",
@@ -94,38 +95,38 @@ def _(ddim_step, rng):
 
 ddim_step.mistake(
     "row-minus-one",
-    "You read `abar[t_prev]` for t_prev = -1 too; Python gives the *last* entry, the noisiest level, because it "
-    "counts from the end: clean data are all signal, 1.",
+    "You read `abar[t_prev]` for t_prev = -1 too, but Python counts index -1 from the end and gives the *last* entry, "
+    "the noisiest level; use 1 there, because clean data are pure signal.",
     replace="abar[t_prev] if t_prev >= 0 else torch.ones_like(abar[t])",
     by="abar[t_prev]",
 )
 
 ddim_step.mistake(
     "ends-at-row-0",
-    "You ended at `abar[0]`; the step to t_prev = -1 goes to 1, because row 0 still holds the noise of one step.",
+    "You ended at `abar[0]`; use 1 for t_prev = -1, because row 0 still holds the noise of one step.",
     replace="abar[t_prev] if t_prev >= 0 else torch.ones_like(abar[t])",
     by="abar[max(t_prev, 0)]",
 )
 
 ddim_step.mistake(
     "old-noise-whole",
-    "You left sigma² out under the square root; the predicted noise must shrink by what z adds, because together "
-    "they have to keep the variance of the earlier level.",
+    "You left sigma² out of the square root; the predicted noise must shrink by as much as z adds, because together "
+    "they have to match the variance of the earlier level.",
     replace="1 - before - variance",
     by="1 - before",
 )
 
 ddim_step.mistake(
     "eta-not-squared",
-    "You multiplied the variance by eta; sigma itself is proportional to eta, so the variance carries eta², because "
-    "eta scales the noise that is added.",
+    "You multiplied the variance by eta; multiply it by eta², because eta scales the noise itself, and a variance "
+    "grows with the square of the scale.",
     replace="eta**2",
     by="eta",
 )
 
 
 @ddim_step.misconception(
-    "You ignored eta; it decides how much fresh noise z comes in, because eta = 1 is DDPM and eta = 0 is the "
+    "You ignored eta; use it to decide how much fresh noise z is added, because eta = 1 is DDPM and eta = 0 is the "
     "deterministic path.",
     name="eta-ignored",
 )

@@ -18,8 +18,8 @@ from studium import exercise
 def ddim_steps(T: int, n: int) -> list[int]:
     """Return the n rows out of T that a shorter sampler visits, as a list of ints, with "leading" spacing.
 
-    With the stride c = T // n they are 0, c, 2c, …, (n - 1) c, in the order of the sampler: from the largest to 0.
-    1 <= n <= T.
+    With the stride c = T // n they are 0, c, 2c, …, (n - 1) c, but in the order of the sampler: from the largest down
+    to 0. 1 <= n <= T.
     """
     ### BEGIN SOLUTION
     return [k * (T // n) for k in reversed(range(n))]
@@ -44,31 +44,32 @@ def _(ddim_steps):
 
 ddim_steps.mistake(
     "first-n",
-    "You took the first n rows; spread them over all T with the stride T // n, because the sampler starts from "
-    "pure noise and would take it for almost clean data.",
+    "You took the first n rows; spread them over all T with the stride T // n, because the sampler starts from pure "
+    "noise and would treat that noise as almost clean data.",
     replace="[k * (T // n) for k in reversed(range(n))]",
     by="list(reversed(range(n)))",
 )
 
 ddim_steps.mistake(
     "upwards",
-    "You ordered the rows upwards; the sampler runs from the largest down to 0, because it starts at the noise.",
+    "You listed the rows from the smallest to the largest; go from the largest down to 0, because the sampler starts "
+    "with noise.",
     replace="reversed(range(n))",
     by="range(n)",
 )
 
 ddim_steps.mistake(
     "linspace",
-    'You spread the steps from 0 to T - 1 with both ends included; that is "linspace" spacing, and "leading" takes '
-    "the multiples of T // n, because its stride is the same everywhere.",
+    'You spread the steps from 0 to T - 1, including both ends, which is "linspace" spacing; for "leading" spacing '
+    "take multiples of T // n, because its stride is the same everywhere.",
     replace="[k * (T // n) for k in reversed(range(n))]",
     by="[round(t) for t in torch.linspace(T - 1, 0, n, dtype=torch.float64).tolist()]",
 )
 
 ddim_steps.mistake(
     "trailing",
-    'You counted down from T - 1; that is "trailing" spacing, and "leading" ends at exactly 0, because its steps '
-    "are the multiples of T // n.",
+    'You counted down from T - 1, which is "trailing" spacing; "leading" spacing ends at exactly 0, because its '
+    "steps are the multiples of T // n.",
     replace="[k * (T // n) for k in reversed(range(n))]",
     by="[T - 1 - k * (T // n) for k in range(n)]",
 )

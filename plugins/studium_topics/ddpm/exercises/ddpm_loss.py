@@ -11,9 +11,9 @@ from studium_topics.ddpm.exercises.q_sample import q_sample
     points=3,
     minutes=5,
     hints=(
-        "Which noise can a model know that sees nothing but the noisy batch?",
-        "Noise the batch, ask the model, and compare its answer with the noise that went in.",
-        "The answer and eps have the shape (B, *); their squared differences become one number.",
+        "What can a model know about the noise if it sees only the noisy batch?",
+        "Noise the batch, run the model on it, and compare its answer with the noise that you added.",
+        "The answer and eps have the shape (B, *); reduce their squared differences to one number.",
         "`model(q_sample(x0, t, eps, abar), t)`.",
     ),
     level="warm-up",
@@ -88,8 +88,8 @@ def _(ddpm_loss, rng):
 
 
 @ddpm_loss.misconception(
-    "You compared with newly drawn noise; the target is the eps that went into the batch, because noise that the "
-    "model has never seen cannot be predicted: the best answer would be 0.",
+    "You compared with newly drawn noise; compare with the eps that you added to the batch, because a model cannot "
+    "predict noise that it has never seen: its best answer would be 0.",
     name="fresh-target",
 )
 def _(model, x0, t, eps, abar):
@@ -97,7 +97,7 @@ def _(model, x0, t, eps, abar):
 
 
 @ddpm_loss.misconception(
-    "You showed the model the clean x0; it must see the noisy batch, because that is all it has when it samples.",
+    "You showed the model the clean x0; show it the noisy batch, because that is all it has during sampling.",
     name="clean-input",
 )
 def _(model, x0, t, eps, abar):
@@ -105,7 +105,7 @@ def _(model, x0, t, eps, abar):
 
 
 @ddpm_loss.misconception(
-    "You gave the model one t for the whole batch; hand it the vector t, because every row has its own level.",
+    "You gave the model one t for the whole batch; pass the vector t, because every row has its own level.",
     name="one-t",
 )
 def _(model, x0, t, eps, abar):
@@ -113,8 +113,7 @@ def _(model, x0, t, eps, abar):
 
 
 @ddpm_loss.misconception(
-    "You compared with x0; this loss compares with eps, because the model of DDPM predicts the noise and not the "
-    "image.",
+    "You compared with x0; compare with eps, because DDPM's model predicts the noise, not the image.",
     name="target-x0",
 )
 def _(model, x0, t, eps, abar):
@@ -122,8 +121,8 @@ def _(model, x0, t, eps, abar):
 
 
 @ddpm_loss.misconception(
-    "You summed the squared errors; take their mean over all elements, because otherwise the step size would "
-    "depend on the batch and on the size of the image.",
+    "You summed the squared errors; take their mean over all elements, because otherwise the step size depends on the "
+    "size of the batch and of the images.",
     name="summed",
 )
 def _(model, x0, t, eps, abar):

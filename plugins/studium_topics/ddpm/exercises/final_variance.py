@@ -12,10 +12,11 @@ from studium_topics.ddpm.exercises.posterior import posterior
     points=6,
     minutes=20,
     hints=(
-        "Which straight line through the origin guesses eps best from xt = sqrt(abar) x0 + sqrt(1 - abar) eps?",
-        "The best slope is the covariance of eps and xt over the variance of xt. Then the step is a · xt + b · z: what "
-        "happens to the variance of xt?",
-        "Per row: one slope, one factor a, one factor b, all plain numbers; the variance starts at 1.",
+        "Which straight line through the origin gives the best guess of eps from xt = sqrt(abar) x0 + sqrt(1 - abar) "
+        "eps?",
+        "The best slope is the covariance of eps and xt divided by the variance of xt. Then the step is a · xt + b · "
+        "z: what happens to the variance of xt?",
+        "For each row you need one slope, one factor a and one factor b, all plain numbers; the variance starts at 1.",
         "`step` gives a for xt = 1, eps = slope, z = 0, and b for xt = 0, eps = 0, z = 1.",
     ),
     level="core",
@@ -25,11 +26,12 @@ from studium_topics.ddpm.exercises.posterior import posterior
 def final_variance(step: Callable[..., Tensor], s2: float, betas: Tensor) -> float:
     """Return the exact variance of a sampler's output for data N(0, s2), without drawing a sample.
 
-    * step(eps, xt, t, z, betas, var): a step like `p_step`, perhaps a wrong one; linear in eps, xt and z together
+    * step(eps, xt, t, z, betas, var): a step like `p_step`, possibly a wrong one; linear in eps, xt and z together
     * s2 > 0: the variance of the data, which are single numbers
     * betas: (T,) float64
 
-    The sampler starts from N(0, 1); its network has reached the minimum of the training loss; var is the posterior's.
+    The sampler starts from N(0, 1), its network has reached the minimum of the training loss, and var is the posterior
+    variance.
     """
     ### BEGIN SOLUTION
     abar = torch.cumprod(1 - betas, 0)
@@ -108,7 +110,8 @@ def _(final_variance, rng):
 
 
 @final_variance.misconception(
-    "You let the network answer 0; the minimum of the loss is the mean of eps given xt, which is 0 only where xt is 0.",
+    "You let the network answer 0; at the minimum of the loss it answers the mean of eps given xt, which is 0 only "
+    "where xt is 0.",
     name="network-answers-0",
 )
 def _(step, s2, betas):
@@ -121,8 +124,8 @@ def _(step, s2, betas):
 
 
 @final_variance.misconception(
-    "You answered as if xt were nothing but noise, xt / sqrt(1 - abar); part of xt is signal, so that the best guess "
-    "is smaller: divide by the variance of xt, abar · s2 + 1 - abar.",
+    "You let the network answer xt / sqrt(1 - abar), as if xt were pure noise; part of xt is signal, so the best "
+    "guess is smaller: divide by the variance of xt, abar · s2 + 1 - abar.",
     name="all-is-noise",
 )
 def _(step, s2, betas):
@@ -136,8 +139,8 @@ def _(step, s2, betas):
 
 
 @final_variance.misconception(
-    "You left out a root in the slope; the covariance of eps and xt is sqrt(1 - abar), because eps enters xt with that "
-    "factor.",
+    "You left out a square root in the slope; the covariance of eps and xt is sqrt(1 - abar), because eps enters xt "
+    "with that factor.",
     name="slope-without-root",
 )
 def _(step, s2, betas):
@@ -151,8 +154,8 @@ def _(step, s2, betas):
 
 
 @final_variance.misconception(
-    "You added the standard deviations; of independent numbers the variances add, so that a step makes a² times the "
-    "variance plus b².",
+    "You added standard deviations; for independent numbers the variances add up, so after a step the variance is a² "
+    "times the old one plus b².",
     name="deviations-add",
 )
 def _(step, s2, betas):
@@ -166,7 +169,8 @@ def _(step, s2, betas):
 
 
 @final_variance.misconception(
-    "You multiplied the variance by a; a factor of a on the numbers is a factor of a² on their variance.",
+    "You multiplied the variance by a; multiply it by a², because scaling the numbers by a scales their variance by "
+    "a².",
     name="factor-not-squared",
 )
 def _(step, s2, betas):

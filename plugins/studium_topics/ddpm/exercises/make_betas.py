@@ -9,10 +9,11 @@ from torch import Tensor
     points=3,
     minutes=10,
     hints=(
-        "In the cosine schedule f is the signal that is left after a share u of the steps. Which two values of f does "
-        "one step compare?",
-        "Both schedules can be made without a loop: T equally spaced numbers for the one, T + 1 for the other.",
-        "The T + 1 values of f have T quotients of neighbours; the clipping comes last and serves both schedules.",
+        "In the cosine schedule, f is the signal that is left after a share u of the steps. Which two values of f "
+        "does one step compare?",
+        "You can make both schedules without a loop: T equally spaced numbers for one, T + 1 for the other.",
+        "The T + 1 values of f give T quotients of neighbours; the clipping comes last and is the same for both "
+        "schedules.",
         "`torch.linspace(first, last, n, dtype=torch.float64)`, `f[1:] / f[:-1]` and `clamp(max=0.999)`.",
     ),
     level="core",
@@ -64,8 +65,8 @@ def _(make_betas):
 
 
 @make_betas.misconception(
-    "You did not clip; linear betas scaled by 1000 / T pass 1 for T below 20, and the last cosine beta is 1, because "
-    "its signal ends at exactly 0: the samplers would then divide by zero, so no beta may exceed 0.999.",
+    "You did not clip the betas; cap them at 0.999, or the samplers divide by zero: linear betas scaled by 1000 / T "
+    "exceed 1 for T below 20, and the last cosine beta is 1, because its signal ends at exactly 0.",
     name="not-clipped",
 )
 def _(kind, T):
@@ -76,8 +77,8 @@ def _(kind, T):
 
 
 @make_betas.misconception(
-    "You left the linear schedule unscaled; with few steps the data would never turn into noise, because 0.0001 to "
-    "0.02 is meant for T = 1000: multiply by 1000 / T.",
+    "You left the linear schedule unscaled; multiply it by 1000 / T, because the range from 0.0001 to 0.02 is meant "
+    "for T = 1000, and with few steps the data would never turn into noise.",
     name="not-scaled",
 )
 def _(kind, T):
@@ -88,8 +89,8 @@ def _(kind, T):
 
 
 @make_betas.misconception(
-    "You took the cosine curve for beta itself; it describes the signal that is left after all steps so far, and "
-    "a beta is the part that one step destroys: compare two neighbours on the curve.",
+    "You used the cosine curve as beta itself; compare two neighbours on the curve, because it describes the signal "
+    "left after all steps so far, and a beta is the share that one step destroys.",
     name="cosine-as-beta",
 )
 def _(kind, T):
@@ -101,8 +102,8 @@ def _(kind, T):
 
 
 @make_betas.misconception(
-    "You dropped the offset 0.008 of the cosine; the first betas become too small, because cos² is flat at 0: "
-    "f(u) = cos²(π/2 · (u + 0.008) / 1.008).",
+    "You left out the cosine schedule's offset of 0.008; use f(u) = cos²(π/2 · (u + 0.008) / 1.008), because cos² is "
+    "flat at 0 and the first betas would be too small.",
     name="no-offset",
 )
 def _(kind, T):

@@ -9,9 +9,9 @@ from torch import Tensor
     points=4,
     minutes=8,
     hints=(
-        "The sampler undoes one step. Which of the two, alpha or its product abar, describes one step?",
+        "The sampler undoes one step. Which describes one step: alpha, or its product abar?",
         "First subtract the predicted noise, as much as one step added; then undo one shrinking; then add noise.",
-        "All factors are single numbers of row t. z has variance 1; at t = 0 nothing is added.",
+        "All factors are single numbers that belong to row t. z has variance 1; at t = 0 you add no noise.",
         "`abar = torch.prod(1 - betas[: t + 1])`, and `(1 - betas[t]).sqrt()` undoes one shrinking.",
     ),
     level="core",
@@ -25,7 +25,7 @@ def p_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor, var: float
     * z: (B, *), standard normal noise
     * betas: (T,) float64
     * var: at least 0, the variance of the noise to add
-    * returns: (B, *), the mean in its form with eps, plus noise made from z unless t is 0
+    * returns: (B, *), the mean written in terms of eps, plus noise made from z unless t is 0
 
     Nothing is clipped. The arguments stay as they are.
     """
@@ -93,16 +93,16 @@ def _(p_step):
 
 p_step.mistake(
     "root-of-abar",
-    "You divided by the root of abar; divide by the root of one alpha, because one step undoes one step: abar is "
-    "the shrinking of all steps so far, and the sample would grow without bound.",
+    "You divided by the root of abar, the shrinking of all steps so far, which makes the sample grow without bound; "
+    "divide by the root of one alpha, because one step undoes one step.",
     replace="(1 - betas[t]).sqrt()",
     by="abar.sqrt()",
 )
 
 
 @p_step.misconception(
-    "You added noise in the last step; at t = 0 return the mean alone, because it is the finished sample and no "
-    "later step removes that noise again.",
+    "You added noise in the last step; at t = 0 return only the mean, because it is the finished sample and no later "
+    "step removes that noise.",
     name="noise-at-the-end",
 )
 def _(eps, xt, t, z, betas, var):
@@ -119,8 +119,8 @@ p_step.mistake(
 
 
 @p_step.misconception(
-    "You divided the noise by the root of one beta; it must be the root of 1 - abar, because eps is *all* the "
-    "noise in xt, not the noise of one step.",
+    "You scaled eps by the root of one beta; scale it by beta / sqrt(1 - abar), because eps is *all* the noise in xt, "
+    "not just the noise of one step.",
     name="one-step-noise",
 )
 def _(eps, xt, t, z, betas, var):
@@ -130,15 +130,15 @@ def _(eps, xt, t, z, betas, var):
 
 p_step.mistake(
     "no-root-of-noise",
-    "You divided the noise by 1 - abar; take its square root, because that is the size of the noise.",
+    "You divided by 1 - abar; divide by its square root, because that is the size of the noise.",
     replace="(1 - abar).sqrt()",
     by="(1 - abar)",
 )
 
 
 @p_step.misconception(
-    "You left out the noise; add sqrt(var) z while t > 0, because the mean alone pulls all samples together and their "
-    "variance comes out too small.",
+    "You left out the noise; add sqrt(var) z while t > 0, because the mean by itself pulls all samples together and "
+    "their variance comes out too small.",
     name="no-noise",
 )
 def _(eps, xt, t, z, betas, var):

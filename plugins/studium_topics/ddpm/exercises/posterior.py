@@ -9,9 +9,9 @@ from torch import Tensor
     points=5,
     minutes=10,
     hints=(
-        "Which two opinions about the cleaner batch are there, and how sure is each of them?",
-        "The lesson has both formulas; k there is t + 1 here, so that ᾱ of level k - 1 is the row before t.",
-        "You need three numbers: the beta of row t, abar of row t, and abar of the row before, 1 for t = 0.",
+        "You have two sources of information about the cleaner batch: what are they, and how certain is each?",
+        "The lesson has both formulas; its k is t + 1 here, so ᾱ of level k - 1 is the row before t.",
+        "You need three numbers: the beta of row t, the abar of row t, and the abar of the row before (1 for t = 0).",
         "`torch.cumprod(1 - betas, 0)`, and `torch.ones_like(abar[0])` where there is no row before.",
     ),
     level="core",
@@ -96,8 +96,8 @@ def _(posterior, rng):
 
 
 @posterior.misconception(
-    "You used `abar[t]` where the row before belongs; the result is one level cleaner, because it joins two "
-    "facts: how noisy that level is (the row before t) and what one more step did (`betas[t]`).",
+    "You used `abar[t]` where you need the row before t; the result is one level cleaner, so combine how noisy that "
+    "level is (the row before t) with what one more step did (`betas[t]`).",
     name="row-itself",
 )
 def _(x0hat, xt, t, betas):
@@ -108,24 +108,24 @@ def _(x0hat, xt, t, betas):
 
 posterior.mistake(
     "variance-beta",
-    "You returned `betas[t]` as the variance; that of the posterior is smaller, because knowing the clean batch "
-    "leaves less doubt: its precision is the sum of two.",
+    "You returned `betas[t]` as the variance; the posterior variance is smaller, because knowing the clean batch "
+    "leaves less uncertainty: its precision is the sum of two precisions.",
     replace="betas[t] * (1 - before) / (1 - abar[t])",
     by="betas[t]",
 )
 
 posterior.mistake(
     "row-minus-one",
-    "You read `abar[t - 1]` at t = 0 as well; Python takes index -1 for the *last* entry, the noisiest level. "
-    "Before row 0 all is signal: use 1.",
+    "You read `abar[t - 1]` at t = 0 as well, but Python takes index -1 as the *last* entry, the noisiest level; use "
+    "1 there, because before row 0 everything is signal.",
     replace="abar[t - 1] if t > 0 else torch.ones_like(abar[0])",
     by="abar[t - 1]",
 )
 
 posterior.mistake(
     "standard-deviation",
-    "You returned the standard deviation; the second value is the variance, because that is what adds up over steps: "
-    "leave out the square root.",
+    "You returned the standard deviation; return the variance without a square root, because variances are what add "
+    "up over the steps.",
     replace="betas[t] * (1 - before) / (1 - abar[t])",
     by="(betas[t] * (1 - before) / (1 - abar[t])).sqrt()",
 )

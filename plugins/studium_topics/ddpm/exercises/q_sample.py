@@ -9,9 +9,10 @@ from torch import Tensor
     points=3,
     minutes=6,
     hints=(
-        "The table holds shares of the variance. Which factor on a number multiplies its variance by abar?",
-        "Each row has a level of its own, so the two factors are one number per row.",
-        "`abar[t]` has the shape (B,); to multiply x0 (B, *) it needs the shape (B, 1, …, 1).",
+        "The table holds shares of the variance. To multiply the variance of a number by abar, by which factor do you "
+        "multiply the number?",
+        "Each row has its own level, so each of the two factors is one number per row.",
+        "`abar[t]` has the shape (B,); to multiply x0 (B, *), it needs the shape (B, 1, …, 1).",
         "`abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)`.",
     ),
     level="warm-up",
@@ -23,7 +24,7 @@ def q_sample(x0: Tensor, t: Tensor, eps: Tensor, abar: Tensor) -> Tensor:
     * x0, eps: (B, *), where * is any number of axes; eps is standard normal noise
     * t: (B,) long, rows of the table
     * abar: (T,) float64, the share of the variance that is signal
-    * returns: (B, *) in the dtype of x0, with the share abar[t] of x0 and 1 - abar[t] of eps
+    * returns: (B, *) in the dtype of x0, with shares abar[t] of x0 and 1 - abar[t] of eps in the variance
 
     The arguments stay as they are.
     """
@@ -78,7 +79,7 @@ q_sample.mistake(
 
 q_sample.mistake(
     "root-inside",
-    "You scaled the noise by 1 - sqrt(abar); it must be sqrt(1 - abar), because only then do the variances of signal "
+    "You scaled the noise by 1 - sqrt(abar); scale it by sqrt(1 - abar), because only then do the variances of signal "
     "and noise add up to 1.",
     replace="(1 - level).sqrt()",
     by="(1 - level.sqrt())",
@@ -86,8 +87,8 @@ q_sample.mistake(
 
 q_sample.mistake(
     "level-by-column",
-    "You let `abar[t]` broadcast along the last axis; its B numbers belong to the rows, because each example has its "
-    "own t: give it the shape (B, 1, ..., 1).",
+    "You let `abar[t]` broadcast along the last axis; give it the shape (B, 1, ..., 1), because its B numbers belong "
+    "to the rows, and each example has its own t.",
     replace="level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)  # (B, 1, ...)",
     by="level = abar[t].to(x0.dtype)",
 )
@@ -102,8 +103,8 @@ q_sample.mistake(
 
 q_sample.mistake(
     "row-before",
-    "You used `abar[t - 1]`; t is the row of the table already, because rows are counted from 0 (and row -1 is "
-    "the noisiest level, not the cleanest).",
+    "You used `abar[t - 1]`; use `abar[t]`, because t already counts the rows of the table from 0 (and row -1 is the "
+    "noisiest level, not the cleanest).",
     replace="level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)  # (B, 1, ...)",
     by="level = abar[t - 1].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)",
 )

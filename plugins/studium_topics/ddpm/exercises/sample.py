@@ -14,9 +14,10 @@ from studium_topics.ddpm.exercises.posterior import posterior
     points=6,
     minutes=15,
     hints=(
-        "Where does the sampler start, in which order does it visit the rows, and what does it need in each?",
-        "One step: ask the model for the noise, take the variance from `posterior`, let `p_step` move the batch.",
-        "The model wants t as a tensor (n,), `p_step` as an int; the film has T + 1 frames of the given shape.",
+        "Where does the sampler start, in which order does it visit the rows, and what does it need at each row?",
+        "In one step, ask the model for the noise, take the variance from `posterior`, and let `p_step` move the "
+        "batch.",
+        "The model takes t as a tensor (n,), `p_step` as an int; the film has T + 1 frames of the given shape.",
         "`torch.full((shape[0],), t)`, and `torch.stack(frames)` under `torch.no_grad()`.",
     ),
     level="core",
@@ -28,8 +29,8 @@ def sample(
     """Return the film of a batch that the DDPM sampler turns from noise into data, without gradients.
 
     * model(x, t): guesses the noise in x, which has the given shape (n, *); t is (n,) long
-    * betas: (T,) float64, from the last row to row 0
-    * the generator draws the start, then z for each step (`torch.randn`); var is that of the posterior
+    * betas: (T,) float64; go from the last row to row 0
+    * the generator draws the start, then z for each step (`torch.randn`); var is the posterior variance
     * returns: (T + 1, n, *), the start and then the batch after each step; the last frame is the sample
     """
     ### BEGIN SOLUTION
@@ -93,8 +94,8 @@ def _(sample, rng):
 
 
 @sample.misconception(
-    "You walked upwards from row 0; the sampler starts at the noisiest level and ends at row 0, because it runs the "
-    "forward process backwards.",
+    "You went upwards from row 0; start at the noisiest level and end at row 0, because the sampler runs the forward "
+    "process backwards.",
     name="upwards",
 )
 @torch.no_grad()
@@ -108,8 +109,8 @@ def _(model, shape, betas, generator):
 
 
 @sample.misconception(
-    "You stopped at row 1; row 0 is a step as well, because the batch that arrives there still holds the noise of one "
-    "forward step.",
+    "You stopped at row 1; take the step at row 0 as well, because the batch that arrives there still holds the noise "
+    "of one forward step.",
     name="stops-early",
 )
 @torch.no_grad()
@@ -123,8 +124,8 @@ def _(model, shape, betas, generator):
 
 
 @sample.misconception(
-    "You drew z once for all steps; draw it anew in each, because the same noise added again and again is a drift and "
-    "no noise.",
+    "You drew z once for all steps; draw it anew in each step, because adding the same noise again and again makes a "
+    "drift, not noise.",
     name="one-z",
 )
 @torch.no_grad()
@@ -138,8 +139,8 @@ def _(model, shape, betas, generator):
 
 
 @sample.misconception(
-    "You used `betas[t]` as the variance; this sampler uses the posterior's, which is smaller, because the model's "
-    "guess of the clean batch counts as known.",
+    "You used `betas[t]` as the variance; use the posterior variance, which is smaller, because this sampler treats "
+    "the model's guess of the clean batch as known.",
     name="variance-beta",
 )
 @torch.no_grad()
@@ -152,8 +153,8 @@ def _(model, shape, betas, generator):
 
 
 @sample.misconception(
-    "You asked the model about the start in every step; ask it about the batch as it is now, because each step has "
-    "changed what noise is left.",
+    "You gave the model the starting batch in every step; give it the current batch, because each step has changed "
+    "which noise is left.",
     name="asks-about-the-start",
 )
 @torch.no_grad()

@@ -11,10 +11,10 @@ from studium_topics.ddpm.exercises.ddpm_loss import ddpm_loss
     points=6,
     minutes=20,
     hints=(
-        "What has to be drawn anew in every step, and what is made once?",
-        "Make table, optimiser and scheduler first. A step draws, computes the loss, clears the old gradients, goes "
-        "backwards, and lets optimiser and scheduler step.",
-        "Image numbers and t have the shape (batch,); the noise has the shape of the chosen images.",
+        "What do you have to draw anew in every step, and what do you make only once?",
+        "Make the table, the optimiser and the scheduler first. Each step draws, computes the loss, clears the old "
+        "gradients, goes backward, and then steps the optimiser and the scheduler.",
+        "The image numbers and t have the shape (batch,); the noise has the shape of the chosen images.",
         "`images[torch.randint(len(images), (batch,), generator=generator)]`; `loss.item()` is a float.",
     ),
     level="integrative",
@@ -27,8 +27,8 @@ def train(
 
     * model(x, t): a module, as in `ddpm_loss`; images: (N, *), the clean data; betas: (T,) float64
     * optimiser: `torch.optim.Adam`, with the rate of `OneCycleLR(optimizer, max_lr=lr, total_steps=steps)`
-    * each step draws with the generator, in this order: `batch` image numbers and `batch` rows t (`torch.randint`), the
-      noise (`torch.randn`)
+    * each step draws with the generator, in this order: `batch` image numbers and `batch` rows t (`torch.randint`),
+      then the noise (`torch.randn`)
 
     The images stay as they are.
     """
@@ -141,8 +141,8 @@ train.equivalent(
 
 
 @train.misconception(
-    "You never cleared the gradients; `backward` adds to what is there, so that every step also repeats all steps "
-    "before it: call `optimizer.zero_grad()` once a step.",
+    "You never cleared the gradients, so every step also repeats all the steps before it; call "
+    "`optimizer.zero_grad()` in each step, because `backward` adds to the gradients already stored.",
     name="gradients-add-up",
 )
 def _(model, images, betas, steps, batch, lr, generator):
@@ -162,8 +162,8 @@ def _(model, images, betas, steps, batch, lr, generator):
 
 
 @train.misconception(
-    "You left the scheduler where it started; its rate is then a twenty-fifth of lr in every step, because a one-cycle "
-    "schedule begins low: call `scheduler.step()` after each step of the optimiser.",
+    "You never moved the scheduler on, so the rate stays at a twenty-fifth of lr; call `scheduler.step()` after each "
+    "step of the optimiser, because a one-cycle schedule starts low.",
     name="scheduler-stands",
 )
 def _(model, images, betas, steps, batch, lr, generator):
@@ -183,8 +183,8 @@ def _(model, images, betas, steps, batch, lr, generator):
 
 
 @train.misconception(
-    "You kept the learning rate at lr throughout; with a rate that never falls the last steps jitter, because each of "
-    "them follows its own small batch: use the one-cycle schedule.",
+    "You kept the learning rate at lr throughout; use the one-cycle schedule, because with a rate that never falls "
+    "the last steps jitter, each following its own small batch.",
     name="constant-rate",
 )
 def _(model, images, betas, steps, batch, lr, generator):
@@ -203,8 +203,8 @@ def _(model, images, betas, steps, batch, lr, generator):
 
 
 @train.misconception(
-    "You drew one t for the whole batch; draw one for every row, because a batch that sees a single level makes the "
-    "loss jump with that level from step to step.",
+    "You drew one t for the whole batch; draw one for every row, because if a batch sees only one level, the loss "
+    "jumps with that level from step to step.",
     name="one-t",
 )
 def _(model, images, betas, steps, batch, lr, generator):
@@ -225,8 +225,8 @@ def _(model, images, betas, steps, batch, lr, generator):
 
 
 @train.misconception(
-    "You drew t from 1 to T - 1; rows are counted from 0, so that the model would never see the cleanest level, which "
-    "the sampler asks for in its last step.",
+    "You drew t from 1 to T - 1; draw it from 0, because the model would never see the cleanest level, which the "
+    "sampler needs in its last step.",
     name="row-0-left-out",
 )
 def _(model, images, betas, steps, batch, lr, generator):

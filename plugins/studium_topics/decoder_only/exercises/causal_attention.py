@@ -14,12 +14,12 @@ from studium_topics.decoder_only.rotary import rotate
     importance=3,
     hints=(
         "Which keys may the query at position t look at, and which axis of the scores holds the keys?",
-        "Split queries, keys and values into heads, rotate the first two, and remove the future from the scores before "
-        "the softmax, so that the weights that remain still sum to 1.",
-        "Queries, keys and values are (B, H, T, D/H), the scores (B, H, T, T) with one row for each query. Afterwards "
-        "the heads are put side by side again, (B, T, D).",
-        "`F.linear(x, wq).unflatten(-1, (heads, -1)).transpose(1, 2)` splits; "
-        "`torch.ones(T, T, dtype=torch.bool).triu(1)` is True where the key is ahead of the query.",
+        "Split queries, keys and values into heads, rotate the first two, and remove the future from the scores "
+        "before the softmax, so the remaining weights still sum to 1.",
+        "Queries, keys and values are (B, H, T, D/H), and the scores are (B, H, T, T) with one row for each query. "
+        "Afterwards you put the heads side by side again: (B, T, D).",
+        "`F.linear(x, wq).unflatten(-1, (heads, -1)).transpose(1, 2)` splits into heads; `torch.ones(T, T, "
+        "dtype=torch.bool).triu(1)` is True where the key is ahead of the query.",
     ),
 )
 def causal_attention(x, wq, wk, wv, wo, heads, rotate=None):
@@ -27,10 +27,10 @@ def causal_attention(x, wq, wk, wv, wo, heads, rotate=None):
 
     * x (B, T, D). wq, wk, wv, wo (D, D), used as in `F.linear`; no biases.
     * heads: H. Head h owns the coordinates h · D/H up to (h + 1) · D/H.
-    * rotate: None, or a function of one tensor (B, H, T, D/H), for queries and keys, that returns that shape.
+    * rotate: None, or a function for queries and keys that takes one tensor (B, H, T, D/H) and returns the same shape.
 
-    The heads' results, side by side, go through wo.
-    Return (B, T, D). The lesson trains through it.
+    Put the results of the heads side by side and multiply them by wo, as in `F.linear`. Return (B, T, D). The lesson
+    trains through it.
     """
     ### BEGIN SOLUTION
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -106,7 +106,8 @@ def _(causal_attention, rng):
 
 
 @causal_attention.misconception(
-    "You took the softmax over the queries; each query spreads one unit of attention over the keys, the last axis.",
+    "You took the softmax over the queries; take it over the keys (the last axis), because each query shares out a "
+    "total weight of 1 among them.",
     name="softmax-over-queries",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -118,7 +119,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You masked after the softmax, so that the remaining weights sum to less than 1. Mask the scores before it.",
+    "You masked after the softmax, so the remaining weights sum to less than 1; mask the scores before the softmax.",
     name="masked-after-softmax",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -129,8 +130,8 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You split the coordinates as (D/H, H), so that each head got every H-th coordinate; head h owns a block of D/H "
-    "neighbouring coordinates.",
+    "You split the coordinates as (D/H, H), which gives each head every H-th coordinate; split them as (H, D/H), "
+    "because head h owns a block of D/H neighbouring coordinates.",
     name="interleaved-heads",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -142,7 +143,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You divided by √D; a head's dot products have D/H terms, so its scores are divided by √(D/H).",
+    "You divided by √D; the dot products of one head have D/H terms, so divide its scores by √(D/H).",
     name="scaled-by-whole-width",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -154,7 +155,8 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You masked nothing: every token sees the whole text, including the tokens that it has to predict.",
+    "You did not mask the future, so every token sees the whole text, including the tokens that it has to predict; "
+    "remove the keys ahead of each query.",
     name="no-mask",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -165,7 +167,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You removed the past instead of the future: the keys ahead of a query are above the diagonal.",
+    "You removed the past instead of the future; the keys ahead of a query are above the diagonal.",
     name="masked-the-past",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -177,7 +179,8 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You removed the diagonal as well; a token may look at itself, and the first one has nothing else to look at.",
+    "You also removed the diagonal; keep it, because a token may look at itself, and the first token can look at "
+    "nothing else.",
     name="masked-the-diagonal",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -189,7 +192,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You left out wo, which mixes the heads' results after they are put side by side.",
+    "You left out wo; apply it once the results of the heads are side by side, to mix them.",
     name="no-output-projection",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -201,7 +204,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You multiplied by the weights as they are stored; as in `F.linear`, the queries are x wqᵀ.",
+    "You multiplied by the weights as they are stored; transpose them as `F.linear` does: the queries are x wqᵀ.",
     name="weights-not-transposed",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -213,7 +216,7 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You rotated the values too; position belongs in the scores, so only queries and keys are rotated.",
+    "You rotated the values too; rotate only the queries and keys, because position belongs in the scores.",
     name="rotated-values",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):
@@ -225,7 +228,8 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
 
 
 @causal_attention.misconception(
-    "You did not use `rotate`: without it the scores do not depend on the distance between two tokens.",
+    "You did not use `rotate`; apply it to queries and keys, or the scores do not depend on the distance between two "
+    "tokens.",
     name="ignored-rotate",
 )
 def _(x, wq, wk, wv, wo, heads, rotate=None):

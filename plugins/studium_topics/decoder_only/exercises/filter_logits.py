@@ -10,12 +10,12 @@ from studium import assert_close, exercise
     level="core",
     importance=2,
     hints=(
-        "If you sort the tokens by probability, how much probability is in front of the last one that you keep?",
-        "A token stays if the tokens before it sum to less than top_p: so the one that crosses the line stays, and so "
-        "does the first.",
-        "Everything is (V,). What you decide in sorted order has to be brought back to the order of the logits.",
-        "`scaled.topk(k).values[-1]` is the weakest logit that top-k keeps; "
-        "`torch.zeros_like(gone).scatter(0, order, gone)` undoes the sorting.",
+        "If you sort the tokens by probability, how much probability comes before the last one that you keep?",
+        "A token stays if the tokens before it sum to less than top_p, so the token that crosses the line stays, and "
+        "so does the first.",
+        "Everything is (V,). Whatever you decide in sorted order, you have to bring back to the order of the logits.",
+        "`scaled.topk(k).values[-1]` is the smallest logit that top-k keeps; `torch.zeros_like(gone).scatter(0, "
+        "order, gone)` undoes the sorting.",
     ),
 )
 def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
@@ -24,9 +24,9 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
     In this order:
 
     * divide by temperature (> 0);
-    * top_k (1 or more): keep the top_k largest, and any equal to the smallest of them;
-    * top_p (0 to 1): of the rest, renormalised, keep the fewest most probable tokens whose probabilities sum to top_p
-      or more, at least one. Of equal ones at the border, any may stay.
+    * top_k (1 or more): keep the top_k largest, and any that equal the smallest of them;
+    * top_p (0 to 1): renormalise the rest and keep the fewest most probable tokens whose probabilities sum to at least
+      top_p, but always at least one. Where tokens at the border are equal, any of them may stay.
 
     None switches a filter off. logits (V,), floats, stay as they are. Return (V,).
     """
@@ -117,7 +117,7 @@ def _(filter_logits, rng):
 
 
 @filter_logits.misconception(
-    "You removed the token that crosses the line; without it the kept tokens sum to less than top_p. It stays.",
+    "You removed the token that crosses the line; keep it, because without it the kept tokens sum to less than top_p.",
     name="dropped-crossing-token",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -133,7 +133,8 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You applied top-p before the temperature; it is measured on the probabilities that are drawn from, so after it.",
+    "You applied top-p before the temperature; apply it afterwards, to the probabilities that the token is really "
+    "drawn from.",
     name="filtered-before-temperature",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -149,7 +150,8 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You multiplied by the temperature; a low one should sharpen, so the logits are divided by it.",
+    "You multiplied by the temperature; divide the logits by it, because a low temperature should make the "
+    "distribution sharper.",
     name="multiplied-temperature",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -165,7 +167,7 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You removed every token where top_p is 0: the first one, too, was beyond the line. At least one stays.",
+    "You removed every token when top_p is 0, because even the first token is past the line; always keep at least one.",
     name="nothing-left",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -180,7 +182,7 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You drew the top-p line on the probabilities before top-k; what top-k leaves is renormalised first, so that its "
+    "You computed the top-p line from the probabilities before top-k; renormalise what top-k leaves first, so its "
     "probabilities sum to 1.",
     name="nucleus-before-top-k",
 )
@@ -197,8 +199,8 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You applied a decision made in sorted order to the logits in their own order; bring it back with the sorting's "
-    "indices.",
+    "You made the decision in sorted order but applied it to the logits in their original order; use the indices from "
+    "the sort to bring it back.",
     name="sorted-order",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -214,7 +216,7 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You set the removed logits to 0; a logit of 0 is a token like any other. Only -inf has probability 0.",
+    "You set the removed logits to 0, where a token can still be drawn; only -inf has probability 0.",
     name="zeroed",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):

@@ -12,22 +12,22 @@ from studium_topics.decoder_only.exercises.filter_logits import filter_logits
     importance=3,
     hints=(
         "A forward pass gives T predictions. Which of them is about a token that does not exist yet?",
-        "Repeat: predict from the last tokens, filter the last position's logits, draw one token, append it.",
-        "The model takes (1, T) and returns (1, T, V); the filter takes (V,); what you append is (1,).",
-        "`torch.multinomial(kept.softmax(-1), 1, generator=generator)` draws one token, and "
-        "`model(ids[None, -context:])[0, -1]` are the logits to filter.",
+        "Repeat: predict from the last tokens, filter the logits of the last position, draw one token, append it.",
+        "The model takes (1, T) and returns (1, T, V); the filter takes (V,); what you append has the shape (1,).",
+        "`torch.multinomial(kept.softmax(-1), 1, generator=generator)` draws one token, and `model(ids[None, "
+        "-context:])[0, -1]` gives the logits to filter.",
     ),
 )
 def generate(model, ids, new, generator, context, temperature=1.0, top_k=None, top_p=None):
     """Return ids continued by `new` tokens, each drawn from the filtered logits of the text so far.
 
-    * model: a function of ids (1, T) that returns logits (1, T, V). It sees the last `context` tokens at most.
+    * model: a function of ids (1, T) that returns logits (1, T, V). Pass it at most the last `context` tokens.
     * ids (T,), integers, T >= 1; they stay as they are.
     * new: 1 or more.
     * temperature, top_k, top_p: as in `filter_logits`.
 
-    Draw with `generator` alone, so that the same seed gives the same text, and record no gradients.
-    Return (T + new,), integers.
+    Use only `generator` for drawing, so the same seed gives the same text, and record no gradients. Return (T + new,),
+    integers.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -44,7 +44,7 @@ generate.equivalent("drawn = torch.multinomial(kept.softmax(0), 1, generator=gen
 
 
 generate.equivalent(
-    "point = torch.rand((), generator=generator, dtype=torch.float32)", "a uniform number of single precision does, too"
+    "point = torch.rand((), generator=generator, dtype=torch.float32)", "a single-precision uniform number does too"
 )
 
 
@@ -110,84 +110,88 @@ def _(generate, rng):
 
 generate.mistake(
     "greedy",
-    "You took the likeliest token; each token is drawn, with the probabilities that the filter leaves.",
+    "You took the most likely token; draw each token instead, with the probabilities that the filter leaves.",
     replace="torch.multinomial(kept.softmax(-1), 1, generator=generator)",
     by="kept.argmax(-1, keepdim=True)",
 )
 
 generate.mistake(
     "first-position",
-    "You read the logits of the first position; the last one predicts the token that is still missing.",
+    "You used the logits of the first position; use those of the last position, which predict the token that is still "
+    "missing.",
     replace="0, -1",
     by="0, 0",
 )
 
 generate.mistake(
     "first-tokens",
-    "You showed the model the first `context` tokens; what matters for the next token is the end of the text.",
+    "You showed the model the first `context` tokens; show it the last ones, because the next token depends on the "
+    "end of the text.",
     replace="ids[None, -context:]",
     by="ids[None, :context]",
 )
 
 generate.mistake(
     "no-context",
-    "You showed the model the whole text; it sees the last `context` tokens at most.",
+    "You showed the model the whole text; show it at most the last `context` tokens.",
     replace="None, -context:",
     by="None",
 )
 
 generate.mistake(
     "last-token-alone",
-    "You showed the model the last token alone, so that it has forgotten the rest of the text.",
+    "You showed the model only the last token, so it has forgotten the rest of the text; show it the last `context` "
+    "tokens.",
     replace="-context",
     by="-1",
 )
 
 generate.mistake(
     "unfiltered",
-    "You drew from the logits as the model gave them; temperature, top-k and top-p have not acted on them.",
+    "You drew from the model's logits directly; pass them through `filter_logits` first, so temperature, top-k and "
+    "top-p take effect.",
     replace="filter_logits(logits, temperature, top_k, top_p)",
     by="logits",
 )
 
 generate.mistake(
     "no-temperature",
-    "You did not pass the temperature to the filter.",
+    "You did not pass the temperature on to `filter_logits`.",
     replace="filter_logits(logits, temperature, top_k, top_p)",
     by="filter_logits(logits, 1.0, top_k, top_p)",
 )
 
 generate.mistake(
     "no-top-p",
-    "You did not pass top_p to the filter.",
+    "You did not pass top_p on to `filter_logits`.",
     replace="filter_logits(logits, temperature, top_k, top_p)",
     by="filter_logits(logits, temperature, top_k)",
 )
 
 generate.mistake(
     "filtered-probabilities",
-    "You passed probabilities to the filter, which expects logits, so the softmax acted twice.",
+    "You passed probabilities to the filter, so the softmax is applied twice; pass it the logits.",
     replace="filter_logits(logits, temperature, top_k, top_p)",
     by="filter_logits(logits.softmax(-1), temperature, top_k, top_p)",
 )
 
 generate.mistake(
     "torch-generator",
-    "You drew with torch's own generator; with `generator` the same seed gives the same text.",
+    "You drew with torch's global generator; pass `generator`, so the same seed gives the same text.",
     replace="torch.multinomial(kept.softmax(-1), 1, generator=generator)",
     by="torch.multinomial(kept.softmax(-1), 1)",
 )
 
 generate.mistake(
     "recorded-gradients",
-    "You recorded gradients while generating, which costs memory for every step.",
+    "You recorded gradients while generating, which costs memory in every step; generate under `torch.no_grad()`.",
     replace="torch.no_grad()",
     by="torch.enable_grad()",
 )
 
 generate.mistake(
     "new-tokens-alone",
-    "You returned the new tokens alone; the result starts with the ids that were given.",
+    "You returned only the new tokens; the result starts with the ids that you were given.",
     replace="return ids",
     by="return ids[-new:]",
 )

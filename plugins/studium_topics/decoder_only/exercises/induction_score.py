@@ -9,9 +9,10 @@ from studium import assert_close, exercise
     importance=3,
     kind="measure",
     hints=(
-        "The text has period 5, and you are at position 7. Where was the same token before, and what came after it?",
+        "The text has period 5, and you are at position 7. Where did the same token occur before, and what came after "
+        "it?",
         "Only queries from the second round on have an earlier occurrence. Collect one weight for each of them.",
-        "The weights are on one line parallel to the diagonal of the last two axes; their mean leaves (L, H).",
+        "The weights lie on one line parallel to the diagonal of the last two axes; taking their mean leaves (L, H).",
         "`attention.diagonal(offset, -2, -1)` holds the weights [i, i + offset] for all i.",
     ),
 )
@@ -19,9 +20,9 @@ def induction_score(attention, period):
     """Return, for each head, how much it looks at the token that followed the current token's last occurrence.
 
     attention (L, H, T, T): the weights of L layers and H heads on a text that repeats every `period` tokens;
-    attention[l, h, i, j] is the weight of query i on key j. 2 <= period < T.
+    attention[l, h, i, j] is the weight that query i gives to key j. 2 <= period < T.
 
-    Average that weight over all queries whose token has occurred before, one period ago. Return (L, H).
+    Average that weight over all queries whose token also occurred one period ago. Return (L, H).
     """
     ### BEGIN SOLUTION
     queries = torch.arange(period, attention.shape[-1], device=attention.device)
@@ -54,8 +55,8 @@ def _(induction_score, rng):
 
 
 @induction_score.misconception(
-    "You measured the weight on i - period, where the same token was; an induction head looks at what *followed* "
-    "it, one to the right.",
+    "You measured the weight on i - period, where the same token occurred; an induction head looks at the token that "
+    "*followed* it, one place to the right.",
     name="same-token",
 )
 def _(attention, period):
@@ -64,7 +65,8 @@ def _(attention, period):
 
 
 @induction_score.misconception(
-    "You measured the weight on i - period - 1, the token before the last occurrence; it is the one after it.",
+    "You measured the weight on i - period - 1, the token before the last occurrence; measure it on the token after "
+    "it.",
     name="token-before",
 )
 def _(attention, period):
@@ -73,21 +75,23 @@ def _(attention, period):
 
 
 @induction_score.misconception(
-    "You let the average begin one query too early: at i = period - 1 the text has not repeated yet.",
+    "You started the average one query too early; at i = period - 1 the text has not repeated yet.",
     name="one-query-early",
 )
 def _(attention, period):
     return attention.diagonal(1 - period, -2, -1).mean(-1)
 
 
-@induction_score.misconception("You swapped query and key: rows are queries, columns are keys.", name="swapped-axes")
+@induction_score.misconception(
+    "You swapped query and key; rows are queries, and columns are keys.", name="swapped-axes"
+)
 def _(attention, period):
     i = torch.arange(period, attention.shape[-1])
     return attention[..., i - period + 1, i].mean(-1)
 
 
 @induction_score.misconception(
-    "You summed over the queries; the score is their mean, a number between 0 and 1.",
+    "You summed over the queries; take their mean, which is a number between 0 and 1.",
     name="summed",
 )
 def _(attention, period):
@@ -96,7 +100,7 @@ def _(attention, period):
 
 
 @induction_score.misconception(
-    "You averaged over the heads as well; each head has its own score, so the result is (L, H).",
+    "You also averaged over the heads; each head has its own score, so return (L, H).",
     name="averaged-heads",
 )
 def _(attention, period):

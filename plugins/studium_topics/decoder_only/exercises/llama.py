@@ -13,21 +13,21 @@ from studium_topics.decoder_only.rotary import rotate
     level="integrative",
     importance=3,
     hints=(
-        "Which tensors are outside the layers, and how can you find the number of layers from the names alone?",
-        "Look the tokens up, pass the stream through the layers in the order of their numbers, normalise once more, "
+        "Which tensors are outside the layers, and how can you tell the number of layers from the names?",
+        "Look up the tokens, pass the stream through the layers in the order of their numbers, normalise once more, "
         "and multiply by the head, or by the embedding if there is no head.",
-        "The stream stays (B, T, D) all the way; each layer needs a mapping with the nine names of `llama_block`.",
+        "The stream stays (B, T, D) throughout; each layer needs a mapping with the nine names of `llama_block`.",
         'The layers are `{name.split(".")[2] for name in checkpoint if name.startswith("model.layers.")}`; '
         '`checkpoint.get("lm_head.weight", table)` is the head.',
     ),
 )
 def llama(checkpoint, ids, heads, rotate=None, eps=1e-6):
-    """Return the next-token logits of a whole Llama, whose weights have the names that published checkpoints use.
+    """Return the next-token logits of a whole Llama, whose weights have the names used in published checkpoints.
 
-    * checkpoint: a mapping from the names in the table above to tensors. The layers are numbered from 0, without
-      gaps. There may be more than ten. Without "lm_head.weight", the embedding is the head. It stays as it is.
+    * checkpoint: a mapping from the names in the table above to tensors; it stays as it is. Layers are numbered from 0
+      without gaps, and there may be more than ten. Without "lm_head.weight", the embedding serves as the head.
     * ids (B, T), integers.
-    * heads, rotate, eps: as in `llama_block`; eps is that of the last norm, too.
+    * heads, rotate, eps: as in `llama_block`; the last norm uses the same eps.
 
     Call `llama_block` and `rmsnorm`. Return (B, T, V). The lesson trains through it.
     """
@@ -125,28 +125,28 @@ def _(llama, rng):
 
 llama.mistake(
     "no-last-norm",
-    "You read the head from the stream as the last layer left it; one more norm, `model.norm`, comes first.",
+    "You passed the output of the last layer straight to the head; apply one more norm, `model.norm`, first.",
     replace='x = rmsnorm(x, checkpoint["model.norm.weight"], eps)',
     by="",
 )
 
 llama.mistake(
     "dropped-rotate",
-    "You did not pass `rotate` to the layers, so that they do not know the positions.",
+    "You did not pass `rotate` to the layers, so they do not know the positions.",
     replace="llama_block(x, weights, heads, rotate, eps)",
     by="llama_block(x, weights, heads, None, eps)",
 )
 
 llama.mistake(
     "dropped-eps",
-    "You did not pass `eps` to the layers, which then use their default, 1e-6.",
+    "You did not pass `eps` to the layers, so they use their default, 1e-6.",
     replace="llama_block(x, weights, heads, rotate, eps)",
     by="llama_block(x, weights, heads, rotate)",
 )
 
 
 @llama.misconception(
-    "You always used the embedding as head; a checkpoint with `lm_head.weight` has a head of its own.",
+    "You always used the embedding as the head; if the checkpoint has `lm_head.weight`, use that instead.",
     name="always-tied",
 )
 def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
@@ -165,21 +165,21 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
 
 llama.mistake(
     "one-layer-short",
-    "You left the last layer out: the layers are numbered from 0, so there is one more than the largest number.",
+    "You left out the last layer; the layers are numbered from 0, so their number is the largest index plus 1.",
     replace="range(layers)",
     by="range(layers - 1)",
 )
 
 llama.mistake(
     "layers-sorted-as-text",
-    "You sorted the layers' numbers as text, where 10 comes before 2; sort them as integers.",
+    "You sorted the layer numbers as text, where 10 comes before 2; sort them as integers.",
     replace="range(layers)",
     by="sorted(map(str, range(layers)))",
 )
 
 llama.mistake(
     "layers-in-file-order",
-    "You took the layers in the order in which the checkpoint lists them; their numbers give the order.",
+    "You applied the layers in the order in which the checkpoint lists them; apply them in the order of their numbers.",
     edits=[
         (
             'len({name.split(".")[2] for name in checkpoint if name.startswith("model.layers.")})',
@@ -201,14 +201,14 @@ llama.mistake(
 
 llama.mistake(
     "swapped-norms",
-    "You swapped the two norms of a layer: `input_layernorm` is in front of the attention.",
+    "You swapped the two norms of a layer; `input_layernorm` comes before the attention.",
     replace='{"input_layernorm": "attention_norm", "post_attention_layernorm": "mlp_norm"}',
     by='{"input_layernorm": "mlp_norm", "post_attention_layernorm": "attention_norm"}',
 )
 
 
 @llama.misconception(
-    "You used the weights of layer 0 in every layer; the number in the name changes.",
+    "You used the weights of layer 0 in every layer; change the number in the name.",
     name="same-layer-again",
 )
 def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
@@ -228,7 +228,7 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
 
 llama.mistake(
     "probabilities",
-    "You returned probabilities; the loss and the sampler expect logits, before any softmax.",
+    "You returned probabilities; return logits without a softmax, because the loss and the sampler expect them.",
     replace="F.linear(x, head)",
     by="F.linear(x, head).softmax(-1)",
 )

@@ -13,8 +13,9 @@ from studium_topics.decoder_only.rotary import rotate
     level="core",
     importance=3,
     hints=(
-        "What does each of the two parts read, and what is its result added to?",
-        "Both parts have one form: x = x + part(norm(x)). The sum uses x itself, not the normalised x.",
+        "What does each of the two sublayers take as input, and what do you add its result to?",
+        "Both sublayers follow the same pattern: x = x + sublayer(norm(x)). The sum uses x itself, not the normalised "
+        "x.",
         "The gate and `up` are (B, T, F); `down` brings their product back to (B, T, D).",
         'The gated product is `F.silu(F.linear(z, weights["gate"])) * F.linear(z, weights["up"])`.',
     ),
@@ -25,10 +26,10 @@ def llama_block(x, weights, heads, rotate=None, eps=1e-6):
     First x ← x + attention(rmsnorm(x)). Then, with z = rmsnorm(x) of the new x, x ← x + down(silu(gate z) · up z).
 
     * x (B, T, D); it stays as it is.
-    * weights, a mapping: "q", "k", "v", "o" (D, D); "gate", "up" (F, D); "down" (D, F), all used as in `F.linear`;
-      the gains "attention_norm", "mlp_norm" (D,).
+    * weights, a mapping: "q", "k", "v", "o" (D, D); "gate", "up" (F, D); "down" (D, F), all used as in `F.linear`; the
+      gains "attention_norm", "mlp_norm" (D,).
     * heads, rotate: as in `causal_attention`.
-    * eps: of both norms.
+    * eps: for both norms.
 
     Call `rmsnorm` and `causal_attention`. Return (B, T, D). The lesson trains through it.
     """
@@ -92,7 +93,8 @@ def _(llama_block, rng):
 
 
 @llama_block.misconception(
-    "You normalised after adding, as BERT does; Llama normalises what goes into each part and leaves the stream alone.",
+    "You normalised after adding, as BERT does; in Llama, normalise the input of each sublayer and leave the stream "
+    "itself as it is.",
     name="post-norm",
 )
 def _(x, weights, heads, rotate=None, eps=1e-6):
@@ -103,7 +105,8 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
 
 
 @llama_block.misconception(
-    "You added to the normalised x; each part is added to the stream as it came, so that the direct path stays open.",
+    "You added to the normalised x; add the result of each sublayer to the stream itself, so the direct path stays "
+    "open.",
     name="added-to-normed",
 )
 def _(x, weights, heads, rotate=None, eps=1e-6):
@@ -114,7 +117,7 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
     return z + F.linear(gated, weights["down"])
 
 
-@llama_block.misconception("You put silu around `up`; the gate goes through silu.", name="silu-on-up")
+@llama_block.misconception("You applied silu to `up`; apply it to the gate.", name="silu-on-up")
 def _(x, weights, heads, rotate=None, eps=1e-6):
     attention = (weights[name] for name in "qkvo")
     x = x + causal_attention(rmsnorm(x, weights["attention_norm"], eps), *attention, heads, rotate)
@@ -122,7 +125,7 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
     return x + F.linear(F.linear(z, weights["gate"]) * F.silu(F.linear(z, weights["up"])), weights["down"])
 
 
-@llama_block.misconception("You used relu; Llama's gate is silu, z · sigmoid(z).", name="relu-gate")
+@llama_block.misconception("You used relu for the gate; Llama uses silu, z · sigmoid(z).", name="relu-gate")
 def _(x, weights, heads, rotate=None, eps=1e-6):
     attention = (weights[name] for name in "qkvo")
     x = x + causal_attention(rmsnorm(x, weights["attention_norm"], eps), *attention, heads, rotate)
@@ -130,7 +133,7 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
     return x + F.linear(F.relu(F.linear(z, weights["gate"])) * F.linear(z, weights["up"]), weights["down"])
 
 
-@llama_block.misconception("You used gelu; Llama's gate is silu, z · sigmoid(z).", name="gelu-gate")
+@llama_block.misconception("You used gelu for the gate; Llama uses silu, z · sigmoid(z).", name="gelu-gate")
 def _(x, weights, heads, rotate=None, eps=1e-6):
     attention = (weights[name] for name in "qkvo")
     x = x + causal_attention(rmsnorm(x, weights["attention_norm"], eps), *attention, heads, rotate)
@@ -139,7 +142,7 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
 
 
 @llama_block.misconception(
-    "You left out `up`: the gate is multiplied by a second projection, which is what it gates.",
+    "You left out `up`; multiply the gate by this second projection.",
     name="no-up",
 )
 def _(x, weights, heads, rotate=None, eps=1e-6):
@@ -150,7 +153,7 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
 
 
 @llama_block.misconception(
-    "You fed both parts from the x that came in; the feed-forward network reads the stream after attention was added.",
+    "You fed both sublayers the original x; the feed-forward network takes the stream after attention has been added.",
     name="parallel-parts",
 )
 def _(x, weights, heads, rotate=None, eps=1e-6):
@@ -163,13 +166,13 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
 
 llama_block.mistake(
     "one-gain",
-    "You used the gain of the attention for both norms; the second one is `mlp_norm`.",
+    "You used the gain of the attention for both norms; use `mlp_norm` for the second.",
     edits=[('("q", "k", "v", "o")', '"qkvo"'), ('weights["mlp_norm"]', 'weights["attention_norm"]')],
 )
 
 
 @llama_block.misconception(
-    "You did not pass `rotate` to the attention, so that it does not know the positions.",
+    "You did not pass `rotate` to the attention, so it does not know the positions.",
     name="dropped-rotate",
 )
 def _(x, weights, heads, rotate=None, eps=1e-6):

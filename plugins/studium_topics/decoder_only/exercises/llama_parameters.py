@@ -11,20 +11,19 @@ from studium import exercise
     kind="derive",
     hints=(
         "Which tensors does `llama` read from a checkpoint, and what is the shape of each?",
-        "Count one layer: four matrices of attention, three of the feed-forward network, two gains. Then what is "
-        "outside "
-        "the layers.",
+        "Count one layer first: four attention matrices, three matrices in the feed-forward network, two gains. Then "
+        "count what is outside the layers.",
         "With shared keys and values, k and v are (kv_width, D), whereas q and o stay (D, D).",
-        "`2 * width * width + 2 * width * kv_width` is the attention of one layer.",
+        "`2 * width * width + 2 * width * kv_width` counts the attention of one layer.",
     ),
 )
 def llama_parameters(vocabulary, width, layers, hidden, kv_width, tied):
     """Return the exact number of parameters of a Llama, without building it.
 
     * vocabulary, width, layers, hidden: V, D, L and F.
-    * kv_width: the width of the keys and of the values. It is D here; in Llama 3, where several heads share them,
-      less.
-    * tied: whether the embedding also serves as head.
+    * kv_width: the width of the keys, and also of the values. Here it is D; in Llama 3, where several heads share keys
+      and values, it is less.
+    * tied: whether the embedding also serves as the head.
 
     Return an int. "Llama 3 8B" has 8,030,261,248: V = 128256, D = 4096, L = 32, F = 14336, kv_width 1024, not tied.
     """
@@ -57,7 +56,8 @@ def _(llama_parameters):
 
 
 @llama_parameters.misconception(
-    "You counted four square matrices of attention; where heads share keys and values, k and v are (kv_width, width).",
+    "You counted four square attention matrices; k and v are (kv_width, width), which is smaller where heads share "
+    "keys and values.",
     name="square-keys",
 )
 def _(vocabulary, width, layers, hidden, kv_width, tied):
@@ -75,7 +75,7 @@ def _(vocabulary, width, layers, hidden, kv_width, tied):
 
 
 @llama_parameters.misconception(
-    "You left out the last norm: there is one more gain after the layers.",
+    "You left out the last norm; add one more gain after the layers.",
     name="no-last-norm",
 )
 def _(vocabulary, width, layers, hidden, kv_width, tied):
@@ -84,7 +84,7 @@ def _(vocabulary, width, layers, hidden, kv_width, tied):
 
 
 @llama_parameters.misconception(
-    "You counted the head even where it is the embedding; tied means that one table does both jobs.",
+    "You counted the head even when it is tied; a tied model uses one table both as embedding and as head.",
     name="counted-tied-head",
 )
 def _(vocabulary, width, layers, hidden, kv_width, tied):
@@ -93,7 +93,7 @@ def _(vocabulary, width, layers, hidden, kv_width, tied):
 
 
 @llama_parameters.misconception(
-    "You counted one table where there are two: unless they are tied, the head has parameters of its own.",
+    "You counted one table even when the head is not tied; an untied head has its own parameters.",
     name="one-table",
 )
 def _(vocabulary, width, layers, hidden, kv_width, tied):
@@ -110,7 +110,7 @@ def _(vocabulary, width, layers, hidden, kv_width, tied):
     return (1 if tied else 2) * vocabulary * width + layers * layer + width
 
 
-@llama_parameters.misconception("You gave each norm a bias; RMSNorm has a gain alone.", name="norm-biases")
+@llama_parameters.misconception("You counted a bias for each norm; RMSNorm has only a gain.", name="norm-biases")
 def _(vocabulary, width, layers, hidden, kv_width, tied):
     layer = 2 * width * width + 2 * width * kv_width + 3 * width * hidden + 4 * width
     return (1 if tied else 2) * vocabulary * width + layers * layer + 2 * width

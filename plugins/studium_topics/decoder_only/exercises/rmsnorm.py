@@ -9,24 +9,24 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "How long is a vector whose coordinates all have size 1? That is the length that each vector gets.",
-        "Divide by the root of the mean square. Nothing is subtracted, and eps is under the root.",
-        "The mean is over the last axis and keeps it, (..., 1), so that it divides all D coordinates.",
+        "How long is a vector whose coordinates all have size 1? Every vector is scaled to that length.",
+        "Divide by the root of the mean square. You subtract nothing, and eps goes under the root.",
+        "Take the mean over the last axis and keep that axis, (..., 1), so it divides all D coordinates.",
         "`wide = x.to(torch.promote_types(x.dtype, torch.float32))` leaves float64 as it is. Then "
         "`(wide.square().mean(-1, keepdim=True) + eps).rsqrt()` is the factor.",
     ),
 )
 def rmsnorm(x, gain, eps):
-    """Return each vector divided by its root mean square, each coordinate times its gain.
+    """Return each vector divided by its root mean square, with each coordinate multiplied by its gain.
 
     Use the formula above, with the mean over the last axis.
 
     * x (..., D): float16, bfloat16, float32 or float64; it stays as it is.
-    * gain (D,), of x's dtype.
+    * gain (D,), with x's dtype.
     * eps: a small positive number.
 
-    Squares overflow in float16, so compute the normalised x in float32 at least, then go back to x's dtype.
-    Return (..., D) of x's dtype. The lesson trains through it.
+    Squares overflow in float16, so normalise x in float32 or wider, then convert back to x's dtype. Return (..., D) in
+    x's dtype. The lesson trains through it.
     """
     ### BEGIN SOLUTION
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -36,7 +36,7 @@ def rmsnorm(x, gain, eps):
 
 
 rmsnorm.equivalent(
-    "wide = x.to(torch.promote_types(x.dtype, torch.float64))", "float32 at least is asked for, and float64 is more"
+    "wide = x.to(torch.promote_types(x.dtype, torch.float64))", "float32 or wider is required, and float64 is wider"
 )
 
 
@@ -85,7 +85,7 @@ def _(rmsnorm, rng):
 
 
 @rmsnorm.misconception(
-    "You subtracted the mean first; that is LayerNorm. RMSNorm only divides, and trains as well without it.",
+    "You subtracted the mean first, as LayerNorm does; RMSNorm only divides, and trains just as well.",
     name="subtracted-mean",
 )
 def _(x, gain, eps):
@@ -95,7 +95,7 @@ def _(x, gain, eps):
 
 
 @rmsnorm.misconception(
-    "You added eps to the root; it belongs under the root, beside the mean square.",
+    "You added eps to the root; add it to the mean square, under the root.",
     name="eps-outside-root",
 )
 def _(x, gain, eps):
@@ -103,14 +103,14 @@ def _(x, gain, eps):
     return (wide / (wide.square().mean(-1, keepdim=True).sqrt() + eps)).to(x.dtype) * gain
 
 
-@rmsnorm.misconception("You left eps out, so that a vector of zeros becomes 0/0 = nan.", name="no-eps")
+@rmsnorm.misconception("You left out eps, so a vector of zeros becomes 0/0 = nan.", name="no-eps")
 def _(x, gain, eps):
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     return (wide / wide.square().mean(-1, keepdim=True).sqrt()).to(x.dtype) * gain
 
 
 @rmsnorm.misconception(
-    "You divided by the length of the vector, the root of the sum of squares; RMSNorm takes the mean of the squares.",
+    "You divided by the length of the vector, the root of the sum of squares; use the mean of the squares instead.",
     name="sum-of-squares",
 )
 def _(x, gain, eps):
@@ -119,7 +119,7 @@ def _(x, gain, eps):
 
 
 @rmsnorm.misconception(
-    "You took one mean over all vectors; each vector, along the last axis, has its own.",
+    "You took one mean over all vectors; take a separate one for each vector, along the last axis.",
     name="mean-over-everything",
 )
 def _(x, gain, eps):
@@ -128,7 +128,7 @@ def _(x, gain, eps):
 
 
 @rmsnorm.misconception(
-    "You squared in x's own dtype. In float16, 400 · 400 is infinite already; go through float32.",
+    "You squared in x's own dtype; convert to float32 first, because in float16 even 400 · 400 is infinite.",
     name="squared-in-half-precision",
 )
 def _(x, gain, eps):
@@ -136,7 +136,7 @@ def _(x, gain, eps):
 
 
 @rmsnorm.misconception(
-    "You left the gain out; at the end each coordinate is multiplied by its own learned number.",
+    "You left out the gain; at the end, multiply each coordinate by its own learned number.",
     name="no-gain",
 )
 def _(x, gain, eps):

@@ -1,4 +1,4 @@
-"""Exercises: the parts of T5's decoder, the loss that must not leak, and search with a cache of its own."""
+"""Exercises: the parts of T5's decoder, the loss that must not leak, and beam search with its own cache."""
 
 from .beam_search import beam_search
 from .cross_attention import cross_attention

@@ -12,22 +12,23 @@ from studium import assert_close, exercise
     level="integrative",
     importance=3,
     hints=(
-        "Several extensions of one answer may stay in the beam, and none of another. Which cache does each need?",
+        "Several extensions of one answer may stay in the beam, and none of another. Which cache does each extension "
+        "need?",
         "Add the log-probabilities of all next tokens to the totals of their answers, take the best of all of them at "
-        "once, and find from the flat index which answer and which token it was. Then everything that belongs to an "
-        "answer moves with it.",
-        "Scores are (n, V), flat (n · V,); parents, newest tokens and totals are (n',); the answers (n', t).",
+        "once, and work out from the flat index which answer and which token each one was. Everything that belongs to "
+        "an answer then moves with it.",
+        "Scores are (n, V), flattened (n · V,); parents, newest tokens and totals are (n',); the answers are (n', t).",
         "`scores.flatten().topk(min(width, scores.numel()))`; the parent is `flat // V`, the token `flat % V`; "
-        "`[part[parents] for part in kept]`. Take out the rows with eos, in all of these.",
+        "`[part[parents] for part in kept]`. Remove the rows with eos from all of these.",
     ),
 )
 def beam_search(step, start, eos, width, longest, alpha=0.0):
     """Return the best answer that a beam of `width` finds, and its log-probability.
 
-    - step(newest (n,), kept) → (logits (n, V), kept): feeds n answers one token each, first `start`; call it once for
-      the whole beam. kept is None, then a list of tensors (n, …), a row for each answer: the cache of self-attention.
-      That of the source is inside of step, the same for all.
-    - Each step keeps the `width` likeliest extensions of all answers in the beam. Those that end in eos leave it,
+    - step(newest (n,), kept) → (logits (n, V), kept): feeds n answers one token each, `start` at first; call it once
+      for the whole beam. kept is None, then a list of tensors (n, …), a row for each answer: the cache of
+      self-attention. The source's cache is inside step, shared by all answers.
+    - Each step keeps the `width` most likely extensions of all answers in the beam. Those ending in eos leave it,
       finished. After `longest` tokens all are finished. Stop when the beam is empty.
     - The best: the highest log p / lengthᵅ, counting eos.
 
@@ -188,8 +189,8 @@ def _(beam_search, rng):
 
 
 @beam_search.misconception(
-    "You left the cache in its old order; after a step, row i continues the answer of another row, and must read that "
-    "answer's keys and values. Take the rows of the parents.",
+    "You left the cache in its old order; take the rows of the parents, because after a step row i may continue "
+    "another answer and must read that answer's keys and values.",
     name="cache-not-reordered",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -212,8 +213,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You gave each answer its own best extension; the beam takes the best of all extensions together, so one answer "
-    "may be extended several times and another not at all.",
+    "You extended each answer by its own best token; take the best of all extensions together, so one answer may be "
+    "extended several times and another not at all.",
     name="best-of-each",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -240,7 +241,7 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You compared the answers by their last step alone; what counts is the sum of the log-probabilities of all tokens.",
+    "You compared the answers only by their last step; compare the sums of the log-probabilities of all their tokens.",
     name="last-step-alone",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -263,8 +264,7 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You added logits; they are log-probabilities only after log_softmax, and a row with large logits would win for "
-    "that reason alone.",
+    "You added logits; apply log_softmax first, because a row with large logits would win just because they are large.",
     name="logits-added",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -287,8 +287,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You forgot the answers that are still in the beam after `longest` tokens; they are finished as well, without eos, "
-    "and the best may be one of them.",
+    "You left out the answers that are still in the beam after `longest` tokens; count them as finished without eos, "
+    "because the best answer may be one of them.",
     name="unfinished-left-out",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -310,8 +310,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You returned the first answer that ended; a longer one in the beam may be likelier. Go on until the beam is "
-    "empty, and compare all finished answers.",
+    "You returned the first answer that ended; go on until the beam is empty and compare all finished answers, "
+    "because a longer one may be more likely.",
     name="first-finished",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -331,8 +331,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You divided by the length to the power of alpha in the number that you returned as well; the power chooses the "
-    "answer, but log p is the sum.",
+    "You returned log p divided by the length to the power of alpha; use that score only to choose the answer, and "
+    "return log p itself, the sum.",
     name="returned-the-score",
 )
 def _(step, start, eos, width, longest, alpha=0.0):

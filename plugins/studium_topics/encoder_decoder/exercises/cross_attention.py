@@ -9,23 +9,22 @@ from studium import assert_close, exercise
     level="core",
     importance=3,
     hints=(
-        "One side asks and the other side answers. Which of the arguments belong to which side?",
-        "Queries come from x, keys and values are there already. The bias is added before the softmax, and the "
-        "heads are joined again afterwards.",
-        "The queries are (B, H, T, d), scores and weights (B, H, T, S), the mixed values (B, H, T, d) and then "
-        "(B, T, D).",
+        "One side asks and the other side answers. Which arguments belong to which side?",
+        "The queries come from x; the keys and values are already there. Add the bias before the softmax, and join "
+        "the heads again afterwards.",
+        "The queries are (B, H, T, d), scores and weights (B, H, T, S), and the mixed values (B, H, T, d), then (B, "
+        "T, D).",
         "`scores = q @ keys.mT + bias`, `scores.softmax(-1) @ values`, `.transpose(1, 2).flatten(2)`, "
-        "`F.linear(mixed, wo)`. T5 divides by nothing.",
+        "`F.linear(mixed, wo)`. T5 does not divide the scores.",
     ),
 )
 def cross_attention(x, keys, values, wq, wo, bias):
-    """Return what each position of x reads from a memory of keys and values, as T5 does: unscaled.
+    """Return what each position of x reads from a memory of keys and values, without scaling the scores, as in T5.
 
-    - x (B, T, D): the vectors that ask.
-    - keys, values (M, H, S, d), H · d = D: the memory, from `remember`; M is B, or 1 for one memory that all rows of x
-      share.
+    - x (B, T, D): the vectors that the queries come from.
+    - keys, values (M, H, S, d), H · d = D: the memory, from `remember`; M is B, or 1 if all rows of x share one memory.
     - wq, wo (D, D): the matrices of queries and output, as in nn.Linear, no biases.
-    - bias, broadcastable to (B, H, T, S): added to the scores; hugely negative where nothing may be read.
+    - bias, broadcastable to (B, H, T, S): added to the scores; hugely negative where x must not read.
 
     Returns (B, T, D). The lesson trains through it.
     """
@@ -105,8 +104,8 @@ def _(cross_attention, rng):
 
 
 @cross_attention.misconception(
-    "You divided the scores by √d; T5 does not, because its queries start out smaller by that factor. With published "
-    "weights the division makes every attention too flat.",
+    "You divided the scores by √d; leave out the division, because T5's queries start out smaller by that factor, and "
+    "with published weights it would make every attention too flat.",
     name="scaled",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -116,8 +115,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You took the softmax over the positions that ask; each of them spreads one unit of attention over the slots of "
-    "the memory, which are the last axis.",
+    "You took the softmax over the queries; take it over the slots of the memory (the last axis), because each query "
+    "shares out a total weight of 1 among them.",
     name="softmax-over-queries",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -127,8 +126,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You added the bias after the softmax; a closed slot then gets a hugely negative weight instead of none. Add it to "
-    "the scores.",
+    "You added the bias after the softmax, which gives a blocked slot a hugely negative weight; add the bias to the "
+    "scores, so the slot gets no weight.",
     name="bias-after-softmax",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -138,8 +137,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You joined the heads without swapping the axes back, so that the numbers of different positions end up in one "
-    "vector. Transpose to (B, T, H, d) before you flatten.",
+    "You joined the heads without swapping the axes back, so numbers from different positions end up in one vector; "
+    "transpose to (B, T, H, d) before you flatten.",
     name="heads-joined-wrongly",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -148,8 +147,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You made the cross-attention causal; the source is complete before the decoder begins, so each position may read "
-    "all of it. The bias alone says what is closed.",
+    "You made the cross-attention causal; block only what the bias blocks, because the source is complete before the "
+    "decoder begins, so each position may read all of it.",
     name="causal",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -160,7 +159,7 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You left out the bias, so padding is read as if it were text.",
+    "You left out the bias, so padding is read as if it were text; add the bias to the scores.",
     name="without-bias",
 )
 def _(x, keys, values, wq, wo, bias):

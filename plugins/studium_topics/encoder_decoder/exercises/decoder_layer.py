@@ -13,26 +13,27 @@ from studium_topics.encoder_decoder.model import feed_forward, rmsnorm
     level="core",
     importance=3,
     hints=(
-        "The layer adds three times to its stream. Which of the three parts reads the text so far, which the source, "
-        "and which neither?",
-        "Each part reads a normalised copy of the stream and adds its result to the stream. Only the first part makes "
-        "new keys and values; they go after the kept ones.",
-        "New keys are (B, H, T, d); after P kept ones, (B, H, P + T, d). The stream is (B, T, D) throughout.",
-        '`keys = torch.cat([kept[0], keys], 2)` if something is kept; `cross_attention(z, *memory, weights["cross_q"], '
-        'weights["cross_o"], memory_bias)` reads the source.',
+        "The layer adds to its stream three times. Which of the three sublayers reads the text so far, which one the "
+        "source, and which one neither?",
+        "Each sublayer reads a normalised copy of the stream and adds its result to the stream. Only the first one "
+        "makes new keys and values; they go after the kept ones.",
+        "New keys are (B, H, T, d); after P kept ones they become (B, H, P + T, d). The stream is (B, T, D) "
+        "throughout.",
+        "`keys = torch.cat([kept[0], keys], 2)` if there are kept keys; `cross_attention(z, *memory, "
+        'weights["cross_q"], weights["cross_o"], memory_bias)` reads the source.',
     ),
 )
 def decoder_layer(x, weights, kept, memory, bias, memory_bias):
     """Return the stream after one layer of T5's decoder, and what to keep for the next tokens.
 
     - x (B, T, D): the stream of T new tokens.
-    - weights: a mapping of "self_norm", "cross_norm", "mlp_norm" (D,); "self_q", "self_k", "self_v", "self_o",
+    - weights: a mapping with "self_norm", "cross_norm", "mlp_norm" (D,); "self_q", "self_k", "self_v", "self_o",
       "cross_q", "cross_o" (D, D); "up" (F, D); "down" (D, F).
     - kept: None, or (keys, values) of the P earlier tokens.
     - memory: (keys, values) of the source.
     - bias, memory_bias: for self- and cross-attention.
 
-    Each part reads `rmsnorm(stream, norm)` and adds to the stream: self-attention, cross-attention,
+    Each sublayer reads `rmsnorm(stream, norm)` and adds to the stream: self-attention, cross-attention,
     `feed_forward(z, up, down)`. Returns (B, T, D) and the (keys, values) of all P + T tokens.
     """
     ### BEGIN SOLUTION
@@ -163,7 +164,8 @@ def _(decoder_layer, rng):
 
 
 @decoder_layer.misconception(
-    "You put the new keys and values before the kept ones; earlier tokens come first, and the bias counts on it.",
+    "You put the new keys and values before the kept ones; put them after, because the bias expects earlier tokens "
+    "first.",
     name="new-before-kept",
 )
 def _(x, weights, kept, memory, bias, memory_bias):
@@ -179,8 +181,8 @@ def _(x, weights, kept, memory, bias, memory_bias):
 
 
 @decoder_layer.misconception(
-    "You read the source first and the text second; in T5's decoder, self-attention comes first, so that the query for "
-    "the source knows what has been written.",
+    "You read the source before the text; in T5's decoder self-attention comes first, so the query for the source "
+    "already knows what has been written.",
     name="source-first",
 )
 def _(x, weights, kept, memory, bias, memory_bias):
@@ -196,7 +198,7 @@ def _(x, weights, kept, memory, bias, memory_bias):
 
 
 @decoder_layer.misconception(
-    "You replaced the stream by what a part computed; each part adds to the stream, so that what was there before "
+    "You replaced the stream with the output of a sublayer; add the output to the stream, so what was there before "
     "remains.",
     name="without-residual",
 )
@@ -211,8 +213,8 @@ def _(x, weights, kept, memory, bias, memory_bias):
 
 
 @decoder_layer.misconception(
-    "You normalised the sum after each part, as BERT does; T5 normalises the copy that a part reads and leaves the "
-    "stream as it is.",
+    "You normalised the sum after each sublayer, as BERT does; normalise only the copy that the sublayer reads, and "
+    "leave the stream as it is.",
     name="post-norm",
 )
 def _(x, weights, kept, memory, bias, memory_bias):
@@ -226,7 +228,7 @@ def _(x, weights, kept, memory, bias, memory_bias):
 
 
 @decoder_layer.misconception(
-    "You made keys and values from the stream itself; they come from the normalised copy, as the queries do.",
+    "You made the keys and values from the stream itself; make them from the normalised copy, like the queries.",
     name="keys-not-normalised",
 )
 def _(x, weights, kept, memory, bias, memory_bias):
@@ -242,7 +244,8 @@ def _(x, weights, kept, memory, bias, memory_bias):
 
 
 @decoder_layer.misconception(
-    "You returned the keys and values of the new tokens alone; the next step needs those of all tokens so far.",
+    "You returned the keys and values of only the new tokens; return those of all tokens so far, because the next "
+    "step needs them.",
     name="kept-new-alone",
 )
 def _(x, weights, kept, memory, bias, memory_bias):

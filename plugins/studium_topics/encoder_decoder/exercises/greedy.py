@@ -10,17 +10,18 @@ from studium import assert_close, exercise
     importance=2,
     hints=(
         "Some answers are complete before others. What do those rows write meanwhile, and when does the loop end?",
-        "Remember which rows still write. After each step their newest token is the likeliest one; all other rows get "
-        "pad.",
-        "newest and the flags are (B,); the answers, stacked along a second axis, (B, t).",
-        "`torch.where(writing, logits.argmax(-1), pad)` is the newest token; `writing & (newest != eos)` goes on.",
+        "Keep track of which rows are still writing. After each step, their newest token is the most likely one, and "
+        "all other rows get pad.",
+        "newest and the flags are (B,); the answers, stacked along a second axis, are (B, t).",
+        "`torch.where(writing, logits.argmax(-1), pad)` is the newest token; `writing & (newest != eos)` marks the "
+        "rows that go on.",
     ),
 )
 def greedy(step, start, eos, pad, longest):
-    """Return the likeliest token at each step, for a batch of answers that end at different times.
+    """Return the most likely token at each step, for a batch of answers that end at different times.
 
-    - step(newest (B,), kept) → (logits (B, V), kept): feeds each row its newest token. kept is None at first, then
-      what the last call returned.
+    - step(newest (B,), kept) → (logits (B, V), kept): feeds each row its newest token. kept is None at first, then what
+      the last call returned.
     - start (B,): the first tokens to feed.
     - eos ends a row; after it, the row gets pad, a different token.
     - Stop as soon as all rows have ended, or after `longest` tokens.
@@ -96,7 +97,7 @@ def _(greedy):
 
 
 @greedy.misconception(
-    "You stopped when the first row ended; the others are not complete yet. Stop when all have ended.",
+    "You stopped when the first row ended; stop when all rows have ended, because the others are not complete yet.",
     name="stops-with-the-first",
 )
 def _(step, start, eos, pad, longest):
@@ -111,7 +112,7 @@ def _(step, start, eos, pad, longest):
 
 
 @greedy.misconception(
-    "You let finished rows go on writing; what comes after eos is not part of the answer, so those rows get pad.",
+    "You let finished rows go on writing; give them pad, because tokens after eos are not part of the answer.",
     name="writes-after-eos",
 )
 def _(step, start, eos, pad, longest):
@@ -125,7 +126,7 @@ def _(step, start, eos, pad, longest):
 
 
 @greedy.misconception(
-    "You never stopped before `longest`; once all rows have ended, every further step only writes padding.",
+    "You always took `longest` steps; stop once all rows have ended, because every further step only writes padding.",
     name="always-longest",
 )
 def _(step, start, eos, pad, longest):
@@ -139,7 +140,7 @@ def _(step, start, eos, pad, longest):
 
 
 @greedy.misconception(
-    "You put pad in the place of eos itself; the answer includes its eos, and pad begins after it.",
+    "You replaced eos itself with pad; keep eos as part of the answer, and start pad after it.",
     name="eos-overwritten",
 )
 def _(step, start, eos, pad, longest):
@@ -148,7 +149,7 @@ def _(step, start, eos, pad, longest):
 
 
 @greedy.misconception(
-    "You fed the start tokens at every step; each step needs the token that was written last.",
+    "You fed the start tokens at every step; feed the token that was written last.",
     name="feeds-start-again",
 )
 def _(step, start, eos, pad, longest):

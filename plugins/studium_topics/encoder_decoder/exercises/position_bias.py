@@ -13,20 +13,23 @@ from studium_topics.encoder_decoder.exercises.relative_bucket import relative_bu
     level="core",
     importance=2,
     hints=(
-        "A decoder that has cached 6 tokens reads 1 more. At which position is the query, and at which the keys?",
-        "Make the table of distances, look its buckets up, and bring the heads to the front. Causal means that keys "
-        "after the query are closed.",
-        "Positions of queries are (T, 1), of keys (S,); distances (T, S); looked up (T, S, H); result (1, H, T, S).",
-        "`torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]` are the distances; "
-        "`table[relative_bucket(distance, not causal, len(table))]` looks up; `masked_fill(distance > 0, -1e9)`.",
+        "A decoder that has cached 6 tokens reads 1 more. At which position is the query, and at which positions are "
+        "the keys?",
+        "Make the table of distances, look up their buckets, and move the heads to the front. Causal means that keys "
+        "after the query are blocked.",
+        "Query positions are (T, 1) and key positions (S,); distances are (T, S), looked up (T, S, H), and the result "
+        "is (1, H, T, S).",
+        "`torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]` gives the distances; "
+        "`table[relative_bucket(distance, not causal, len(table))]` looks them up; `masked_fill(distance > 0, -1e9)` "
+        "blocks.",
     ),
 )
 def position_bias(table, queries, keys, causal):
-    """Return the bias that says to each head how far every key is away.
+    """Return the bias that tells each head how far away every key is.
 
     - table (N, H): for each of N buckets, one number for each head.
-    - keys: S, at positions 0 to S − 1. queries: T, at the *last* T of these positions, because a decoder's earlier
-      queries have been answered before.
+    - keys: S, at positions 0 to S − 1. queries: T, at the *last* T of these positions, because a decoder has already
+      answered its earlier queries.
     - causal: True in the decoder, whose buckets have one direction; keys after their query get -1e9. False in the
       encoder, whose buckets have two.
 
@@ -91,8 +94,8 @@ def _(position_bias, rng):
 
 
 @position_bias.misconception(
-    "You put the queries at positions 0 to T - 1; the new queries of a decoder are at the end of the text, at the last "
-    "T of the S positions.",
+    "You put the queries at positions 0 to T - 1; put them at the last T of the S positions, because a decoder's new "
+    "queries are at the end of the text.",
     name="queries-from-zero",
 )
 def _(table, queries, keys, causal):
@@ -102,7 +105,7 @@ def _(table, queries, keys, causal):
 
 
 @position_bias.misconception(
-    "You took query minus key; a distance is key minus query, and the wrong sign exchanges the past and the future.",
+    "You computed query minus key; compute key minus query, because the wrong sign swaps the past and the future.",
     name="sign-of-distance",
 )
 def _(table, queries, keys, causal):
@@ -112,7 +115,7 @@ def _(table, queries, keys, causal):
 
 
 @position_bias.misconception(
-    "You left the later keys open; in the decoder each query must not read what comes after it, so those get -1e9.",
+    "You left the later keys open; in the decoder a query must not read what comes after it, so give those keys -1e9.",
     name="not-causal",
 )
 def _(table, queries, keys, causal):
@@ -121,8 +124,8 @@ def _(table, queries, keys, causal):
 
 
 @position_bias.misconception(
-    "You used buckets of two directions in the decoder as well; half of its table is then never read, and every weight "
-    "of a published decoder is at another place.",
+    "You used buckets for two directions in the decoder too; use one direction there, or half of its table is never "
+    "read and a published decoder's weights are looked up in the wrong places.",
     name="always-bidirectional",
 )
 def _(table, queries, keys, causal):
@@ -132,7 +135,7 @@ def _(table, queries, keys, causal):
 
 
 @position_bias.misconception(
-    "You closed the query's own position as well; it may read itself, at distance 0.",
+    "You blocked the query's own position as well; leave it open, because a query may read itself, at distance 0.",
     name="itself-closed",
 )
 def _(table, queries, keys, causal):

@@ -11,12 +11,13 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "How many buckets has one side, how many of them are for exact distances, and how many are left for the rest?",
-        "On a logarithmic scale the far buckets are equally wide. Express ln(n) as a fraction of the way from the "
-        "first far distance to `farthest`, then multiply by the number of far buckets and round down.",
-        "Everything is elementwise, in the shape of distance; the two cases meet in one `torch.where`.",
+        "How many buckets are there on one side, how many of them are for exact distances, and how many are left for "
+        "the rest?",
+        "On a logarithmic scale the far buckets all have the same width. Express ln(n) as a fraction of the way from "
+        "the first far distance to `farthest`, then multiply by the number of far buckets and round down.",
+        "Everything is elementwise, in the shape of distance; one `torch.where` combines the two cases.",
         "`near + (torch.log(n / near) / math.log(farthest / near) * far).long()` is the bucket of a far distance n, "
-        "before it is held below the number of buckets; `n.clamp(min=1)` keeps the logarithm finite.",
+        "before you cap it at the last bucket; `n.clamp(min=1)` keeps the logarithm finite.",
     ),
 )
 def relative_bucket(distance, bidirectional, buckets=32, farthest=128):
@@ -25,11 +26,11 @@ def relative_bucket(distance, bidirectional, buckets=32, farthest=128):
     One side has K buckets. n is how far away the key is.
 
     - If bidirectional, K = buckets / 2; keys after the query (distance > 0) get their bucket plus K.
-    - Else K = buckets; keys after the query are never read, and count as n = 0.
+    - Otherwise K = buckets; keys after the query are never read, and count as n = 0.
     - n < K / 2: bucket n.
     - Other n: the remaining K / 2 buckets divide the range from K / 2 to farthest into steps that are equal on a
       logarithmic scale, rounding down.
-    - n ≥ farthest: the last of the K.
+    - n ≥ farthest: the last of the K buckets.
 
     distance: long, any shape; K is even; farthest > K / 2.
     """
@@ -98,8 +99,8 @@ def _(relative_bucket):
 
 
 @relative_bucket.misconception(
-    "You swapped the sides: the distance is key minus query, so positive distances are keys after the query, and they "
-    "get the upper buckets.",
+    "You swapped the sides; the distance is key minus query, so positive distances are keys after the query, and "
+    "those get the upper buckets.",
     name="sides-swapped",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -107,8 +108,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You gave both directions the same buckets, so the model cannot tell the next word from the last one. Keys after "
-    "the query get K more.",
+    "You gave both directions the same buckets, so the model cannot tell the next word from the previous one; add K "
+    "for keys after the query.",
     name="both-sides-alike",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -118,8 +119,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You cut the distances off at K - 1, one bucket each; then all distances beyond it look alike. The far buckets "
-    "grow wider on a logarithmic scale, up to `farthest`.",
+    "You cut the distances off at K - 1, so all larger distances look the same; let the far buckets grow wider on a "
+    "logarithmic scale, up to `farthest`.",
     name="clipped",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -129,8 +130,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You made the far buckets equally wide in distance; they are equally wide in its logarithm, so that nearby "
-    "distances are told apart more finely.",
+    "You made the far buckets equally wide in distance; make them equally wide in its logarithm, which tells nearby "
+    "distances apart more finely.",
     name="linear-steps",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -143,8 +144,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You did not halve the number of buckets for two directions; each side then reaches as many as the decoder has, "
-    "and the table has no rows for them.",
+    "You did not halve the number of buckets for two directions; halve it, or the second side gets bucket numbers for "
+    "which the table has no rows.",
     name="not-halved",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -152,7 +153,7 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You rounded to the nearest bucket; a distance belongs to the step that it is in, so round down.",
+    "You rounded to the nearest bucket; round down, because a distance belongs to the step that contains it.",
     name="rounded-to-nearest",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):

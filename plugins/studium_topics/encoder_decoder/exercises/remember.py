@@ -9,9 +9,9 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "Keys and values are computed from the same vectors. What do they need besides the two matrices?",
-        "Project twice, cut the width into heads, and bring the axis of heads in front of that of positions.",
-        "A projection is (B, S, D); with heads it is (B, S, H, d), and (B, H, S, d) in the end.",
+        "Keys and values are computed from the same vectors. What else do they need, apart from the two matrices?",
+        "Project twice, split the width into heads, and move the axis of heads in front of the axis of positions.",
+        "A projection is (B, S, D); split into heads it is (B, S, H, d), and finally (B, H, S, d).",
         "`F.linear(states, wk).unflatten(-1, (heads, -1)).transpose(1, 2)`, and the same with wv.",
     ),
 )
@@ -63,8 +63,8 @@ def _(remember, rng):
 
 
 @remember.misconception(
-    "You multiplied by the matrix itself; a weight of nn.Linear has its outputs in rows, so it is transposed: "
-    "`F.linear(states, wk)` is states times the transpose of wk.",
+    "You multiplied by the matrix itself; multiply by its transpose, as `F.linear(states, wk)` does, because "
+    "nn.Linear stores its outputs in rows.",
     name="not-transposed",
 )
 def _(states, wk, wv, heads):
@@ -72,7 +72,7 @@ def _(states, wk, wv, heads):
 
 
 @remember.misconception(
-    "You reshaped to (B, H, S, d) directly, so that a head gets numbers of several positions. Split the last axis "
+    "You reshaped to (B, H, S, d) directly, so each head gets numbers from several positions; split the last axis "
     "first, then swap the two axes.",
     name="reshaped-over-positions",
 )
@@ -82,8 +82,8 @@ def _(states, wk, wv, heads):
 
 
 @remember.misconception(
-    "You gave head h every H-th number, beginning with the h-th; in published weights a head owns one block of "
-    "neighbouring numbers.",
+    "You gave head h every H-th number, starting with the h-th; give it one block of neighbouring numbers, as in "
+    "published weights.",
     name="interleaved-heads",
 )
 def _(states, wk, wv, heads):

@@ -10,24 +10,24 @@ from studium import assert_close, exercise
     importance=3,
     kind="write",
     hints=(
-        "Each query needs one weight for each key. Which product of `query` and `key` gives all scores at once?",
-        "Mask before the softmax: a blocked score that is hugely negative gets the weight 0, and the other weights "
-        "still sum to 1.",
-        "Scores and weights are (..., Tq, Tk); the softmax runs over the last axis; weights times values is "
-        "(..., Tq, dv).",
+        "Each query needs a weight for every key. Which product of `query` and `key` gives you all the scores at once?",
+        "Mask before the softmax: a blocked score that is hugely negative gets a weight of 0, and the remaining "
+        "weights still sum to 1.",
+        "Scores and weights are (..., Tq, Tk), the softmax runs over the last axis, and weights times values is (..., "
+        "Tq, dv).",
         "`scores = query @ key.mT / query.shape[-1] ** 0.5`, then `scores.masked_fill(~mask, "
-        "torch.finfo(scores.dtype).min)`. With `-inf` instead, a row without any allowed key becomes 0/0.",
+        "torch.finfo(scores.dtype).min)`. If you use `-inf` instead, a row with no allowed key becomes 0/0.",
     ),
 )
 def attention(query, key, value, mask):
-    """Return for each query the mean of the values, weighted by softmax(query · key / sqrt(d)).
+    """Return, for each query, the mean of the values weighted by softmax(query · key / sqrt(d)).
 
-    - query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): float32 or float64, all alike.
+    - query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): all float32 or all float64.
     - mask: bool, broadcastable to (..., Tq, Tk); True where the query (row) may look at the key (column).
-    - Returns (..., Tq, dv) in that dtype. The lesson trains through it.
+    - Returns (..., Tq, dv) in the same dtype. The lesson trains through it.
 
-    A blocked key has no influence. Scores may be in the thousands. A query that may look nowhere gets any finite
-    numbers.
+    A blocked key has no influence. Scores may be in the thousands. If a query may not look at any key, its result can
+    be any finite numbers.
     """
     ### BEGIN SOLUTION
     scores = query @ key.mT / query.shape[-1] ** 0.5  # (..., Tq, Tk)
@@ -104,7 +104,7 @@ def _(attention, rng):
 
 
 @attention.misconception(
-    "You divided by d; the scores are divided by the square root of d, because a dot product of d random numbers grows "
+    "You divided the scores by d; divide them by sqrt(d) instead, because a dot product of d random numbers grows "
     "like sqrt(d).",
     name="divided-by-d",
 )
@@ -114,7 +114,8 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You did not scale the scores; without 1/sqrt(d) wide heads begin with weights near 0 and 1, and hardly learn.",
+    "You did not scale the scores; divide them by sqrt(d), or wide heads start out with weights near 0 and 1 and "
+    "hardly learn.",
     name="unscaled",
 )
 def _(query, key, value, mask):
@@ -123,7 +124,8 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You took the softmax over the queries; each query spreads one unit of attention over the keys, the last axis.",
+    "You took the softmax over the queries; take it over the keys (the last axis), because each query shares out a "
+    "total weight of 1 among them.",
     name="softmax-over-queries",
 )
 def _(query, key, value, mask):
@@ -132,7 +134,7 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You blocked what is allowed: here True in the mask means that the query may look there.",
+    "You blocked the keys that are allowed; True in this mask means that the query may look at the key.",
     name="mask-upside-down",
 )
 def _(query, key, value, mask):
@@ -141,7 +143,8 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You set blocked scores to 0; a score of 0 still gets weight, because exp(0) = 1. Make it hugely negative.",
+    "You set blocked scores to 0, and a score of 0 still gets some weight, because exp(0) = 1; make it hugely "
+    "negative instead.",
     name="blocked-scores-zero",
 )
 def _(query, key, value, mask):
@@ -149,7 +152,7 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You masked after the softmax; the weights that are left then sum to less than 1. Mask the scores before it.",
+    "You masked after the softmax, so the remaining weights sum to less than 1; mask the scores before the softmax.",
     name="masked-after-softmax",
 )
 def _(query, key, value, mask):
@@ -157,8 +160,8 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You blocked with -inf, so that a query which may look nowhere gets 0/0 = nan, and nan spreads to the whole batch. "
-    "Use a finite number such as `torch.finfo(scores.dtype).min`.",
+    "You blocked with -inf, so a query that may not look at any key gets 0/0 = nan, which then spreads to the whole "
+    "batch. Use a finite number such as `torch.finfo(scores.dtype).min`.",
     name="minus-infinity",
 )
 def _(query, key, value, mask):

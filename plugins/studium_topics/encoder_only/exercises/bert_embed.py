@@ -11,17 +11,18 @@ from studium import assert_close, exercise
     kind="write",
     hints=(
         "Which row of each table belongs to the third token of a sentence?",
-        "Add one row of each table, and normalise the sum once.",
-        "The looked-up words are (B, T, D), the first T positions (T, D), the segments (B, T, D).",
-        'Indexing with ids looks rows up: `tables["word"][ids]`. '
-        "`F.layer_norm(x, x.shape[-1:], gamma, beta, eps)` normalises.",
+        "Add up one row from each table, and normalise the sum once.",
+        "The looked-up words are (B, T, D), the first T positions are (T, D), and the segments are (B, T, D).",
+        'Indexing a table with ids looks up their rows: `tables["word"][ids]`. `F.layer_norm(x, x.shape[-1:], gamma, '
+        "beta, eps)` normalises.",
     ),
 )
 def bert_embed(ids, segments, tables, gamma, beta, eps=1e-12):
     """Return LayerNorm(word + position + segment) for every token.
 
     - ids (B, T): token ids. segments (B, T): 0 for the first sentence, 1 for the second.
-    - tables: a mapping of "word" (V, D), "position" (T rows or more, D) and "segment" (2, D). Positions count from 0.
+    - tables: a mapping with "word" (V, D), "position" (at least T rows, D) and "segment" (2, D). Positions count from
+      0.
     - gamma, beta (D,): scale and shift of the LayerNorm over the last axis; eps is added to its variance.
 
     Returns (B, T, D). The lesson trains through it: gradients reach the tables, gamma and beta.
@@ -84,7 +85,7 @@ def _(bert_embed, rng):
 
 
 @bert_embed.misconception(
-    "You left the LayerNorm out; BERT normalises the sum before the first layer reads it.",
+    "You left out the LayerNorm; BERT normalises the sum before passing it to the first layer.",
     name="no-norm",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):
@@ -92,7 +93,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 
 
 @bert_embed.misconception(
-    "Your positions start at 1; the first token takes row 0 of the position table. (RoBERTa starts later.)",
+    "You started the positions at 1; the first token uses row 0 of the position table. (RoBERTa starts later.)",
     name="positions-from-one",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):
@@ -101,7 +102,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 
 
 @bert_embed.misconception(
-    "You looked positions up by the token's id; a position is a place in the sentence, whatever word is there.",
+    "You used the token's id to look up its position; use its place in the sentence instead, whichever word is there.",
     name="position-by-word",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):
@@ -111,7 +112,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 
 
 @bert_embed.misconception(
-    "You forgot the segment table; without it nothing but [SEP] tells BERT where the second sentence begins.",
+    "You left out the segment table; add it, or only [SEP] tells BERT where the second sentence begins.",
     name="no-segment",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):
@@ -120,7 +121,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 
 
 @bert_embed.misconception(
-    "You divided by the unbiased deviation (D - 1), as `x.std()` does; LayerNorm divides the variance by D.",
+    "You used the unbiased variance, which divides by D - 1, as `x.std()` does; LayerNorm divides by D.",
     name="unbiased-variance",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):

@@ -16,13 +16,14 @@ from studium_topics.kits.weights import drawn
     importance=3,
     kind="write",
     hints=(
-        "Which of the ten weights and biases belong to the attention, and which to the perceptron? Draw the arrows of "
-        "the diagram with their names.",
-        "Post-norm: add what a part returns to its input, then normalise the sum. The second part is up, GELU, down.",
-        "Head h is the h-th block of D / H columns: query, key and value become (B, H, T, D / H), and the result of "
-        "`attention` goes back to (B, T, D), head after head.",
-        '`F.linear(x, weights["query.weight"], weights["query.bias"])` is a linear map; '
-        "`torch.stack(q.chunk(heads, -1), 1)` cuts into heads, `torch.cat(y.unbind(1), -1)` puts them together.",
+        "Which weights and biases belong to the attention, and which to the perceptron? Redraw the diagram and label "
+        "its arrows with their names.",
+        "Post-norm: add the output of each sublayer to its input, then normalise the sum. The second sublayer is up, "
+        "GELU, down.",
+        "Head h is block h of D / H columns: query, key and value become (B, H, T, D / H), and the result of "
+        "`attention` goes back to (B, T, D), one head after another.",
+        '`F.linear(x, weights["query.weight"], weights["query.bias"])` applies a linear map; '
+        "`torch.stack(q.chunk(heads, -1), 1)` splits into heads, and `torch.cat(y.unbind(1), -1)` joins them again.",
     ),
 )
 def bert_layer(x, mask, weights, heads, eps=1e-12):
@@ -38,8 +39,8 @@ def bert_layer(x, mask, weights, heads, eps=1e-12):
     - mask: bool, broadcastable to (B, heads, T, T), True where the query (row) may look at the key.
     - weights: a mapping with `"query.weight"`, `"query.bias"` and so on.
 
-    Head h has the columns h · D / heads to (h + 1) · D / heads. The activation is the exact GELU.
-    Returns (B, T, D). The lesson trains through it.
+    Head h takes columns h · D / heads up to (h + 1) · D / heads. The activation is the exact GELU. Returns (B, T, D).
+    The lesson trains through it.
     """
 
     ### BEGIN SOLUTION
@@ -160,8 +161,8 @@ def _(bert_layer, rng):
 
 
 @bert_layer.misconception(
-    "You normalised before each sublayer (pre-norm, as GPT-2 does); BERT adds first and normalises the sum: "
-    "norm(x + sublayer(x)).",
+    "You normalised before each sublayer (pre-norm, as in GPT-2); BERT adds first and then normalises the sum: norm(x "
+    "+ sublayer(x)).",
     name="pre-norm",
 )
 def _(x, mask, weights, heads, eps=1e-12):
@@ -178,7 +179,8 @@ def _(x, mask, weights, heads, eps=1e-12):
 
 
 @bert_layer.misconception(
-    "Your GELU is the tanh formula of GPT-2; BERT uses the exact one with the error function, `F.gelu(x)`.",
+    "You used the tanh approximation of GELU from GPT-2; BERT uses the exact GELU, with the error function: "
+    "`F.gelu(x)`.",
     name="tanh-gelu",
 )
 def _(x, mask, weights, heads, eps=1e-12):
@@ -194,8 +196,8 @@ def _(x, mask, weights, heads, eps=1e-12):
 
 
 @bert_layer.misconception(
-    "You left out the residual around the perceptron; what the attention found would be thrown away: add x before the "
-    "second LayerNorm.",
+    "You left out the residual connection around the perceptron, which discards what the attention found; add x "
+    "before the second LayerNorm.",
     name="no-second-residual",
 )
 def _(x, mask, weights, heads, eps=1e-12):
@@ -211,7 +213,8 @@ def _(x, mask, weights, heads, eps=1e-12):
 
 
 @bert_layer.misconception(
-    "You left out the residual around the attention; each word would forget itself: add x before the first LayerNorm.",
+    "You left out the residual connection around the attention, so each word forgets itself; add x before the first "
+    "LayerNorm.",
     name="no-first-residual",
 )
 def _(x, mask, weights, heads, eps=1e-12):
@@ -227,8 +230,7 @@ def _(x, mask, weights, heads, eps=1e-12):
 
 
 @bert_layer.misconception(
-    "You divided the scores by sqrt(D); each head works on D / heads columns, so its scores are divided by "
-    "sqrt(D / heads).",
+    "You divided the scores by sqrt(D); each head works on D / heads columns, so divide its scores by sqrt(D / heads).",
     name="scaled-by-whole-width",
 )
 def _(x, mask, weights, heads, eps=1e-12):
@@ -245,8 +247,8 @@ def _(x, mask, weights, heads, eps=1e-12):
 
 
 @bert_layer.misconception(
-    "You put the heads together without bringing the tokens back in front: after (B, heads, T, d) the axes must be "
-    "swapped before a reshape, or words and heads are shuffled.",
+    "You joined the heads without moving the token axis back in front of them, which shuffles words and heads; swap "
+    "the axes of (B, heads, T, d) before you reshape.",
     name="heads-shuffled",
 )
 def _(x, mask, weights, heads, eps=1e-12):

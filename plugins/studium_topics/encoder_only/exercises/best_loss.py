@@ -12,21 +12,22 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "Put all sentences together that look the same at the places that are seen. What is the best prediction for "
-        "one such group?",
+        "Group the sentences that look the same at the places the model can read. What is the best prediction for one "
+        "such group?",
         "No prediction has a lower mean loss than the frequencies themselves (Gibbs' inequality). Large groups count "
         "more than small ones.",
-        "A dict takes a tuple of the words that are seen to the list of the words at `place`.",
-        "`Counter(words).items()` gives each word with its count; add up `-count * math.log(count / len(words))`, and "
-        "divide by the number of sentences.",
+        "A dict can map each tuple of words that the model can read to the list of words at `place`.",
+        "`Counter(words).items()` gives each word with its count; add up `-count * math.log(count / len(words))`, "
+        "then divide by the number of sentences.",
     ),
 )
 def best_loss(sentences, place, seen):
     """Return the lowest mean loss, in nats, that any model can reach for the word at one place.
 
-    - sentences: lists of equally many strings. All entries are equally likely; one may occur more than once.
+    - sentences: lists of strings, all of the same length. All entries are equally likely; a sentence may occur more
+      than once.
     - place: the place of the hidden word, counted from 0.
-    - seen: the places that the model can read, without `place`; may be empty.
+    - seen: the places that the model can read; never contains `place`, and may be empty.
     - Returns one float.
 
     The model may know `sentences` by heart. Its loss is −log of the probability that it gives to the hidden word.
@@ -89,7 +90,8 @@ def _(best_loss, rng):
 
 
 @best_loss.misconception(
-    "You averaged over the groups of sentences that look alike; a large group comes up more often and counts more.",
+    "You gave every group of sentences that look alike the same weight; weight each group by its size, because a "
+    "large group comes up more often.",
     name="groups-alike",
 )
 def _(sentences, place, seen):
@@ -103,7 +105,8 @@ def _(sentences, place, seen):
 
 
 @best_loss.misconception(
-    "You counted each different sentence once; a sentence that occurs more often is more likely.",
+    "You counted repeated sentences only once; count every entry, because a sentence that occurs more often is more "
+    "likely.",
     name="repeats-dropped",
 )
 def _(sentences, place, seen):
@@ -111,19 +114,20 @@ def _(sentences, place, seen):
 
 
 @best_loss.misconception(
-    "You did not use the words that are seen; what the model reads lowers its loss.", name="nothing-seen"
+    "You ignored the words that the model can read; they lower its loss, so group the sentences by them.",
+    name="nothing-seen",
 )
 def _(sentences, place, seen):
     return best_loss(sentences, place, [])
 
 
-@best_loss.misconception("Your loss is in bits; in nats the logarithm is the natural one, `math.log`.", name="bits")
+@best_loss.misconception("You computed the loss in bits; for nats use the natural logarithm, `math.log`.", name="bits")
 def _(sentences, place, seen):
     return best_loss(sentences, place, seen) / math.log(2)
 
 
 @best_loss.misconception(
-    "You took all words that can occur there for equally likely; the best model predicts their frequencies.",
+    "You treated all words that can occur there as equally likely; the best model predicts how often each one occurs.",
     name="words-alike",
 )
 def _(sentences, place, seen):
@@ -134,8 +138,8 @@ def _(sentences, place, seen):
 
 
 @best_loss.misconception(
-    "You took the logarithm of the best guess's probability; the loss charges for the word that came, also where the "
-    "model guessed another.",
+    "You used only the probability of the most frequent word; use the probability of the word that actually occurs, "
+    "even when the model's best guess is another one.",
     name="best-guess-alone",
 )
 def _(sentences, place, seen):

@@ -9,15 +9,16 @@ from studium import exercise
     importance=3,
     kind="write",
     hints=(
-        "How many independent draws does one position need, and what does each decide?",
-        "One draw chooses a position, a second one says which of three kinds it is, a third one is the random word.",
-        "All three draws have the shape of ids, and so has every condition that is made of them.",
+        "How many independent draws does each position need, and what does each draw decide?",
+        "The first draw decides whether a position is chosen, the second which of the three kinds it is, and the "
+        "third gives the random word.",
+        "All three draws have the shape of ids, and so does every condition you build from them.",
         "`torch.rand(ids.shape, generator=generator)` and `torch.randint(first, vocabulary, ids.shape, "
-        "generator=generator)`; a second uniform number below 0.8 means [MASK], from 0.9 on a random word.",
+        "generator=generator)`; a second uniform number below 0.8 means [MASK], and 0.9 or more means a random word.",
     ),
 )
 def corrupt(ids, mask_id, first, vocabulary, generator):
-    """Return a batch with BERT's noise, and the labels of the words that the model has to name.
+    """Return a batch with BERT's noise, and the labels of the words that the model has to predict.
 
     Every word is chosen with probability 15 %, independently; special tokens never are. A chosen word becomes
 
@@ -27,9 +28,10 @@ def corrupt(ids, mask_id, first, vocabulary, generator):
     | 10 % | any word, all with equal probability |
     | 10 % | itself |
 
-    - ids (B, T): long, on the CPU; it stays as it is. Words are `first` to `vocabulary` - 1; below are special tokens.
-    - generator: makes all randomness.
-    - Returns (noisy, labels), long, (B, T): a label is the original word where it was chosen, else -100.
+    - ids (B, T): long, on the CPU; it stays as it is. Words are `first` to `vocabulary` - 1; smaller ids are special
+      tokens.
+    - generator: provides all the randomness.
+    - Returns (noisy, labels), long, (B, T): the label is the original word where it was chosen, and -100 elsewhere.
     """
     ### BEGIN SOLUTION
     chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= first)
@@ -152,8 +154,8 @@ def _(corrupt, rng):
 
 
 @corrupt.misconception(
-    "You drew a second time among the words that were left, with 0.1; of the chosen words only 2 % then become random. "
-    "The shares 80, 10 and 10 % are all of the chosen words.",
+    "You drew again with probability 0.1 among the chosen words that were left, so only 2 % of all chosen words "
+    "become random. The shares of 80, 10 and 10 % each refer to all the chosen words.",
     name="tenth-of-the-rest",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -165,8 +167,8 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You replaced every chosen word by [MASK]; one fifth of them keep a real word, so that the model cannot rely on "
-    "[MASK] to know where to think.",
+    "You replaced every chosen word with [MASK]; one fifth of them must show a real word, or the model can rely on "
+    "[MASK] to know which words to predict.",
     name="always-mask",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -175,7 +177,8 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You labelled the changed positions alone; the chosen words that stay as they are count in the loss as well.",
+    "You labelled only the positions that changed; chosen words that keep their id count in the loss too, so label "
+    "them as well.",
     name="kept-not-labelled",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -184,7 +187,7 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You chose special tokens too; [CLS], [SEP] and padding are never hidden, because there is nothing to learn there.",
+    "You also chose special tokens; never hide [CLS], [SEP] or padding, because they teach the model nothing.",
     name="special-chosen",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -196,7 +199,7 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You drew the random words from the whole vocabulary; special tokens are no words: start at `first`.",
+    "You drew the random words from the whole vocabulary, which includes the special tokens; start at `first`.",
     name="special-as-random-word",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -208,8 +211,8 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You returned all of ids as labels; where a word was not chosen the label is -100, otherwise the loss counts words "
-    "that the model can simply copy.",
+    "You returned all of ids as labels; put -100 where a word was not chosen, or the loss counts words that the model "
+    "can simply copy.",
     name="labels-everywhere",
 )
 def _(ids, mask_id, first, vocabulary, generator):
@@ -217,7 +220,7 @@ def _(ids, mask_id, first, vocabulary, generator):
 
 
 @corrupt.misconception(
-    "You chose the same positions for the whole batch; every word of every sentence is chosen by itself.",
+    "You chose the same positions for the whole batch; choose each word of each sentence independently.",
     name="same-positions",
 )
 def _(ids, mask_id, first, vocabulary, generator):

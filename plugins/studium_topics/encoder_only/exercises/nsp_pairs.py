@@ -11,17 +11,17 @@ from studium import exercise
     importance=1,
     kind="write",
     hints=(
-        "Which sentences have a next one, and where may the wrong second sentence come from?",
-        "One draw tosses the coin, a second one chooses another document, a third one chooses a sentence in it.",
+        "Which sentences have a successor, and where may the wrong second sentence come from?",
+        "The first draw tosses the coin, the second chooses another document, and the third chooses a sentence in it.",
         "The other documents are d + 1 to d + n − 1, modulo n. A pair has len(A) + 2 zeros and len(B) + 1 ones.",
         "`int(torch.randint(n, (), generator=generator))` is a number from 0 to n − 1; `pairwise(document)` gives all "
-        "neighbours.",
+        "pairs of neighbours.",
     ),
 )
 def nsp_pairs(docs, generator, cls, sep):
-    """Return the pairs of next sentence prediction: a list of (ids, segments, label).
+    """Return the pairs for next sentence prediction: a list of (ids, segments, label).
 
-    Every sentence A with a next one in its document makes one pair, in order. Its label is 0 or 1, each with
+    Every sentence A that has a next sentence in its document makes one pair, in order. Its label is 0 or 1, each with
     probability 1/2:
 
     | label | B |
@@ -29,9 +29,9 @@ def nsp_pairs(docs, generator, cls, sep):
     | 0 | the next sentence |
     | 1 | any sentence of any other document: first choose the document, then the sentence, with equal probabilities |
 
-    - docs: 2 documents or more, lists of 1 sentence or more; a sentence is a list of ids.
-    - generator: makes all randomness.
-    - ids: [cls, *A, sep, *B, sep]; segments: 0 up to the first sep, from there on 1.
+    - docs: at least 2 documents, each a list of at least 1 sentence; a sentence is a list of ids.
+    - generator: provides all the randomness.
+    - ids: [cls, *A, sep, *B, sep]; segments: 0 up to and including the first sep, then 1.
     """
 
     ### BEGIN SOLUTION
@@ -128,8 +128,8 @@ def _(nsp_pairs, rng):
 
 
 @nsp_pairs.misconception(
-    "You drew the wrong sentence from the same document; it comes from another one, otherwise the pair may "
-    "even be the right one.",
+    "You drew the wrong sentence from the same document; draw it from another one, or it might even be the right "
+    "sentence.",
     name="negative-from-same-document",
 )
 def _(docs, generator, cls, sep):
@@ -145,7 +145,8 @@ def _(docs, generator, cls, sep):
 
 
 @nsp_pairs.misconception(
-    "You swapped the labels; in BERT's code 0 is IsNext and 1 is NotNext, easy to mix up because 1 feels like yes.",
+    "You swapped the labels; in BERT's code 0 is IsNext and 1 is NotNext, which is easy to mix up because 1 feels "
+    "like yes.",
     name="labels-swapped",
 )
 def _(docs, generator, cls, sep):
@@ -153,7 +154,7 @@ def _(docs, generator, cls, sep):
 
 
 @nsp_pairs.misconception(
-    "You gave the first [SEP] segment 1; it closes the first sentence and belongs to segment 0.",
+    "You put the first [SEP] in segment 1; it closes the first sentence, so it belongs to segment 0.",
     name="first-separator",
 )
 def _(docs, generator, cls, sep):
@@ -170,8 +171,8 @@ def _(docs, generator, cls, sep):
 
 
 @nsp_pairs.misconception(
-    "You drew the other sentence from all documents, its own included; then some pairs labelled NotNext come from "
-    "the same document.",
+    "You drew the wrong sentence from all the documents, including the one that A comes from; leave that one out, or "
+    "some pairs labelled NotNext come from a single document.",
     name="negative-from-any-document",
 )
 def _(docs, generator, cls, sep):

@@ -11,8 +11,9 @@ from studium import assert_close, exercise
     kind="write",
     hints=(
         "Which positions of `ids` hold a real token?",
-        "Padding must not be looked at, so it is a property of the key; every head and every query has the same mask.",
-        "The scores have the axes (batch, head, query, key). Put T last, and make the two axes between 1.",
+        "No query may look at padding, so masking is a property of the key; every head and every query has the same "
+        "mask.",
+        "The scores have the axes (batch, head, query, key). Put T last, and give the two axes in between length 1.",
         "`ids != pad` is (B, T); each `None` in an index adds an axis of length 1.",
     ),
 )
@@ -20,7 +21,7 @@ def pad_mask(ids, pad):
     """Return the mask that hides padding: True where the key is a real token.
 
     - ids (B, T): token ids, integers.
-    - pad: the id of the padding token, any integer; it may be anywhere in a row.
+    - pad: the id of the padding token, any integer; it may appear anywhere in a row.
 
     Returns bool (B, 1, 1, T), which broadcasts over (B, heads, queries, keys).
     """
@@ -64,38 +65,38 @@ def _(pad_mask, rng):
 
 pad_mask.mistake(
     "masked-queries",
-    "You masked the queries; padding has to be hidden as a key, because otherwise every real word still reads it. "
-    "Put T last: (B, 1, 1, T).",
+    "You masked the queries, so every real word still reads the padding; mask the padding as a key instead. Put T "
+    "last: (B, 1, 1, T).",
     replace="(ids != pad)[:, None, None, :]",
     by="(ids != pad)[:, None, :, None]",
 )
 
 pad_mask.mistake(
     "marked-padding",
-    "You marked the padding; here True means that the key may be looked at, so real tokens are True.",
+    "You marked the padding with True; here True means that the key may be looked at, so mark the real tokens.",
     replace="ids != pad",
     by="ids == pad",
 )
 
 pad_mask.mistake(
     "additive",
-    "You returned numbers that are added to the scores; this mask is boolean. And adding -1 would only make padding a "
-    "little less likely: exp(-1) is 0.37, not 0.",
+    "You returned numbers to add to the scores; return a boolean mask. Adding -1 would only make padding a little "
+    "less likely anyway: exp(-1) is 0.37, not 0.",
     replace="(ids != pad)[:, None, None, :]",
     by="-1.0 * (ids == pad)[:, None, None, :]",
 )
 
 pad_mask.mistake(
     "pad-is-zero",
-    "You took 0 for padding; the id of the padding token is the argument `pad`.",
+    "You assumed that padding has the id 0; compare with the argument `pad` instead.",
     replace="ids != pad",
     by="ids != 0",
 )
 
 pad_mask.mistake(
     "two-axes",
-    "You left the mask at (B, T); against scores of shape (B, heads, queries, keys) its batch axis would line up with "
-    "the queries. Return (B, 1, 1, T).",
+    "You left the mask at (B, T); against scores of shape (B, heads, queries, keys), its batch axis would line up "
+    "with the queries. Return (B, 1, 1, T).",
     replace="(ids != pad)[:, None, None, :]",
     by="ids != pad",
 )

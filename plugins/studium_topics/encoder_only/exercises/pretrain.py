@@ -16,11 +16,11 @@ from studium_topics.kits.weights import drawn
     importance=3,
     kind="write",
     hints=(
-        "What has to happen in every step, and what once before the loop?",
-        "Before the loop: two groups of parameters and one optimiser. In the loop: set the rate, make the task, find "
-        "the loss, clear the gradients, go backward, clip, step, note the loss.",
-        "A matrix has two axes and a bias has one; each group is a dict with `params` and `weight_decay`; "
-        "the loss of a step is one float.",
+        "What has to happen in every step, and what only once, before the loop?",
+        "Before the loop: two groups of parameters and one optimiser. In the loop: set the rate, make the task, "
+        "compute the loss, clear the gradients, go backward, clip, step, record the loss.",
+        "A matrix has two axes and a bias has one; each group is a dict with `params` and `weight_decay`; the loss of "
+        "each step is one float.",
         "`torch.optim.AdamW(groups, lr=lr)`; `for group in optimizer.param_groups: group['lr'] = ...`; "
         "`nn.utils.clip_grad_norm_(model.parameters(), 1.0)` between `loss.backward()` and `optimizer.step()`.",
     ),
@@ -31,12 +31,12 @@ def pretrain(model, batches, task, lr):
     | setting | value |
     |---|---|
     | learning rate of step n = 1 … N | lr · min(n / w, (N + 1 − n) / (N + 1 − w)), where w = max(1, N // 10) |
-    | weight decay | 0.01 for parameters of two axes or more, 0 for biases and norms |
-    | gradients | the norm of all together is clipped at 1 |
+    | weight decay | 0.01 for parameters with two or more axes, 0 for biases and norms |
+    | gradients | their joint norm is clipped at 1 |
 
     - model: a module; model(inputs) gives logits (B, T, V).
-    - batches: a list of N tensors of ids (B, T), taken in order.
-    - task(ids): returns the inputs and the labels for `mlm_loss`; call it once a step.
+    - batches: a list of N tensors of ids (B, T), used in order.
+    - task(ids): returns the inputs and the labels for `mlm_loss`; call it once per step.
     - Returns N floats: the loss of each batch before its step.
     """
     ### BEGIN SOLUTION
@@ -149,8 +149,8 @@ def _(pretrain, rng):
 
 
 @pretrain.misconception(
-    "You did not clear the gradients between the steps; `backward` adds to what is there, so each step repeats all "
-    "earlier ones.",
+    "You did not clear the gradients between steps; `backward` adds to the gradients already stored, so each step "
+    "repeats all the earlier ones.",
     name="gradients-add-up",
 )
 def _(model, batches, task, lr):
@@ -172,8 +172,8 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You decayed every parameter; biases and the scales and shifts of norms are left alone, because pulling a scale "
-    "towards 0 silences its layer.",
+    "You applied weight decay to every parameter; exempt the biases and the scales and shifts of norms, because "
+    "pulling a scale towards 0 silences its layer.",
     name="everything-decays",
 )
 def _(model, batches, task, lr):
@@ -196,7 +196,7 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You decayed no parameter; those of two axes or more have a weight decay of 0.01.",
+    "You applied no weight decay; use 0.01 for the parameters with two or more axes.",
     name="nothing-decays",
 )
 def _(model, batches, task, lr):
@@ -219,7 +219,8 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You kept the learning rate at `lr`; it rises in the first tenth of the steps and falls from there.",
+    "You kept the learning rate at `lr` throughout; let it rise during the first tenth of the steps and fall after "
+    "that.",
     name="constant-rate",
 )
 def _(model, batches, task, lr):
@@ -239,7 +240,7 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You began at the full learning rate; in the first N // 10 steps it rises from lr / w to lr.",
+    "You started at the full learning rate; let it rise from lr / w to lr over the first N // 10 steps.",
     name="no-warm-up",
 )
 def _(model, batches, task, lr):
@@ -262,7 +263,7 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You let the learning rate stay at `lr` after the warm-up; it falls from there in a straight line.",
+    "You kept the learning rate at `lr` after the warm-up; from there it should fall in a straight line.",
     name="rate-stays-up",
 )
 def _(model, batches, task, lr):
@@ -285,7 +286,7 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You counted the steps from 0, so the first step has the learning rate 0 and its batch is wasted; n starts at 1.",
+    "You counted the steps from 0, so the first step has a learning rate of 0 and its batch is wasted; start n at 1.",
     name="counted-from-zero",
 )
 def _(model, batches, task, lr):
@@ -308,7 +309,7 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You did not clip; the norm of all gradients together is brought down to 1 where it is larger.",
+    "You did not clip the gradients; where their joint norm exceeds 1, scale them down to a norm of 1.",
     name="not-clipped",
 )
 def _(model, batches, task, lr):
@@ -330,8 +331,8 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You clipped each parameter's gradient by itself; the norm is that of all gradients together, so that the "
-    "direction of the step stays the same.",
+    "You clipped the gradient of each parameter separately; clip the norm of all the gradients together, which keeps "
+    "the direction of the step.",
     name="clipped-one-by-one",
 )
 def _(model, batches, task, lr):
@@ -355,8 +356,8 @@ def _(model, batches, task, lr):
 
 
 @pretrain.misconception(
-    "You used Adam with weight decay, which adds the decay to the gradient, where Adam rescales it; AdamW shrinks the "
-    "weights directly.",
+    "You used Adam with weight decay, which adds the decay to the gradient, and Adam then rescales it; use AdamW, "
+    "which shrinks the weights directly.",
     name="decay-in-the-gradient",
 )
 def _(model, batches, task, lr):

@@ -10,21 +10,20 @@ from studium import assert_close, exercise
     importance=1,
     kind="write",
     hints=(
-        "What does the model read when it scores the third word, and what when it scores the fourth?",
-        "Hide one word, ask the model, read the true word's log-probability at that place; then put the word back.",
-        "The model wants a batch: one sentence (T,) becomes (1, T), and its logits are (1, T, V).",
+        "What does the model read when it scores the third word, and what does it read when it scores the fourth?",
+        "Hide one word, run the model, take the true word's log-probability at that place, and then put the word back.",
+        "The model takes a batch: a sentence (T,) becomes (1, T), and its logits are (1, T, V).",
         "`masked = ids.clone()`, `masked[place] = mask_id`, then `logits_fn(masked[None])[0, place].log_softmax(-1)`.",
     ),
 )
 def pseudo_ll(logits_fn, ids, mask_id, special):
     """Return the pseudo-log-likelihood of a sentence: the sum of log p(word | all other words), in nats.
 
-    - logits_fn(ids): takes ids (B, T) for any B >= 1 and returns logits (B, T, V), each row on its own.
+    - logits_fn(ids): takes ids (B, T) for any B >= 1 and returns logits (B, T, V); rows do not affect one another.
     - ids (T,): one sentence; it stays as it is.
-    - mask_id: the id of [MASK]. special: a set of ids that are no words, such as {cls, sep}.
+    - mask_id: the id of [MASK]. special: a set of ids that are not words, such as {cls, sep}.
 
-    The words are the positions whose id is not in special; for each, it alone is hidden.
-    Returns one number.
+    The words are the positions whose id is not in special; hide them one at a time. Returns one number.
     """
     ### BEGIN SOLUTION
     total = 0.0
@@ -76,7 +75,8 @@ def _(pseudo_ll, rng):
 
 
 @pseudo_ll.misconception(
-    "You hid all words at once; each word should see all the others, so hide one at a time.",
+    "You hid all the words at once; hide one at a time, because the model must see all the other words when it scores "
+    "one.",
     name="all-hidden-at-once",
 )
 def _(logits_fn, ids, mask_id, special):
@@ -87,7 +87,7 @@ def _(logits_fn, ids, mask_id, special):
 
 
 @pseudo_ll.misconception(
-    "You scored the special tokens too; [CLS] and [SEP] are no words and do not count.",
+    "You also scored the special tokens; leave out [CLS] and [SEP], which are not words.",
     name="special-scored",
 )
 def _(logits_fn, ids, mask_id, special):
@@ -95,7 +95,8 @@ def _(logits_fn, ids, mask_id, special):
 
 
 @pseudo_ll.misconception(
-    "You did not hide the word before you asked for it; the model reads the answer off its own input.",
+    "You did not hide the word that you scored, so the model can read the answer from its input; replace it with "
+    "`mask_id` first.",
     name="not-hidden",
 )
 def _(logits_fn, ids, mask_id, special):
@@ -104,7 +105,7 @@ def _(logits_fn, ids, mask_id, special):
 
 
 @pseudo_ll.misconception(
-    "You returned the mean; the pseudo-log-likelihood is the sum over the words.",
+    "You returned the mean over the words; the pseudo-log-likelihood is their sum.",
     name="mean-for-sum",
 )
 def _(logits_fn, ids, mask_id, special):
@@ -112,7 +113,7 @@ def _(logits_fn, ids, mask_id, special):
 
 
 @pseudo_ll.misconception(
-    "You kept earlier words hidden while going on; put each word back before you hide the next.",
+    "You left earlier words hidden; put each word back before you hide the next one.",
     name="stays-hidden",
 )
 def _(logits_fn, ids, mask_id, special):

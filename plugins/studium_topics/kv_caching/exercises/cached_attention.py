@@ -15,22 +15,23 @@ from studium_topics.kv_caching.rotary import rotate
     level="core",
     importance=3,
     hints=(
-        "What has to be computed for a new token, and what is in the caches already?",
-        "Project and rotate the new tokens alone, write their keys and values into the caches, and attend to all that "
-        "the caches hold then.",
-        "The projections are (B, heads, t, d), the scores (B, heads, t, length + t).",
-        "`rotate(q, length)` and `write_cache(keys, rotate(k, length), length)`; where visible is None, "
-        "`cached_mask(t, length + t)` takes its place.",
+        "What do you have to compute for a new token, and what is already in the caches?",
+        "Project and rotate only the new tokens, write their keys and values into the caches, and then attend to "
+        "everything that the caches hold.",
+        "The projections are (B, heads, t, d), and the scores are (B, heads, t, length + t).",
+        "`rotate(q, length)` and `write_cache(keys, rotate(k, length), length)`; if visible is None, use "
+        "`cached_mask(t, length + t)`.",
     ),
 )
 def cached_attention(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
-    """Return what t new tokens read from the whole text, of which they alone are given.
+    """Return what t new tokens read from the whole text, given only these tokens and the caches.
 
-    * x (B, t, D): tokens behind `length` earlier ones; it stays as it is.
+    * x (B, t, D): tokens that follow `length` earlier ones; it stays as it is.
     * wq, wk, wv, wo (D, D), heads: as in decoder-only; d = D / heads; scores / √d; no biases.
     * rotate(z, start): rotates queries or keys z (B, heads, t, d) from position start on.
-    * keys, values (B, heads, capacity, d): caches of `length` tokens, keys rotated. Write the new ones behind.
-    * visible: None, for causal; or bool, broadcasting to (B, heads, t, length + t), which then decides alone.
+    * keys, values (B, heads, capacity, d): caches of `length` tokens, keys already rotated. Write the new ones after
+      them.
+    * visible: None for causal; or bool, broadcasting to (B, heads, t, length + t), which then replaces the causal mask.
 
     Return (B, t, D).
     """
@@ -117,8 +118,8 @@ def _(cached_attention, rng):
 
 
 @cached_attention.misconception(
-    "You rotated queries and keys from position 0 in each call; the new tokens come after `length` others, so both "
-    "are rotated from `length` on.",
+    "You rotated queries and keys from position 0 in each call; the new tokens come after `length` others, so rotate "
+    "both from `length` on.",
     name="positions-restart",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -130,7 +131,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the keys from `length` on and the queries from 0; both belong to the same tokens.",
+    "You rotated the keys from `length` on but the queries from 0; rotate both from `length` on, because they belong "
+    "to the same tokens.",
     name="query-positions-restart",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -142,7 +144,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the keys from the cache a second time; they were rotated once and for all when they were written.",
+    "You rotated the keys from the cache a second time; they were already rotated when they were written, so use them "
+    "as they are.",
     name="rotated-twice",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -154,8 +157,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You stored the keys before their rotation. The result is right if you rotate all of them at every step, but that"
-    " is work which the cache should save: store them rotated.",
+    "You stored the keys before their rotation. Rotating all of them at every step would give the right result, but "
+    "the cache is there to save that work: store them rotated.",
     name="cached-before-rotation",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -167,8 +170,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You used a triangle that starts at the top left, as `is_causal=True` does: the first new token then sees the "
-    "oldest key alone. With a cache the mask is aligned to the bottom right.",
+    "You used a triangle that starts at the top left, as `is_causal=True` does, so the first new token sees only the "
+    "oldest key; with a cache, align the mask to the bottom right.",
     name="top-left-mask",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -181,7 +184,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You used no mask. That is right for one new token, but in a chunk the first would see those after it.",
+    "You used no mask; that works for one new token, but in a chunk of several, each token would see the ones after "
+    "it.",
     name="no-mask",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -192,7 +196,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You attended to the whole room of the cache; behind length + t are leftovers, and the softmax gives them weight.",
+    "You attended to the whole capacity of the cache; stop after length + t tokens, because the softmax gives weight "
+    "to the leftovers behind them.",
     name="whole-room",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -206,7 +211,7 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You attended to the new tokens alone; the cache holds the text before them, which they must see.",
+    "You attended only to the new tokens; include the cache, which holds the text before them.",
     name="new-tokens-alone",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -219,7 +224,7 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the values too; position belongs in the scores, so only queries and keys are rotated.",
+    "You rotated the values too; rotate only queries and keys, because position belongs in the scores.",
     name="rotated-values",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
@@ -231,7 +236,7 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You did not use `visible`; where a mask is given, as for a batch with padding, it replaces the causal one.",
+    "You did not use `visible`; if a mask is given, for example for a batch with padding, it replaces the causal one.",
     name="ignored-visible",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):

@@ -8,17 +8,17 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=3,
     hints=(
-        "At which position of the text is the first of the new tokens, and how many tokens may it see?",
+        "At which position of the text is the first new token, and how many tokens may it see?",
         "Take the mask of the whole text. Which of its rows belong to the new tokens?",
-        "The result is (queries, keys); in row i, the entries 0 … keys - queries + i are True.",
-        "`tril` takes the number of the diagonal: `tril(keys - queries)`.",
+        "The result is (queries, keys); in row i, entries 0 … keys - queries + i are True.",
+        "`tril` takes the number of a diagonal: `tril(keys - queries)`.",
     ),
 )
 def cached_mask(queries, keys):
-    """Return which keys the newest tokens may see, when the keys of earlier ones come from a cache.
+    """Return which keys the newest tokens may see, when the keys of earlier tokens come from a cache.
 
-    The text has `keys` tokens by now, and the last `queries` of them are new; 1 <= queries <= keys. Each of these may
-    see exactly the keys that it would see if the whole text were read at once.
+    The text now has `keys` tokens, and the last `queries` of them are new; 1 <= queries <= keys. Each new token may see
+    exactly the keys that it would see if the whole text were read at once.
 
     Return bool (queries, keys), True where a query may look.
     """
@@ -43,44 +43,46 @@ def _(cached_mask):
 
 cached_mask.mistake(
     "top-left",
-    "You aligned the triangle to the top left corner, as `is_causal=True` does, so that the first new token sees the "
-    "first token of the text alone. Align it to the bottom right.",
+    "You aligned the triangle to the top left corner, as `is_causal=True` does, so the first new token sees only the "
+    "first token of the text; align it to the bottom right.",
     replace="torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)",
     by="torch.ones(queries, keys, dtype=torch.bool).tril()",
 )
 
 cached_mask.mistake(
     "no-diagonal",
-    "You hid each token from itself; position p sees 0 … p, and p is one of these.",
+    "You hid each token from itself; position p sees 0 … p, including p.",
     replace="keys - queries",
     by="keys - queries - 1",
 )
 
 cached_mask.mistake(
     "square",
-    "You made a square, the mask of the new tokens alone; they also see the tokens in the cache, so it is as wide as "
-    "the whole text.",
+    "You made a square mask that covers only the new tokens; make it as wide as the whole text, because they also see "
+    "the tokens in the cache.",
     replace="torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)",
     by="torch.ones(queries, queries, dtype=torch.bool).tril()",
 )
 
 cached_mask.mistake(
     "inverted",
-    "You marked what is hidden; True means that a query may look, as in `scaled_dot_product_attention`.",
+    "You marked the hidden keys with True; here True means that a query may look, as in "
+    "`scaled_dot_product_attention`.",
     replace="torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)",
     by="torch.ones(queries, keys, dtype=torch.bool).triu(keys - queries + 1)",
 )
 
 cached_mask.mistake(
     "nothing-hidden",
-    "You hid nothing. One new token needs no mask, but in a chunk of several the first would see those after it.",
+    "You did not hide any key; a single new token needs no mask, but in a chunk of several, the first would see the "
+    "ones after it.",
     replace="torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)",
     by="torch.ones(queries, keys, dtype=torch.bool)",
 )
 
 cached_mask.mistake(
     "one-too-far",
-    "You let each token see the next one as well; the diagonal is one too far to the right.",
+    "You let each token see the next one as well; your diagonal is one place too far to the right.",
     replace="keys - queries",
     by="keys - queries + 1",
 )

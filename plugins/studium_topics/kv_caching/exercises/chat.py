@@ -10,25 +10,24 @@ from studium import assert_close, exercise
     importance=3,
     hints=(
         "The user has edited the third token of a long conversation. Which keys and values are still valid, and which "
-        "tokens have to be fed?",
-        "Count how many tokens the conversation and the memory share from the beginning. Feed what comes after them, "
-        "then "
-        "decode until the stop token. Keep the tokens that were fed together with the cache.",
-        "If the memory holds the whole conversation, its logits are gone: feed the last token again. ids are lists; "
-        "the model takes (1, t) and returns (1, t, V).",
-        "`step(torch.tensor([ids[at : at + chunk]]), at, cache)`, for at from the shared length on in steps of chunk.",
+        "tokens do you have to feed?",
+        "Count how many tokens the conversation and the memory share at the beginning. Feed the tokens after those, "
+        "then decode until the stop token. Store the fed tokens together with the cache.",
+        "If the memory holds the whole conversation, its logits are gone, so feed the last token again. ids are "
+        "lists; the model takes (1, t) and returns (1, t, V).",
+        "`step(torch.tensor([ids[at : at + chunk]]), at, cache)`, with at running from the shared length in steps of "
+        "chunk.",
     ),
 )
 def chat(step, ids, memory, new, chunk, stop):
     """Return a greedy answer to a conversation, reading only tokens that the cache does not hold.
 
-    * step: as in `generate`. A call with start below the end of the cache overwrites it from there on.
-    * ids: the whole conversation, a list of ints, as it is.
+    * step: as in `generate`. A call with start before the end of the cache overwrites it from there on.
+    * ids: the whole conversation, a list of ints; it stays as it is.
     * memory: None, or what the last call returned. The conversation may have been edited since, anywhere.
 
-    Feed at most `chunk` tokens a call. The last token of an answer is not fed.
-    The answer, a list, has `new` >= 1 tokens, or ends earlier with token `stop`.
-    Return the answer and the memory for the next call.
+    Feed at most `chunk` tokens per call. Do not feed the last token of an answer. The answer, a list, has `new` >= 1
+    tokens, or ends earlier with token `stop`. Return the answer and the memory for the next call.
     """
     ### BEGIN SOLUTION
     fed, cache = ([], None) if memory is None else memory
@@ -132,8 +131,8 @@ def _(chat, rng):
 
 
 @chat.misconception(
-    "You read the whole conversation in each call. The answers are right, but the work of all earlier turns is done "
-    "again.",
+    "You read the whole conversation in each call; the answers are right, but you repeat the work of all earlier "
+    "turns. Feed only what the cache does not hold.",
     name="no-memory",
 )
 def _(step, ids, memory, new, chunk, stop):
@@ -151,8 +150,8 @@ def _(step, ids, memory, new, chunk, stop):
 
 
 @chat.misconception(
-    "You fed what comes after the length of the memory, without comparing the tokens. After an edit the cache holds "
-    "keys of a text that is gone.",
+    "You skipped as many tokens as the memory holds without comparing them; compare them, because after an edit the "
+    "cache holds keys of a text that is gone.",
     name="ignored-edits",
 )
 def _(step, ids, memory, new, chunk, stop):
@@ -171,8 +170,8 @@ def _(step, ids, memory, new, chunk, stop):
 
 
 @chat.misconception(
-    "You read everything again after an edit; the tokens before the first difference have the keys and values that "
-    "they had.",
+    "You read everything again after an edit; keep the keys and values of the tokens before the first difference, "
+    "which are still valid.",
     name="all-or-nothing",
 )
 def _(step, ids, memory, new, chunk, stop):
@@ -192,8 +191,8 @@ def _(step, ids, memory, new, chunk, stop):
 
 
 @chat.misconception(
-    "You counted the equal tokens, wherever they are. Everything behind the first difference has read it, so only the"
-    " common beginning is valid.",
+    "You counted equal tokens anywhere in the text; count only the common beginning, because every token after the "
+    "first difference has read that difference.",
     name="counted-matches",
 )
 def _(step, ids, memory, new, chunk, stop):
@@ -213,22 +212,23 @@ def _(step, ids, memory, new, chunk, stop):
 
 chat.mistake(
     "nothing-to-feed",
-    "You fed nothing where the memory holds the whole conversation, so that there are no logits to answer from. Feed "
-    "its last token again.",
+    "You fed no token when the memory holds the whole conversation, so there are no logits to answer from; feed its "
+    "last token again.",
     replace="len(ids) - 1",
     by="len(ids)",
 )
 
 chat.mistake(
     "remembered-unfed-token",
-    "You noted the last token of the answer as one that the cache holds; it was chosen, and never fed.",
+    "You recorded the last token of the answer as being in the cache; it was chosen but never fed, so leave it out of "
+    "the memory.",
     replace="answer[:-1]",
     by="answer",
 )
 
 chat.mistake(
     "forgot-own-answer",
-    "You noted the conversation without the answer, so that the next call reads the model's own words again.",
+    "You left the answer out of the memory, so the next call reads the model's own words again.",
     replace="ids + answer[:-1]",
     by="ids",
 )
@@ -242,7 +242,7 @@ chat.mistake(
 
 
 @chat.misconception(
-    "You left the stop token out of the answer; it is the answer's last token.",
+    "You left the stop token out of the answer; include it as the last token.",
     name="answer-without-stop",
 )
 def _(step, ids, memory, new, chunk, stop):
@@ -264,14 +264,14 @@ def _(step, ids, memory, new, chunk, stop):
 
 chat.mistake(
     "positions-restart",
-    "You passed start = 0 for the new part of the conversation; it comes after the tokens that are shared.",
+    "You started the new part of the conversation at position 0; it comes after the shared tokens.",
     replace="step(part, at, cache)",
     by="step(part, at - shared, cache)",
 )
 
 
 @chat.misconception(
-    "You fed the new part in one piece; a call takes at most `chunk` tokens.",
+    "You fed the new part all at once; feed at most `chunk` tokens per call.",
     name="in-one-piece",
 )
 def _(step, ids, memory, new, chunk, stop):

@@ -11,20 +11,20 @@ from torch.utils.flop_counter import FlopCounterMode
     kind="derive",
     hints=(
         "How many tokens does pass n read, and how many keys does each of their queries look at?",
-        "Split the work of a pass: matrices cost the same for each token that is read; attention costs the same for "
-        "each pair of a query and a key.",
-        "A token costs 2W in the matrices; t queries and n keys cost 4 · t · n · D in the attention of one layer.",
-        "`2 * read * weights + layers * 4 * read * n * width` is pass n.",
+        "Split the work of a pass: matrices cost the same for every token that is read; attention costs the same for "
+        "every pair of a query and a key.",
+        "Each token costs 2W in the matrices; t queries and n keys cost 4 · t · n · D in the attention of one layer.",
+        "`2 * read * weights + layers * 4 * read * n * width` is the cost of pass n.",
     ),
 )
 def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
-    """Return the number of operations, an int or an equal float, of writing a text in `tokens` passes.
+    """Return how many operations it takes to write a text in `tokens` passes, as an int or an equal float.
 
-    Pass n = 1, …, tokens reads all n tokens of the text so far. If `cached`, it reads the newest alone, whose query
-    looks at n keys.
+    Pass n = 1, …, tokens reads all n tokens of the text so far. If `cached`, it reads only the newest token, whose
+    query looks at n keys.
 
-    Matrices of each layer: q, o (D, D); k, v (kv_width, D); up (F, D); down (D, F), with width D and hidden F.
-    After the layers: the head (V, D), applied to every token that is read.
+    Matrices of each layer: q, o (D, D); k, v (kv_width, D); up (F, D); down (D, F), with width D and hidden F. After
+    the layers: the head (V, D), applied to every token that is read.
     """
     ### BEGIN SOLUTION
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
@@ -79,8 +79,8 @@ def _(decode_flops):
 
 
 @decode_flops.misconception(
-    "You counted one pass over all tokens; without a cache there is a pass for each token that is written, and each "
-    "reads the text from its beginning.",
+    "You counted one pass over all tokens; without a cache, every written token takes another pass, which reads the "
+    "text from its beginning.",
     name="one-pass",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -91,7 +91,7 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You left attention out: each query is multiplied with each key, and each weight with a value.",
+    "You left out attention; count the products of each query with each key, and of each weight with a value.",
     name="no-attention",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -100,7 +100,7 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You stopped one pass early: n runs from 1 up to and including `tokens`.",
+    "You stopped one pass early; n runs from 1 up to and including `tokens`.",
     name="one-pass-short",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -110,7 +110,7 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You counted a multiplication with its addition once; it counts 2.",
+    "You counted a multiplication and its addition as one operation; count them as 2.",
     name="counted-once",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -120,8 +120,8 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You let a cached query look at one key; it is one query, and it looks at all n keys. The cache saves their "
-    "projections, not the looking.",
+    "You let the cached query look at only one key; it looks at all n keys, because the cache saves their projections "
+    "but not the attention to them.",
     name="one-key",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -131,7 +131,7 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You applied the head to the newest token alone; here it is applied to each token that is read.",
+    "You applied the head only to the newest token; here it is applied to every token that is read.",
     name="head-on-newest",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
@@ -142,7 +142,7 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You counted the scores but not the sums of values, which take as many products again.",
+    "You counted the scores but not the weighted sums of the values; those take just as many products again.",
     name="no-values",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):

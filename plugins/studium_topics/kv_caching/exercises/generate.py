@@ -9,20 +9,21 @@ from studium import assert_close, exercise
     level="core",
     importance=3,
     hints=(
-        "Which tokens have to be fed before the first new token can be chosen, and which never have to be?",
-        "Two loops, one over the chunks of the prompt, one over the new tokens. Both call `step`, pass the cache on, "
-        "and count how many tokens have been fed.",
-        "The logits (B, t, V) of the last position of the last chunk choose the first new token, (B,).",
-        "`prompt.split(chunk, dim=1)` gives the chunks, `logits[:, -1].argmax(-1)` the next tokens.",
+        "Which tokens do you have to feed before you can choose the first new token, and which do you never have to "
+        "feed?",
+        "Write two loops, one over the chunks of the prompt and one over the new tokens. Both call `step`, pass the "
+        "cache on, and count how many tokens have been fed.",
+        "The logits (B, t, V) at the last position of the last chunk choose the first new token, (B,).",
+        "`prompt.split(chunk, dim=1)` gives the chunks, and `logits[:, -1].argmax(-1)` the next tokens.",
     ),
 )
 def generate(step, prompt, new, chunk):
-    """Return the greedy continuation of a batch of prompts, with each token fed once.
+    """Return the greedy continuation of a batch of prompts, feeding each token once.
 
-    * step(ids, start, cache) → (logits, cache): the model. ids (B, t) are tokens from position start on, logits
-      (B, t, V) the prediction after each; cache is None for a new text, else what the last call returned.
-    * prompt (B, T), as it is; fed in chunks of `chunk` tokens, the last may be shorter.
-    * new: 1 or more tokens, each the likeliest; fed, alone, only if another one is to follow.
+    * step(ids, start, cache) → (logits, cache): the model. ids (B, t) are tokens from position start on, logits (B, t,
+      V) the prediction after each; cache is None for a new text, otherwise what the last call returned.
+    * prompt (B, T) stays as it is; feed it in chunks of `chunk` tokens, of which the last may be shorter.
+    * new: 1 or more tokens, each the most likely; feed each by itself, and only if another one follows.
 
     Return the new tokens (B, new), long, and the cache.
     """
@@ -101,7 +102,7 @@ def _(generate, rng):
 
 
 @generate.misconception(
-    "You passed start = 0 in every call; `start` is the position of the first fed token in the whole text.",
+    "You passed start = 0 in every call; pass the position that the first token you feed has in the whole text.",
     name="positions-restart",
 )
 def _(step, prompt, new, chunk):
@@ -116,7 +117,7 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You left `start` at the length of the prompt; each new token is one position further than the one before.",
+    "You left `start` at the length of the prompt; increase it by 1 for each new token.",
     name="start-stands-still",
 )
 def _(step, prompt, new, chunk):
@@ -132,8 +133,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the whole text at each step and passed the cache too, so that what is in it came a second time. Feed new"
-    " tokens alone.",
+    "You fed the whole text at each step and passed the cache too, so the cached tokens came a second time; feed only "
+    "new tokens.",
     name="fed-whole-text",
 )
 def _(step, prompt, new, chunk):
@@ -149,8 +150,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You read the whole text again for each token, without the cache. The tokens are right, but this is the quadratic"
-    " work that a cache saves.",
+    "You read the whole text again for each token, without the cache; the tokens are right, but pass the cache on, "
+    "because this is the quadratic work that it saves.",
     name="no-cache",
 )
 def _(step, prompt, new, chunk):
@@ -162,7 +163,7 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You did not pass the cache on between the chunks of the prompt, so that the model forgot all but the last one.",
+    "You did not pass the cache on between the chunks of the prompt, so the model forgot all but the last chunk.",
     name="chunks-without-cache",
 )
 def _(step, prompt, new, chunk):
@@ -179,8 +180,7 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the prompt's last token a second time; its logits were there already, and they choose the first new "
-    "token.",
+    "You fed the prompt's last token a second time; you already had its logits, and they choose the first new token.",
     name="fed-last-again",
 )
 def _(step, prompt, new, chunk):
@@ -197,7 +197,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You read the logits of the first position of the chunk; the last position predicts what follows the prompt.",
+    "You used the logits at the first position of the chunk; use the last position, which predicts what follows the "
+    "prompt.",
     name="first-logits",
 )
 def _(step, prompt, new, chunk):
@@ -214,7 +215,7 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the last new token as well; no token is to follow it, so that call has no use.",
+    "You also fed the last new token; skip that call, because no token follows it.",
     name="fed-last-token",
 )
 def _(step, prompt, new, chunk):
@@ -231,7 +232,7 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the prompt as a whole; a long one is read in chunks of `chunk` tokens, so that memory stays small.",
+    "You fed the prompt all at once; feed it in chunks of `chunk` tokens, which keeps memory small for long prompts.",
     name="prompt-in-one-piece",
 )
 def _(step, prompt, new, chunk):

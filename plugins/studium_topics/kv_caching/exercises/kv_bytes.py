@@ -9,19 +9,19 @@ from studium import exercise
     kind="derive",
     hints=(
         "What does the cache keep for one token in one layer?",
-        "A key and a value for each head that has its own; then everything that is repeated.",
-        "One token of one layer has kv_heads · (width / heads) numbers as keys, and as many as values.",
-        "`2 * kv_heads * (width // heads)` numbers for one token of one layer.",
+        "Start with a key and a value for each of the `kv_heads` heads; then count everything that is repeated.",
+        "For one token in one layer, the keys take kv_heads · (width / heads) numbers, and the values take as many.",
+        "`2 * kv_heads * (width // heads)` is how many numbers one token takes in one layer.",
     ),
 )
 def kv_bytes(layers, width, heads, kv_heads, tokens, batch, bytes_each):
-    """Return the number of bytes that the cache of a decoder takes.
+    """Return how many bytes the cache of a decoder takes.
 
     * layers, width, heads: L, D and H; a query head has D / H numbers.
-    * kv_heads: G, how many heads of keys and values each layer has, of the same size. G = H, or fewer where they
-      share.
+    * kv_heads: G, how many heads of keys and values each layer has, of the same size. G = H, or less where query heads
+      share them.
     * tokens: T, for each of the `batch` texts.
-    * bytes_each: the bytes of a number, 2 in half precision, 0.5 in int4.
+    * bytes_each: the bytes of one number, 2 in half precision, 0.5 in int4.
     """
     ### BEGIN SOLUTION
     return 2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each
@@ -56,50 +56,50 @@ def _(kv_bytes):
 
 kv_bytes.mistake(
     "keys-alone",
-    "You counted the keys or the values; the cache holds both, so it is twice as large.",
+    "You counted only the keys or only the values; the cache holds both, so it is twice as large.",
     replace="2 * layers",
     by="layers",
 )
 
 kv_bytes.mistake(
     "all-query-heads",
-    "You counted as many heads as there are queries; where query heads share keys and values, only kv_heads are "
-    "stored.",
+    "You counted as many heads as there are query heads; where these share keys and values, the cache stores only "
+    "kv_heads of them.",
     replace="2 * layers * kv_heads * (width // heads)",
     by="2 * layers * width",
 )
 
 kv_bytes.mistake(
     "one-layer",
-    "You counted one layer; each layer has keys and values of its own.",
+    "You counted only one layer; multiply by `layers`, because each layer has its own keys and values.",
     replace="2 * layers * kv_heads",
     by="2 * kv_heads",
 )
 
 kv_bytes.mistake(
     "one-text",
-    "You counted one text; each text of the batch has a cache of its own.",
+    "You counted only one text; multiply by `batch`, because each text has its own cache.",
     replace="2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each",
     by="2 * layers * kv_heads * (width // heads) * tokens * bytes_each",
 )
 
 kv_bytes.mistake(
     "queries-too",
-    "You counted the queries too; a query is used once and never needed again.",
+    "You counted the queries too; leave them out, because a query is used once and never needed again.",
     replace="2 * layers * kv_heads",
     by="(2 * kv_heads + heads) * layers",
 )
 
 kv_bytes.mistake(
     "in-gib",
-    "You returned GiB; the result is in bytes.",
+    "You returned GiB; return bytes.",
     replace="bytes_each",
     by="bytes_each / 2**30",
 )
 
 kv_bytes.mistake(
     "whole-width-per-head",
-    "You gave each head of keys the whole width; a head has width / heads numbers.",
+    "You gave each key head the whole width; a head has width / heads numbers.",
     replace="2 * layers * kv_heads * (width // heads)",
     by="2 * layers * kv_heads * width",
 )

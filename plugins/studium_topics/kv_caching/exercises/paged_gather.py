@@ -8,9 +8,10 @@ from studium import assert_close, exercise
     level="core",
     importance=1,
     hints=(
-        "In which page and in which slot is token i of a text?",
-        "Collect the pages of a text in the order of its table, join them, and cut what is behind its end.",
-        "The pages of text b are (M, S, G, d); joined they are (M · S, G, d). An entry of -1 is behind the end.",
+        "Which page and which slot hold token i of a text?",
+        "Collect the pages of a text in the order of its table, join them, and cut off everything past its end.",
+        "The pages of text b are (M, S, G, d); joined they are (M · S, G, d). Entries of -1 come after the end of the "
+        "text.",
         "`pool[table[b]].flatten(0, 1)[:length]`.",
     ),
 )
@@ -18,9 +19,9 @@ def paged_gather(pool, table, lengths):
     """Return the keys (or the values) of each text from a cache that is kept in pages.
 
     * pool (P, S, G, d): P pages of S slots; a slot holds one token.
-    * table (B, M), long: table[b, m] is the page, anywhere in the pool, with the tokens m · S to (m + 1) · S - 1 of
+    * table (B, M), long: table[b, m] is the page, anywhere in the pool, that holds tokens m · S to (m + 1) · S - 1 of
       text b, or -1 if there are none. Texts may share pages.
-    * lengths (B,), long, 0 to M · S: the tokens of each text; the rest of its last page is leftovers.
+    * lengths (B,), long, 0 to M · S: the number of tokens in each text; the rest of its last page is leftovers.
 
     Return a list of B tensors (lengths[b], G, d).
     """
@@ -66,7 +67,7 @@ def _(paged_gather, rng):
 
 
 @paged_gather.misconception(
-    "You returned whole pages; behind lengths[b] are leftovers of other texts, which must not be read.",
+    "You returned whole pages; cut each text at lengths[b], because the slots after it hold leftovers of other texts.",
     name="whole-pages",
 )
 def _(pool, table, lengths):
@@ -75,7 +76,8 @@ def _(pool, table, lengths):
 
 
 @paged_gather.misconception(
-    "You went through the slots before the pages: token i is in slot i % S of page i // S, so slots change fastest.",
+    "You went through the slots before the pages; token i is in slot i % S of page i // S, so the slot index must "
+    "change fastest.",
     name="slots-before-pages",
 )
 def _(pool, table, lengths):
@@ -83,8 +85,8 @@ def _(pool, table, lengths):
 
 
 @paged_gather.misconception(
-    "You read on from the first page as if the next ones followed it in the pool; each page can be anywhere, and the "
-    "table says where.",
+    "You read on from the first page as if the next pages followed it in the pool; look up each page in the table, "
+    "because it can be anywhere.",
     name="read-on",
 )
 def _(pool, table, lengths):
@@ -94,7 +96,7 @@ def _(pool, table, lengths):
 
 
 @paged_gather.misconception(
-    "You left out the last page where it is not full; its first slots belong to the text.",
+    "You left out the last page when it is not full; its first slots belong to the text.",
     name="no-last-page",
 )
 def _(pool, table, lengths):
@@ -103,7 +105,7 @@ def _(pool, table, lengths):
 
 
 @paged_gather.misconception(
-    "You put the pages in the order of their numbers; their order is that of the table.",
+    "You sorted the pages by number; keep them in the order of the table.",
     name="pages-sorted",
 )
 def _(pool, table, lengths):
@@ -116,7 +118,7 @@ def _(pool, table, lengths):
 
 paged_gather.mistake(
     "own-table-ignored",
-    "You read pages 0, 1, 2, … for each text; table[b] has the numbers of its own pages.",
+    "You read pages 0, 1, 2, … for every text; read the pages listed in table[b].",
     replace="[pool[pages].flatten(0, 1)[:length] for pages, length in zip(table, lengths.tolist(), strict=True)]",
     by="[pool.flatten(0, 1)[:n] for n in lengths.tolist()]",
 )

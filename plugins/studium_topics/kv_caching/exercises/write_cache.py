@@ -8,21 +8,20 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "At which places of the cache do the new tokens belong, and what happens if these places do not exist?",
-        "Compare length + t with the capacity before you write, because a slice beyond the end is silently shorter.",
-        "The places are length, …, length + t - 1 of the third axis; the result is (B, H, length + t, d).",
-        "`cache[:, :, length:end] = new` writes, and `cache[:, :, :end]` are all tokens.",
+        "Where in the cache do the new tokens belong, and what happens if those places do not exist?",
+        "Compare length + t with the capacity before you write, because a slice past the end is silently shorter.",
+        "The places are length, …, length + t - 1 along the third axis; the result is (B, H, length + t, d).",
+        "`cache[:, :, length:end] = new` writes the new tokens, and `cache[:, :, :end]` holds all tokens.",
     ),
 )
 def write_cache(cache, new, length):
     """Write the keys (or the values) of new tokens into a cache, and return all that it holds now.
 
-    * cache (B, H, capacity, d): the first `length` places hold tokens, the others leftovers without meaning.
+    * cache (B, H, capacity, d): the first `length` places hold tokens, the others meaningless leftovers.
     * new (B, H, t, d), t >= 1; it stays as it is.
 
-    Write into `cache` itself, behind the tokens that are there; nothing else in it changes.
-    Return the first length + t tokens.
-    If they do not fit, raise ValueError and leave the cache as it is.
+    Write into `cache` itself, right after the tokens it holds, and change nothing else in it. Return the first length +
+    t tokens. If they do not fit, raise ValueError and leave the cache as it is.
     """
     ### BEGIN SOLUTION
     end = length + new.shape[2]
@@ -79,8 +78,8 @@ def _(write_cache, rng):
 
 
 @write_cache.misconception(
-    "You made a new, longer tensor with torch.cat, so that each token copies the whole cache. Write into the room "
-    "that the cache has.",
+    "You made a new, longer tensor with torch.cat, so each new token copies the whole cache; write into the free "
+    "places of the cache instead.",
     name="concatenated",
 )
 def _(cache, new, length):
@@ -91,8 +90,8 @@ def _(cache, new, length):
 
 
 @write_cache.misconception(
-    "You wrote without comparing length + t with the capacity. A slice is cut at the end, and a single token "
-    "broadcasts into an empty slice without an error: it is lost.",
+    "You wrote without comparing length + t with the capacity. A slice is cut off at the end, and a single token "
+    "broadcasts into an empty slice without an error, so it is lost: check first.",
     name="no-check",
 )
 def _(cache, new, length):
@@ -102,7 +101,8 @@ def _(cache, new, length):
 
 write_cache.mistake(
     "whole-room",
-    "You returned the whole room, leftovers included; only the first length + t tokens have been written.",
+    "You returned the whole cache, including leftovers; return only the first length + t tokens, which have been "
+    "written.",
     edits=[
         ('f"there is no room for {end} tokens in this cache: make a larger one"', '"full"'),
         ("cache[:, :, :end]", "cache"),
@@ -111,7 +111,7 @@ write_cache.mistake(
 
 
 @write_cache.misconception(
-    "You wrote at the beginning, over the oldest tokens; new ones go behind the first `length`.",
+    "You wrote at the beginning, over the oldest tokens; write after the first `length` tokens.",
     name="wrote-at-start",
 )
 def _(cache, new, length):
@@ -124,7 +124,7 @@ def _(cache, new, length):
 
 write_cache.mistake(
     "new-alone",
-    "You returned the new tokens alone; a query reads all tokens before it, so return the earlier ones as well.",
+    "You returned only the new tokens; return the earlier ones as well, because a query reads all tokens before it.",
     edits=[
         ('f"there is no room for {end} tokens in this cache: make a larger one"', '"full"'),
         ("cache[:, :, :end]", "cache[:, :, length:end]"),
@@ -133,8 +133,8 @@ write_cache.mistake(
 
 
 @write_cache.misconception(
-    "You shifted the cache to the left to make room at its end. Then every token moves at every step, and a place no "
-    "longer says which token is in it.",
+    "You shifted the cache to the left to make room at its end, so every token moves at every step and a place no "
+    "longer tells you which token it holds; write right after the first `length` tokens.",
     name="shifted-left",
 )
 def _(cache, new, length):

@@ -7,14 +7,15 @@ from studium import assert_close, exercise
     minutes=12,
     kind="derive",
     hints=(
-        "Take one row of delta. Which vectors can the same row of B A be, while A stays as it is?",
-        "Each row of B A is a combination of the rows of A. The nearest one is the projection onto the space of these.",
-        "With P (in, in) that projection, what is left is delta - delta P, of shape (out, in).",
-        "`torch.linalg.lstsq(a.T, delta.T).solution` solves Aᵀ Bᵀ = deltaᵀ as well as it can be solved.",
+        "Take one row of delta. Which vectors can the same row of B A be, if A stays as it is?",
+        "Each row of B A is a combination of the rows of A. The nearest combination is the projection onto the space "
+        "that they span.",
+        "If P (in, in) is that projection, then delta - delta P is what is left, of shape (out, in).",
+        "`torch.linalg.lstsq(a.T, delta.T).solution` solves Aᵀ Bᵀ = deltaᵀ as closely as possible.",
     ),
 )
 def b_only_floor(delta, a):
-    """Return the smallest squared error that training B alone can reach while A stays as it was drawn.
+    """Return the smallest squared error that training only B can reach while A stays as it was drawn.
 
     The error is ‖delta - B A‖², the sum of the squares of all entries; B may be any matrix.
 
@@ -60,7 +61,8 @@ def _(b_only_floor, rng):
 
 
 @b_only_floor.misconception(
-    "You returned the tail energy; that is the smallest error when A is trained as well. Here A keeps its directions.",
+    "You returned the tail energy, which is the smallest error when A is trained as well; here A keeps its "
+    "directions, so project onto its rows.",
     name="tail-energy",
 )
 def _(delta, a):
@@ -68,7 +70,8 @@ def _(delta, a):
 
 
 @b_only_floor.misconception(
-    "You projected with Aᵀ A; that is a projection only where the rows of A are orthogonal and of length 1.",
+    "You projected with Aᵀ A, which is a projection only if the rows of A are orthogonal and have length 1; these "
+    "rows can be any independent ones.",
     name="assumed-orthonormal-rows",
 )
 def _(delta, a):
@@ -76,8 +79,8 @@ def _(delta, a):
 
 
 @b_only_floor.misconception(
-    "You gave each row of A the length 1 and projected onto one row at a time; rows that are not orthogonal share a "
-    "part of the update, and it was subtracted more than once.",
+    "You scaled each row of A to length 1 and projected onto one row at a time; rows that are not orthogonal overlap, "
+    "so you subtracted part of the update more than once. Project onto all the rows together.",
     name="one-row-at-a-time",
 )
 def _(delta, a):
@@ -86,7 +89,7 @@ def _(delta, a):
 
 
 @b_only_floor.misconception(
-    "You returned (1 - r / in) ‖delta‖²; that is the mean over random A, and this A has a floor of its own.",
+    "You returned (1 - r / in) ‖delta‖², the mean over random choices of A; compute the error for this A.",
     name="mean-over-random-a",
 )
 def _(delta, a):
@@ -94,13 +97,13 @@ def _(delta, a):
 
 
 @b_only_floor.misconception(
-    "You returned the part of the update that A can express; the error is the other part.", name="kept-part"
+    "You measured the part of the update that A can express; the error is the part that is left over.", name="kept-part"
 )
 def _(delta, a):
     return (delta @ torch.linalg.pinv(a) @ a).square().sum()
 
 
-@b_only_floor.misconception("You returned the norm; the error is its square.", name="norm-not-squared")
+@b_only_floor.misconception("You returned the norm; the error is the square of the norm.", name="norm-not-squared")
 def _(delta, a):
     return (delta - delta @ torch.linalg.pinv(a) @ a).norm()
 

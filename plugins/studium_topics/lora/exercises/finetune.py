@@ -19,24 +19,24 @@ from studium_topics.lora.exercises.serve import serve
     level="integrative",
     importance=3,
     hints=(
-        "You have every part: which of your functions makes a model trainable, and which one makes it plain again?",
+        "You have already written every piece: which of your functions makes a model trainable, and which one makes "
+        "it plain again?",
         "Copy, inject, train A and B, collect A and B, serve, then compare two losses on the old domain.",
-        "The logits are (B, T, V) and the labels (B, T); a cross-entropy wants (B·T, V) and (B·T,).",
+        "The logits are (B, T, V) and the labels (B, T); a cross-entropy takes (B·T, V) and (B·T,).",
         "`{name: p.detach() for name, p in model.named_parameters() if p.requires_grad}` holds the adapter, "
         "and `F.cross_entropy(model(ids).flatten(0, 1), labels.flatten())` is the loss.",
     ),
 )
 def finetune(base, targets, rank, alpha, batches, old, lr, generator):
-    """Adapt a language model; return its adapter, the served model, and what was forgotten.
+    """Adapt a language model; return its adapter, the served model, and how much it forgot.
 
-    Train the factors in a copy: for each batch in order, one step of `torch.optim.Adam` at
-    rate lr on its mean cross-entropy.
+    Train the factors in a copy: for each batch in order, take one step of `torch.optim.Adam` at rate lr on its mean
+    cross-entropy.
 
     * base: ids (B, T) to logits (B, T, V); it is not changed
     * targets, rank, alpha, generator: as for `inject`
     * batches: pairs (ids, labels), each (B, T); old: one such pair
-    * returns: the factors alone, as for `serve`; the merged model; its loss on old minus
-      that of base
+    * returns: only the factors, as for `serve`; the merged model; its loss on old minus that of base
     """
     ### BEGIN SOLUTION
     model = copy.deepcopy(base)
@@ -132,7 +132,8 @@ def _(finetune, rng):
 
 
 @finetune.misconception(
-    "You made the optimizer before `inject`: it holds the frozen parameters and not A and B, so nothing was trained.",
+    "You created the optimizer before calling `inject`, so it holds the frozen parameters but not A and B, and "
+    "nothing was trained; inject first.",
     name="optimizer-before-injection",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -150,7 +151,7 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You never set the gradients back to zero, so each step follows the sum of all gradients so far.",
+    "You never reset the gradients to zero, so each step follows the sum of all gradients so far.",
     name="gradients-pile-up",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -167,7 +168,8 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You made a new optimizer for each batch; Adam then forgets its moments, and every step is a first step.",
+    "You created a new optimizer for each batch, so Adam forgets its moments and every step is a first step; create "
+    "it once, before the loop.",
     name="new-optimizer-each-step",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -185,7 +187,7 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You took plain gradient steps; the statement asks for Adam, which divides each gradient by its running size.",
+    "You took plain gradient steps; use Adam, which divides each gradient by its running size.",
     name="sgd-instead-of-adam",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -203,7 +205,8 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You saved the frozen weights beside the factors; the file is then as large as the model, for every customer.",
+    "You saved the frozen weights along with the factors, which makes every customer's file as large as the model; "
+    "save only A and B.",
     name="saved-the-whole-model",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -221,7 +224,7 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You returned the model with its adapters still in it; the served model is a plain one, with merged weights.",
+    "You returned the model with its adapters still in it; return a plain model with merged weights.",
     name="served-unmerged",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -238,7 +241,7 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You subtracted the other way round: what was forgotten is the loss after minus the loss before.",
+    "You subtracted the wrong way round; forgetting is the loss after training minus the loss before.",
     name="before-minus-after",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -247,7 +250,8 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You returned the served model's loss on `old`; what was forgotten is how far that is above the loss of base.",
+    "You returned the served model's loss on `old`; subtract the loss of base, because forgetting is how much the "
+    "loss has risen.",
     name="loss-after-alone",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):
@@ -256,7 +260,7 @@ def _(base, targets, rank, alpha, batches, old, lr, generator):
 
 
 @finetune.misconception(
-    "You measured the change of the loss on the new domain; forgetting is seen on the old one.",
+    "You measured how the loss changed on the new domain; measure forgetting on the old one.",
     name="measured-on-the-new-domain",
 )
 def _(base, targets, rank, alpha, batches, old, lr, generator):

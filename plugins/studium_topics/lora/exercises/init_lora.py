@@ -11,23 +11,23 @@ from torch import nn
     importance=3,
     kind="derive",
     hints=(
-        "The model must not change before the first step, and yet be able to learn. Which factor is zero?",
-        "One entry of A x is a sum of n_in products. What is the variance of a sum of independent terms?",
+        "The model must not change before the first step, and yet it must be able to learn. Which factor is zero?",
+        "Each entry of A x is a sum of n_in products. What is the variance of a sum of independent terms?",
         "A has `rank` rows and `n_in` columns, B has `n_out` rows and `rank` columns.",
-        "`torch.randn(rank, n_in, generator=generator)` has variance 1; multiply by the deviation that you found.",
+        "`torch.randn(rank, n_in, generator=generator)` has variance 1; multiply it by the standard deviation that "
+        "you found.",
     ),
 )
 def init_lora(n_in, n_out, rank, generator):
     """Return the factors (A, B) that training starts from.
 
-    A holds independent normal numbers with mean 0, drawn from `generator`. Choose their
-    variance such that each entry of A x has variance 1 wherever the entries of x are
-    independent, with mean 0 and variance 1. B is zero.
+    A holds independent normal numbers with mean 0, drawn from `generator`. Choose their variance such that each entry
+    of A x has variance 1 whenever the entries of x are independent, with mean 0 and variance 1. B is zero.
 
     * generator: a torch.Generator, the only source of random numbers
     * returns: A (rank, n_in) and B (n_out, rank), float32 tensors on the CPU
 
-    A second call with the same generator gives another A.
+    A second call with the same generator gives a different A.
     """
     ### BEGIN SOLUTION
     a = torch.randn(rank, n_in, generator=generator) / math.sqrt(n_in)
@@ -81,8 +81,8 @@ def _(init_lora):
 
 
 @init_lora.misconception(
-    "You set both factors to zero; then nothing can ever be learned, because the gradient of A is multiplied by B and "
-    "that of B by A, so that both stay zero.",
+    "You set both factors to zero, so nothing can ever be learned: the gradient of A is multiplied by B and that of B "
+    "by A, and both stay zero. Draw A.",
     name="both-zero",
 )
 def _(n_in, n_out, rank, generator):
@@ -90,7 +90,7 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You drew both factors; then B A is noise, and the model is damaged before its first step. B has to be zero.",
+    "You drew both factors, so B A is noise that damages the model before its first step; set B to zero.",
     name="both-drawn",
 )
 def _(n_in, n_out, rank, generator):
@@ -99,8 +99,7 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You drew B and set A to zero; that could learn as well, but in the paper and in the libraries A is drawn and B is "
-    "zero.",
+    "You drew B and set A to zero; that could learn as well, but the paper and the libraries draw A and set B to zero.",
     name="drew-b-instead-of-a",
 )
 def _(n_in, n_out, rank, generator):
@@ -108,7 +107,7 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You gave A as (in, rank) and B as (rank, out); here A is (rank, in) and B is (out, rank).",
+    "You returned A as (in, rank) and B as (rank, out); here A is (rank, in) and B is (out, rank).",
     name="transposed-factors",
 )
 def _(n_in, n_out, rank, generator):
@@ -116,7 +115,7 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You drew A at variance 1; each entry of A x then has variance n_in, which grows with the width of the layer.",
+    "You drew A with variance 1, so each entry of A x has variance n_in, which grows with the width of the layer.",
     name="unit-variance",
 )
 def _(n_in, n_out, rank, generator):
@@ -124,8 +123,7 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You divided by `n_in`; that makes the variance of each number 1 / n_in², so each entry of A x has variance "
-    "1 / n_in.",
+    "You divided by `n_in`, so each number has variance 1 / n_in² and each entry of A x has variance 1 / n_in, not 1.",
     name="divided-by-the-width",
 )
 def _(n_in, n_out, rank, generator):
@@ -133,8 +131,8 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You scaled A by the rank; an entry of A x is a sum over the n_in inputs, and the rank is only the number of such "
-    "sums.",
+    "You scaled A by the rank; each entry of A x is a sum over the n_in inputs, and the rank is just the number of "
+    "such sums.",
     name="scaled-by-the-rank",
 )
 def _(n_in, n_out, rank, generator):
@@ -143,16 +141,16 @@ def _(n_in, n_out, rank, generator):
 
 init_lora.mistake(
     "uniform-as-nn-linear",
-    "You drew A evenly between -1/√in and 1/√in, as `nn.Linear` and peft do by default; the variance is then "
-    "1 / (3 in), and the numbers are not normal.",
+    "You drew A uniformly between -1/√in and 1/√in, as `nn.Linear` and peft do by default; draw normal numbers "
+    "instead, because these have a variance of only 1 / (3 in).",
     replace="torch.randn(rank, n_in, generator=generator) / math.sqrt(n_in)",
     by="(2 * torch.rand(rank, n_in, generator=generator) - 1) / n_in**0.5",
 )
 
 
 @init_lora.misconception(
-    "You did not pass `generator` on; the random numbers then come from torch's global generator, and nobody can "
-    "repeat your run. Write `torch.randn(..., generator=generator)`.",
+    "You did not pass `generator` on, so the random numbers come from torch's global generator and your run cannot be "
+    "repeated. Write `torch.randn(..., generator=generator)`.",
     name="ignored-the-generator",
 )
 def _(n_in, n_out, rank, generator):

@@ -16,10 +16,10 @@ from studium_topics.lora.exercises.lora_linear import lora_linear
     minutes=20,
     importance=3,
     hints=(
-        "Freezing and injecting: what happens to the new factors if you freeze last?",
-        "Walk over all modules, find the Linears by their own names, and replace each one in its parent. Change the "
-        "model only after you have listed its modules.",
-        'In "layers.0.attention.q" the own name is "q", and the parent\'s path is "layers.0.attention". A is '
+        "In which order do you freeze and inject: what happens to the new factors if you freeze last?",
+        "Walk over all modules, pick out the Linears by their own names, and replace each one in its parent. List all "
+        "the modules before you change the model.",
+        'In "layers.0.attention.q", the module\'s name is "q", and its parent\'s path is "layers.0.attention". A is '
         "(rank, in), B is (out, rank).",
         '`parent, _, name = path.rpartition(".")`, then `setattr(model.get_submodule(parent), name, Adapter(linear, a, '
         "b, alpha, lora_linear))`.",
@@ -28,10 +28,9 @@ from studium_topics.lora.exercises.lora_linear import lora_linear
 def inject(model, targets, rank, alpha, generator):
     """Replace the named Linears of a model by adapters in place, and freeze the rest.
 
-    In the order of `named_modules()`, each nn.Linear whose own name, the last part of its
-    path, is in `targets` becomes `Adapter(linear, a, b, alpha, lora_linear)`, a and b from
-    `init_lora`. Only A and B keep requires_grad. Other modules, and all outputs, stay as
-    they are.
+    In the order of `named_modules()`, each nn.Linear whose own name, the last part of its path, is in `targets` becomes
+    `Adapter(linear, a, b, alpha, lora_linear)`, with a and b from `init_lora`. Only A and B keep requires_grad. Other
+    modules, and all outputs, stay as they are.
 
     * model: float32 on the CPU, not a Linear itself, no Linear used twice
     * targets: a set of str
@@ -144,7 +143,7 @@ def _(inject, rng):
 
 
 @inject.misconception(
-    "You asked whether a target occurs somewhere in the name; then `q` also adapts `seq`. Compare the whole last "
+    "You checked whether a target occurs anywhere in the name, so `q` also adapts `seq`; compare the whole last "
     "component: `name in targets`.",
     name="substring-of-the-name",
 )
@@ -160,8 +159,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You asked whether the path ends with a target; then `q` also adapts `seq`, and `v` also `conv`. Compare the whole "
-    "last component: `name in targets`.",
+    "You checked whether the path ends with a target, so `q` also adapts `seq`, and `v` also adapts `conv`; compare "
+    "the whole last component: `name in targets`.",
     name="end-of-the-path",
 )
 def _(model, targets, rank, alpha, generator):
@@ -176,8 +175,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You searched the whole path for a target; then every Linear inside a container of that name is adapted. Only "
-    "the last component counts.",
+    "You searched the whole path for a target, which adapts every Linear inside a container of that name; check only "
+    "the last component.",
     name="anywhere-in-the-path",
 )
 def _(model, targets, rank, alpha, generator):
@@ -192,7 +191,7 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You looked at the direct children of the model only; adapters belong in layers at any depth, so walk over "
+    "You looked only at the direct children of the model; the Linears can be at any depth, so walk over "
     "`model.named_modules()`.",
     name="top-level-only",
 )
@@ -207,7 +206,7 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You left biases trainable; LoRA trains A and B alone. Freeze all of `model.parameters()`, not the weights only.",
+    "You left biases trainable; LoRA trains only A and B, so freeze all of `model.parameters()`, not just the weights.",
     name="biases-trainable",
 )
 def _(model, targets, rank, alpha, generator):
@@ -222,8 +221,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You froze the adapted layers and left the rest of the model trainable; everything that was there before is to be "
-    "frozen.",
+    "You froze the adapted layers and left the rest of the model trainable; freeze every parameter that the model had "
+    "before.",
     name="froze-the-adapted-layers-only",
 )
 def _(model, targets, rank, alpha, generator):
@@ -237,7 +236,7 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You froze the model after injecting, so A and B are frozen as well and nothing is left to train. Freeze first.",
+    "You froze the model after injecting, so A and B are frozen as well and nothing is left to train; freeze first.",
     name="froze-last",
 )
 def _(model, targets, rank, alpha, generator):
@@ -254,8 +253,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You froze nothing: the weights of the model are still trained beside A and B, which is full fine-tuning and a "
-    "little more.",
+    "You did not freeze anything, so the model's weights are trained along with A and B, which costs slightly more "
+    "than full fine-tuning.",
     name="froze-nothing",
 )
 def _(model, targets, rank, alpha, generator):
@@ -270,8 +269,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You divided alpha by the rank before handing it to `Adapter`; `lora_linear` divides by r itself, so the update "
-    "gets alpha / r².",
+    "You divided alpha by the rank before passing it to `Adapter`; pass alpha itself, because `lora_linear` already "
+    "divides by r and the update would be scaled by alpha / r².",
     name="alpha-divided-twice",
 )
 def _(model, targets, rank, alpha, generator):
@@ -286,8 +285,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You drew the factors once and put them into every layer; each layer needs an A of its own, or they all start "
-    "in the same subspace and share their parameters.",
+    "You drew the factors once and reused them in several layers; draw a separate pair for each layer, or they all "
+    "start in the same subspace and share their parameters.",
     name="shared-factors",
 )
 def _(model, targets, rank, alpha, generator):
@@ -304,7 +303,7 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You returned the number of trained tensors; asked for are the parameters in them: the sum of `numel()`.",
+    "You returned the number of trained tensors; return the number of parameters in them, the sum of `numel()`.",
     name="counted-tensors",
 )
 def _(model, targets, rank, alpha, generator):
@@ -358,5 +357,5 @@ def _(model, targets, rank, alpha, generator):
 
 inject.equivalent(
     "for path, linear in (model.named_modules()):",
-    "a child that is replaced keeps its place, so the walk goes on as if it were still there",
+    "a child that is replaced keeps its place, so the walk continues as if it were still there",
 )

@@ -9,10 +9,10 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=3,
     hints=(
-        "Which part of the output does alpha / r multiply, and which part must be the pretrained layer's, bit for bit?",
-        "Send x down to r numbers with A, then up to `out` numbers with B. The frozen part is a linear layer as usual.",
-        "x Aᵀ is (..., r), and (x Aᵀ) Bᵀ is (..., out). A is (r, in), so its number of rows is the rank.",
-        "`F.linear(x, weight, bias)` is the frozen part; r is `a.shape[0]`, and `x @ a.T` goes down.",
+        "Which part of the output does alpha / r multiply, and which part must match the pretrained layer bit for bit?",
+        "Map x down to r numbers with A, then up to `out` numbers with B. The frozen part is an ordinary linear layer.",
+        "x Aᵀ is (..., r), and (x Aᵀ) Bᵀ is (..., out). A is (r, in), so the rank is its number of rows.",
+        "`F.linear(x, weight, bias)` is the frozen part; r is `a.shape[0]`, and `x @ a.T` maps down.",
     ),
 )
 def lora_linear(x, weight, bias, a, b, alpha):
@@ -20,7 +20,7 @@ def lora_linear(x, weight, bias, a, b, alpha):
 
     h = x W₀ᵀ + bias + (alpha / r) (x Aᵀ) Bᵀ
 
-    * x: (..., in), any number of leading axes, none included
+    * x: (..., in), with any number of leading axes, including none
     * weight: W₀ (out, in)
     * bias: (out,) or None
     * a: A (r, in)
@@ -28,8 +28,7 @@ def lora_linear(x, weight, bias, a, b, alpha):
     * alpha: a positive number
     * returns: a tensor (..., out)
 
-    The lesson trains through this function, so gradients must reach x, a and b. The
-    arguments stay as they are.
+    The lesson trains through this function, so gradients must reach x, a and b. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     scale = alpha / a.shape[0]
@@ -91,8 +90,8 @@ def _(lora_linear, rng):
 
 
 @lora_linear.misconception(
-    "You scaled the update by `alpha`; LoRA scales it by `alpha / r`, so that its size stays about the same when you "
-    "change the rank.",
+    "You scaled the update by `alpha`; scale it by `alpha / r`, so its size stays about the same when you change the "
+    "rank.",
     name="scaled-by-alpha",
 )
 def _(x, weight, bias, a, b, alpha):
@@ -100,14 +99,15 @@ def _(x, weight, bias, a, b, alpha):
 
 
 @lora_linear.misconception(
-    "You added (x Aᵀ) Bᵀ without a scale; the update is multiplied by `alpha / r`.", name="left-out-the-scale"
+    "You added (x Aᵀ) Bᵀ without a scale; multiply the update by `alpha / r`.", name="left-out-the-scale"
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + x @ a.T @ b.T
 
 
 @lora_linear.misconception(
-    "You divided with `//`, which rounds `alpha / r` down; alpha = 5 at rank 2 is a scale of 2.5.",
+    "You divided with `//`, which rounds `alpha / r` down; divide with `/`, which gives a scale of 2.5 for alpha = 5 "
+    "at rank 2.",
     name="rounded-the-scale",
 )
 def _(x, weight, bias, a, b, alpha):
@@ -115,7 +115,7 @@ def _(x, weight, bias, a, b, alpha):
 
 
 @lora_linear.misconception(
-    "You scaled the frozen layer as well; `alpha / r` belongs to the update alone, because at B = 0 the model must be "
+    "You scaled the frozen layer as well; multiply only the update by `alpha / r`, because at B = 0 the model must be "
     "exactly the pretrained one.",
     name="scaled-the-frozen-layer",
 )
@@ -132,7 +132,7 @@ def _(x, weight, bias, a, b, alpha):
 
 
 @lora_linear.misconception(
-    "You made the shapes fit with `reshape`, which puts the numbers into other rows; A and B have to be transposed.",
+    "You made the shapes fit with `reshape`, which moves numbers into the wrong rows; transpose A and B instead.",
     name="reshaped-instead-of-transposed",
 )
 def _(x, weight, bias, a, b, alpha):
@@ -141,15 +141,14 @@ def _(x, weight, bias, a, b, alpha):
 
 
 @lora_linear.misconception(
-    "You left the bias out; it belongs to the frozen layer and is added once, unscaled.", name="left-out-the-bias"
+    "You left out the bias; it belongs to the frozen layer, so add it once, unscaled.", name="left-out-the-bias"
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight) + alpha / a.shape[0] * (x @ a.T @ b.T)
 
 
 @lora_linear.misconception(
-    "You put the bias into the update as well; the update has no bias of its own, so the bias is added once, with the "
-    "frozen layer.",
+    "You added the bias in the update too; add it only once, with the frozen layer, because the update has no bias.",
     name="bias-twice",
 )
 def _(x, weight, bias, a, b, alpha):

@@ -9,14 +9,15 @@ from studium import assert_close, exercise
     importance=3,
     kind="derive",
     hints=(
-        "What matrix M gives x Mᵀ = x W₀ᵀ + (alpha / r) (x Aᵀ) Bᵀ for every x?",
-        "Both terms are linear in x, so their matrices add up. The base may be wanted again, so leave it as it is.",
-        "(x Aᵀ) Bᵀ = x (B A)ᵀ, and B A has the shape (out, in) of W₀.",
-        "`weight + …` makes a new tensor; `weight += …` changes the caller's.",
+        "Which matrix M gives x Mᵀ = x W₀ᵀ + (alpha / r) (x Aᵀ) Bᵀ for every x?",
+        "Both terms are linear in x, so you can add their matrices. The base may be needed again, so leave it as it "
+        "is.",
+        "(x Aᵀ) Bᵀ = x (B A)ᵀ, and B A has the same shape (out, in) as W₀.",
+        "`weight + …` makes a new tensor; `weight += …` changes the caller's tensor.",
     ),
 )
 def merge(weight, a, b, alpha):
-    """Return the one matrix that does the work of a frozen weight and its adapter together.
+    """Return the single matrix that replaces a frozen weight and its adapter together.
 
     For every x, `F.linear(x, merged)` must equal `lora_linear(x, weight, None, a, b, alpha)`.
 
@@ -70,29 +71,29 @@ def _(merge, rng):
 
 merge.mistake(
     "scaled-by-alpha",
-    "You added alpha times B A; the adapter scales by `alpha / r`, and a merged model must give the outputs that it "
-    "gave before.",
+    "You added alpha times B A; scale it by `alpha / r`, so the merged model gives the same outputs as before.",
     replace="alpha / a.shape[0]",
     by="alpha",
 )
 
 merge.mistake(
     "left-out-the-scale",
-    "You added B A without its scale; the update is `alpha / r` times B A.",
+    "You added B A without its scale; multiply it by `alpha / r`.",
     replace="alpha / a.shape[0] * (b @ a)",
     by="b @ a",
 )
 
 merge.mistake(
     "rounded-the-scale",
-    "You divided with `//`, which rounds `alpha / r` down; alpha = 5 at rank 2 is a scale of 2.5.",
+    "You divided with `//`, which rounds `alpha / r` down; divide with `/`, which gives a scale of 2.5 for alpha = 5 "
+    "at rank 2.",
     replace="alpha / a.shape[0]",
     by="alpha // a.shape[0]",
 )
 
 merge.mistake(
     "changed-the-weight",
-    "You changed `weight` itself; the frozen weight is then lost for the next adapter. Return a new tensor.",
+    "You changed `weight` itself, so the frozen weight is lost for the next adapter; return a new tensor.",
     replace="return weight + alpha / a.shape[0] * (b @ a)",
     by="""
         weight += alpha / a.shape[0] * (b @ a)
@@ -102,7 +103,7 @@ merge.mistake(
 
 merge.mistake(
     "update-alone",
-    "You returned the update alone; the merged weight is the frozen one plus the update.",
+    "You returned only the update; add it to the frozen weight.",
     replace="weight + alpha / a.shape[0] * (b @ a)",
     by="alpha / a.shape[0] * (b @ a)",
 )
@@ -116,7 +117,7 @@ merge.mistake(
 
 merge.mistake(
     "merged-twice",
-    "You merged twice: the update goes into the weight once.",
+    "You added the update twice; add it once.",
     replace="alpha / a.shape[0]",
     by="2 * alpha / a.shape[0]",
 )

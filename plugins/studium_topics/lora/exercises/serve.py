@@ -16,20 +16,21 @@ from studium_topics.lora.exercises.merge import merge
     hints=(
         "What does a server hold before a customer calls, and what must it still hold afterwards?",
         "Copy the base, then visit each adapted Linear once and give it a merged weight.",
-        'The keys "blocks.0.q.a" and "blocks.0.q.b" belong to the Linear with the path "blocks.0.q". The ranks may '
+        'The keys "blocks.0.q.a" and "blocks.0.q.b" belong to the Linear at the path "blocks.0.q". The rank may '
         "differ from layer to layer.",
-        '`key.rpartition(".")[0]` is the path; under `torch.no_grad()`, `layer.weight.copy_(...)` sets the merged one.',
+        '`key.rpartition(".")[0]` is the path; under `torch.no_grad()`, `layer.weight.copy_(...)` sets the merged '
+        "weight.",
     ),
 )
 def serve(base, adapter, alpha):
     """Return a plain copy of a model with a saved adapter merged into it.
 
     * base: a model without adapters
-    * adapter: a dict in any order; an adapted nn.Linear with the module path <path> has
-      the keys "<path>.a" (r, in) and "<path>.b" (out, r)
-    * alpha: a positive number; r is read off each A
-    * returns: a new model with the modules of base; the adapted weights are merged, all
-      other parameters equal those of base
+    * adapter: a dict in any order; an adapted nn.Linear with the module path <path> has the keys "<path>.a" (r, in) and
+      "<path>.b" (out, r)
+    * alpha: a positive number; take r from each A
+    * returns: a new model with the modules of base; the adapted weights are merged, and all other parameters equal
+      those of base
 
     base and adapter stay as they are.
     """
@@ -91,7 +92,7 @@ def _(serve, rng):
 
 
 @serve.misconception(
-    "You merged into `base` itself; the next customer's adapter then lands on top of this one. Copy the base first.",
+    "You merged into `base` itself, so the next customer's adapter lands on top of this one; copy the base first.",
     name="merged-into-the-base",
 )
 def _(base, adapter, alpha):
@@ -105,7 +106,7 @@ def _(base, adapter, alpha):
 
 
 @serve.misconception(
-    "You paired the tensors in the order in which the dict holds them; that order is not promised, so go by the names.",
+    "You paired the tensors by their order in the dict, which can be any order; pair them by name.",
     name="paired-by-order",
 )
 def _(base, adapter, alpha):
@@ -118,9 +119,7 @@ def _(base, adapter, alpha):
     return model
 
 
-@serve.misconception(
-    "You merged one layer only: the loop ended after the first adapted Linear.", name="first-layer-only"
-)
+@serve.misconception("You merged only the first adapted Linear; visit all of them.", name="first-layer-only")
 def _(base, adapter, alpha):
     model = copy.deepcopy(base)
     path = next(key for key in adapter if key.endswith(".a")).removesuffix(".a")
@@ -131,7 +130,7 @@ def _(base, adapter, alpha):
 
 
 @serve.misconception(
-    "You put the update in the place of the weight; the pretrained weight has to stay in the sum.",
+    "You replaced the weight with the update; the merged weight is the pretrained weight plus the update.",
     name="update-in-place-of-the-weight",
 )
 def _(base, adapter, alpha):
@@ -146,7 +145,8 @@ def _(base, adapter, alpha):
 
 
 @serve.misconception(
-    "You merged each layer once for A and once for B, so that its update counts twice.", name="merged-per-factor"
+    "You merged each layer twice, once for A and once for B, so its update counts twice; visit each path once.",
+    name="merged-per-factor",
 )
 def _(base, adapter, alpha):
     model = copy.deepcopy(base)

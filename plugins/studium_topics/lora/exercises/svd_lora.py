@@ -9,16 +9,18 @@ from studium import assert_close, exercise
     kind="derive",
     hints=(
         "Which terms of the sum σᵢ uᵢ vᵢᵀ would you keep, if you may keep `rank` of them?",
-        "Cut the singular value decomposition. The product B A must then be what is left times rank / alpha.",
+        "Truncate the singular value decomposition. The product B A must then be the truncated matrix times rank / "
+        "alpha.",
         "u[:, :rank] is (out, rank), s[:rank] is (rank,), and vh[:rank] is (rank, in).",
-        "`u, s, vh = torch.linalg.svd(delta, full_matrices=False)` has delta = u @ diag(s) @ vh, the largest s first.",
+        "`u, s, vh = torch.linalg.svd(delta, full_matrices=False)` gives delta = u @ diag(s) @ vh, with the largest s "
+        "first.",
     ),
 )
 def svd_lora(delta, rank, alpha):
-    """Return the factors (A, B) of the adapter that is nearest to a given update.
+    """Return the factors (A, B) of the adapter that is closest to a given update.
 
-    Of all adapters of this rank, yours leaves the smallest ‖delta - (alpha / rank) B A‖²,
-    the sum of the squares of all entries.
+    Of all adapters of this rank, yours must have the smallest ‖delta - (alpha / rank) B A‖², the sum of the squares of
+    all entries.
 
     * delta: ΔW (out, in), float32 or float64; it stays as it is
     * rank: from 1 to min(out, in)
@@ -63,8 +65,8 @@ def _(svd_lora, rng):
 
 
 @svd_lora.misconception(
-    "You made B A the best matrix of this rank; the layer adds (alpha / rank) B A, so the factors need rank / alpha "
-    "of it.",
+    "You made B A the best matrix of this rank; multiply it by rank / alpha, because the layer adds (alpha / rank) B "
+    "A.",
     name="forgot-the-scale",
 )
 def _(delta, rank, alpha):
@@ -73,7 +75,7 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You multiplied the factors by alpha / rank; the layer does that once more, so they have to be divided by it.",
+    "You multiplied the factors by alpha / rank; divide by it instead, because the layer multiplies by it again.",
     name="scaled-twice",
 )
 def _(delta, rank, alpha):
@@ -82,7 +84,7 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "Each singular value came into the product twice; put s into A or into B, or its square root into both.",
+    "You put each singular value into the product twice; put s into A or into B, or its square root into both.",
     name="singular-values-twice",
 )
 def _(delta, rank, alpha):
@@ -91,7 +93,7 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You left the singular values out; u and vh hold directions only, and s says how much of each there is.",
+    "You left out the singular values; u and vh hold only directions, and s says how much of each there is.",
     name="left-out-the-singular-values",
 )
 def _(delta, rank, alpha):
@@ -100,7 +102,7 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You kept the smallest singular values; `torch.linalg.svd` gives the largest first, so the first `rank` stay.",
+    "You kept the smallest singular values; `torch.linalg.svd` gives the largest first, so keep the first `rank`.",
     name="kept-the-smallest",
 )
 def _(delta, rank, alpha):
@@ -109,8 +111,8 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You took columns of `vh`; `torch.linalg.svd` gives Vᵀ, whose rows are the right singular vectors, so A needs "
-    "rows of it.",
+    "You took columns of `vh` for A; take rows, because `torch.linalg.svd` gives Vᵀ, whose rows are the right "
+    "singular vectors.",
     name="columns-of-vh",
 )
 def _(delta, rank, alpha):
@@ -119,7 +121,7 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You put the square root of the singular values into one factor only; the product then holds √s where it needs s.",
+    "You put the square root of the singular values into only one factor, so the product holds √s instead of s.",
     name="root-in-one-factor",
 )
 def _(delta, rank, alpha):
@@ -128,7 +130,8 @@ def _(delta, rank, alpha):
 
 
 @svd_lora.misconception(
-    "You took the first rows of the matrix itself; the best directions are the singular vectors, which mix all rows.",
+    "You kept the first rows of the matrix itself; use its singular vectors, because the best directions mix all the "
+    "rows.",
     name="first-rows",
 )
 def _(delta, rank, alpha):

@@ -13,26 +13,26 @@ from studium_topics.kits.weights import drawn
     importance=1,
     kind="measure",
     hints=(
-        "Which of the three, weights, gradients and optimizer state, exist for a frozen parameter after a step?",
-        "Take the step as usual, leave the gradients where they are, and add up what is there.",
-        "The bytes of a tensor are its numbers times the bytes of one. The `grad` of a frozen parameter is None.",
+        "A model has weights, gradients and optimizer state. Which of the three exist for a frozen parameter after a "
+        "step?",
+        "Take the step as usual, leave the gradients in place, and add up what is there.",
+        "The size of a tensor in bytes is its number of entries times the bytes of each entry. The `grad` of a frozen "
+        "parameter is None.",
         "A tensor has `tensor.numel() * tensor.element_size()` bytes; `optimizer.state.values()` are dicts, one for "
         "each parameter that was updated, whose values are the tensors.",
     ),
 )
 def train_memory(model, x):
-    """Measure the bytes that training holds: take one step, then count.
+    """Measure how many bytes training holds: take one step, then count.
 
-    The step: `torch.optim.Adam` with its defaults on the parameters that are not frozen,
-    and the loss `model(x).square().mean()`.
+    The step: `torch.optim.Adam` with its defaults on the parameters that are not frozen, and the loss
+    `model(x).square().mean()`.
 
-    * model: any module, whose parameters may be of several dtypes
+    * model: any module, whose parameters may have different dtypes
     * x: a batch of inputs for it
-    * returns: three numbers of bytes: all parameters; their gradients; the tensors in the
-      optimizer's state
+    * returns: three numbers of bytes: all parameters; their gradients; the tensors in the optimizer's state
 
-    A parameter that the model holds under two names is there once. Buffers and activations
-    are not counted.
+    Count a parameter that the model holds under two names only once. Do not count buffers and activations.
     """
     ### BEGIN SOLUTION
     parameters = list(model.parameters())
@@ -94,7 +94,7 @@ def _(train_memory, rng):
 
 
 @train_memory.misconception(
-    "You counted numbers, not bytes; multiply `numel()` by `element_size()`.", name="numbers-not-bytes"
+    "You counted entries, not bytes; multiply `numel()` by `element_size()`.", name="numbers-not-bytes"
 )
 def _(model, x):
     parameters = list(model.parameters())
@@ -106,7 +106,8 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You took 4 bytes for every number; bfloat16 needs 2 and float64 needs 8, so ask each tensor for `element_size()`.",
+    "You assumed 4 bytes for every number; bfloat16 needs 2 and float64 needs 8, so use each tensor's "
+    "`element_size()`.",
     name="four-bytes-for-all",
 )
 def _(model, x):
@@ -120,7 +121,7 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You charged a gradient to every parameter; autograd stores none where requires_grad is False.",
+    "You counted a gradient for every parameter; autograd stores none where requires_grad is False.",
     name="gradients-for-all",
 )
 def _(model, x):
@@ -129,7 +130,8 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You charged two moments to every parameter; Adam keeps them only for what it updates.", name="state-for-all"
+    "You counted two moments for every parameter; Adam keeps them only for the parameters that it updates.",
+    name="state-for-all",
 )
 def _(model, x):
     weights, gradients, _ = train_memory(model, x)
@@ -137,7 +139,8 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You looked at the optimizer before its first step; Adam makes its moments in that step.", name="before-the-step"
+    "You looked at the optimizer before its first step; look after it, because that is when Adam creates its moments.",
+    name="before-the-step",
 )
 def _(model, x):
     weights, gradients, _ = train_memory(model, x)
@@ -145,7 +148,8 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You cleared the gradients before you counted them; while the optimizer steps, they are in memory.",
+    "You cleared the gradients before you counted them; count them while they are there, because they are in memory "
+    "during the optimizer's step.",
     name="cleared-the-gradients",
 )
 def _(model, x):
@@ -154,7 +158,7 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You counted the trained weights alone; the frozen ones have to be in memory too, or there is no forward pass.",
+    "You counted only the trained weights; count the frozen ones too, because the forward pass needs them in memory.",
     name="trained-weights-alone",
 )
 def _(model, x):
@@ -163,7 +167,8 @@ def _(model, x):
 
 
 @train_memory.misconception(
-    "You added up `state_dict()`; it lists a tied parameter under both names, and buffers too.",
+    "You added up `state_dict()`, which lists tied parameters under both names and includes buffers; add up "
+    "`model.parameters()` instead.",
     name="added-up-the-state-dict",
 )
 def _(model, x):

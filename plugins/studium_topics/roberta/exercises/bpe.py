@@ -11,22 +11,22 @@ from studium import assert_close, exercise
     importance=2,
     kind="write",
     hints=(
-        "What are the first ids, before any merge, and how many of them can there be?",
-        "Find the neighbouring pair whose merge has the lowest number, put its new id wherever the pair occurs, and "
-        "look again.",
-        "The ids are a list that becomes shorter; merges is a list of pairs, whose place in the list is their number.",
-        '`list(text.encode("utf-8"))` are the bytes; `{pair: number for number, pair in enumerate(merges)}` finds a '
-        "pair's number.",
+        "What are the first ids, before any merge, and how many different ones can there be?",
+        "Find the neighbouring pair whose merge has the lowest number, replace it with its new id wherever the pair "
+        "occurs, and look again.",
+        "The ids are a list that gets shorter; merges is a list of pairs, numbered by their place in the list.",
+        '`list(text.encode("utf-8"))` gives the bytes; `{pair: number for number, pair in enumerate(merges)}` '
+        "finds the number of a pair.",
     ),
 )
 def bpe(text, merges):
     """Return the ids of a text in byte-level byte-pair encoding.
 
     Begin with the bytes of the text in UTF-8, ids 0 to 255. Of all pairs of neighbours, take the one whose merge has
-    the lowest number k, and replace it by the id 256 + k wherever it occurs, from left to right. Go on until no merge
-    applies.
+    the lowest number k, and replace it with the id 256 + k wherever it occurs, from left to right. Repeat until no
+    merge applies.
 
-    - text: any string, the empty one too.
+    - text: any string, including the empty one.
     - merges: a list of pairs of ids. Merge number k uses ids below 256 + k.
     - Returns a list of integers.
     """
@@ -46,10 +46,10 @@ def bpe(text, merges):
     ### END SOLUTION
 
 
-bpe.equivalent('ids = (text.encode("utf-8"))', "bytes are read as a list of numbers is")
+bpe.equivalent('ids = (text.encode("utf-8"))', "bytes can be read like a list of numbers")
 
 
-bpe.equivalent("ids = (text.encode())", "bytes are read as a list of numbers is")
+bpe.equivalent("ids = (text.encode())", "bytes can be read like a list of numbers")
 
 
 @bpe.test("merges in the order of the numbers, and knows every character", points=1)
@@ -114,8 +114,8 @@ def _(bpe):
 
 
 @bpe.misconception(
-    "You began with the code points of the characters; there are more than a million of them. Begin with the bytes of "
-    "UTF-8, of which there are 256.",
+    "You began with the code points of the characters, and there are more than a million of those; begin with the "
+    "bytes of UTF-8, of which there are only 256.",
     name="code-points",
 )
 def _(text, merges):
@@ -130,8 +130,8 @@ def _(text, merges):
 
 
 @bpe.misconception(
-    "You merged the first pair from the left that has a merge; of all pairs in the text, the merge of the lowest "
-    "number comes first.",
+    "You merged the leftmost pair that has a merge; of all pairs in the text, apply the merge with the lowest number "
+    "first.",
     name="leftmost-pair-first",
 )
 def _(text, merges):
@@ -148,8 +148,8 @@ def _(text, merges):
 
 
 @bpe.misconception(
-    "You took the longest token that the text begins with, again and again, as WordPiece does; BPE replays its merges "
-    "in their order.",
+    "You kept taking the longest token that the text begins with, as WordPiece does; replay the merges in their order "
+    "instead.",
     name="longest-token-first",
 )
 def _(text, merges):
@@ -167,7 +167,8 @@ def _(text, merges):
 
 
 @bpe.misconception(
-    "You merged pairs of bytes only once; a new token can be merged again, so go on until no merge applies.",
+    "You stopped before all merges had been applied; go on until no merge applies, because a new token can be merged "
+    "again.",
     name="one-round",
 )
 def _(text, merges):
@@ -175,7 +176,7 @@ def _(text, merges):
 
 
 @bpe.misconception(
-    "You replaced characters outside of ASCII by a question mark; with bytes no character is unknown.",
+    "You replaced characters outside ASCII with a question mark; encode them as bytes, where no character is unknown.",
     name="unknown-character",
 )
 def _(text, merges):

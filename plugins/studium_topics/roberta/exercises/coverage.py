@@ -9,19 +9,21 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "For one token, what is the probability that one mask does not choose it? And that none of three masks does?",
-        "Compute the share that is never chosen, and count the masks that differ: an old mask chooses nothing new.",
-        "All three arguments are numbers, and so is the result; it lies between 0 and 1.",
+        "For one token, what is the probability that one mask does not choose it? And that none of three masks "
+        "chooses it?",
+        "Compute the share that is never chosen, and count how many different masks there are: an old mask chooses "
+        "the same tokens again.",
+        "All three arguments are numbers, and so is the result, which lies between 0 and 1.",
         "With `masks` different masks, `(1 - rate) ** masks` of the tokens are never chosen.",
     ),
 )
 def coverage(rate, epochs, copies):
-    """Return the expected share of a text's tokens that the loss asks for at least once in training.
+    """Return the expected share of a text's tokens that the loss uses at least once in training.
 
-    - rate: the probability with which a mask chooses a token, the same for each token, independently.
+    - rate: the probability that a mask chooses a token, the same for each token, independently.
     - epochs: how many times training reads the text, 1 or more.
-    - copies: how many masks were drawn beforehand; the epochs take them in turn, again and again. With None, each
-      epoch draws a mask of its own.
+    - copies: how many masks were drawn beforehand; the epochs take them in turn, again and again. With None, each epoch
+      draws a new mask.
     """
     ### BEGIN SOLUTION
     masks = epochs if copies is None else min(epochs, copies)
@@ -48,8 +50,8 @@ def _(coverage, rng):
 
 
 @coverage.misconception(
-    "You added the probabilities of the masks; two masks can choose the same token, which counts once. Multiply the "
-    "probabilities of not being chosen.",
+    "You added the probabilities of the masks; multiply the probabilities of not being chosen, because several masks "
+    "can choose the same token, which counts only once.",
     name="added-probabilities",
 )
 def _(rate, epochs, copies):
@@ -57,7 +59,8 @@ def _(rate, epochs, copies):
 
 
 @coverage.misconception(
-    "You counted every epoch as a new mask; with masks drawn beforehand, epochs after the last copy repeat old ones.",
+    "You counted every epoch as a new mask; with masks drawn beforehand, the epochs after the last copy repeat old "
+    "ones.",
     name="every-epoch-is-new",
 )
 def _(rate, epochs, copies):
@@ -65,7 +68,8 @@ def _(rate, epochs, copies):
 
 
 @coverage.misconception(
-    "You counted all copies although training may end before it has used them; no more masks are seen than epochs.",
+    "You counted all copies even if training ends before it has used them; it cannot use more masks than there are "
+    "epochs.",
     name="unused-copies",
 )
 def _(rate, epochs, copies):
@@ -73,7 +77,7 @@ def _(rate, epochs, copies):
 
 
 @coverage.misconception(
-    "You returned the share that is never asked for; the share that is asked for is 1 minus that.",
+    "You returned the share of tokens that the loss never uses; return 1 minus that share.",
     name="never-asked",
 )
 def _(rate, epochs, copies):

@@ -9,16 +9,16 @@ from studium import exercise
     importance=3,
     kind="write",
     hints=(
-        "What has to be decided for each position, and which of these decisions are independent of each other?",
-        "One uniform number chooses a position, a second one says what happens to it, and a random id is drawn for "
-        "each position, whether it is needed or not.",
+        "What do you have to decide for each position, and which of these decisions are independent of each other?",
+        "One uniform number decides whether a position is chosen, a second one what happens to it, and a random id is "
+        "drawn for each position, whether or not it is needed.",
         "All draws and all conditions have the shape of ids, (B, T); special is (S,).",
-        "`torch.isin(ids, special)` marks special tokens; `torch.where(condition, a, b)` puts the cases together; "
+        "`torch.isin(ids, special)` marks special tokens; `torch.where(condition, a, b)` combines the cases; "
         "`torch.rand(ids.shape, generator=generator)` draws.",
     ),
 )
 def mask_tokens(ids, special, mask_id, vocabulary, rate, generator):
-    """Return a batch with new noise, and the labels of the tokens that the model has to name.
+    """Return a batch with new noise, and the labels of the tokens that the model has to predict.
 
     Each token that is not special is chosen with probability rate, independently. A chosen token becomes
 
@@ -30,8 +30,8 @@ def mask_tokens(ids, special, mask_id, vocabulary, rate, generator):
 
     - ids (B, T): long; it stays as it is.
     - special (S,): long, the ids that are never chosen.
-    - generator: makes all randomness.
-    - Returns (noisy, labels), long, (B, T): a label is the original token where it was chosen, else -100.
+    - generator: provides all the randomness.
+    - Returns (noisy, labels), long, (B, T): the label is the original token where it was chosen, and -100 elsewhere.
     """
     ### BEGIN SOLUTION
     chosen = (torch.rand(ids.shape, generator=generator) < rate) & ~torch.isin(ids, special)
@@ -139,8 +139,8 @@ def _(mask_tokens, rng):
 
 
 @mask_tokens.misconception(
-    "You drew a second time among the tokens that were left, with 0.1; only 2 % of the chosen tokens then become "
-    "random. The shares 80, 10 and 10 % are all of the chosen tokens.",
+    "You drew again with probability 0.1 among the chosen tokens that were left, so only 2 % of all chosen tokens "
+    "become random. The shares of 80, 10 and 10 % each refer to all the chosen tokens.",
     name="tenth-of-the-rest",
 )
 def _(ids, special, mask_id, vocabulary, rate, generator):
@@ -152,8 +152,8 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
 
 
 @mask_tokens.misconception(
-    "You drew from a generator of your own with a fixed seed, so that every call makes the same mask: that is static "
-    "masking. Draw from the generator that you are given.",
+    "You drew from a separate generator with a fixed seed, so every call makes the same mask, as in static masking; "
+    "draw from the generator that you are given.",
     name="same-mask-each-call",
 )
 def _(ids, special, mask_id, vocabulary, rate, generator):
@@ -161,8 +161,8 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
 
 
 @mask_tokens.misconception(
-    "You returned all of ids as labels; where a token was not chosen the label is -100, or the loss counts tokens that "
-    "the model can copy.",
+    "You returned all of ids as labels; put -100 where a token was not chosen, or the loss counts tokens that the "
+    "model can simply copy.",
     name="labels-everywhere",
 )
 def _(ids, special, mask_id, vocabulary, rate, generator):
@@ -170,7 +170,7 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
 
 
 @mask_tokens.misconception(
-    "You chose special tokens too; separators and padding are never hidden, because there is nothing to learn there.",
+    "You also chose special tokens; never hide separators or padding, because they teach the model nothing.",
     name="special-chosen",
 )
 def _(ids, special, mask_id, vocabulary, rate, generator):
@@ -178,7 +178,8 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
 
 
 @mask_tokens.misconception(
-    "You labelled only the tokens that look different; the chosen tokens that stay as they are count in the loss, too.",
+    "You labelled only the tokens that changed; chosen tokens that keep their id count in the loss too, so label them "
+    "as well.",
     name="kept-not-labelled",
 )
 def _(ids, special, mask_id, vocabulary, rate, generator):

@@ -9,20 +9,20 @@ from studium import assert_close, exercise
     importance=3,
     kind="write",
     hints=(
-        "What must still fit into a row when you add a sentence: the sentence alone?",
-        "Keep one open row. For each sentence, either it fits with its separators, or the row is closed and a new one "
-        "begins. Do not forget the row that is open at the end.",
-        "An open row has cls and sentences; closed, it has one sep more, and then pad up to length; all rows together "
+        "When you add a sentence to a row, what has to fit: only the sentence?",
+        "Keep one row open. For each sentence, either it fits with its separators, or you close the row and begin a "
+        "new one. Remember the row that is still open at the end.",
+        "An open row has cls and sentences; closing it adds another sep, and then pad up to length; all rows together "
         "are (N, length).",
-        "`row + [pad] * (length - len(row))` fills a row up; `torch.tensor(rows)` makes the result.",
+        "`row + [pad] * (length - len(row))` fills up a row; `torch.tensor(rows)` makes the result.",
     ),
 )
 def pack(documents, length, cls, sep, pad):
     """Return the inputs of FULL-SENTENCES: sentences in order, each row filled with as many as fit.
 
-    A row is cls, whole sentences, sep, and pad up to length. Where a document ends inside a row, one more sep comes
-    between its last sentence and the next document's first. A sentence that does not fit, with the separators it
-    needs, begins the next row.
+    A row is cls, whole sentences, sep, and pad up to length. Where a document ends inside a row, another sep comes
+    between its last sentence and the first sentence of the next document. If a sentence does not fit, together with the
+    separators it needs, it begins the next row.
 
     - documents: one or more lists of one or more sentences; a sentence is a list of 1 to length − 2 ids.
     - Returns long (N, length).
@@ -107,8 +107,8 @@ def _(pack):
 
 
 @pack.misconception(
-    "You began a new row for each document; that is the paper's DOC-SENTENCES, whose rows are shorter. Here a row goes "
-    "on into the next document.",
+    "You began a new row for each document, as in the paper's DOC-SENTENCES, whose rows are shorter; here, let a row "
+    "continue into the next document.",
     name="row-for-each-document",
 )
 def _(documents, length, cls, sep, pad):
@@ -116,7 +116,8 @@ def _(documents, length, cls, sep, pad):
 
 
 @pack.misconception(
-    "You joined documents without a separator; an extra sep tells the model that another text begins.",
+    "You joined documents without a separator; add another sep between them, which tells the model that a new text "
+    "begins.",
     name="no-border",
 )
 def _(documents, length, cls, sep, pad):
@@ -124,7 +125,8 @@ def _(documents, length, cls, sep, pad):
 
 
 @pack.misconception(
-    "You put a separator after each sentence; only where the document ends inside a row is there one more sep.",
+    "You put a separator after each sentence; add one only where a document ends inside a row, and at the end of the "
+    "row.",
     name="separator-after-each-sentence",
 )
 def _(documents, length, cls, sep, pad):
@@ -132,8 +134,8 @@ def _(documents, length, cls, sep, pad):
 
 
 @pack.misconception(
-    "You cut the text wherever a row was full; FULL-SENTENCES keeps sentences whole and moves one that does not fit to "
-    "the next row.",
+    "You cut the text wherever a row was full; keep sentences whole, and move a sentence that does not fit to the "
+    "next row.",
     name="cut-sentences",
 )
 def _(documents, length, cls, sep, pad):
@@ -145,7 +147,7 @@ def _(documents, length, cls, sep, pad):
 
 
 @pack.misconception(
-    "You left out the last row, which was still open when the documents ended; close it and keep it.",
+    "You left out the last row, which is still open when the documents end; close it and keep it.",
     name="last-row-lost",
 )
 def _(documents, length, cls, sep, pad):
@@ -153,7 +155,8 @@ def _(documents, length, cls, sep, pad):
 
 
 @pack.misconception(
-    "You made a row for each sentence; then most of a row is padding. Go on as long as the next sentence fits.",
+    "You made a row for each sentence, so most of a row can be padding; add sentences to a row as long as the next "
+    "one fits.",
     name="row-for-each-sentence",
 )
 def _(documents, length, cls, sep, pad):

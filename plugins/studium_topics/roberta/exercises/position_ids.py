@@ -12,13 +12,13 @@ from studium import assert_close, exercise
         "Which number does the third real token of a row get, and does it matter where the padding is?",
         "Count the real tokens from the left up to each position; then give padding its own number.",
         "ids, the mask of real tokens, their counts and the result are all (B, T).",
-        "`real.long().cumsum(1)` counts; `torch.where(real, counts + pad, pad)` puts both cases together.",
+        "`real.long().cumsum(1)` counts; `torch.where(real, counts + pad, pad)` combines both cases.",
     ),
 )
 def position_ids(ids, pad):
-    """Return the rows of RoBERTa's position table for each token.
+    """Return which row of RoBERTa's position table each token uses.
 
-    The real tokens of a row are numbered from the left, beginning with pad + 1. Padding has the number pad, so that it
+    Number the real tokens of each row from the left, beginning with pad + 1. All padding gets the number pad, so it
     shares one row of the table, and is not counted.
 
     - ids (B, T): long. Padding may be anywhere in a row.
@@ -58,7 +58,7 @@ def _(position_ids, rng):
 
 
 @position_ids.misconception(
-    "You numbered from 0, as BERT does; RoBERTa begins at pad + 1, which is 2 in the published models.",
+    "You numbered from 0, as BERT does; begin at pad + 1, which is 2 in the published RoBERTa models.",
     name="from-zero",
 )
 def _(ids, pad):
@@ -67,14 +67,14 @@ def _(ids, pad):
 
 position_ids.mistake(
     "begins-at-pad",
-    "You began at pad; that number belongs to padding, and the first real token has pad + 1.",
+    "You began at pad, which is the number for padding; give the first real token pad + 1.",
     replace="real.cumsum(1)",
     by="(real.cumsum(1) - 1)",
 )
 
 
 @position_ids.misconception(
-    "You numbered the places of the row, padding included; only real tokens are counted.",
+    "You numbered all places of the row, including padding; count only the real tokens.",
     name="counted-padding",
 )
 def _(ids, pad):
@@ -82,7 +82,7 @@ def _(ids, pad):
 
 
 @position_ids.misconception(
-    "You gave padding the count of the tokens before it; it has the number pad, the same for all padding.",
+    "You gave padding a number that depends on the tokens before it; give all padding the number pad.",
     name="padding-keeps-counting",
 )
 def _(ids, pad):

@@ -16,27 +16,27 @@ from studium_topics.roberta.exercises.accumulate import accumulate
     importance=3,
     kind="write",
     hints=(
-        "What happens once, what in each epoch, and what in each update?",
-        "Outside: two groups of parameters and one optimiser. In an epoch: ask for the data, draw an order, cut it "
-        "into batches. In an update: set the rate, clear the gradients, accumulate, step, note the loss.",
-        "The order is a vector of N row numbers; a batch is `batch` of them; the loss of an update is one float.",
+        "What happens only once, what happens in each epoch, and what in each update?",
+        "Outside: two groups of parameters and one optimiser. In an epoch: get the data, draw an order, cut it into "
+        "batches. In an update: set the rate, clear the gradients, accumulate, step, record the loss.",
+        "The order is a vector of N row numbers; a batch is `batch` of them; the loss of each update is one float.",
         "`torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), eps=1e-6)`; `for group in optimizer.param_groups: "
         "group['lr'] = ...`; `for rows in order.split(batch): ... inputs[rows]`; stop at `len(losses) == updates`.",
     ),
 )
 def pretrain(model, data, updates, batch, micro, lr, generator):
-    """Train a model in place with RoBERTa's recipe, and return the loss of each update, as `accumulate` finds it.
+    """Train a model in place with RoBERTa's recipe, and return the loss of each update, as returned by `accumulate`.
 
     | setting | value |
     |---|---|
-    | order | `torch.randperm(N, generator=generator)`, drawn once an epoch; cut into batches, the last may be smaller |
+    | order | `torch.randperm(N, generator=generator)`, drawn every epoch; cut into batches, the last may be smaller |
     | gradient of a batch | `accumulate`, micro rows at a time |
     | AdamW | betas 0.9 and 0.98, eps 1e-6, gradients not clipped |
-    | weight decay | 0.01 for parameters of two axes or more, else 0 |
+    | weight decay | 0.01 for parameters with two or more axes, otherwise 0 |
     | learning rate of update n = 1 … U | lr · min(n / w, (U + 1 − n) / (U + 1 − w)), where w = max(1, U // 10) |
 
-    - data(epoch): inputs and labels (N, T), for epoch 0, 1, 2, …; call it once an epoch.
-    - updates: U, when to stop, perhaps inside an epoch.
+    - data(epoch): inputs and labels (N, T), for epoch 0, 1, 2, …; call it once per epoch.
+    - updates: U, when to stop, possibly in the middle of an epoch.
     """
     ### BEGIN SOLUTION
     matrices = [p for p in model.parameters() if p.ndim >= 2]
@@ -65,7 +65,7 @@ pretrain.equivalent(
 )
 
 pretrain.equivalent(
-    "losses.append((accumulate(model, inputs[rows], labels[rows], micro)))", "accumulate returns a float already"
+    "losses.append((accumulate(model, inputs[rows], labels[rows], micro)))", "accumulate already returns a float"
 )
 
 
@@ -157,8 +157,8 @@ def _(pretrain, rng):
 
 
 @pretrain.misconception(
-    "You did not clear the gradients between the updates; `accumulate` adds to what is there, so each update repeats "
-    "all earlier ones.",
+    "You did not clear the gradients between updates; `accumulate` adds to the gradients already stored, so each "
+    "update repeats all the earlier ones.",
     name="gradients-add-up",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -181,7 +181,7 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You kept the optimiser's default beta2 of 0.999; RoBERTa has 0.98, so that the second moment follows faster.",
+    "You kept the optimiser's default beta2 of 0.999; use 0.98, as RoBERTa does, so the second moment adapts faster.",
     name="default-betas",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -205,8 +205,8 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You made an update for each part of `micro` rows; the parts of a batch share one update, which is the reason to "
-    "accumulate.",
+    "You made an update for each part of `micro` rows; make one update for all parts of a batch, because that is why "
+    "gradients are accumulated.",
     name="update-for-each-part",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -214,7 +214,8 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You kept the learning rate at `lr`; it rises in the first tenth of the updates and falls from there.",
+    "You kept the learning rate at `lr` throughout; let it rise during the first tenth of the updates and fall after "
+    "that.",
     name="constant-rate",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -235,7 +236,7 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You asked for the data of epoch 0 alone; then every epoch has the same masks. Ask for each epoch's data.",
+    "You used only the data of epoch 0, so every epoch has the same masks; call `data` for each epoch.",
     name="data-of-epoch-zero",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -244,7 +245,7 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You decayed every parameter; biases and the scales and shifts of norms have a weight decay of 0.",
+    "You applied weight decay to every parameter; use 0 for the biases and for the scales and shifts of norms.",
     name="everything-decays",
 )
 def _(model, data, updates, batch, micro, lr, generator):

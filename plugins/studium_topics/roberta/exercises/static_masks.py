@@ -11,18 +11,18 @@ from studium import assert_close, exercise
     importance=2,
     kind="write",
     hints=(
-        "When is the noise drawn: while the data are prepared, or when an epoch begins?",
+        "When is the noise drawn: during data preparation, or when an epoch begins?",
         "Draw all versions first and keep them in a list; each epoch then takes one of them.",
-        "With 3 copies, epochs 0, 1, 2, 3, 4 get the versions 0, 1, 2, 0, 1; each is a pair of tensors (N, T).",
-        "`[noise(rows, generator) for _ in range(copies)]` draws the versions; the remainder `epoch % copies` says "
-        "which one an epoch takes.",
+        "With 3 copies, epochs 0, 1, 2, 3, 4 get versions 0, 1, 2, 0, 1; each is a pair of tensors (N, T).",
+        "`[noise(rows, generator) for _ in range(copies)]` draws the versions; the remainder `epoch % copies` tells "
+        "you which one an epoch takes.",
     ),
 )
 def static_masks(rows, copies, epochs, noise, generator):
     """Return the data of each epoch under static masking, as BERT prepared them.
 
     - rows (N, T): long.
-    - copies: how many versions are drawn beforehand, 1 or more. Draw all, even if there are fewer epochs.
+    - copies: how many versions are drawn beforehand, 1 or more. Draw all of them, even if there are fewer epochs.
     - noise(rows, generator): returns (noisy, labels), newly drawn at each call.
     - Returns a list with one pair (noisy, labels) for each of the epochs: version 0, version 1, …, and after the last
       version again from the first.
@@ -76,7 +76,7 @@ def _(static_masks, rng):
 
 
 @static_masks.misconception(
-    "You drew the noise anew for each epoch; that is dynamic masking. Draw `copies` versions, and use them again.",
+    "You drew new noise for each epoch, as in dynamic masking; draw `copies` versions beforehand and reuse them.",
     name="drawn-in-each-epoch",
 )
 def _(rows, copies, epochs, noise, generator):
@@ -84,7 +84,7 @@ def _(rows, copies, epochs, noise, generator):
 
 
 @static_masks.misconception(
-    "You drew one version and used it for all epochs; the rows are masked `copies` times, in different ways.",
+    "You drew one version and used it for all epochs; draw `copies` different versions of the rows.",
     name="one-version",
 )
 def _(rows, copies, epochs, noise, generator):
@@ -93,14 +93,15 @@ def _(rows, copies, epochs, noise, generator):
 
 static_masks.mistake(
     "divided-by-copies",
-    "You kept a version for several epochs before you went on to the next; the epochs take the versions in turn.",
+    "You kept a version for several epochs before you moved on to the next; take the versions in turn, a new one in "
+    "each epoch.",
     replace="epoch % copies",
     by="epoch // copies % copies",
 )
 
 static_masks.mistake(
     "stays-with-the-last",
-    "You stayed with the last version; after it, the epochs begin again with version 0.",
+    "You stayed with the last version; after it, start again with version 0.",
     replace="epoch % copies",
     by="min(epoch, copies - 1)",
 )

@@ -14,21 +14,22 @@ from studium_topics.span_corruption.exercises.span_mask import span_mask
     importance=3,
     kind="write",
     hints=(
-        "Which of your functions makes a pair (inputs, targets) from one text, and why do pairs differ in length?",
-        "First make all pairs. Then fill two rectangles: inputs with padding, labels with -100. The decoder's inputs "
-        "follow from the labels.",
-        "inputs (B, S) and labels (B, T): S and T are the lengths of the longest input and target in this batch.",
-        "`torch.full((len(pairs), longest), -100)` makes a rectangle, `labels[row, : len(targets)] = targets` fills a "
-        "row; then `shift_right(labels, pad, pad)`.",
+        "Which of your functions makes a pair (inputs, targets) from one text, and why do the pairs differ in length?",
+        "First make all the pairs. Then fill two rectangles: inputs with padding, labels with -100. The decoder's "
+        "inputs follow from the labels.",
+        "inputs are (B, S) and labels (B, T), where S and T are the lengths of the longest input and the longest "
+        "target in this batch.",
+        "`torch.full((len(pairs), longest), -100)` makes a rectangle, and `labels[row, : len(targets)] = targets` "
+        "fills a row; then call `shift_right(labels, pad, pad)`.",
     ),
 )
 def collate(texts, density, mean, sentinels, eos, pad, generator):
     """Return (inputs, decoder_inputs, labels): one training batch of span corruption.
 
-    Each text gets a fresh mask from `span_mask`, in the order given, and is corrupted. Inputs are filled up with `pad`,
+    Each text gets a fresh mask from `span_mask`, in the order given, and is corrupted. Fill up inputs with `pad` and
     labels with -100. As in T5, the decoder starts with `pad`.
 
-    - texts: a list of B tensors of long, of 2 tokens or more each; they stay as they are.
+    - texts: a list of B tensors of long, each with at least 2 tokens; they stay as they are.
     - density, mean, generator: as in `span_mask`. sentinels, eos: as in `corrupt`.
     - Returns three tensors of long: (B, S), (B, T), (B, T), no longer than the longest row needs.
     """
@@ -134,7 +135,7 @@ def _(collate, rng):
 
 
 @collate.misconception(
-    "You filled the labels up with `pad`; the loss would then train the decoder to write padding. Use -100.",
+    "You filled up the labels with `pad`; use -100, or the loss trains the decoder to write padding.",
     name="labels-filled-with-pad",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):
@@ -143,7 +144,8 @@ def _(texts, density, mean, sentinels, eos, pad, generator):
 
 
 @collate.misconception(
-    "You gave the decoder its own labels to read; without the shift it copies each label instead of predicting it.",
+    "You gave the decoder the labels themselves to read; shift them to the right, or it copies each label instead of "
+    "predicting it.",
     name="decoder-not-shifted",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):
@@ -152,7 +154,7 @@ def _(texts, density, mean, sentinels, eos, pad, generator):
 
 
 @collate.misconception(
-    "You drew one mask for the whole batch; with one mask a batch, all texts lose the same places.",
+    "You drew one mask for the whole batch, so all texts lose the same places; draw a fresh mask for each text.",
     name="one-mask-for-all",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):
@@ -165,7 +167,8 @@ def _(texts, density, mean, sentinels, eos, pad, generator):
 
 
 @collate.misconception(
-    "You filled the inputs up with -100; that is a mark for the loss, and the encoder cannot look it up.",
+    "You filled up the inputs with -100; use `pad`, because -100 is a mark for the loss that the encoder cannot look "
+    "up.",
     name="inputs-filled-with-minus-100",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):
@@ -174,7 +177,8 @@ def _(texts, density, mean, sentinels, eos, pad, generator):
 
 
 @collate.misconception(
-    "You cut the rows to the shortest one; the end of longer texts, and their `eos`, is lost.",
+    "You cut all rows to the shortest one, which loses the end of the longer texts and their `eos`; fill the shorter "
+    "rows up instead.",
     name="cut-to-the-shortest",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):
@@ -189,7 +193,7 @@ def _(texts, density, mean, sentinels, eos, pad, generator):
 
 
 @collate.misconception(
-    "You let the decoder start with `eos`; T5 has no token for the start and takes `pad`.",
+    "You let the decoder start with `eos`; T5 has no start token, so start with `pad`.",
     name="starts-with-eos",
 )
 def _(texts, density, mean, sentinels, eos, pad, generator):

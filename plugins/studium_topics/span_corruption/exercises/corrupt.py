@@ -11,12 +11,12 @@ from studium import assert_close, exercise
     importance=3,
     kind="write",
     hints=(
-        "How do you see, at a hidden token, that a new span begins?",
-        "Go through the text once. At the first token of a span both sides get the next sentinel; afterwards a token "
-        "goes to one side only.",
+        "At a hidden token, how can you tell that a new span begins?",
+        "Go through the text once. At the first token of a span, both sides get the next sentinel; otherwise each "
+        "token goes to one side only.",
         "Both results are one-dimensional. With h hidden tokens in k spans, inputs have n - h + k + 1 tokens and "
         "targets have h + k + 1.",
-        "`for token, hidden in zip(ids.tolist(), mask.tolist()):` with a counter of spans and the flag before it; at "
+        "`for token, hidden in zip(ids.tolist(), mask.tolist()):` with a counter of spans and the previous flag; at "
         "the end `torch.tensor([*inputs, eos])`.",
     ),
 )
@@ -24,10 +24,11 @@ def corrupt(ids, mask, sentinels, eos):
     """Return (inputs, targets) of span corruption.
 
     inputs are the text with each run of hidden tokens replaced by one sentinel. targets are, for each run, its sentinel
-    and its tokens. Both end with `eos`, and the first run has the first sentinel in both, the second the second, …
+    followed by its tokens. Both end with `eos`. In both, the first run has the first sentinel, the second run the
+    second, …
 
-    - ids (n,): long. mask (n,): bool, True where a token is hidden; any pattern, also at both ends.
-    - sentinels: a list of ids in the order of their use, at least as many as runs.
+    - ids (n,): long. mask (n,): bool, True where a token is hidden; any pattern, including at both ends.
+    - sentinels: a list of ids in the order of their use, at least as many as there are runs.
     - Returns two tensors of long, one-dimensional. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
@@ -117,7 +118,7 @@ def _(corrupt, rng):
 
 
 @corrupt.misconception(
-    "You gave every hidden token a sentinel of its own; one sentinel stands for a whole run of hidden tokens.",
+    "You gave every hidden token a separate sentinel; use one sentinel for a whole run of hidden tokens.",
     name="sentinel-for-each-token",
 )
 def _(ids, mask, sentinels, eos):
@@ -133,8 +134,8 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You used the same sentinel for every run, as if it were `[MASK]`; the decoder then cannot say which gap its words "
-    "belong to.",
+    "You used the same sentinel for every run, as if it were `[MASK]`; use a different one for each run, so the "
+    "decoder can say which gap its words belong to.",
     name="one-sentinel-for-all",
 )
 def _(ids, mask, sentinels, eos):
@@ -142,7 +143,8 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You left the sentinels out of the targets; without them nothing says where one span ends and the next begins.",
+    "You left the sentinels out of the targets; put one before each span to show where it begins and which gap it "
+    "fills.",
     name="targets-without-sentinels",
 )
 def _(ids, mask, sentinels, eos):
@@ -151,7 +153,7 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "Your inputs do not end with `eos`; both sides need it, and the lengths of T5 count it on both.",
+    "Your inputs do not end with `eos`; add it, because both sides need it and T5 counts it in both lengths.",
     name="inputs-without-eos",
 )
 def _(ids, mask, sentinels, eos):
@@ -160,7 +162,7 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "Your targets do not end with `eos`; the decoder would never learn to stop.",
+    "Your targets do not end with `eos`; add it, or the decoder never learns to stop.",
     name="targets-without-eos",
 )
 def _(ids, mask, sentinels, eos):
@@ -169,7 +171,8 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You numbered the sentinels upwards from the first one; their order is that of the list, and T5's ids count down.",
+    "You numbered the sentinels upwards from the first one; take them from the list in its order, because T5's ids "
+    "count down.",
     name="sentinels-count-up",
 )
 def _(ids, mask, sentinels, eos):
@@ -177,8 +180,8 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You added one more sentinel at the end of the targets, as figure 2 of the paper does; here they end with the last "
-    "span and `eos`.",
+    "You added another sentinel at the end of the targets, as figure 2 of the paper does; here the targets end with "
+    "the last span and `eos`.",
     name="final-sentinel",
 )
 def _(ids, mask, sentinels, eos):
@@ -189,7 +192,7 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You swapped the sides: hidden tokens belong in the targets, and the others in the inputs.",
+    "You swapped the sides; hidden tokens belong in the targets, and the others in the inputs.",
     name="sides-swapped",
 )
 def _(ids, mask, sentinels, eos):

@@ -11,7 +11,8 @@ from studium import assert_close, exercise
     importance=2,
     kind="derive",
     hints=(
-        "Of which three kinds of tokens are the targets made, and which of them has a random number?",
+        "The targets consist of three kinds of tokens. Which are they, and which of them occur a random number of "
+        "times?",
         "Expectations add up, whether or not things depend on each other: count the hidden tokens and the tokens at "
         "which a run begins.",
         "A run begins at the first token if that is hidden, and at any later token if it is hidden and the one before "
@@ -21,10 +22,10 @@ from studium import assert_close, exercise
     ),
 )
 def expected_target(length, density):
-    """Return the expected number of target tokens when each token is hidden by itself, independently of the others.
+    """Return the expected number of target tokens when each token is hidden independently of the others.
 
-    So this is not `span_mask`: `corrupt` gets a mask in which every token is True with probability `density`. Count all
-    that `corrupt` puts into the targets.
+    This is not how `span_mask` hides tokens: here `corrupt` gets a mask in which every token is True with probability
+    `density`. Count everything that `corrupt` puts into the targets.
 
     - length: whole number, 1 or more. density: between 0 and 1, both included.
     - Returns one float.
@@ -59,7 +60,7 @@ def _(expected_target):
 
 
 @expected_target.misconception(
-    "You counted a sentinel for each hidden token; hidden neighbours share one.",
+    "You counted a sentinel for each hidden token; count one for each run, because hidden neighbours share it.",
     name="sentinel-for-each-token",
 )
 def _(length, density):
@@ -67,7 +68,7 @@ def _(length, density):
 
 
 @expected_target.misconception(
-    "You did not count `eos`, which ends every target.",
+    "You did not count `eos`; add 1, because every target ends with it.",
     name="eos-not-counted",
 )
 def _(length, density):
@@ -75,7 +76,7 @@ def _(length, density):
 
 
 @expected_target.misconception(
-    "You asked for a kept token before each run; the first token has none before it, and begins a run whenever it is "
+    "You required a kept token before each run; the first token has none before it, so it begins a run whenever it is "
     "hidden.",
     name="first-token-forgotten",
 )
@@ -92,8 +93,8 @@ def _(length, density):
 
 
 @expected_target.misconception(
-    "You took spans of mean length 3; tokens that are hidden one by one make runs of length 1 / (1 - density) in the "
-    "middle of a text.",
+    "You assumed spans of mean length 3; tokens hidden independently form runs whose length in the middle of a text "
+    "is 1 / (1 - density) on average.",
     name="mean-length-three",
 )
 def _(length, density):

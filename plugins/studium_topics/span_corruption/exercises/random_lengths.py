@@ -9,20 +9,21 @@ from studium import exercise
     importance=2,
     kind="write",
     hints=(
-        "Lay `total` tokens in a row. In how many places can the row be cut, and how many cuts make `parts` pieces?",
-        "Choose the places of the cuts without repeating one, put them in order, and measure from cut to cut.",
-        "There are total - 1 gaps and parts - 1 cuts; with both ends, parts + 1 edges have parts differences.",
-        "`torch.randperm(total - 1, generator=generator)[: parts - 1]` chooses gaps, `.sort().values` orders them, "
+        "Lay `total` tokens in a row. In how many places can you cut the row, and how many cuts make `parts` pieces?",
+        "Choose the places of the cuts without repeating any, sort them, and measure from cut to cut.",
+        "There are total - 1 gaps and parts - 1 cuts; with both ends, that makes parts + 1 edges with parts "
+        "differences.",
+        "`torch.randperm(total - 1, generator=generator)[: parts - 1]` chooses gaps, `.sort().values` sorts them, and "
         "`torch.diff` gives the lengths.",
     ),
 )
 def random_lengths(total, parts, generator):
     """Return `parts` random lengths, each at least 1, whose sum is `total`.
 
-    Each list of such lengths, in its order, is equally likely: (1, 3), (2, 2) and (3, 1) come equally often.
+    Every such list is equally likely, and order matters: (1, 3), (2, 2) and (3, 1) come equally often.
 
     - total, parts: whole numbers, 1 <= parts <= total.
-    - generator: a `torch.Generator`; draw from it alone.
+    - generator: a `torch.Generator`, the only source of randomness.
     - Returns a tensor (parts,) of long.
     """
     ### BEGIN SOLUTION
@@ -85,8 +86,8 @@ def _(random_lengths, rng):
 
 
 @random_lengths.misconception(
-    "You gave each piece one token and threw the others at random; a list such as (2, 2, 2) then comes up more often "
-    "than (4, 1, 1), because more throws lead to it.",
+    "You gave each piece one token and distributed the rest at random, so a list such as (2, 2, 2) comes up more "
+    "often than (4, 1, 1), because more draws lead to it; choose the places of the cuts instead.",
     name="threw-the-rest",
 )
 def _(total, parts, generator):
@@ -95,7 +96,8 @@ def _(total, parts, generator):
 
 
 @random_lengths.misconception(
-    "You drew one length after the other from what was left; the first piece is then long and the last ones short.",
+    "You drew one length after another from what was left, which makes the first piece long and the last ones short; "
+    "choose all the cuts at once.",
     name="one-after-the-other",
 )
 def _(total, parts, generator):
@@ -107,7 +109,7 @@ def _(total, parts, generator):
 
 
 @random_lengths.misconception(
-    "You let two cuts fall on the same place, or on an end, so some pieces are empty; choose each place once.",
+    "You let two cuts fall on the same place, or on an end, so some pieces are empty; choose each place at most once.",
     name="empty-pieces",
 )
 def _(total, parts, generator):
@@ -126,7 +128,7 @@ def _(total, parts, generator):
 
 
 @random_lengths.misconception(
-    "You made the pieces as equal as possible; they should be random, and only their mean is fixed.",
+    "You made the pieces as equal as possible; make them random, because only their mean is fixed.",
     name="equal-pieces",
 )
 def _(total, parts, generator):
@@ -136,7 +138,7 @@ def _(total, parts, generator):
 
 
 @random_lengths.misconception(
-    "You did not put the cuts in order; differences between cuts out of order can be negative.",
+    "You did not sort the cuts; sort them, or the differences between them can be negative.",
     name="cuts-out-of-order",
 )
 def _(total, parts, generator):

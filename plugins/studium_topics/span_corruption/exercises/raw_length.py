@@ -10,8 +10,9 @@ from studium import exercise
     hints=(
         "How long are inputs and targets for a text of 100 tokens?",
         "Write a small function for both lengths. Then lengthen the text until one more token would not fit.",
-        "inputs: kept tokens, sentinels, `eos`. targets: hidden tokens, sentinels, `eos`. Both are whole numbers.",
-        "`while lengths(raw + 1)[0] <= inputs_length: raw += 1`, from `raw = 2` on.",
+        "inputs consist of kept tokens, sentinels and `eos`; targets of hidden tokens, sentinels and `eos`. Both "
+        "lengths are whole numbers.",
+        "`while lengths(raw + 1)[0] <= inputs_length: raw += 1`, starting from `raw = 2`.",
     ),
 )
 def raw_length(inputs_length, density, mean):
@@ -20,7 +21,7 @@ def raw_length(inputs_length, density, mean):
     A text fits if its inputs, made by `span_mask` and `corrupt`, have at most `inputs_length` tokens. The counts of
     `span_mask` do not depend on chance, so neither do these lengths. A longer text never has shorter inputs.
 
-    - inputs_length: whole number, 3 or more. density: between 0 and 1, below 1. mean: 1 or more.
+    - inputs_length: whole number, 3 or more. density: between 0 and 1, but less than 1. mean: 1 or more.
     - Returns two whole numbers.
     """
 
@@ -41,15 +42,15 @@ raw_length.equivalent("raw = 1", "a text of two tokens always fits")
 
 
 raw_length.equivalent(
-    "hidden = min(max(round(raw * density), 1), raw + 1)", "where this bound matters, a longer text fits, too"
+    "hidden = min(max(round(raw * density), 1), raw + 1)", "where this bound matters, a longer text fits too"
 )
 
 raw_length.equivalent(
-    "hidden = min(max(round(raw * density), 1), raw)", "where this bound matters, a longer text fits, too"
+    "hidden = min(max(round(raw * density), 1), raw)", "where this bound matters, a longer text fits too"
 )
 
 raw_length.equivalent(
-    "hidden = min(max(round(raw * density), 1), raw - 0)", "where this bound matters, a longer text fits, too"
+    "hidden = min(max(round(raw * density), 1), raw - 0)", "where this bound matters, a longer text fits too"
 )
 
 
@@ -85,7 +86,7 @@ def _(raw_length):
 
 
 @raw_length.misconception(
-    "You did not count `eos`; one token of the inputs and one of the targets is taken by it.",
+    "You did not count `eos`; it takes one token of the inputs and one of the targets.",
     name="eos-not-counted",
 )
 def _(inputs_length, density, mean):
@@ -105,7 +106,7 @@ def _(inputs_length, density, mean):
 
 
 @raw_length.misconception(
-    "You went one token too far: you returned the first text that does not fit.",
+    "You went one token too far and returned the first text that does not fit; return the last one that does.",
     name="one-too-far",
 )
 def _(inputs_length, density, mean):
@@ -115,7 +116,8 @@ def _(inputs_length, density, mean):
 
 
 @raw_length.misconception(
-    "You cut a text of `inputs_length` tokens; corruption makes it shorter, and part of the inputs would be padding.",
+    "You took a text of `inputs_length` tokens; take a longer one, because corruption shortens it and part of the "
+    "inputs would be padding.",
     name="raw-is-the-budget",
 )
 def _(inputs_length, density, mean):
@@ -157,4 +159,4 @@ raw_length.equivalent(
     "the search only starts from a longer text",
 )
 
-raw_length.equivalent("continue", "no longer text fits, either")
+raw_length.equivalent("continue", "no longer text fits either")

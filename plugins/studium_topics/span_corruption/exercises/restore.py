@@ -11,18 +11,19 @@ from studium import assert_close, exercise
     importance=2,
     kind="write",
     hints=(
-        "What belongs to a sentinel in the targets, and where does it end?",
-        "Collect the targets into one list of tokens for each sentinel; then go through the inputs and put each list "
-        "in the place of its sentinel.",
-        "A dict takes a sentinel to a list of ids. The result has as many tokens as the text had.",
+        "Which tokens in the targets belong to a sentinel, and where do they end?",
+        "Collect one list of tokens for each sentinel in the targets; then go through the inputs and replace each "
+        "sentinel with its list.",
+        "A dict can map each sentinel to a list of ids. With complete targets, the result has as many tokens as the "
+        "text had.",
         "`spans[token] = current = []` at a sentinel, `current.append(token)` otherwise; later `spans.get(token, [])`.",
     ),
 )
 def restore(inputs, targets, sentinels, eos):
     """Return the text that inputs and targets make together: the inverse of `corrupt`.
 
-    targets may come from a decoder, so the spans may stand in any order, a span may be empty, and one may be missing;
-    the gap of a span that is missing stays empty.
+    targets may come from a decoder, so the spans may be in any order, a span may be empty, and spans may be missing;
+    the gap of a missing span stays empty.
 
     - inputs (S,), targets (T,): long. Each ends with `eos`, which occurs nowhere else.
     - sentinels: a list of ids in the order of their use. No other token has one of these ids.
@@ -100,8 +101,8 @@ def _(restore):
 
 
 @restore.misconception(
-    "You put the first span into the first gap, the second into the second, and so on; a decoder may leave one out, so "
-    "go by the sentinel before each span.",
+    "You put the first span into the first gap, the second into the second, and so on; match spans by the sentinel "
+    "before them, because a decoder may leave one out.",
     name="by-position",
 )
 def _(inputs, targets, sentinels, eos):
@@ -121,7 +122,7 @@ def _(inputs, targets, sentinels, eos):
 
 
 @restore.misconception(
-    "You left the sentinels in the text; each of them only marks a gap, and its span takes its place.",
+    "You left sentinels in the text; replace each one with its span, because it only marks a gap.",
     name="sentinels-left",
 )
 def _(inputs, targets, sentinels, eos):
@@ -137,7 +138,7 @@ def _(inputs, targets, sentinels, eos):
 
 
 @restore.misconception(
-    "You left `eos` in the text; it only says that the inputs are over.",
+    "You left `eos` in the text; remove it, because it only marks the end of the inputs.",
     name="eos-left",
 )
 def _(inputs, targets, sentinels, eos):
@@ -145,7 +146,7 @@ def _(inputs, targets, sentinels, eos):
 
 
 @restore.misconception(
-    "You lost what comes after the last gap; after the last span the inputs still go on.",
+    "You lost the text after the last gap; keep going through the inputs after the last span.",
     name="end-lost",
 )
 def _(inputs, targets, sentinels, eos):
@@ -155,7 +156,7 @@ def _(inputs, targets, sentinels, eos):
 
 
 @restore.misconception(
-    "You put one token into each gap; a span may have any number of them.",
+    "You put at most one token into each gap; put in the whole span, however long it is.",
     name="one-token-a-span",
 )
 def _(inputs, targets, sentinels, eos):

@@ -11,13 +11,13 @@ from studium import assert_close, exercise
     kind="write",
     hints=(
         "What may the decoder have read when it predicts the first label? And the second?",
-        "The decoder reads the labels one place later, and something else comes first.",
-        "The last label is never read, so the shape (B, T) stays the same.",
+        "The decoder reads each label one place later, and something else comes first.",
+        "The decoder never reads the last label, so the shape (B, T) stays the same.",
         "`labels.new_full(labels.shape, start)`, then `[:, 1:]` takes `labels[:, :-1]`; `masked_fill` replaces -100.",
     ),
 )
 def shift_right(labels, start, pad):
-    """Return what the decoder reads while it learns to write `labels`: each row one place to the right.
+    """Return what the decoder reads while it learns to write `labels`: each row moved one place to the right.
 
     Every row begins with `start`, and -100, which marks labels that do not count, becomes `pad`. `labels` stays as it
     is.
@@ -65,8 +65,8 @@ def _(shift_right, rng):
 
 
 @shift_right.misconception(
-    "You rolled the labels around, so the last label is in the first place, where the decoder reads it too early; "
-    "put `start` there.",
+    "You rolled the labels around, which moves the last label to the first place, where the decoder reads it too "
+    "early; put `start` there.",
     name="rolled-around",
 )
 def _(labels, start, pad):
@@ -74,7 +74,7 @@ def _(labels, start, pad):
 
 
 @shift_right.misconception(
-    "You left -100 in; it marks labels for the loss, but as an id it has no row in the embedding.",
+    "You left -100 in; replace it with `pad`, because -100 is a mark for the loss and has no row in the embedding.",
     name="left-minus-100",
 )
 def _(labels, start, pad):
@@ -82,7 +82,7 @@ def _(labels, start, pad):
 
 
 @shift_right.misconception(
-    "You shifted to the left; the decoder would read each word that it has to predict.",
+    "You shifted to the left, so the decoder reads each word that it has to predict; shift to the right.",
     name="shifted-left",
 )
 def _(labels, start, pad):
@@ -91,7 +91,8 @@ def _(labels, start, pad):
 
 
 @shift_right.misconception(
-    "You put `start` in front and kept all labels, so there is one place too many; the last label is never read.",
+    "You put `start` in front and kept all labels, so there is one place too many; drop the last label, which the "
+    "decoder never reads.",
     name="one-place-too-many",
 )
 def _(labels, start, pad):
@@ -100,7 +101,7 @@ def _(labels, start, pad):
 
 
 @shift_right.misconception(
-    "You filled places that do not count with `start`; they become `pad`.",
+    "You filled the places that do not count with `start`; fill them with `pad`.",
     name="start-for-pad",
 )
 def _(labels, start, pad):

@@ -13,11 +13,12 @@ from studium_topics.span_corruption.exercises.random_lengths import random_lengt
     importance=3,
     kind="write",
     hints=(
-        "How many runs of kept tokens are there if each run of hidden ones comes after one of them?",
-        "Split the kept tokens and the hidden tokens into equally many pieces, and lay the pieces alternately.",
-        "With k spans there are 2k runs: kept, hidden, kept, hidden, … Their lengths are (2k,), the mask is (length,).",
+        "How many runs of kept tokens are there if each hidden run comes after a kept run?",
+        "Split the kept tokens and the hidden tokens into the same number of pieces, and alternate the pieces.",
+        "With k spans there are 2k runs: kept, hidden, kept, hidden, … Their lengths are (2k,), and the mask is "
+        "(length,).",
         "`torch.stack([kept, hidden], 1).flatten()` alternates two lists of lengths; "
-        "`flags.repeat_interleave(lengths)` repeats each flag so many times.",
+        "`flags.repeat_interleave(lengths)` repeats each flag that many times.",
     ),
 )
 def span_mask(length, density, mean, generator):
@@ -28,8 +29,8 @@ def span_mask(length, density, mean, generator):
     | hidden tokens | `round(length * density)`, but at least 1 and at most length - 1 |
     | spans | `round(hidden / mean)`, but at least 1 and at most the number of kept tokens |
 
-    Kept and hidden runs alternate, beginning with a kept one and ending with a hidden one. The lengths of the kept runs
-    come from `random_lengths`, and so do those of the hidden runs.
+    Kept and hidden runs alternate, beginning with a kept run and ending with a hidden one. The lengths of the kept runs
+    come from `random_lengths`, and so do the lengths of the hidden runs.
 
     - length: 2 or more. density: between 0 and 1. mean: 1 or more.
     - Returns bool (length,), True where a token is hidden.
@@ -111,8 +112,8 @@ def _(span_mask, rng):
 
 
 @span_mask.misconception(
-    "You hid each token by itself; the number of hidden tokens then varies from text to text, and most spans have "
-    "length 1.",
+    "You hid each token independently; hide an exact number of tokens in spans, because otherwise the number varies "
+    "from text to text and most spans have length 1.",
     name="each-token-by-itself",
 )
 def _(length, density, mean, generator):
@@ -120,7 +121,7 @@ def _(length, density, mean, generator):
 
 
 @span_mask.misconception(
-    "You began with a hidden run; T5's masks begin with a kept run and end with a hidden one.",
+    "You began with a hidden run; begin with a kept run and end with a hidden one, as T5 does.",
     name="begins-hidden",
 )
 def _(length, density, mean, generator):
@@ -132,7 +133,7 @@ def _(length, density, mean, generator):
 
 
 @span_mask.misconception(
-    "You cut the counts off with `int`; 15 % of 12 tokens are 1.8, and `round` makes 2 of them.",
+    "You cut off the counts with `int`; use `round`, because 15 % of 12 tokens is 1.8, which should give 2.",
     name="int-for-round",
 )
 def _(length, density, mean, generator):
@@ -144,8 +145,8 @@ def _(length, density, mean, generator):
 
 
 @span_mask.misconception(
-    "You made as many spans as there are hidden tokens; tokens that are hidden together share a span, so there are "
-    "hidden / mean spans.",
+    "You made as many spans as there are hidden tokens; make hidden / mean spans, because neighbouring hidden tokens "
+    "share one.",
     name="one-span-a-token",
 )
 def _(length, density, mean, generator):
@@ -157,7 +158,7 @@ def _(length, density, mean, generator):
 
 
 @span_mask.misconception(
-    "You gave every span the mean length; the lengths are random, and only their mean is fixed.",
+    "You gave every span the mean length; draw the lengths at random, because only their mean is fixed.",
     name="spans-of-equal-length",
 )
 def _(length, density, mean, generator):
@@ -170,8 +171,8 @@ def _(length, density, mean, generator):
 
 
 @span_mask.misconception(
-    "You started spans at random places; two of them can touch or overlap, and then there are fewer hidden tokens and "
-    "fewer spans than asked for.",
+    "You started spans at random places, where two of them can touch or overlap, which leaves too few hidden tokens "
+    "and too few spans; split the text into alternating runs instead.",
     name="overlapping-spans",
 )
 def _(length, density, mean, generator):
