@@ -7,8 +7,8 @@
 # customers now need 350 GB once, plus 3.5 GB of differences.
 #
 # How can one ten-thousandth of the parameters be enough? The matrix on the left below is the change in one layer's
-# weight, with 64 × 64 entries. **Move the rank up from 1** and watch: in the middle you can see the best approximation
-# with that rank, and on the right what is still missing. Long before rank 64, there will be nothing left to see.
+# weight, with 64 × 64 entries. **Move the rank up from 1** and watch: the middle shows the best approximation with that
+# rank, the right what is missing. Long before rank 64, nothing is left to see.
 
 # %% tags=["widget"]
 from studium_widgets import RankExplorer
@@ -58,9 +58,9 @@ from studium_widgets import Diagram
 # ## How many directions does a change have?
 #
 # Fine-tuning takes us from $W_0$ to $W_0 + \Delta W$. Think of a very simple change: "if the input points along $v$,
-# push the output along $u$". As a matrix, this is $u v^\top$. It has 4096 entries, but we can describe it with just 128
-# numbers. The <dfn>rank</dfn> of a matrix is the smallest number of such one-direction changes $u v^\top$ that add up
-# to it. We can write any matrix as a sum of them, starting with the strongest:
+# push the output along $u$". As a matrix, this is $u v^\top$. It has 4096 entries, but 128 numbers describe it. The
+# <dfn>rank</dfn> of a matrix is the smallest number of such one-direction changes $u v^\top$ that add up to it. We can
+# write any matrix as a sum of them, starting with the strongest:
 #
 # $$\Delta W = \sum_{i} \sigma_i\, u_i v_i^\top, \qquad \sigma_1 \ge \sigma_2 \ge \dots \ge 0,$$
 #
@@ -154,9 +154,9 @@ from studium_topics.lora.exercises import lora_linear
 # $$\frac{\partial L}{\partial B} = \frac{\alpha}{r}\, G\,(A x)^\top, \qquad
 # \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top .$$
 #
-# Each gradient contains the *other* factor. If both factors are zero, both gradients vanish, now and in every later
-# step. If only $B$ is zero, it has a gradient; after one step it is no longer zero, and $A$ starts to learn too. How
-# large should the random $A$ be? We want $Ax$ to be about as large as $x$, whatever the width is.
+# Each gradient contains the *other* factor. If both factors are zero, both gradients vanish for good. If only $B$ is
+# zero, it has a gradient; after one step it is no longer zero, and $A$ starts to learn too. The random $A$ should make
+# $Ax$ about as large as $x$, whatever the width is.
 
 # %% exercise="init_lora"
 from studium_topics.lora.exercises import init_lora
@@ -242,9 +242,9 @@ RankExplorer(update="decaying", factors="learned", rank=2, alpha=16.0, steps=100
 # %% [markdown]
 # ## Into a real model
 #
-# A transformer has many linear layers (`nn.Linear`, or "Linears" for short). You choose the ones that should get an
-# update and replace each of them with an adapter. An <dfn>adapter</dfn> is a small trainable part that we add to a
-# frozen model. In LoRA, it contains the two factors for one layer. We give you the module:
+# A transformer has many linear layers (`nn.Linear`, or "Linears" for short). You choose some and replace each with an
+# adapter. An <dfn>adapter</dfn> is a small trainable part that we add to a frozen model. In LoRA, it contains the two
+# factors for one layer. We give you the module:
 #
 # ```python
 # class Adapter(nn.Module):
@@ -369,9 +369,9 @@ for seed in range(4):
 #
 # ## Where to spend the budget
 #
-# In Table 5, the authors ask which weights of GPT-3 should get a budget of 18 million parameters. Here is the complete
-# table, as validation accuracy in percent. (The standard deviation is 0.5 for WikiSQL, which asks for database queries,
-# and 0.1 for MultiNLI, which asks whether one sentence follows from another.)
+# Table 5 of the paper asks which weights of GPT-3 should get a budget of 18 million parameters. Here it is, as
+# validation accuracy in percent. (The standard deviation is 0.5 for WikiSQL, which asks for database queries, and 0.1
+# for MultiNLI, which asks whether one sentence follows from another.)
 #
 # | weights | $W_q$ | $W_k$ | $W_v$ | $W_o$ | $W_q, W_k$ | $W_q, W_v$ | all four |
 # |---|---|---|---|---|---|---|---|
@@ -476,10 +476,10 @@ for name, (layers, width, size) in MODELS.items():
 #
 # **Two adapters at once.** Let's say you have trained one adapter for law and another for medicine, on the same base.
 # You can add both updates to it, each with a weight, and a negative weight takes a skill away ([Ilharco et al.
-# 2022](https://arxiv.org/abs/2212.04089)). There is no guarantee that the sum will do both jobs, but it should at least
-# *be* the sum. The code below adds up the wrong things. So did peft's `add_weighted_adapter` when [a user compared it
-# with another program](https://github.com/huggingface/peft/issues/643). Since then, peft has added the exact method,
-# while the old one is still available as `combination_type="linear"`.
+# 2022](https://arxiv.org/abs/2212.04089)). The sum may not do both jobs, but it should at least *be* the sum. The code
+# below adds up the wrong things, as peft's `add_weighted_adapter` did when [a user compared it with another
+# program](https://github.com/huggingface/peft/issues/643). Since then, peft has added the exact method, while the old
+# one is still available as `combination_type="linear"`.
 
 # %% exercise="combine"
 from studium_topics.lora.exercises import combine
@@ -502,9 +502,9 @@ for name, adapt in (("everything", False), ("r = 4 on q, v", True)):
     print(f"{name:14} trained: weights {weights:,}, gradients {gradients:,}, optimizer {state:,} bytes")
 
 # %% [markdown]
-# **Be careful when you merge in half precision.** bfloat16 has about three digits, so if you add a small update to a
-# large weight, the update loses most of its digits. Subtracting it again will not bring back the old weight. Store a
-# copy of the frozen weight, or merge in float32.
+# **Be careful when you merge in half precision.** bfloat16 has about three digits, so a small update loses most of its
+# digits when you add it to a large weight, and subtracting it will not bring back the old weight. Keep a copy of the
+# weight, or merge in float32.
 #
 # ## What does not reproduce at this size
 #
