@@ -15,8 +15,8 @@ from studium_topics.kits.weights import drawn
     minutes=15,
     importance=3,
     hints=(
-        "Which of the two encoders is told about the hint, and which one must not notice it?",
-        "Encode twice, turn the copy's features into residuals, add them to the base's features, decode once.",
+        "Which of the two encoders gets the hint, and which one must not notice it?",
+        "Encode twice, turn the copy's features into residuals, add them to the base's features, and decode once.",
         "`encode` returns (skips, middle), and `zero_outs` has one convolution for each skip and one for the middle.",
         "`control.copy.encode(x, control.copy.embed(t, y), extra)`, then `base.decode(skips, middle, told)`.",
     ),
@@ -25,8 +25,8 @@ def controlled_eps(base, control, x, t, y, hint, scale):
     """Return what a locked base predicts when the control's residuals are added.
 
     The copy encodes x, t and y with `zero_in(look(hint))` as `extra`; the base encodes them without it. Each feature of
-    the copy (skips, then middle) goes through its convolution of `zero_outs`, times `scale`, and is added to the same
-    feature of the base. The base decodes.
+    the copy (skips, then middle) goes through its convolution in `zero_outs`, is multiplied by `scale`, and is added to
+    the same feature of the base. Then the base decodes.
 
     * x: (B, 3, S, S)
     * t, y: (B,)
@@ -148,7 +148,7 @@ def _(controlled_eps, rng):
 
 
 @controlled_eps.misconception(
-    "You gave the hint to the base as well; the base was never trained for it, and it has to compute as before.",
+    "You gave the hint to the base as well; the base was never trained on it and has to compute as before.",
     name="hint-into-the-base",
 )
 def _(base, control, x, t, y, hint, scale):
@@ -160,8 +160,7 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You put the residuals in the place of the base's features; they have to be added, or an untrained control erases "
-    "the image.",
+    "You replaced the base's features with the residuals; add them instead, or an untrained control erases the image.",
     name="replaced-the-features",
 )
 def _(base, control, x, t, y, hint, scale):
@@ -172,7 +171,9 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You added nothing to the middle; the coarsest features carry much of where things are.", name="left-out-the-middle"
+    "You added nothing to the middle; add its residual too, because the coarsest features say much about where things "
+    "are.",
+    name="left-out-the-middle",
 )
 def _(base, control, x, t, y, hint, scale):
     told, extra = base.embed(t, y), control.zero_in(control.look(hint))
@@ -183,7 +184,7 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You scaled the hint; the copy answers without a hint, too, so its residuals have to be scaled.",
+    "You scaled the hint; scale the residuals instead, because the copy answers even without a hint.",
     name="scaled-the-hint",
 )
 def _(base, control, x, t, y, hint, scale):
@@ -195,7 +196,8 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You left `extra` out of the copy; without the hint, the copy sees what the base sees, and can follow nothing.",
+    "You left `extra` out of the copy; without the hint, the copy sees only what the base sees and has nothing to "
+    "follow.",
     name="left-out-the-hint",
 )
 def _(base, control, x, t, y, hint, scale):
@@ -207,8 +209,7 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You gave the copy the base's embedding of level and label; the copy has an embedding of its own, which is "
-    "trained.",
+    "You gave the copy the base's embedding of level and label; the copy has its own embedding, which is trained.",
     name="embedding-of-the-base",
 )
 def _(base, control, x, t, y, hint, scale):

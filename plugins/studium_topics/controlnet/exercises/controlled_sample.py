@@ -16,9 +16,9 @@ from studium_topics.kits.weights import drawn
     level="core",
     importance=3,
     hints=(
-        "After the last row there is no next one. Which number stands for the clean image?",
-        "Start from noise, keep it, and for each row predict, step to the next row, and keep the result.",
-        "The film has one state more than there are rows; t for the network is (B,), t for `step_between` is a number.",
+        "After the last row there is no next row. Which number stands for the clean image?",
+        "Start from noise and keep it. For each row: predict, step to the next row, and keep the result.",
+        "The film has one more state than there are rows; t is (B,) for the network and a number for `step_between`.",
         "`zip(rows, [*rows[1:], -1], scales)` pairs each row with the next one and its scale; "
         "`torch.full((len(x),), t)` is t for the network.",
     ),
@@ -31,8 +31,8 @@ def controlled_sample(base, control, hint, y, scales, rows, abar, generator):
     draw z as `torch.randn(x.shape, generator=generator)`.
 
     * hint: (B, 1, S, S); y: (B,)
-    * rows: the rows of abar to visit, a falling list of ints
-    * scales: the control's scale at each of `rows`, a list
+    * rows: the rows of abar to visit, a list of ints from high to low
+    * scales: a list with the control's scale at each of `rows`
     * abar: (T,)
     * returns: (len(rows) + 1, B, 3, S, S), noise first, without gradients
     """
@@ -130,7 +130,7 @@ def _(controlled_sample, rng):
 
 
 @controlled_sample.misconception(
-    "You stepped from row t to row t - 1; the next row of `rows` may be far below, and each step has to reach it.",
+    "You stepped from row t to row t - 1; step to the next row of `rows`, which may be far below.",
     name="one-row-at-a-time",
 )
 def _(base, control, hint, y, scales, rows, abar, generator):
@@ -145,7 +145,7 @@ def _(base, control, hint, y, scales, rows, abar, generator):
 
 
 @controlled_sample.misconception(
-    "You told the network the number of the step; it was trained on rows of abar, so it needs t itself.",
+    "You passed the number of the step to the network; it was trained on rows of abar, so pass t itself.",
     name="step-number-for-the-row",
 )
 def _(base, control, hint, y, scales, rows, abar, generator):
@@ -160,7 +160,7 @@ def _(base, control, hint, y, scales, rows, abar, generator):
 
 
 @controlled_sample.misconception(
-    "You used the starting noise again in each step; z has to be fresh, or the same pattern is added every time.",
+    "You used the starting noise again in each step; draw a fresh z, or the same pattern is added every time.",
     name="same-noise-in-each-step",
 )
 def _(base, control, hint, y, scales, rows, abar, generator):
@@ -175,21 +175,21 @@ def _(base, control, hint, y, scales, rows, abar, generator):
 
 
 @controlled_sample.misconception(
-    "You used the first scale for every row; each row has a scale of its own.", name="first-scale-everywhere"
+    "You used the first scale for every row; each row has its own scale.", name="first-scale-everywhere"
 )
 def _(base, control, hint, y, scales, rows, abar, generator):
     return controlled_sample(base, control, hint, y, [scales[0]] * len(rows), rows, abar, generator)
 
 
 @controlled_sample.misconception(
-    "You left the control at scale 1; `scales` says how strong it is at each row.", name="ignored-the-scales"
+    "You left the control at scale 1; `scales` gives its strength at each row.", name="ignored-the-scales"
 )
 def _(base, control, hint, y, scales, rows, abar, generator):
     return controlled_sample(base, control, hint, y, [1.0] * len(rows), rows, abar, generator)
 
 
 @controlled_sample.misconception(
-    "You ended on the last row of `rows`, without the step from there to the clean image at -1.",
+    "You ended on the last row of `rows`; take the step from there to the clean image at -1 too.",
     name="stopped-at-the-last-row",
 )
 def _(base, control, hint, y, scales, rows, abar, generator):

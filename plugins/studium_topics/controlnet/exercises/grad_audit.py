@@ -16,19 +16,19 @@ from studium_topics.kits.weights import drawn
     kind="measure",
     importance=3,
     hints=(
-        "When is a gradient there to be measured: before `backward`, after it, or after the step?",
-        "In each round: clear, backward, measure the four parts, then step.",
-        "One number for each part: the root of the sum of the squares of all its gradients, and 0 where there is none.",
-        "`getattr(control, part).parameters()` has the tensors; `parameter.grad` is None where nothing arrived.",
+        "When can you measure a gradient: before `backward`, after it, or after the step?",
+        "In each round: clear, go backward, measure the four parts, then step.",
+        "Each part has one number: the root of the sum of the squares of all its gradients, or 0 where there is none.",
+        "`getattr(control, part).parameters()` has the tensors; `parameter.grad` is None where no gradient arrived.",
     ),
 )
 def grad_audit(control, loss_fn, lr, steps):
     """Measure how much gradient each part of a control gets in its first steps.
 
-    Take `steps` steps of torch.optim.SGD on all parameters of the control. Before each step, measure the norm of the
-    gradient of each part: all its parameters together, as one long vector.
+    Take `steps` steps of torch.optim.SGD on all parameters of the control. Before each step, measure the norm of each
+    part's gradient, with all its parameters together as one long vector.
 
-    * control: a Control; its parts are named in PARTS; it has taken the steps afterwards
+    * control: a Control; PARTS names its parts; afterwards it has taken the steps
     * loss_fn(control): returns the loss
     * lr: a number
     * returns: a list of `steps` dicts, from part to norm, a float; 0 where no gradient arrived
@@ -130,7 +130,7 @@ def _(grad_audit, rng):
 
 
 @grad_audit.misconception(
-    "You never cleared the gradients; `backward` adds to what is there, so each step follows, and measures, a sum.",
+    "You never cleared the gradients. `backward` adds to what is there, so each step follows, and measures, a sum.",
     name="gradients-pile-up",
 )
 def _(control, loss_fn, lr, steps):
@@ -144,7 +144,8 @@ def _(control, loss_fn, lr, steps):
 
 
 @grad_audit.misconception(
-    "You measured the parameters; a zero convolution has norm 0 there, whatever its gradient is.",
+    "You measured the parameters; measure their gradients, because a zero convolution has norm 0 whatever its "
+    "gradient is.",
     name="norm-of-the-parameters",
 )
 def _(control, loss_fn, lr, steps):
@@ -161,7 +162,7 @@ def _(control, loss_fn, lr, steps):
 
 
 @grad_audit.misconception(
-    "You added up the norms of the single tensors; as one long vector, a part has the root of the sum of all squares.",
+    "You added up the norms of the separate tensors; for one long vector, take the root of the sum of all squares.",
     name="sum-of-norms",
 )
 def _(control, loss_fn, lr, steps):
@@ -176,7 +177,7 @@ def _(control, loss_fn, lr, steps):
 
 
 @grad_audit.misconception(
-    "You took steps of Adam; the audit asks for SGD, whose step is as large as the gradient itself.",
+    "You took steps of Adam; use SGD, whose step is proportional to the gradient itself.",
     name="adam-instead-of-sgd",
 )
 def _(control, loss_fn, lr, steps):
@@ -191,14 +192,14 @@ def _(control, loss_fn, lr, steps):
 
 
 @grad_audit.misconception(
-    "You measured without ever taking a step; every dict is then that of step 0.", name="never-stepped"
+    "You measured without ever taking a step, so every dict is the one of step 0.", name="never-stepped"
 )
 def _(control, loss_fn, lr, steps):
     return grad_audit(control, loss_fn, 0.0, steps)
 
 
 @grad_audit.misconception(
-    "You trained `zero_outs` and `zero_in` alone; all parts of the control take the step.",
+    "You trained only `zero_outs` and `zero_in`; all parts of the control take the step.",
     name="stepped-the-convolutions-alone",
 )
 def _(control, loss_fn, lr, steps):

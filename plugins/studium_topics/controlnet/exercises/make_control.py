@@ -16,7 +16,7 @@ from studium_topics.kits.weights import drawn
     minutes=15,
     importance=3,
     hints=(
-        "What happens to `requires_grad` when you copy a parameter that is frozen already?",
+        "What happens to `requires_grad` when you copy a parameter that is already frozen?",
         "Copy the base, make the copy trainable, remove what a control never uses, then build the convolutions.",
         "The skips have the widths `block.second.out_channels` for block in base.down; the middle has its own.",
         "`copy.deepcopy(base).requires_grad_(True)`, `del made.up, made.leave`, and "
@@ -24,17 +24,17 @@ from studium_topics.kits.weights import drawn
     ),
 )
 def make_control(base, look):
-    """Lock a base, and return the control that will be trained beside it.
+    """Lock a base, and return the control that will be trained alongside it.
 
-    All parameters of `base` are frozen; its numbers stay. Return `Control(copy, look, zero_in, zero_outs)`:
+    Freeze all parameters of `base`; its numbers stay. Return `Control(copy, look, zero_in, zero_outs)`:
 
     * copy: a trainable copy of base without `up` and `leave`, sharing no memory with it
     * look: as given; it returns C = `base.enter.out_channels` channels
     * zero_in: a 1 × 1 convolution, C to C
-    * zero_outs: an nn.ModuleList of 1 × 1 convolutions, one for each skip of `base.encode` in its order, one for the
-      middle; channels stay
+    * zero_outs: an nn.ModuleList of 1 × 1 convolutions, one for each skip of `base.encode` in its order, then one for
+      the middle; each keeps the number of channels
 
-    The convolutions are zero. Everything in the control is trainable. base may come frozen.
+    The convolutions are zero. Everything in the control is trainable. base may already be frozen.
     """
     ### BEGIN SOLUTION
     made = copy.deepcopy(base).requires_grad_(True)
@@ -104,8 +104,8 @@ def _(make_control, rng):
 
 
 @make_control.misconception(
-    "You copied the base after you had frozen it; a deep copy keeps `requires_grad`, so the copy is frozen as well and "
-    "only the convolutions will be trained.",
+    "You copied the base after you had frozen it. A deep copy keeps `requires_grad`, so the copy is frozen too and "
+    "only the convolutions will be trained; make the copy trainable.",
     name="copied-after-freezing",
 )
 def _(base, look):
@@ -118,8 +118,8 @@ def _(base, look):
 
 
 @make_control.misconception(
-    "You left the output convolutions as PyTorch draws them; the first answer of the controlled model is then noise "
-    "on top of the base.",
+    "You left the output convolutions as PyTorch draws them, so at first the controlled model answers with noise on "
+    "top of the base; set them to zero.",
     name="drawn-outputs",
 )
 def _(base, look):
@@ -130,7 +130,8 @@ def _(base, look):
 
 
 @make_control.misconception(
-    "You left `zero_in` as PyTorch draws it; the copy then starts on features that its weights were never trained for.",
+    "You left `zero_in` as PyTorch draws it, so the copy starts on features that its weights were never trained for; "
+    "set it to zero.",
     name="drawn-input",
 )
 def _(base, look):
@@ -140,7 +141,8 @@ def _(base, look):
 
 
 @make_control.misconception(
-    "You kept the decoder in the copy; nothing of it is ever used, and the control is about twice as large with it.",
+    "You kept the decoder in the copy. It is never used and makes the control about twice as large; remove `up` and "
+    "`leave`.",
     name="kept-the-decoder",
 )
 def _(base, look):
@@ -150,7 +152,7 @@ def _(base, look):
 
 
 @make_control.misconception(
-    "You left out the convolution of the middle; the middle of the copy needs a way to the base as well.",
+    "You left out the convolution for the middle; the middle of the copy needs a way to the base too.",
     name="left-out-the-middle",
 )
 def _(base, look):
@@ -160,8 +162,8 @@ def _(base, look):
 
 
 @make_control.misconception(
-    "You used one convolution for the last skip and for the middle; they have the same width, but what is added in the "
-    "two places has to differ.",
+    "You used one convolution for the last skip and for the middle. They have the same width, but the two places need "
+    "different additions; make one for each.",
     name="shared-convolution",
 )
 def _(base, look):

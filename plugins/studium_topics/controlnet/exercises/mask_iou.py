@@ -8,9 +8,10 @@ from studium import assert_close, exercise
     level="warm-up",
     importance=2,
     hints=(
-        "What should the number be if the image has the shape of the drawing but twice its area?",
-        "Find the pixels with ink, then count those in both and those in at least one of the two.",
-        "The images have three channels and the hints one; at the end there is one number for each image.",
+        "What should the number be if the image has the same shape as the drawing but twice its area?",
+        "Find the pixels with ink. Then count the pixels with ink in both, and those with ink in at least one of the "
+        "two.",
+        "The images have three channels and the hints one; in the end there is one number for each image.",
         "`images.amax(1, keepdim=True) > 0.1` is (B, 1, S, S); `&`, `|` and `.sum((1, 2, 3))` do the rest.",
     ),
 )
@@ -78,7 +79,7 @@ def _(mask_iou, rng):
 
 
 @mask_iou.misconception(
-    "You divided by the ink that was asked for; an image full of ink would then get a perfect 1.",
+    "You divided by the ink of the drawing, so an image full of ink would get a perfect 1; divide by the union.",
     name="divided-by-the-drawing",
 )
 def _(images, hints):
@@ -87,7 +88,8 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You counted the pixels that agree; most pixels are background in both, so even an empty image gets a high score.",
+    "You counted the pixels that agree. Most pixels are background in both, so even an empty image scores high; count "
+    "only pixels with ink.",
     name="share-of-equal-pixels",
 )
 def _(images, hints):
@@ -95,8 +97,8 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You computed the Dice score, twice the intersection over the sum of both areas; the union counts what both have "
-    "only once.",
+    "You computed the Dice score, twice the intersection over the sum of both areas; divide by the union, which "
+    "counts shared pixels only once.",
     name="dice-score",
 )
 def _(images, hints):
@@ -105,7 +107,8 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You looked at the mean of the channels; pure red ink is dark in two of three, so that it would not count.",
+    "You looked at the mean of the channels. Pure red ink is dark in two of three, so it would not count; look at the "
+    "brightest channel.",
     name="mean-of-the-channels",
 )
 def _(images, hints):
@@ -115,7 +118,7 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You compared each of the three channels with the drawing; a pixel has ink or not, whatever its colour.",
+    "You compared each of the three channels with the drawing; a pixel either has ink or not, whatever its colour.",
     name="channel-by-channel",
 )
 def _(images, hints):
@@ -125,7 +128,7 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You returned one number for the whole batch, in which large drawings count more; each image has its own.",
+    "You returned one number for the whole batch, in which large drawings count more; return one for each image.",
     name="over-the-batch",
 )
 def _(images, hints):
@@ -134,7 +137,8 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You divided by a union of 0 where neither has ink, which gives nan; nothing was asked for and nothing drawn: 1.",
+    "You divided by a union of 0 where neither has ink, which gives nan. Nothing was wanted and nothing drawn, so the "
+    "score is 1.",
     name="nan-for-empty",
 )
 def _(images, hints):

@@ -18,27 +18,29 @@ from studium_topics.kits.weights import drawn
     level="integrative",
     importance=3,
     hints=(
-        "Of base and control, whose parameters does the optimiser hold, and through which do gradients pass?",
-        "For each batch: levels, noise, some labels away, the noisy images, the prediction, the loss, the step.",
-        "t, y and the coin are (B,); eps is like x0; abar[t] needs three more axes before it meets an image.",
-        "`y.masked_fill(torch.rand(len(y), generator=generator) < 0.5, null)` takes labels away, and "
+        "Whose parameters does the optimiser hold, the base's or the control's, and which of the two do gradients "
+        "pass through?",
+        "For each batch: levels, noise, some labels dropped, the noisy images, the prediction, the loss, the step.",
+        "t, y and the coins are (B,); eps is like x0; abar[t] needs three more axes before it is multiplied by an "
+        "image.",
+        "`y.masked_fill(torch.rand(len(y), generator=generator) < 0.5, null)` drops labels, and "
         "`F.mse_loss(controlled_eps(base, control, x, t, untold, hint, 1.0), eps)` is the loss.",
     ),
 )
 def train_control(base, control, batches, abar, null, lr, generator):
-    """Train a control beside its locked base, one step of torch.optim.AdamW for each batch; return the losses.
+    """Train a control alongside its locked base, one step of torch.optim.AdamW for each batch; return the losses.
 
     For each batch (x0, hint, y) draw from generator, in this order:
 
     * t: `torch.randint(len(abar), (B,), generator=generator)`
     * eps: `torch.randn(x0.shape, generator=generator)`
-    * coins: `torch.rand(B, generator=generator)`; below 0.5, the label is `null`
+    * coins: `torch.rand(B, generator=generator)`; below 0.5, the label becomes `null`
 
-    The loss is the mean squared error of `controlled_eps` at scale 1, for x0 noised to the level t.
+    The loss is the mean squared error of `controlled_eps` at scale 1, for x0 with noise at level t.
 
     * x0: (B, 3, S, S), hint: (B, 1, S, S), y: (B,)
     * abar: (T,)
-    * lr: the rate; other settings as by default
+    * lr: the rate; all other settings have their defaults
     * returns: one float for each batch
     """
     ### BEGIN SOLUTION
@@ -180,7 +182,7 @@ def _(base, control, batches, abar, null, lr, generator):
 
 
 @train_control.misconception(
-    "You compared the prediction with the clean image; the network predicts the noise that was added.",
+    "You compared the prediction with the clean image; compare it with the noise that was added.",
     name="compared-with-the-image",
 )
 def _(base, control, batches, abar, null, lr, generator):
@@ -200,7 +202,8 @@ def _(base, control, batches, abar, null, lr, generator):
 
 
 @train_control.misconception(
-    "You left out the square roots: x_t is √ᾱ x₀ + √(1 − ᾱ) ε, for ᾱ is a share of variance.", name="left-out-the-roots"
+    "You left out the square roots: x_t is √ᾱ x₀ + √(1 − ᾱ) ε, because ᾱ is a share of variance.",
+    name="left-out-the-roots",
 )
 def _(base, control, batches, abar, null, lr, generator):
     optimizer, losses = torch.optim.AdamW(control.parameters(), lr=lr), []
@@ -218,7 +221,8 @@ def _(base, control, batches, abar, null, lr, generator):
 
 
 @train_control.misconception(
-    "You kept every label; the control then never has to read from the drawing alone what the base needs to know.",
+    "You kept every label, so the control never has to find out from just the drawing what the base needs to know; "
+    "replace a label with `null` where its coin is below 0.5.",
     name="kept-every-label",
 )
 def _(base, control, batches, abar, null, lr, generator):
@@ -238,7 +242,8 @@ def _(base, control, batches, abar, null, lr, generator):
 
 
 @train_control.misconception(
-    "You trained the copy alone; behind convolutions that stay zero, nothing that it learns reaches the base.",
+    "You trained only the copy. The convolutions after it stay zero, so nothing that it learns reaches the base; "
+    "train them too.",
     name="trained-the-copy-alone",
 )
 def _(base, control, batches, abar, null, lr, generator):

@@ -13,16 +13,16 @@ from studium_topics.kits.weights import drawn
     level="warm-up",
     importance=3,
     hints=(
-        "Which tensors of a module does an optimiser change, and which ones does it never see?",
-        "Walk over the parameters, at any depth, and overwrite their numbers where they are.",
+        "Which tensors of a module does an optimiser change, and which does it never see?",
+        "Go through the parameters, at any depth, and overwrite their numbers in place.",
         "A convolution has a weight (out, in, k, k) and a bias (out,); both are parameters.",
         "`nn.init.zeros_(parameter)` writes zeros and leaves `requires_grad` alone.",
     ),
 )
 def zero_module(module):
-    """Set every parameter of a module to zero and return the same module.
+    """Set every parameter of a module to zero, and return the same module.
 
-    * module: any nn.Module, with modules inside it or not
+    * module: any nn.Module, with or without modules inside it
     * returns: `module` itself, changed in place; what was trainable stays trainable
 
     Buffers, such as running means, stay as they are.
@@ -66,7 +66,7 @@ def _(zero_module, rng):
 
 
 @zero_module.misconception(
-    "You set the weights to zero and left the biases; the module then adds a constant to what it is added to.",
+    "You set the weights to zero but not the biases, so the module still adds a constant; set both to zero.",
     name="left-the-biases",
 )
 def _(module):
@@ -78,14 +78,14 @@ def _(module):
 
 zero_module.mistake(
     "froze-the-parameters",
-    "You froze the parameters as well; they start at zero, but they have to be trained away from it.",
+    "You froze the parameters as well; they start at zero, but training has to move them away from it.",
     replace="nn.init.zeros_(parameter)",
     by="parameter.requires_grad_(False).zero_()",
 )
 
 
 @zero_module.misconception(
-    "You returned a copy and left the module as it was; the caller may hold the module already, so change it in place.",
+    "You returned a copy and left the module as it was; the caller may already hold the module, so change it in place.",
     name="zeroed-a-copy",
 )
 def _(module):
@@ -97,15 +97,15 @@ def _(module):
 
 zero_module.mistake(
     "small-instead-of-zero",
-    "You drew small numbers; a small residual is noise all the same, and only exact zeros leave the base's output "
-    "bit for bit.",
+    "You drew small numbers. A small residual is still noise; only exact zeros leave the base's output bit for bit.",
     replace="nn.init.zeros_(parameter)",
     by="nn.init.normal_(parameter, std=1e-3)",
 )
 
 
 @zero_module.misconception(
-    "You overwrote the whole `state_dict()`, which holds the buffers too; a running variance of 0 breaks a norm.",
+    "You overwrote the whole `state_dict()`, which holds the buffers too. A running variance of 0 breaks a norm; "
+    "change only the parameters.",
     name="zeroed-buffers",
 )
 def _(module):

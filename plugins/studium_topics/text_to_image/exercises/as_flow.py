@@ -7,8 +7,8 @@ from torch import Tensor
     points=3,
     minutes=14,
     hints=(
-        "A straight path has weights 1 - t and t, which sum to 1. What is the sum of DDPM's two weights?",
-        "Divide x by that sum; t is then the share of the noise. For v you need x0 as well as eps: solve for it.",
+        "A straight path has the weights 1 - t and t, which sum to 1. What is the sum of DDPM's two weights?",
+        "Divide x by that sum; t is then the share of the noise. For v you need x0 as well as eps, so solve for it.",
         "t is a number; x, eps, the point and the velocity are all (B, *).",
         "`total = abar**0.5 + (1 - abar) ** 0.5`, and x0 is `(x - (1 - abar) ** 0.5 * eps) / abar**0.5`.",
     ),
@@ -25,7 +25,7 @@ def as_flow(x: Tensor, eps: Tensor, abar: float) -> tuple[Tensor, float, Tensor]
     * z = (1 - t) · x0 + t · eps
     * v = eps - x0, the velocity there
 
-    x, eps: (B, *); abar: above 0, up to 1. z and v are (B, *), t is a float. x and eps stay as they are.
+    x, eps: (B, *); abar: above 0, at most 1. z and v are (B, *), t is a float. x and eps stay as they are.
     """
     ### BEGIN SOLUTION
     signal, noise = abar**0.5, (1 - abar) ** 0.5
@@ -69,8 +69,8 @@ def _(as_flow, rng):
 
 
 @as_flow.misconception(
-    "You took 1 - abar for the time; that is the share of the noise in the variance, and its root over the sum of both "
-    "roots is its share in the image.",
+    "You used 1 - abar as the time. That is the share of the noise in the variance; its share in the image is its "
+    "root over the sum of both roots.",
     name="variance-as-time",
 )
 def _(x, eps, abar):
@@ -78,7 +78,8 @@ def _(x, eps, abar):
 
 
 @as_flow.misconception(
-    "You left x as it is; its two weights sum to more than 1, so it is not between the image and the noise.",
+    "You left x as it is. Its two weights sum to more than 1, so it is not between the image and the noise; divide x "
+    "by their sum.",
     name="x-not-scaled",
 )
 def _(x, eps, abar):
@@ -87,7 +88,7 @@ def _(x, eps, abar):
 
 
 @as_flow.misconception(
-    "You took the root of 1 - abar for the time; the two roots sum to more than 1, so divide by their sum.",
+    "You used the root of 1 - abar as the time; the two roots sum to more than 1, so divide by their sum.",
     name="root-as-time",
 )
 def _(x, eps, abar):
@@ -96,7 +97,7 @@ def _(x, eps, abar):
 
 
 @as_flow.misconception(
-    "You subtracted x from eps; x is noisy already, and the path leads from x0.", name="noisy-as-clean"
+    "You subtracted x from eps. x is noisy already; the path starts at x0, so subtract that.", name="noisy-as-clean"
 )
 def _(x, eps, abar):
     total = abar**0.5 + (1 - abar) ** 0.5
@@ -104,7 +105,7 @@ def _(x, eps, abar):
 
 
 @as_flow.misconception(
-    "You turned the velocity round; it leads from the image to the noise, in the direction of growing t.",
+    "You reversed the velocity; it leads from the image to the noise, in the direction of growing t.",
     name="backward-velocity",
 )
 def _(x, eps, abar):

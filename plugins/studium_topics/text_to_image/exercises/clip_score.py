@@ -8,9 +8,10 @@ from torch.nn import functional as F
     points=2,
     minutes=5,
     hints=(
-        "Which number says how well two directions agree, and what should an image get that contradicts its caption?",
-        "Take the cosine of each image with its own caption, and let nothing fall below 0.",
-        "Two (N, D) become one (N,): row i of the one belongs to row i of the other.",
+        "Which number says how well two directions agree, and what score should an image get if it contradicts its "
+        "caption?",
+        "Take the cosine of each image with its own caption, and let no score fall below 0.",
+        "Two (N, D) become one (N,): row i of one belongs to row i of the other.",
         "`F.cosine_similarity(images, texts, dim=1)`, and `.clamp(min=0)`.",
     ),
     level="warm-up",
@@ -58,28 +59,30 @@ def _(clip_score, rng):
 
 clip_score.mistake(
     "negative-scores",
-    "You let negative cosines through; the score of an image that contradicts its caption is 0.",
+    "You let negative cosines through; an image that contradicts its caption scores 0.",
     replace="F.cosine_similarity(images, texts, dim=1).clamp(min=0)",
     by="F.cosine_similarity(images, texts, dim=1)",
 )
 
 clip_score.mistake(
     "absolute-value",
-    "You took the absolute value; an image that contradicts its caption would get the score of one that fits.",
+    "You took the absolute value, which gives an image that contradicts its caption the score of one that fits; give "
+    "it 0.",
     replace="F.cosine_similarity(images, texts, dim=1).clamp(min=0)",
     by="F.cosine_similarity(images, texts, dim=1).abs()",
 )
 
 clip_score.mistake(
     "not-normalised",
-    "You took the inner product of the features as they are; long features would get high scores whatever they show.",
+    "You took the inner product of the features as they are, so long features score high whatever they show; take the "
+    "cosine.",
     replace="F.cosine_similarity(images, texts, dim=1)",
     by="(images * texts).sum(1)",
 )
 
 clip_score.mistake(
     "all-pairs",
-    "You compared every image with every caption; the score of an image is that with its own caption.",
+    "You compared every image with every caption; compare each image only with its own caption.",
     replace="F.cosine_similarity(images, texts, dim=1)",
     by="(F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T)",
 )

@@ -9,20 +9,21 @@ from studium import assert_close, exercise
     minutes=8,
     hints=(
         "If FID falls like a + b / N, over which variable is it a straight line?",
-        "Fit a line over 1 / N with the least squared error. Infinitely many images are where 1 / N is 0.",
-        "Two lists of one length become one number, the intercept.",
-        "`numpy.polyfit` gives the slope first; or the slope is the covariance with 1 / N over the variance of 1 / N.",
+        "Fit a line over 1 / N with the least squared error. For infinitely many images, 1 / N is 0.",
+        "Two lists of the same length become one number, the intercept.",
+        "`numpy.polyfit` returns the slope first; or divide the covariance with 1 / N by the variance of 1 / N to get "
+        "the slope.",
     ),
     level="warm-up",
     importance=2,
     kind="measure",
 )
 def fid_inf(counts: Sequence[int], fids: Sequence[float]) -> float:
-    """Return the FID that infinitely many images would have, estimated from FIDs of fewer ones.
+    """Return the FID that infinitely many images would have, estimated from FIDs of fewer images.
 
-    With N images the expected FID is about a + b / N. Fit this by least squares to all measurements.
+    With N images the expected FID is about a + b / N. Fit this to all measurements by least squares.
 
-    * counts: numbers of images N, two or more different ones, in any order
+    * counts: numbers of images N, at least two of them different, in any order
     * fids: the FID at each of them
     * returns: a float
     """
@@ -73,7 +74,7 @@ def _(fid_inf, rng):
 
 
 @fid_inf.misconception(
-    "You fitted a line over N; the bias falls like 1 / N, and a line over N goes below 0 further on.",
+    "You fitted a line over N, which goes below 0 further on; the bias falls like 1 / N, so fit over 1 / N.",
     name="line-over-n",
 )
 def _(counts, fids):
@@ -83,7 +84,7 @@ def _(counts, fids):
 
 
 @fid_inf.misconception(
-    "You returned the slope; it says how fast the bias falls, and the intercept is what is left of the FID without it.",
+    "You returned the slope, which says how fast the bias falls; return the intercept, the FID without the bias.",
     name="slope",
 )
 def _(counts, fids):
@@ -93,7 +94,7 @@ def _(counts, fids):
 
 
 @fid_inf.misconception(
-    "You took the FID of the largest number of images; a bias of b / N is left in it.", name="largest-n"
+    "You took the FID of the largest number of images; it still contains a bias of b / N.", name="largest-n"
 )
 def _(counts, fids):
     return float(fids[max(range(len(counts)), key=counts.__getitem__)])

@@ -10,9 +10,9 @@ from torch.nn import functional as F
     points=4,
     minutes=14,
     hints=(
-        "Which three things are random here, and how many random numbers of each does a batch need?",
-        "Mix each image with noise of its own at a time of its own. The velocity of that line is the target.",
-        "t is (B,), and has to become (B, 1, …, 1) to multiply x0. A dropped caption is a row of ids that is all 0.",
+        "Which three things are random here, and how many random numbers does a batch need for each of them?",
+        "Mix each image with its own noise at its own time. The velocity along that line is the target.",
+        "t is (B,), and has to become (B, 1, …, 1) to multiply x0. A dropped caption is a row of ids that are all 0.",
         "`t.view(-1, *[1] * (x0.ndim - 1))`; `torch.rand(..., generator=generator)`; `ids * keep[:, None]`.",
     ),
     level="core",
@@ -25,11 +25,11 @@ def flow_loss(
 
     * model(z, t, ids): the velocity, shaped like z, at times t (B,)
     * x0: clean latents (B, *); ids: tokens (B, L) long
-    * drop: share of captions that the model does not get; it gets zeros in their place
+    * drop: the share of captions that the model does not get; it gets zeros instead
     * generator: where all random numbers come from
 
-    Each row has a time of its own, uniform in [0, 1], and standard normal noise. Call the model once. x0 and ids stay
-    as they are.
+    Each row has its own time, uniform in [0, 1], and its own standard normal noise. Call the model once. x0 and ids
+    stay as they are.
     """
     ### BEGIN SOLUTION
     t = torch.rand(len(x0), generator=generator)
@@ -137,8 +137,8 @@ def _(flow_loss, rng):
 
 
 @flow_loss.misconception(
-    "You asked for image minus noise; time runs from the image at 0 to the noise at 1, so the velocity is noise minus "
-    "image: a sampler that steps towards t = 0 would walk away from every image.",
+    "You used image minus noise as the target. Time runs from the image at 0 to the noise at 1, so the velocity is "
+    "noise minus image; with yours, a sampler that steps towards t = 0 walks away from every image.",
     name="backward-velocity",
 )
 def _(model, x0, ids, drop, generator):
@@ -160,7 +160,7 @@ def _(model, x0, ids, drop, generator):
 
 
 @flow_loss.misconception(
-    "You mixed the wrong way round; here t is the share of noise, so that z is the image at t = 0.",
+    "You mixed the wrong way round; here t is the share of noise, so z is the image at t = 0.",
     name="t-is-the-image",
 )
 def _(model, x0, ids, drop, generator):
@@ -171,8 +171,8 @@ def _(model, x0, ids, drop, generator):
 
 
 @flow_loss.misconception(
-    "You drew one time for the whole batch; draw one for each image, because otherwise each step of the optimiser "
-    "follows a single time, and the gradient is noisier than it needs to be.",
+    "You drew one time for the whole batch; draw one for each image. Otherwise each step of the optimiser follows a "
+    "single time, and the gradient is noisier than it needs to be.",
     name="one-time",
 )
 def _(model, x0, ids, drop, generator):
@@ -183,8 +183,8 @@ def _(model, x0, ids, drop, generator):
 
 
 @flow_loss.misconception(
-    "You dropped single words; guidance needs a prediction for no caption at all, so a caption is kept whole or "
-    "dropped whole.",
+    "You dropped single words. Guidance needs a prediction for no caption at all, so keep or drop each caption as a "
+    "whole.",
     name="drops-words",
 )
 def _(model, x0, ids, drop, generator):
@@ -195,7 +195,7 @@ def _(model, x0, ids, drop, generator):
 
 
 @flow_loss.misconception(
-    "You kept captions with probability `drop`; it is the share that the model does not get.", name="keeps-with-drop"
+    "You kept captions with probability `drop`; drop them with that probability instead.", name="keeps-with-drop"
 )
 def _(model, x0, ids, drop, generator):
     t, noise = torch.rand(len(x0), generator=generator), torch.randn(x0.shape, generator=generator)

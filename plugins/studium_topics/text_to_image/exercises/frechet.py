@@ -7,9 +7,10 @@ from torch import Tensor
     points=4,
     minutes=15,
     hints=(
-        "Which root is meant: of each number of the matrix, or of the matrix?",
-        "The trace of a root is the sum of the roots of the eigenvalues. Those of the product are real and at least 0.",
-        "Rounding makes an eigenvalue of 0 slightly negative or complex. The result has no axis.",
+        "Which root do we need: the root of each number of the matrix, or the root of the matrix?",
+        "The trace of a root is the sum of the roots of the eigenvalues. The product's eigenvalues are real and at "
+        "least 0.",
+        "Rounding can make an eigenvalue of 0 slightly negative or complex. The result has no axis.",
         "`torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt().sum()`.",
     ),
     level="core",
@@ -67,7 +68,8 @@ def _(frechet, rng):
 
 
 @frechet.misconception(
-    "You took the root of each number of the product; the root of a matrix is the matrix whose square it is.",
+    "You took the root of each number of the product; take the root of the matrix, the one whose square is the "
+    "product.",
     name="elementwise-root",
 )
 def _(mean1, cov1, mean2, cov2):
@@ -76,7 +78,8 @@ def _(mean1, cov1, mean2, cov2):
 
 
 @frechet.misconception(
-    "You took the root of each covariance and multiplied the roots; that agrees only where the two commute.",
+    "You took the root of each covariance and multiplied the roots. That is right only if the two commute; take the "
+    "root of the product.",
     name="product-of-roots",
 )
 def _(mean1, cov1, mean2, cov2):
@@ -89,21 +92,21 @@ def _(mean1, cov1, mean2, cov2):
 
 frechet.mistake(
     "factor-of-two",
-    "You subtracted the root once; with a factor of 2 equal Gaussians have the distance 0.",
+    "You subtracted the root once; subtract it twice, because equal Gaussians then have the distance 0.",
     replace="2 * roots.sum()",
     by="roots.sum()",
 )
 
 frechet.mistake(
     "mean-not-squared",
-    "You took the distance of the means without its square; the formula is a squared distance.",
+    "You took the distance of the means without squaring it; the formula is a squared distance.",
     replace="(mean1 - mean2).square().sum",
     by="(mean1 - mean2).norm",
 )
 
 
 @frechet.misconception(
-    "You compared the variances alone and left the correlations out; two Gaussians with the same variances can still "
+    "You compared only the variances and left out the correlations; two Gaussians with the same variances can still "
     "point in different directions.",
     name="diagonal-only",
 )

@@ -9,9 +9,10 @@ from torch import Tensor
     points=3,
     minutes=10,
     hints=(
-        "Guidance starts at one prediction and goes through another one. Where is the start, if scale 1 is to give v?",
-        "Ask about each z twice, once with each row of words. Cut the answer in two in the order of the question.",
-        "z and the words become (2 B, …), the times (2 B,); each half of the answer is (B, *).",
+        "Guidance starts at one prediction and goes through another. Where does it start if scale 1 has to give v?",
+        "Ask about each z twice, once with each row of words. Split the answer in two, in the order in which you "
+        "asked.",
+        "z and the words become (2 B, …) and the times (2 B,); each half of the answer is (B, *).",
         "`torch.cat([z, z])`, `torch.full((2 * len(z),), t)`, `.chunk(2)`, and start + scale * difference.",
     ),
     level="core",
@@ -20,7 +21,7 @@ from torch import Tensor
 def guided_velocity(
     model: Callable[[Tensor, Tensor, Tensor], Tensor], z: Tensor, t: float, ids: Tensor, other: Tensor, scale: float
 ) -> Tensor:
-    """Return the velocity, led towards one prompt and away from another, by a single call of the model.
+    """Return the velocity, guided towards one prompt and away from another, by a single call of the model.
 
     * model(z, t, ids): takes any number of rows, treats each by itself, and returns the velocity, shaped like its z
     * z: (B, *); t: the time of all rows
@@ -28,7 +29,7 @@ def guided_velocity(
     * scale: 0 gives the velocity of `other`, 1 that of `ids`; linear in the scale
     * returns: (B, *)
 
-    Call the model on 2 B rows; on B rows where scale is 1. The arguments stay as they are.
+    Call the model on 2 B rows, or on B rows where scale is 1. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     times = torch.full((len(z),), t, dtype=z.dtype, device=z.device)
@@ -98,7 +99,7 @@ def _(guided_velocity, rng):
 
 
 @guided_velocity.misconception(
-    "You started at the prompt's own velocity; then scale 1 already guides. Start at that of `other`.",
+    "You started at the prompt's own velocity, so scale 1 already guides; start at the velocity of `other`.",
     name="starts-at-the-prompt",
 )
 def _(model, z, t, ids, other, scale):
@@ -108,8 +109,8 @@ def _(model, z, t, ids, other, scale):
 
 
 @guided_velocity.misconception(
-    "You exchanged the two halves of the answer; they come in the order in which you asked, and exchanged ones lead to "
-    "what should be avoided.",
+    "You exchanged the two halves of the answer. They come in the order in which you asked; exchanged, they lead to "
+    "what you want to avoid.",
     name="halves-exchanged",
 )
 def _(model, z, t, ids, other, scale):
@@ -121,7 +122,7 @@ def _(model, z, t, ids, other, scale):
 
 
 @guided_velocity.misconception(
-    "You led away from the empty caption whatever `other` says; a negative prompt is words in that place.",
+    "You led away from the empty caption whatever `other` says; a negative prompt takes its place.",
     name="ignores-other",
 )
 def _(model, z, t, ids, other, scale):

@@ -7,9 +7,10 @@ from torch import Tensor
     points=4,
     minutes=14,
     hints=(
-        "How large must a region around one real image be, so that it reaches its k nearest other real images?",
+        "How large must a region around one real image be to reach its k nearest other real images?",
         "A point counts as covered if it is inside the region of any centre. Ask this twice, with the roles exchanged.",
-        "Distances (M, N); radii (N,), from (N, N) in which each point is its own nearest; covered (M,).",
+        "The distances are (M, N); the radii (N,) come from (N, N), where each point is its own nearest; covered is "
+        "(M,).",
         "`torch.cdist`, `.kthvalue(k + 1, dim=1).values`, `(distances <= radius).any(1)`, and the mean of that.",
     ),
     level="core",
@@ -20,9 +21,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
 
     Around each point of a set is a ball that reaches to its k-th nearest other point of that set, surface included.
 
-    * precision: share of fakes that are in a ball of the real images
-    * recall: share of real images that are in a ball of the fakes
-    * real: features (N, D); fake: features (M, D); k: from 1, below N and M
+    * precision: the share of fakes that are in a ball of the real images
+    * recall: the share of real images that are in a ball of the fakes
+    * real: features (N, D); fake: features (M, D); k: at least 1, less than N and M
     """
 
     ### BEGIN SOLUTION
@@ -81,7 +82,7 @@ def _(precision_recall, rng):
 
 
 @precision_recall.misconception(
-    "You counted each point as its own nearest neighbour; the balls then reach to the neighbour before the k-th.",
+    "You counted each point as its own nearest neighbour, so the balls reach only to the neighbour before the k-th.",
     name="itself-as-neighbour",
 )
 def _(real, fake, k):
@@ -93,8 +94,8 @@ def _(real, fake, k):
 
 
 @precision_recall.misconception(
-    "You exchanged the two; precision is about the fakes, whether they are like real images, and recall is about the "
-    "real ones, whether the fakes reach them.",
+    "You exchanged the two. Precision is about the fakes: are they like real images? Recall is about the real images: "
+    "do the fakes reach them?",
     name="exchanged",
 )
 def _(real, fake, k):
@@ -106,7 +107,7 @@ def _(real, fake, k):
 
 
 @precision_recall.misconception(
-    "You drew the balls around the points that are asked about; they are around the set that they are compared with.",
+    "You drew the balls around the points that you test; draw them around the set that you compare with.",
     name="balls-around-the-points",
 )
 def _(real, fake, k):
@@ -118,8 +119,8 @@ def _(real, fake, k):
 
 
 @precision_recall.misconception(
-    "You gave all balls the mean radius; the balls of k nearest neighbours are small where points are dense and large "
-    "where they are few.",
+    "You gave all balls the mean radius; each ball has its own radius, small where points are dense and large where "
+    "they are few.",
     name="one-radius",
 )
 def _(real, fake, k):

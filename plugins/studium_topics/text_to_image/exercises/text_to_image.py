@@ -12,8 +12,8 @@ from studium_topics.text_to_image.exercises.guided_velocity import guided_veloci
     points=6,
     minutes=25,
     hints=(
-        "In which order do the parts of the diagram work, and which of them works in each step?",
-        "Make P · S rows, each prompt with each seed. Step each batch of rows through all times, then decode it.",
+        "In which order do the parts of the diagram work, and which part works in every step?",
+        "Make P · S rows, each prompt with each seed. Take each batch of rows through all times, then decode it.",
         "ids (P, L) and noise (S, *) both become (P · S, …), prompt by prompt. Each step is negative.",
         "`ids.repeat_interleave(S, 0)`, `noise.repeat(P, 1, …)`, `z = z + (then - now) * v`, `.unflatten(0, (P, S))`.",
     ),
@@ -35,10 +35,10 @@ def text_to_image(
     """Return a grid of images, one for each prompt and seed, without gradients.
 
     * model(z, t, ids): the velocity; use your `guided_velocity`
-    * tokens(captions): ids (N, L); noise(seed): one latent's noise (*); decode(latents): images
+    * tokens(captions): ids (N, L); noise(seed): the noise of one latent (*); decode(latents): images
     * prompts: P texts; seeds: S integers, each with the same noise for every prompt
-    * times: from times[0] falling to 0; Euler's method steps from each to the next
-    * scale, negative: of the guidance; the prompt to lead away from
+    * times: fall from times[0] to 0; Euler's method steps from each to the next
+    * scale, negative: the scale of the guidance, and the prompt to lead away from
     * batch: how many images to draw at a time, at most; the last batch may be smaller
     * returns: images (P, S, C, H, W)
 
@@ -147,7 +147,7 @@ def _(text_to_image, rng):
 
 
 @text_to_image.misconception(
-    "You stepped with now - then; time falls on the way to the image, so that the step then - now is negative.",
+    "You stepped by now - then. Time falls on the way to the image, so step by then - now, which is negative.",
     name="steps-backward",
 )
 def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
@@ -161,8 +161,8 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", b
 
 
 @text_to_image.misconception(
-    "You repeated the prompts one after another and the noise likewise, so that prompt 1 meets seed 1, and prompt 2 "
-    "meets seed 2: interleave one of them, so that each prompt meets each seed in its row.",
+    "You repeated the prompts one after another and the noise in the same way, so prompt 1 meets seed 1, and prompt 2 "
+    "meets seed 2. Interleave one of them, and each prompt meets each seed in its row.",
     name="pairs-instead-of-grid",
 )
 def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
@@ -176,7 +176,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", b
 
 
 @text_to_image.misconception(
-    "You asked for the velocity at the time where the step ends; Euler's method takes it where the step begins, for "
+    "You took the velocity at the time where the step ends; Euler's method takes it where the step begins, because "
     "that is where z is.",
     name="velocity-at-the-end",
 )
@@ -191,7 +191,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", b
 
 
 @text_to_image.misconception(
-    "You took equal steps; the distances of `times` differ, and the last step has to end at 0.", name="equal-steps"
+    "You took equal steps; the gaps between `times` differ, and the last step has to end at 0.", name="equal-steps"
 )
 def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
@@ -204,7 +204,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", b
 
 
 @text_to_image.misconception(
-    "You took one step too few; the last step, from the last time before 0 to 0, takes the rest of the noise away.",
+    "You took one step too few; the last step, from the last time before 0 to 0, takes away the rest of the noise.",
     name="stops-early",
 )
 def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
@@ -218,7 +218,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", b
 
 
 @text_to_image.misconception(
-    "You left the negative prompt out; pass its tokens as what to lead away from.", name="no-negative"
+    "You left out the negative prompt; pass its tokens as what to lead away from.", name="no-negative"
 )
 def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
