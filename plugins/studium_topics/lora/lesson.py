@@ -512,8 +512,8 @@ for name, adapt in (("everything", False), ("r = 4 on q, v", True)):
 #   73.7, 73.8, 73.5 % on WikiSQL, which is not a trend. In our model, it helps every time we increase the rank. The
 #   authors' model is very large and well trained, and their tasks are close to what it already knows.
 # * **Parity with full fine-tuning.** At rank 16 we almost get there (91 to 97 % of the gain over five seeds), but rank
-#   16 trains a third of the model. Our runs are short; a longer
-#   full fine-tuning would gain more.
+#   16 trains a third of the model. Our runs are short; a longer full fine-tuning would
+#   gain more.
 # * **"LoRA learns less and forgets less"** ([Biderman et al. 2024](https://arxiv.org/abs/2405.09673)) is not what we
 #   see. At rank 16, LoRA forgets *more* prose than full fine-tuning does (0.18 to 0.20 nats per character compared with
 #   0.12 to 0.13, five seeds) and learns a little less. At rank 1, it forgets 0.10 to 0.12 and learns much less.
