@@ -10,8 +10,8 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="pad-sees-nothing",
     hints=(
-        "Take one prompt with 2 pads in 3 columns. Which row of the mask is empty, and what is its softmax?",
-        "Then take one new token and 5 columns. In which column is it, and in which does the code put it?",
+        "Take one prompt with 2 pads in 3 columns. Which rows of the mask are empty, and what is their softmax?",
+        "Then take one new token and 5 columns. In which column is the token, and where does the code put it?",
         "Columns are (keys,), queries (queries, 1), pads (B, 1, 1); together they broadcast to (B, queries, keys).",
         "`(column <= query) & (real | (column == query))`, where the queries are the last columns.",
     ),
@@ -22,7 +22,7 @@ def ragged_mask(pads, queries, keys):
     The code below works for a while. Then the shorter prompts give nan, and each new token reads the wrong keys.
 
     pads (B,), long, 0 to keys - 1: row b begins with pads[b] pads. The last `queries` of the `keys` columns are new.
-    A token sees the real tokens up to itself. A pad sees itself alone.
+    A token sees the real tokens up to itself. A pad sees only itself.
 
     Return bool (B, queries, keys) on the device of pads.
     """
@@ -55,7 +55,7 @@ def _(ragged_mask):
 
 
 @ragged_mask.misconception(
-    "You hid the future but not the pads, so that the shorter prompts read their padding as text.",
+    "You hid the future but not the pads; hide both, or the shorter prompts read their padding as text.",
     name="pads-visible",
 )
 def _(pads, queries, keys):
@@ -63,8 +63,8 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You let a pad see nothing, as the given code does. A softmax over nothing is nan, and one layer later 0 · nan = "
-    "nan has reached every token of the row; let each pad see itself.",
+    "You let a pad see nothing, like the given code. A softmax over nothing is nan, and one layer later 0 · nan = nan "
+    "has reached every token of the row; let each pad see itself.",
     name="pad-sees-nothing",
 )
 def _(pads, queries, keys):
@@ -74,7 +74,7 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You treated the last pads[b] columns as pads; they are on the left, so that all rows end with their newest token.",
+    "You treated the last pads[b] columns as pads; they are on the left, so all rows end with their newest token.",
     name="pads-on-the-right",
 )
 def _(pads, queries, keys):
@@ -94,7 +94,7 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You took query i for column i, as the given code does; the new columns are the last ones, so query i is in column "
+    "You put query i in column i, like the given code; the new columns are the last ones, so query i is in column "
     "keys - queries + i.",
     name="first-columns",
 )
@@ -105,7 +105,7 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You hid the pads but not the future: a token must not see those after it either.",
+    "You hid the pads but not the future; hide the tokens after each token too.",
     name="future-visible",
 )
 def _(pads, queries, keys):

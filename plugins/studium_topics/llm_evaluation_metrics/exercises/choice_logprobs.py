@@ -10,11 +10,11 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="rows-of-the-choice",
     hints=(
-        "The logits in row 0 are computed from token 0 alone. Which token do they predict?",
-        "Row t of the logits is the distribution of token t + 1. The first token of a choice is predicted by the last "
-        "row of the context.",
-        "For a context of C tokens and a choice of L tokens there are C + L rows, and the L rows that matter end one "
-        "before the last.",
+        "The model computes the logits in row 0 from only token 0. Which token do they predict?",
+        "Row t of the logits gives the distribution of token t + 1. The last row of the context predicts the first "
+        "token of a choice.",
+        "A context of C tokens and a choice of L tokens have C + L rows, and the L rows that matter end one before "
+        "the last.",
         "`logprobs[len(context) - 1 : -1]` are the rows that predict the choice.",
     ),
 )
@@ -75,8 +75,8 @@ def _(choice_logprobs, rng):
 
 
 @choice_logprobs.misconception(
-    "You read the rows at the tokens of the choice, as the given code does; row t predicts the token after it, so the "
-    "last row of the context is missing.",
+    "You read the rows at the tokens of the choice, like the given code; row t predicts the token after it, so start "
+    "at the last row of the context.",
     name="rows-of-the-choice",
 )
 def _(model, context, choices):
@@ -103,7 +103,7 @@ def _(model, context, choices):
 
 
 @choice_logprobs.misconception(
-    "You left out the first token of each choice; it is predicted by the last row of the context.",
+    "You left out the first token of each choice; the last row of the context predicts it.",
     name="without-the-first-token",
 )
 def _(model, context, choices):
@@ -115,8 +115,8 @@ def _(model, context, choices):
 
 
 @choice_logprobs.misconception(
-    "You added the log-probabilities of the context's own tokens; they are the same for every choice, and dividing by "
-    "a choice's length then compares different things.",
+    "You added the log-probabilities of the context's own tokens; leave them out. They are the same for every choice, "
+    "and dividing by a choice's length would then compare different things.",
     name="with-the-context",
 )
 def _(model, context, choices):
@@ -129,7 +129,8 @@ def _(model, context, choices):
 
 
 @choice_logprobs.misconception(
-    "You averaged over the tokens of a choice; asked for is the logarithm of the product, a sum.", name="took-the-mean"
+    "You averaged over the tokens of a choice; add them up, because the logarithm of a product is a sum.",
+    name="took-the-mean",
 )
 def _(model, context, choices):
     scores = []
@@ -140,7 +141,8 @@ def _(model, context, choices):
 
 
 @choice_logprobs.misconception(
-    "You added up logits; without the softmax they are not comparable from one row to the next.", name="raw-logits"
+    "You added up logits; use log-probabilities, because logits are not comparable from one row to the next.",
+    name="raw-logits",
 )
 def _(model, context, choices):
     scores = []

@@ -11,16 +11,17 @@ from studium import assert_close, exercise
     shows="both-bugs-left-in",
     hints=(
         "Take “no [END] [ASSISTANT] yes [END] [USER]”. Which two losses does this code keep, and which should it keep?",
-        "The loss at position t is about token t + 1, so `lit` must be read at the token, not at the position before.",
+        "The loss at position t is about token t + 1, so read `lit` at that token, not at the position before it.",
         "logits[:, :-1], ids[:, 1:] and lit[:, 1:] all have T - 1 columns. What does the mean divide by?",
-        "`losses[keep]` picks the losses where the bool tensor `keep` is true; `.mean()` then divides by their number.",
+        "`losses[keep]` picks the losses where the bool tensor `keep` is true; `.mean()` then divides by how many "
+        "there are.",
     ),
 )
 def answer_loss(logits, ids, lit):
     """Find the bugs: this loss trains on the prompt, and it shrinks when prompts get longer.
 
-    Return the mean, over all lit tokens of the batch, of -log p(token | the tokens before it).
-    A lit token in the first column has none before it and does not count.
+    Return the mean of -log p(token | the tokens before it) over all lit tokens of the batch.
+    A lit token in the first column has no tokens before it and does not count.
 
     * logits: (B, T, V); row t predicts token t + 1
     * ids: (B, T) long
@@ -83,8 +84,8 @@ def _(answer_loss, rng):
 
 answer_loss.mistake(
     "mask-of-the-token-before",
-    "You read `lit` at the position that predicts, not at the token that is predicted: that drops the first token of "
-    "an answer and trains on the token after it, the next user's header.",
+    "You read `lit` at the position that predicts; read it at the predicted token. Otherwise you drop the first token "
+    "of an answer and train on the token after it, the next user's header.",
     replace="return losses[lit[:, 1:].flatten()].mean()",
     by="""
         keep = lit[:, :-1].flatten()
@@ -94,22 +95,22 @@ answer_loss.mistake(
 
 answer_loss.mistake(
     "divided-by-all-tokens",
-    "You divided by the number of all tokens; the loss then depends on how long the prompts are, and so does its "
-    "gradient.",
+    "You divided by the number of all tokens; divide by the number of lit tokens, or the loss and its gradient depend "
+    "on how long the prompts are.",
     replace="losses[lit[:, 1:].flatten()]",
     by="(losses * lit[:, 1:].flatten())",
 )
 
 answer_loss.mistake(
     "both-bugs-left-in",
-    "You left both mistakes in: `lit` is read one place too early, and the mean divides by all tokens.",
+    "Both bugs are still there: `lit` is read one place too early, and the mean divides by all tokens.",
     replace="losses[lit[:, 1:].flatten()]",
     by="(losses * lit[:, :-1].flatten())",
 )
 
 
 @answer_loss.misconception(
-    "You took the loss of every token; the prompt is then most of what the model is trained to write.",
+    "You took the loss of every token; take only the lit ones, or the model mostly learns to write the prompt.",
     name="trained-on-the-prompt",
 )
 def _(logits, ids, lit):
@@ -126,7 +127,8 @@ def _(logits, ids, lit):
 
 
 @answer_loss.misconception(
-    "You averaged within each row first; a token of a short answer then counts more than one of a long answer.",
+    "You averaged within each row first; take one mean over the batch, or a token of a short answer counts more than "
+    "a token of a long one.",
     name="mean-of-row-means",
 )
 def _(logits, ids, lit):
@@ -138,7 +140,7 @@ def _(logits, ids, lit):
 
 answer_loss.mistake(
     "sum-instead-of-mean",
-    "You added the losses up; the size of a step then depends on how many tokens of the batch are lit.",
+    "You added up the losses; take their mean, or the size of a step depends on how many tokens of the batch are lit.",
     replace="losses[lit[:, 1:].flatten()].mean()",
     by="losses[lit[:, 1:].flatten()].sum()",
 )

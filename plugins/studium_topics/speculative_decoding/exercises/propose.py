@@ -13,11 +13,11 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     kind="find the bug",
     shows="both-bugs",
     hints=(
-        "From which distribution does each token come, and which does `q` say? And which tokens of `text` does the "
-        "draft miss after a pass in which everything was kept?",
-        "A token must be drawn from the very row that is returned. The first pass must read all that the draft has not "
+        "From which distribution does each token come, and which distribution does `q` give? And which tokens of "
+        "`text` has the draft not read after a pass that kept everything?",
+        "Draw a token from exactly the row that you return. In the first pass, read everything that the draft has not "
         "read, which may be more than the last token.",
-        "`draft.read` returns (t, V), one row for each token that it reads; only its last row, (V,), is needed.",
+        "`draft.read` returns (t, V), one row for each token that it reads; you need only its last row, (V,).",
         "`draft.read(text[draft.length :])` in the first pass, `chance.pick(row)` for each token.",
     ),
 )
@@ -25,7 +25,7 @@ def propose(draft, text, gamma, chance):
     """Return gamma tokens that the draft proposes as the continuation of text, and their distributions.
 
     * draft: has read the first `draft.length` tokens of text, not all of them. `draft.read(tokens)` reads t more and
-      returns (t, V): the distribution after each.
+      returns (t, V): the distribution after each token.
     * text: a list of tokens; it stays as it is.
 
     Return a list of gamma >= 1 tokens, and q (gamma, V), where token i was drawn from row i. Read each token once, in
@@ -79,8 +79,8 @@ def _(propose, rng):
 
 
 @propose.misconception(
-    "You still read the last token of the text alone. After a pass in which everything was kept the draft has missed "
-    "two, and reads on after a hole.",
+    "You still read only the last token of the text. After a pass that kept everything, the draft has not read the "
+    "last two; let it read both, or it continues after a gap.",
     name="last-token-alone",
 )
 def _(draft, text, gamma, chance):
@@ -95,15 +95,14 @@ def _(draft, text, gamma, chance):
 
 propose.mistake(
     "likeliest-token",
-    "You still take the likeliest token. Then it was not drawn from q, and min(1, p / q) keeps the wrong share of it.",
+    "You still take the likeliest token; draw it from q, or min(1, p / q) keeps the wrong share of it.",
     replace="chance.pick(row)",
     by="int(row.argmax())",
 )
 
 
 @propose.misconception(
-    "You changed nothing that matters: tokens are still the likeliest ones, and the text's last token is still read "
-    "alone.",
+    "Both bugs are still there: you take the likeliest tokens, and read only the last token of the text.",
     name="both-bugs",
 )
 def _(draft, text, gamma, chance):
@@ -118,14 +117,16 @@ def _(draft, text, gamma, chance):
 
 propose.mistake(
     "whole-text-again",
-    "You gave the draft the whole text, although its cache holds the beginning already; it reads those tokens twice.",
+    "You gave the draft the whole text, although its cache already holds the beginning; give it only the rest, or it "
+    "reads those tokens twice.",
     replace="text[draft.length :]",
     by="text",
 )
 
 
 @propose.misconception(
-    "You drew all tokens from the row after the text; each drafted token has to be read before the next is drawn.",
+    "You drew all tokens from the row after the text; let the draft read each drafted token before you draw the next "
+    "one.",
     name="one-row-for-all",
 )
 def _(draft, text, gamma, chance):
@@ -134,7 +135,7 @@ def _(draft, text, gamma, chance):
 
 
 @propose.misconception(
-    "You read the last proposed token, too. Nothing is drawn after it, so this pass of the draft is wasted.",
+    "You read the last proposed token too; leave that out, because nothing is drawn after it and the pass is wasted.",
     name="one-pass-too-many",
 )
 def _(draft, text, gamma, chance):
