@@ -14,16 +14,16 @@ from studium import exercise
     shows="segments-travel",
     hints=(
         "Print the pairs of one document. From which column can you tell the label without reading the words?",
-        "A segment says which of the two places a token is in: the first or the second.",
+        "A segment tells which of the two places a token is in: the first or the second.",
         "Segments are 0 for [CLS], the first sentence and its [SEP], and 1 for the rest, whatever the label.",
-        "Decide the order first, and number the places afterwards: `for segment, sentence in enumerate(...)`.",
+        "Decide the order first and number the places afterwards: `for segment, sentence in enumerate(...)`.",
     ),
 )
 def sop_pairs(docs, generator, cls, sep):
     """Return the pairs of sentence-order prediction, a list of (ids, segments, label).
 
-    Find the bug: a model trained on the pairs of the code below is always right after a few steps, and knows nothing
-    about order.
+    Find the bug: a model trained on the pairs from the code below is always right after a few steps, yet it has learned
+    nothing about order.
 
     - docs: lists of sentences; a sentence is a list of ids.
     - Label 0: in order. 1: swapped. Each has probability 1/2, drawn anew for each pair from `generator`.
@@ -105,8 +105,8 @@ def _(sop_pairs, rng):
 
 
 @sop_pairs.misconception(
-    "The bug is still there: each sentence keeps its own segment when the two change places, so that the segment of "
-    "[CLS] is the label.",
+    "The bug is still there: each sentence keeps its segment when the two change places, so the segment of [CLS] "
+    "gives away the label.",
     name="segments-travel",
 )
 def _(docs, generator, cls, sep):
@@ -127,7 +127,7 @@ def _(docs, generator, cls, sep):
 
 @sop_pairs.misconception(
     "You took the second sentence of a swapped pair from another document. That is BERT's next sentence prediction, "
-    "which the topic gives away; here a negative holds the same two sentences.",
+    "where the topic gives away the label; here both labels use the same two sentences.",
     name="next-sentence-prediction",
 )
 def _(docs, generator, cls, sep):
@@ -142,7 +142,7 @@ def _(docs, generator, cls, sep):
 
 
 @sop_pairs.misconception(
-    "You swapped the labels; as in the library, 0 is in order and 1 is swapped.",
+    "You swapped the labels; as in the library, 0 means in order and 1 means swapped.",
     name="labels-swapped",
 )
 def _(docs, generator, cls, sep):
@@ -158,8 +158,8 @@ def _(docs, generator, cls, sep):
 
 
 @sop_pairs.misconception(
-    "You split the document into pairs, 1 and 2, 3 and 4; each sentence with a next one makes a pair, so that most "
-    "sentences are in two.",
+    "You split the document into pairs, 1 and 2, 3 and 4; pair each sentence with the next one, so most sentences are "
+    "in two pairs.",
     name="pairs-do-not-overlap",
 )
 def _(docs, generator, cls, sep):

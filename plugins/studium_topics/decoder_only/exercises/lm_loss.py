@@ -11,23 +11,24 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="both-bugs",
     hints=(
-        "Take T = 3. Which logits does the code compare with which token, and what should they be compared with?",
-        "The text is shifted against the logits once, and only once. And padding must count neither in the sum nor in "
-        "the number by which it is divided.",
-        "B · (T - 1) logits, each (V,), meet as many targets. The logits of the last position have none.",
-        "`F.cross_entropy` takes (N, V) and (N,); with `ignore_index` its own mean counts real targets alone.",
+        "Take T = 3. Which logits does the code compare with which token, and what should it compare them with?",
+        "Shift the text against the logits exactly once. And count padding neither in the sum nor in the number you "
+        "divide by.",
+        "There are B · (T - 1) rows of logits, each (V,), and as many targets. The logits of the last position have "
+        "no target.",
+        "`F.cross_entropy` takes (N, V) and (N,); with `ignore_index` its own mean counts only real targets.",
     ),
 )
 def lm_loss(logits, ids, ignore=-100):
     """Return the mean cross-entropy of the next-token predictions, in nats.
 
-    The code below has two bugs. Trained with it, a model writes nonsense; and with more padding, its loss falls.
+    The code below has two bugs. A model trained with it writes nonsense, and the loss falls when there is more padding.
 
     * logits (B, T, V): at position t, the prediction of the token at t + 1.
-    * ids (B, T), integers: the text; `ignore` marks padding, which is no target.
+    * ids (B, T), integers: the text; `ignore` marks padding, which is not a target.
 
     Return a scalar: the mean over all targets of the batch, each counted once; there is at least one. The lesson
-    trains through it.
+    trains with it, so gradients flow.
     """
     ### BEGIN SOLUTION
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)
@@ -80,18 +81,15 @@ def _(lm_loss, rng):
 
 lm_loss.mistake(
     "shifted-twice",
-    "You shifted twice, as the given code does: the logits at t were compared with the token at t + 2, so the model "
-    "learns"
-    " to "
-    "predict the token two places ahead.",
+    "You shifted twice, like the given code: you compared the logits at t with the token at t + 2, so the model "
+    "learns to predict the token two places ahead.",
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits[:, :-2].flatten(0, 1), ids[:, 2:].flatten(), ignore_index=ignore)",
 )
 
 
 @lm_loss.misconception(
-    "You divided by all positions, as the given code does; padding adds no loss, so it must not count in the number "
-    "either.",
+    "You divided by all positions, like the given code; padding adds no loss, so leave it out of the count too.",
     name="averaged-over-padding",
 )
 def _(logits, ids, ignore=-100):
@@ -101,7 +99,7 @@ def _(logits, ids, ignore=-100):
 
 lm_loss.mistake(
     "not-shifted",
-    "You did not shift at all: the logits at t were compared with the token at t, which the model has just read. They "
+    "You did not shift at all: you compared the logits at t with the token at t, which the model has just read. They "
     "predict the token at t + 1.",
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=ignore)",
@@ -109,14 +107,14 @@ lm_loss.mistake(
 
 lm_loss.mistake(
     "shifted-backwards",
-    "You shifted the other way: the logits at position t predict the token after it, not the one before it.",
+    "You shifted the other way: the logits at position t predict the token after it, not the token before it.",
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits[:, 1:].flatten(0, 1), ids[:, :-1].flatten(), ignore_index=ignore)",
 )
 
 lm_loss.mistake(
     "rolled-around",
-    "You rolled the ids around, so that the last position got the first token as its target. It has none; leave it "
+    "You rolled the ids around, so the last position got the first token as its target. It has no target; leave it "
     "out.",
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits.flatten(0, 1), ids.roll(-1, 1).flatten(), ignore_index=ignore)",
@@ -124,9 +122,8 @@ lm_loss.mistake(
 
 
 @lm_loss.misconception(
-    "You took the mean of each row, then the mean of those; a target in a short row then counts more than one in a "
-    "long "
-    "row. Take one mean over all targets.",
+    "You took the mean of each row and then the mean of those means; a target in a short row then counts more than a "
+    "target in a long row. Take one mean over all targets.",
     name="mean-of-row-means",
 )
 def _(logits, ids, ignore=-100):
@@ -134,21 +131,22 @@ def _(logits, ids, ignore=-100):
     return torch.stack(rows).mean()
 
 
-@lm_loss.misconception("You returned the sum; the mean does not grow with the batch.", name="summed")
+@lm_loss.misconception("You returned the sum; return the mean, which does not grow with the batch.", name="summed")
 def _(logits, ids, ignore=-100):
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore, reduction="sum")
 
 
 lm_loss.mistake(
     "ignored-ignore",
-    "You did not use `ignore`: PyTorch skips -100 by default, and padding may be marked by another number.",
+    "You did not use `ignore`; pass it on, because PyTorch skips only -100 by default, and another number may mark "
+    "padding.",
     replace="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore)",
     by="F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())",
 )
 
 
 @lm_loss.misconception(
-    "Both bugs are still there: the targets are shifted twice, and the mean is over padding too.",
+    "Both bugs are still there: the targets are shifted twice, and the mean includes padding.",
     name="both-bugs",
 )
 def _(logits, ids, ignore=-100):

@@ -13,8 +13,9 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="both-bugs",
     hints=(
-        "Take three labels. What does the decoder read at the second position, and what is it asked for there?",
-        "At each position the decoder may read the label before, never the label itself. And padding is no target.",
+        "Take three labels. What does the decoder read at the second position, and what should it predict there?",
+        "At each position the decoder may read the previous label, never the label it predicts. And padding is not a "
+        "target.",
         "The inputs are (B, T): the start token, then the first T - 1 labels. All T labels are targets.",
         "`torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], 1)` shifts; `F.cross_entropy` ignores "
         "-100 by itself.",
@@ -23,13 +24,13 @@ from studium import assert_close, exercise
 def teacher_forced_loss(decoder, labels, start, pad):
     """Return the mean cross-entropy of the labels, each predicted from the start token and the labels before it.
 
-    The code below has two bugs. Its loss falls to almost nothing, and the trained model writes nonsense.
+    The code below has two bugs. Its loss falls to almost nothing, but the trained model writes nonsense.
 
     - decoder(ids (B, T)) → logits (B, T, V): position t reads ids 0 to t.
-    - labels (B, T): tokens; -100 after the end of a row, no target. They stay as they are.
+    - labels (B, T): tokens; -100 after the end of a row is padding, not a target. The labels stay as they are.
     - start: the first input. pad: what the decoder reads in place of -100.
 
-    Returns a scalar: the mean over all targets, each counted once. The lesson trains through it.
+    Returns a scalar: the mean over all targets, each counted once. The lesson trains with it, so gradients flow.
     """
     ### BEGIN SOLUTION
     known = labels.masked_fill(labels == -100, pad)
@@ -96,8 +97,8 @@ def _(teacher_forced_loss, rng):
 
 
 @teacher_forced_loss.misconception(
-    "You wrote the start token over the first label, as the given code does; from the second position on, the decoder "
-    "still reads the label that it is asked for. Shift the labels to the right.",
+    "You wrote the start token over the first label, like the given code; from the second position on, the decoder "
+    "still reads the label that it should predict. Shift the labels to the right.",
     name="start-overwrites",
 )
 def _(decoder, labels, start, pad):
@@ -107,8 +108,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You counted padding as targets, as the given code does; the model is then rewarded for writing pad, and a batch "
-    "of short rows has a small loss. Leave -100 in the targets.",
+    "You counted padding as targets, like the given code; this rewards the model for writing pad, and a batch of "
+    "short rows has a small loss. Leave -100 in the targets.",
     name="padding-is-target",
 )
 def _(decoder, labels, start, pad):
@@ -118,8 +119,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You rolled the labels around, so that the last label became the first input. In a full row that is the answer's "
-    "last token; the first input is the start token.",
+    "You rolled the labels around, so the last label became the first input. In a full row that is the answer's last "
+    "token; the first input is the start token.",
     name="rolled-around",
 )
 def _(decoder, labels, start, pad):
@@ -128,8 +129,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You shifted twice: the inputs were moved to the right and the targets to the left, so that the first label is "
-    "never learned. Either one is enough.",
+    "You shifted twice: you moved the inputs to the right and the targets to the left, so the model never learns the "
+    "first label. Shift only the inputs.",
     name="shifted-twice",
 )
 def _(decoder, labels, start, pad):
@@ -139,8 +140,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You ignored the pad token in the targets; a real token may have the same id, and T5 even starts with it. The "
-    "labels mark padding by -100.",
+    "You ignored the pad token in the targets; a real token may have the same id, and T5 even starts with it. Ignore "
+    "-100, which marks padding in the labels.",
     name="ignored-pad",
 )
 def _(decoder, labels, start, pad):
@@ -150,8 +151,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You took the mean of each row and then the mean of those; a target in a short row then counts more than one in a "
-    "long row.",
+    "You took the mean of each row and then the mean of those means; take one mean over all targets, or a target in a "
+    "short row counts more than a target in a long row.",
     name="mean-of-row-means",
 )
 def _(decoder, labels, start, pad):

@@ -13,20 +13,21 @@ from studium import assert_close, exercise
     hints=(
         "How many positions does the mean divide by, and how many words were hidden?",
         "What is the logarithm of a softmax whose entry has been rounded to 0? And what is 0 times that?",
-        "The log-probabilities of the right words are (B, T); those that count are a vector, one entry for each hidden "
-        "word.",
-        "`logits.log_softmax(-1)` does not round to 0, and `right[hidden]` takes the hidden words alone.",
+        "The log-probabilities of the right words are (B, T); the ones that count form a vector with one entry for "
+        "each hidden word.",
+        "`logits.log_softmax(-1)` does not round to 0, and `right[hidden]` takes only the hidden words.",
     ),
 )
 def mlm_loss(logits, labels):
     """Return the mean cross-entropy over the hidden words of the batch, in nats. Find the two bugs.
 
-    An untrained model should start near ln V, and with the code below it starts far lower. Later the loss becomes nan.
+    The loss of an untrained model should start near ln V; with the code below it starts far lower, and later becomes
+    nan.
 
     - logits (B, T, V): may be in the thousands.
-    - labels (B, T): the hidden word, or -100; at least one counts.
+    - labels (B, T): the hidden word, or -100; at least one word is hidden.
 
-    Every hidden word counts the same. The lesson trains through the result, one number.
+    Every hidden word counts the same. The result is one number; the lesson trains with it, so gradients flow.
     """
     ### BEGIN SOLUTION
     hidden = labels != -100
@@ -93,7 +94,7 @@ def _(mlm_loss, rng):
 
 
 @mlm_loss.misconception(
-    "You let every position count and read -100 as a word; positions labelled -100 must be left out altogether.",
+    "You counted every position and read -100 as a word; leave out the positions labelled -100 altogether.",
     name="counts-everywhere",
 )
 def _(logits, labels):
@@ -101,7 +102,7 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You shifted the labels by one, as a left-to-right model does; BERT predicts the hidden word at its own position.",
+    "You shifted the labels by one, as for a left-to-right model; BERT predicts the hidden word at its own position.",
     name="shifted",
 )
 def _(logits, labels):
@@ -109,7 +110,7 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You summed; the loss is the mean over the hidden words, so that it does not depend on their number.",
+    "You summed; take the mean over the hidden words, which does not depend on their number.",
     name="summed",
 )
 def _(logits, labels):
@@ -117,7 +118,7 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You divided by all B * T positions; the mean is over the hidden words, or the loss shrinks with their share.",
+    "You divided by all B * T positions; divide by the number of hidden words, or the loss shrinks with their share.",
     name="all-positions",
 )
 def _(logits, labels):
@@ -127,7 +128,7 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You averaged within each sentence first; every hidden word of the batch counts the same, "
+    "You averaged within each sentence first; take one mean over the batch, where every hidden word counts the same, "
     "however many its sentence has.",
     name="by-sentence",
 )
@@ -137,8 +138,8 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You took the logarithm of a softmax; when a word's probability rounds to 0 that is -inf. "
-    "`log_softmax` stays exact.",
+    "You took the logarithm of a softmax, which is -inf when a word's probability rounds to 0; use `log_softmax`, "
+    "which stays exact.",
     name="log-of-softmax",
 )
 def _(logits, labels):

@@ -15,8 +15,8 @@ from studium_topics.kits.weights import drawn
     shows="mean-of-means",
     hints=(
         "Two parts have 1 and 9 chosen tokens. How much does each token count in this version?",
-        "Divide the sum of all losses by one number that is known before the first part is run.",
-        "The number of chosen tokens is a property of labels (B, T), not of a part (micro, T).",
+        "Divide the sum of all losses by one number that you know before you run the first part.",
+        "Count the chosen tokens in labels (B, T), not in a part (micro, T).",
         '`F.cross_entropy(..., ignore_index=-100, reduction="sum")` adds up; `int((labels != -100).sum())` counts.',
     ),
 )
@@ -26,8 +26,8 @@ def accumulate(model, inputs, labels, micro):
     The loss is the mean over all chosen tokens of the whole batch, whatever micro is.
 
     - model(rows): logits (b, T, V).
-    - inputs, labels (B, T): long; a label is -100 where nothing was chosen. At least one token is chosen.
-    - micro: from 1 to B. A part goes forward and backward before the next one begins.
+    - inputs, labels (B, T): long; a label is -100 where the token was not chosen. At least one token is chosen.
+    - micro: from 1 to B. A part goes forward and backward before the next part begins.
     - Returns a number.
     """
     ### BEGIN SOLUTION
@@ -121,8 +121,8 @@ def _(accumulate, rng):
 
 
 @accumulate.misconception(
-    "You averaged the means of the parts; a chosen token then counts more in a part with few of them. Divide by the "
-    "number of chosen tokens of the whole batch.",
+    "You averaged the means of the parts, so a chosen token counts more in a part with few of them. Divide by the "
+    "number of chosen tokens in the whole batch.",
     name="mean-of-means",
 )
 def _(model, inputs, labels, micro):
@@ -138,7 +138,7 @@ def _(model, inputs, labels, micro):
 
 accumulate.mistake(
     "divided-by-rows",
-    "You averaged over the rows; the loss is the mean over the chosen tokens, of which rows have different numbers.",
+    "You divided by the number of rows; divide by the number of chosen tokens, which differs from row to row.",
     edits=[
         ("chosen = int((labels != -100).sum())", ""),
         (
@@ -150,7 +150,8 @@ accumulate.mistake(
 
 
 @accumulate.misconception(
-    "You added up the means of the parts without dividing, so that the gradient grows with the number of parts.",
+    "You added up the means of the parts, so the gradient grows with the number of parts; divide the sum of all "
+    "losses by the number of chosen tokens in the whole batch.",
     name="sum-of-means",
 )
 def _(model, inputs, labels, micro):
@@ -165,7 +166,7 @@ def _(model, inputs, labels, micro):
 
 accumulate.mistake(
     "divided-by-all-tokens",
-    "You counted every token, chosen or not; labels of -100 are no terms of the loss.",
+    "You counted every token, chosen or not; leave out the labels of -100, which add nothing to the loss.",
     edits=[
         ("chosen = int((labels != -100).sum())", ""),
         (
