@@ -16,12 +16,12 @@ from studium import assert_close, exercise
         "Take c = 4 and the query at position 5. Which blocks does the code let it see, and what do they contain?",
         "Block 1 begins at position 4, before the query, and ends at position 7, after it. Its summary contains "
         "tokens 6 and 7.",
-        "sees_block is (n, n/c). A summary may be read by the queries of later blocks alone.",
-        "Compare the number of the block with that of the query's own block, `place // c`.",
+        "sees_block is (n, n/c). Only the queries of later blocks may read a summary.",
+        "Compare the number of the block with the number of the query's own block, `place // c`.",
     ),
 )
 def causal_summaries(q, k, v, e, f):
-    """Return causal attention to one summary of each earlier block, and to the tokens of the own block.
+    """Return causal attention to one summary of each earlier block, and to the tokens of the query's own block.
 
     Query i sees the tokens of its own block up to i. One line of the code below is wrong.
 
@@ -80,8 +80,8 @@ def _(causal_summaries, rng):
 
 
 @causal_summaries.misconception(
-    "A query still reads the summary of its own block, which contains tokens after it. A block that has begun has not "
-    "ended.",
+    "A query still reads the summary of its own block, which contains tokens after the query. Let it read only the "
+    "summaries of earlier blocks.",
     name="reads-its-own-block",
 )
 def _(q, k, v, e, f):
@@ -96,8 +96,8 @@ def _(q, k, v, e, f):
 
 
 @causal_summaries.misconception(
-    "The last query of a block reads that block's summary as well as its tokens. Nothing leaks, but the own block "
-    "counts twice; only earlier blocks are read as summaries.",
+    "The last query of a block reads that block's summary as well as its tokens. Nothing leaks, but the query's own "
+    "block counts twice; read only earlier blocks as summaries.",
     name="counts-its-own-block-twice",
 )
 def _(q, k, v, e, f):
@@ -111,7 +111,8 @@ def _(q, k, v, e, f):
 
 
 @causal_summaries.misconception(
-    "You left out the summary of the block before the own one. All of its tokens are in the past.",
+    "You left out the summary of the block just before the query's own block; include it, because all its tokens are "
+    "in the past.",
     name="left-out-the-last-block",
 )
 def _(q, k, v, e, f):
@@ -125,7 +126,8 @@ def _(q, k, v, e, f):
 
 
 @causal_summaries.misconception(
-    "You removed the summaries altogether. That is causal, and blind to everything before the own block.",
+    "You removed all the summaries; keep those of earlier blocks, or attention misses everything before the query's "
+    "own block.",
     name="removed-the-summaries",
 )
 def _(q, k, v, e, f):
@@ -136,7 +138,7 @@ def _(q, k, v, e, f):
 
 
 @causal_summaries.misconception(
-    "You let a query see its whole block. The own block's tokens are masked one by one, up to the query.",
+    "You let a query see its whole block; mask the tokens after the query.",
     name="sees-its-whole-block",
 )
 def _(q, k, v, e, f):

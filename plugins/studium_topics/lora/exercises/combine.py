@@ -9,9 +9,9 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="summed-the-factors",
     hints=(
-        "Multiply the wrong code's B A out by hand for two adapters. Which products are in it that nobody asked for?",
+        "Multiply out the wrong code's B A by hand for two adapters. Which products appear that should not be there?",
         "Several updates side by side are one update with more rows in A and more columns in B.",
-        "A is (r₁ + r₂ + …, in) and B is (out, r₁ + r₂ + …). Each weight and each scale may enter one factor only.",
+        "A is (r₁ + r₂ + …, in) and B is (out, r₁ + r₂ + …). Each weight and each scale may enter only one factor.",
         "`torch.cat([...])` stacks the A by rows, `torch.cat([...], dim=1)` the B by columns.",
     ),
 )
@@ -22,7 +22,7 @@ def combine(adapters, weights):
     scale. The arguments stay as they are.
 
     * adapters: a list of (A, B, alpha), A (rᵢ, in) and B (out, rᵢ)
-    * weights: one number for each, negative ones too
+    * weights: one number for each adapter; a number may be negative
     * returns: A (R, in) and B (out, R), R at most the sum of the ranks
     """
     ### BEGIN SOLUTION
@@ -74,7 +74,7 @@ def _(combine, rng):
 
 
 @combine.misconception(
-    "You summed the A and the B: the product of two sums has cross terms, B of one adapter times A of the other.",
+    "You summed the A and the B: the product of two sums has cross terms, one adapter's B times another's A.",
     name="summed-the-factors",
 )
 def _(adapters, weights):
@@ -84,8 +84,8 @@ def _(adapters, weights):
 
 
 @combine.misconception(
-    "You summed the A and the B, each at its scale: the product of two sums still has cross terms, B of one adapter "
-    "times A of the other.",
+    "You summed the A and the B, each at its scale: the product of two sums still has cross terms, one adapter's B "
+    "times another's A.",
     name="summed-the-scaled-factors",
 )
 def _(adapters, weights):
@@ -104,7 +104,7 @@ def _(adapters, weights):
 
 
 @combine.misconception(
-    "You scaled by alpha instead of alpha / r; each adapter has a rank of its own.", name="scaled-by-alpha"
+    "You scaled by alpha; scale by alpha / r, where r is the adapter's own rank.", name="scaled-by-alpha"
 )
 def _(adapters, weights):
     a = torch.cat([a for a, _, _ in adapters])
@@ -112,7 +112,7 @@ def _(adapters, weights):
 
 
 @combine.misconception(
-    "You divided by the joint rank; each update keeps the rank that it was trained with in its scale.",
+    "You divided by the joint rank; divide each alpha by the rank its own adapter was trained with.",
     name="divided-by-the-joint-rank",
 )
 def _(adapters, weights):
@@ -122,7 +122,7 @@ def _(adapters, weights):
 
 
 @combine.misconception(
-    "You put each weight into A and into B, so that the update is multiplied by its square.",
+    "You put each weight into both A and B, so the update is multiplied by its square; put it into one of them.",
     name="weights-in-both-factors",
 )
 def _(adapters, weights):
@@ -132,7 +132,8 @@ def _(adapters, weights):
 
 
 @combine.misconception(
-    "You took the square root of each weight; a negative weight then gives nan.", name="root-of-the-weights"
+    "You took the square root of each weight; a negative weight then gives nan. Put the whole weight into one factor.",
+    name="root-of-the-weights",
 )
 def _(adapters, weights):
     roots = [torch.tensor(float(w)).sqrt() for w in weights]

@@ -19,7 +19,7 @@ from studium import assert_close, exercise
     ),
 )
 def switch_layer(x, router, up, down):
-    """Find the bug: this layer trains and its loss falls, but the router never changes.
+    """Find the bugs: this layer trains and its loss falls, but the router never changes.
 
     The output must be what the most probable expert computes, times its probability among
     all experts. The second result must be the loss E Σ fₑ Pₑ for k = 1.
@@ -107,8 +107,8 @@ def _(switch_layer, rng):
 
 
 @switch_layer.misconception(
-    "You left the weight of the expert at 1; the output is its result times its probability among all experts, and "
-    "through that probability the output sends the router a gradient.",
+    "You left the weight of the expert at 1; multiply its result by its probability among all experts, which carries "
+    "a gradient from the output to the router.",
     name="weight-still-one",
 )
 def _(x, router, up, down):
@@ -124,7 +124,7 @@ def _(x, router, up, down):
 
 
 @switch_layer.misconception(
-    "You repaired the weight alone; the balance loss still multiplies counts by counts, which have no gradient.",
+    "You repaired only the weight; the balance loss still multiplies counts by counts, which have no gradient.",
     name="balance-still-cut",
 )
 def _(x, router, up, down):
@@ -134,8 +134,8 @@ def _(x, router, up, down):
 
 
 @switch_layer.misconception(
-    "You took the logit of the expert as its weight; a logit can be negative and of any size, so multiply by the "
-    "probability.",
+    "You took the expert's logit as its weight; multiply by the probability, because a logit can be negative and of "
+    "any size.",
     name="weighed-by-the-logit",
 )
 def _(x, router, up, down):
@@ -146,8 +146,8 @@ def _(x, router, up, down):
 
 
 @switch_layer.misconception(
-    "You computed the losses with every expert, each weighted by its probability; gradients then flow everywhere, and "
-    "nothing is sparse any more.",
+    "You ran every expert and weighted each by its probability; run only the most probable one, or nothing is sparse "
+    "any more.",
     name="all-experts",
 )
 def _(x, router, up, down):
@@ -158,7 +158,7 @@ def _(x, router, up, down):
 
 
 @switch_layer.misconception(
-    "You built the balance loss from probabilities alone; f counts the tokens that really go to each expert.",
+    "You built the balance loss only from probabilities; f counts the tokens that really go to each expert.",
     name="probabilities-alone",
 )
 def _(x, router, up, down):

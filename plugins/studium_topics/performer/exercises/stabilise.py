@@ -10,20 +10,21 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="own-factor-for-each-key",
     hints=(
-        "Which factors can you multiply a query's features by without changing the result of attention? And a key's?",
-        "A factor of a query is in the numerator and in the denominator. A factor of one key changes its weight "
-        "against the other keys, unless all keys have the same one.",
-        "The logarithms are (..., n, m): a query's own maximum is over m, that of all keys of a head over n and m.",
+        "By which factors can you multiply a query's features without changing the result of attention? And a key's?",
+        "A query's factor appears in the numerator and in the denominator. A key's factor changes its weight against "
+        "the other keys, unless all keys share the same factor.",
+        "The logarithms are (..., n, m): the maximum for one query is over m, the maximum for all keys of a head over "
+        "n and m.",
         "`amax` takes several axes at once, as in `logs.amax((-2, -1), keepdim=True)`.",
     ),
 )
 def stabilise(logs, keys):
     """Return features from their logarithms, multiplied by factors that keep them from underflow.
 
-    The code below computes wrong attention. Correct it.
+    With the code below, attention comes out wrong. Correct it.
 
-    The largest feature has to be 1: for queries that of each query, for keys that of each head.
-    The factors may not change the result of `linear_attention`.
+    The largest feature has to be 1: for queries, the largest of each query; for keys, the largest of each head.
+    The factors must not change the result of `linear_attention`.
 
     * logs (..., n, m): logarithms of one head's features in the last two axes
     * keys: True for keys, False for queries
@@ -80,8 +81,8 @@ def _(stabilise, rng):
 
 
 @stabilise.misconception(
-    "You gave each key a factor of its own, as the code with the bug does: that changes the key's weight against the "
-    "other keys. All keys of a head need the same factor.",
+    "You gave each key its own factor, like the given code: that changes the key's weight against the other keys. All "
+    "keys of a head need the same factor.",
     name="own-factor-for-each-key",
 )
 def _(logs, keys):
@@ -98,8 +99,8 @@ def _(logs, keys):
 
 
 @stabilise.misconception(
-    "You took one maximum for all queries of a head, as for its keys. Each query has a largest feature of its own, and "
-    "that has to be 1: a query whose logarithms are far smaller than another's would have features that are all 0.",
+    "You took one maximum for all queries of a head, as for its keys. The largest feature of each query has to be 1; "
+    "otherwise, a query whose logarithms are far smaller than another's gets features that are all 0.",
     name="one-maximum-for-all-queries",
 )
 def _(logs, keys):
@@ -116,7 +117,7 @@ def _(logs, keys):
 
 
 @stabilise.misconception(
-    "You exchanged queries and keys: it is each query that may have a factor of its own.",
+    "You exchanged queries and keys: each query may have its own factor, and the keys of a head share one.",
     name="queries-and-keys-exchanged",
 )
 def _(logs, keys):
@@ -124,7 +125,7 @@ def _(logs, keys):
 
 
 @stabilise.misconception(
-    "You normalised the features to a sum of 1; the statement asks that the largest one is 1.",
+    "You normalised the features to a sum of 1; scale them until the largest feature is 1.",
     name="normalised-the-sum",
 )
 def _(logs, keys):
