@@ -11,9 +11,10 @@ from studium import assert_close, exercise
     kind="find the bug",
     shows="both-bugs",
     hints=(
-        "What does the wrong code return for a matrix whose entries are all equal? And for one that is not symmetric?",
-        "Count how many entries are at least as large as the right one. That includes the right one itself, and every "
-        "tie, so it is found if the count is at most k.",
+        "What does the wrong code return for a matrix whose entries are all equal? And for a matrix that is not "
+        "symmetric?",
+        "Count how many entries are at least as large as the right one. The count includes the right one itself and "
+        "every tie, so the right one is found if the count is at most k.",
         "The right ones are the diagonal, (N,). For rows compare it as (N, 1), for columns as (1, N).",
         "`(similarity >= similarity.diagonal()[:, None]).sum(1)` counts in the rows.",
     ),
@@ -21,11 +22,11 @@ from studium import assert_close, exercise
 def recall_at_k(similarity, k):
     """Find the bugs: this function should return the recall at k of retrieval in both directions.
 
-    An image finds its text if that is among the k most similar ones of its row, and a text finds its
-    image likewise in its column. Of equally similar ones its own counts as the last, so that a model
-    which gives all pairs the same number finds nothing by luck.
+    An image finds its text if that text is among the k most similar ones in its row, and a text finds
+    its image the same way in its column. In a tie, the right one comes last, so a model that gives all
+    pairs the same number finds nothing by luck.
 
-    * similarity (N, N): row i is image i with every text, and text i is its own
+    * similarity (N, N): row i compares image i with every text; its own text is text i
     * k: 1 or more
     * returns: two numbers from 0 to 1, the shares of images and of texts that find their own
     """
@@ -80,7 +81,8 @@ def _(similarity, k):
 
 
 @recall_at_k.misconception(
-    "You compared the columns with the right entry of each row; a text's own image is on the diagonal of its column.",
+    "You compared the columns with the right entry of each row; compare each column with its own entry on the "
+    "diagonal.",
     name="columns-against-rows",
 )
 def _(similarity, k):
@@ -91,37 +93,37 @@ def _(similarity, k):
 
 recall_at_k.mistake(
     "swapped-directions",
-    "You returned the two directions in the wrong order: first images that look for texts, rows.",
+    "You returned the two directions in the wrong order: return the share of images first (rows), then the share of "
+    "texts (columns).",
     replace="[(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]",
     by="(similarity >= own).sum(0) <= k, (similarity >= own[:, None]).sum(1) <= k",
 )
 
 recall_at_k.mistake(
     "fewer-than-k",
-    "You asked for fewer than k: the right one counts itself, so it is among the first k if at most k are as large, "
-    "not fewer.",
+    "You required fewer than k; the right one counts itself, so it is found if at most k entries are as large.",
     replace="[(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]",
     by="(similarity >= own[:, None]).sum(1) < k, (similarity >= own).sum(0) < k",
 )
 
 recall_at_k.mistake(
     "k-others-first",
-    "You let k others come first; with the right one these are k + 1 places.",
+    "You let k others come first; together with the right one, that makes k + 1 places.",
     replace="[(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]",
     by="(similarity > own[:, None]).sum(1) <= k, (similarity > own).sum(0) <= k",
 )
 
 recall_at_k.mistake(
     "ties-found",
-    "You counted ties as found. A model that gives every pair the same number would have a recall of 1: let the right "
-    "one come last among equals.",
+    "You counted ties as found. A model that gives every pair the same number would have a recall of 1, so let the "
+    "right one come last in a tie.",
     replace="[(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]",
     by="(similarity > own[:, None]).sum(1) < k, (similarity > own).sum(0) < k",
 )
 
 recall_at_k.mistake(
     "only-the-first",
-    "You looked at the most similar one only, whatever k is.",
+    "You looked only at the most similar one, whatever k is; look at the k most similar.",
     replace="[(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]",
     by="(similarity >= own[:, None]).sum(1) <= 1, (similarity >= own).sum(0) <= 1",
 )

@@ -13,7 +13,7 @@ from studium_topics.ddpm.exercises.posterior import posterior
     hints=(
         "Of the three tensors xt, x0hat and eps: which one is supposed to lie in the range of the data?",
         "Check each line by itself: the formula for x0hat, what is clipped, and what z is multiplied by.",
-        "One slip is a missing root, one a wrong variable, one a variance for a standard deviation.",
+        "One bug is a missing root, one is the wrong variable, and one is a variance instead of a standard deviation.",
         "`x0hat.clamp(-1, 1)` goes into `posterior`.",
     ),
     level="core",
@@ -24,7 +24,7 @@ from studium_topics.ddpm.exercises.posterior import posterior
 def clipped_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor) -> Tensor:
     """Return one DDPM step whose guess of the clean batch is clipped to [-1, 1], with the posterior's variance.
 
-    Arguments as in `p_step`; they stay as they are. The code below has three slips; correct them.
+    The arguments are those of `p_step`; they stay as they are. The code below has three bugs; correct them.
     """
     ### BEGIN SOLUTION
     abar = torch.prod(1 - betas[: t + 1])
@@ -74,7 +74,7 @@ def _(clipped_step, rng):
 
 
 @clipped_step.misconception(
-    "You left the lines as they were; look at what is clipped, at the root in the guess, and at the factor of z.",
+    "All three bugs are still there; look at what is clipped, at the root in the guess, and at the factor of z.",
     name="unchanged",
 )
 def _(eps, xt, t, z, betas):
@@ -85,7 +85,7 @@ def _(eps, xt, t, z, betas):
 
 
 @clipped_step.misconception(
-    "You clipped xt; most of it is noise, which has every right to leave [-1, 1]: clip the guess of the clean batch.",
+    "You clipped xt; clip the guess of the clean batch instead, because most of xt is noise, which may leave [-1, 1].",
     name="clips-the-noisy-batch",
 )
 def _(eps, xt, t, z, betas):
@@ -96,15 +96,15 @@ def _(eps, xt, t, z, betas):
 
 clipped_step.mistake(
     "clips-both",
-    "You clipped xt as well as the guess; xt holds the noise that later steps remove, and it belongs into the average "
-    "as it is.",
+    "You clipped xt as well as the guess; clip only the guess. xt holds the noise that later steps remove, and it "
+    "goes into the average as it is.",
     replace="posterior(x0hat.clamp(-1, 1), xt, t, betas)",
     by="posterior(x0hat.clamp(-1, 1), xt.clamp(-1, 1), t, betas)",
 )
 
 
 @clipped_step.misconception(
-    "You left a slip in the guess; the noise in xt has the size sqrt(1 - abar), so subtract that times eps.",
+    "You left a bug in the guess; the noise in xt has the size sqrt(1 - abar), so subtract that times eps.",
     name="guess-without-root",
 )
 def _(eps, xt, t, z, betas):
@@ -114,7 +114,7 @@ def _(eps, xt, t, z, betas):
 
 
 @clipped_step.misconception(
-    "You left a slip in the noise; z has variance 1, so multiply it by the root of the variance.",
+    "You left a bug in the noise; z has variance 1, so multiply it by the root of the variance.",
     name="variance-for-deviation",
 )
 def _(eps, xt, t, z, betas):

@@ -11,24 +11,23 @@ from studium_topics.glip.exercises.box_iou import box_iou
     kind="find the bug",
     shows="both-bugs",
     hints=(
-        "What does the wrong code return for five boxes on one shape, and three other shapes that nobody found?",
+        "What does the wrong code return for five boxes on one shape, when no box finds the three other shapes?",
         "Within an image, go from the highest score to the lowest, and remember which truths are taken. A truth that "
         "is never taken adds nothing, but it counts.",
-        "overlaps (k, m) has a row for each box. In a row only truths that are free may be chosen, and m may be 0.",
-        "`overlaps[place].masked_fill(taken, -1.0)` leaves taken truths no chance; `argmax` names the best of the "
-        "rest.",
+        "overlaps (k, m) has a row for each box. In a row, choose only among the truths that are free; m may be 0.",
+        "`overlaps[place].masked_fill(taken, -1.0)` rules out taken truths; `argmax` finds the best of the rest.",
     ),
 )
 def average_precision(found, truths, least=0.5):
     """Find the bugs: this function should return the average precision of the boxes found for one name.
 
-    In order of score, a box is compared with the truth of its image that it overlaps most, among those
-    not yet taken. If that overlap is at least `least`, the box is right and takes the truth; else it
-    takes none. The result is the mean over all truths of the precision down to the box that took it,
-    and 0 for truths that none took.
+    Go through the boxes in order of score. Compare a box with the truth of its image that it overlaps
+    most, among those not yet taken. If that overlap is at least `least`, the box is right and takes the
+    truth; otherwise it takes none. The result is a mean over all truths: for each, the precision down to
+    the box that took it, or 0 if none did.
 
     * found: for each image boxes (k, 4) and scores (k,), in any order; no two scores are equal
-    * truths: for each image boxes (m, 4); k and m may be 0, but there is a truth in some image
+    * truths: for each image boxes (m, 4); k and m may be 0, but some image has a truth
     * returns: a number from 0 to 1
     """
     ### BEGIN SOLUTION
@@ -122,8 +121,7 @@ def _(average_precision):
 
 
 @average_precision.misconception(
-    "You let several boxes count as right for one truth. Five boxes on one shape are one found shape and four "
-    "mistakes.",
+    "You let several boxes count as right for one truth. Five boxes on one shape are one right box and four mistakes.",
     name="one-truth-many-times",
 )
 def _(found, truths, least=0.5):
@@ -140,24 +138,24 @@ def _(found, truths, least=0.5):
 
 average_precision.mistake(
     "missed-truths-left-out",
-    "You divided by the truths that were found. A detector that finds one shape of a hundred would have 1; the missed "
-    "ones count as 0.",
+    "You divided by the number of truths that were found; divide by the number of all truths, or a detector that "
+    "finds one shape in a hundred could score 1.",
     replace="sum(len(truth) for truth in truths)",
     by="max(1, right)",
 )
 
 average_precision.mistake(
     "not-sorted-within-an-image",
-    "You took the boxes of an image in the order in which they came, so that a poor box may take the truth before the "
-    "best one does.",
+    "You took the boxes of an image in the order given, so a poor box may take the truth before the best one does. "
+    "Sort them by score first.",
     replace="scores.argsort(descending=True).tolist()",
     by="range(len(boxes))",
 )
 
 
 @average_precision.misconception(
-    "You computed the precision image by image. The boxes of all images are ranked together, so that a confident "
-    "mistake in one image costs the others.",
+    "You computed the precision image by image; rank the boxes of all images together, so a confident mistake in one "
+    "image costs the others.",
     name="image-by-image",
 )
 def _(found, truths, least=0.5):
@@ -176,8 +174,8 @@ def _(found, truths, least=0.5):
 
 
 @average_precision.misconception(
-    "You compared a box only with the truth that it overlaps most, taken or not. If that one is taken, another one "
-    "that is free may still be overlapped enough.",
+    "You compared a box only with the truth that it overlaps most, taken or not; if that truth is taken, the box may "
+    "still overlap a free one enough.",
     name="best-truth-even-if-taken",
 )
 def _(found, truths, least=0.5):

@@ -11,8 +11,8 @@ from studium_topics.latent_diffusion.exercises.kl import kl
     minutes=10,
     hints=(
         "An image has D numbers and d latents. By how much does each of the two means shrink its term?",
-        "Error and penalty are logarithms of probabilities of the same image, so both are sums over that image. Only "
-        "the images are averaged.",
+        "Error and penalty are logarithms of probabilities of the same image, so sum both over that image. Average "
+        "only over the images.",
         "The error becomes (B,) like the penalty; their weighted sum is averaged to one number.",
         "`(reconstruction - x).square().flatten(1).sum(1)`, and `kl(mean, logvar)`.",
     ),
@@ -22,10 +22,10 @@ from studium_topics.latent_diffusion.exercises.kl import kl
     shows="both-means",
 )
 def first_stage_loss(x: Tensor, reconstruction: Tensor, mean: Tensor, logvar: Tensor, weight: float) -> Tensor:
-    """Return the autoencoder's loss: per image, squared error plus weight times KL divergence.
+    """Return the autoencoder's loss: for each image, squared error plus weight times KL divergence.
 
-    The balance of the code below changes with the number of pixels and of latents. In the corrected loss both terms
-    are sums over the numbers of one image.
+    In the code below, the balance of the two terms changes with the number of pixels and of latents. In the correct
+    loss, both terms are sums over the numbers of one image.
 
     * x, reconstruction: (B, *); mean, logvar: (B, *), of another shape
     * returns: one number, the mean over the B images; gradients flow
@@ -86,8 +86,8 @@ def _(first_stage_loss, rng):
 
 
 @first_stage_loss.misconception(
-    "You kept both means; the error is then divided by the number of pixels and the penalty by the smaller number of "
-    "latents, so that the penalty weighs far more than its weight says.",
+    "You kept both means; they divide the error by the number of pixels and the penalty by the smaller number of "
+    "latents, so the penalty weighs far more than its weight suggests.",
     name="both-means",
 )
 def _(x, reconstruction, mean, logvar, weight):
@@ -97,8 +97,8 @@ def _(x, reconstruction, mean, logvar, weight):
 
 
 @first_stage_loss.misconception(
-    "You averaged the error over the pixels and added up the penalty; so every latent is weighed against one pixel "
-    "instead of the whole image, and the code collapses.",
+    "You averaged the error over the pixels and added up the penalty; add up both, or every latent is weighed against "
+    "one pixel instead of the whole image, and the latent code collapses.",
     name="error-averaged",
 )
 def _(x, reconstruction, mean, logvar, weight):
@@ -106,8 +106,8 @@ def _(x, reconstruction, mean, logvar, weight):
 
 
 @first_stage_loss.misconception(
-    "You averaged the penalty over the latents and added up the error; the weight then means something else for each "
-    "size of the code.",
+    "You averaged the penalty over the latents and added up the error; add up both, or the weight means something "
+    "else for each size of the code.",
     name="penalty-averaged",
 )
 def _(x, reconstruction, mean, logvar, weight):
@@ -116,7 +116,7 @@ def _(x, reconstruction, mean, logvar, weight):
 
 
 @first_stage_loss.misconception(
-    "You added up the images as well; the gradient then grows with the batch, so average over the B images.",
+    "You added up the images as well; average over the B images, or the gradient grows with the batch.",
     name="batch-added-up",
 )
 def _(x, reconstruction, mean, logvar, weight):
