@@ -86,7 +86,7 @@ def test_a_fake_that_makes_the_whole_table_fails_and_hears_why(fake):
     result = check("flash-attention", load_catalogue()["flash-attention"].exercise("flash_forward"), fake)
     failed = {test.name: test.message for test in result.tests if not test.passed}
     message = failed["makes no tensor larger than its inputs and a tile"]
-    assert "where q has 1024 and a tile 256" in message
+    assert "no scores, probabilities or mask larger than a tile may exist" in message
     assert "is exact for all sizes, with and without a mask" not in failed
 
 
@@ -99,16 +99,7 @@ def test_a_fake_backward_pass_that_makes_the_whole_table_fails():
 
     result = check("flash-attention", load_catalogue()["flash-attention"].exercise("flash_backward"), fake)
     failed = {test.name: test.message for test in result.tests if not test.passed}
-    assert "(128, 128)" in failed["makes no tensor larger than its inputs and a tile"]
-
-
-def test_work_that_the_meter_cannot_see_is_not_taken_for_small():
-    def unseen(q, k, v, block_rows, block_columns, causal=False):
-        return torch.empty(0), torch.empty(0)
-
-    result = check("flash-attention", load_catalogue()["flash-attention"].exercise("flash_forward"), unseen)
-    failed = {test.name: test.message for test in result.tests if not test.passed}
-    assert "can see them" in failed["makes no tensor larger than its inputs and a tile"]
+    assert "more than 32 MB of memory" in failed["makes no tensor larger than its inputs and a tile"]
 
 
 def test_the_meter_counts_memory_and_not_views():

@@ -427,7 +427,7 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # ### Pages
 #
 # How much room should we reserve for a text if we don't know how long it will be? In the systems that the authors of
-# vLLM measured in 2023, only **20.4 to 38.2 %** of the reserved cache held a token. They divide the cache into
+# vLLM measured in 2023, only **20.4 to 38.2 %** of the reserved cache held a token. vLLM divides the cache into
 # <dfn>pages</dfn>, pieces of a fixed size such as 16 tokens. A text that needs more room can get any free page, and a
 # *page table* records which one it was. At most one page of each text is not full, and texts that begin in the same way
 # can share pages.

@@ -121,7 +121,7 @@ def test_attention_that_projects_the_square_fails_and_hears_why():
         return (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1) @ v
 
     message = failures("linformer_attention", late)["makes no square of the text, and lets gradients reach everything"]
-    assert "you made a tensor of 86400 numbers" in message
+    assert "no array of n · n numbers may exist" in message
 
 
 def test_a_gradient_is_no_measure_of_influence_where_a_function_jumps():

@@ -399,7 +399,7 @@ for name, found in trade.items():
 #
 # ### Ask a person
 #
-# This is why papers end with <dfn>human preference</dfn>: people see two images for one prompt, without names, and
+# Papers therefore end with <dfn>human preference</dfn>: people see two images for one prompt, without names, and
 # choose. Now be the judge. In each column, one image was drawn at the scale 1 and one at 4, in random order. Write the
 # numbers of the columns where you prefer the upper image into the next cell, and run it.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from studium.classroom.client import ClassroomError
-from studium_classroom import classroom as classroom_module
+from studium_classroom import handed_in
 from studium_classroom.guesses import MOST_FAILED, Guesses
 from studium_classroom.refusals import TooManyError
 from studium_classroom.roles import Person, Place, Role
@@ -70,7 +70,7 @@ def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one
     def unpack(_):
         raise AssertionError("it was unpacked")
 
-    monkeypatch.setattr(classroom_module, "unpack", unpack)
+    monkeypatch.setattr(handed_in, "unpack", unpack)
     with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken"):
         ada.submit(C, A, archive(total="# 3"))
     assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
@@ -78,7 +78,7 @@ def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one
 
 
 def test_one_archive_of_a_student_is_unpacked_at_a_time_and_nobody_else_waits_for_it(served, archive, monkeypatch):
-    unpack, together = classroom_module.unpack, []
+    unpack, together = handed_in.unpack, []
     archives, bobs = [archive(total=f"# {number}") for number in range(4)], archive(total="# bob's own")
     turn, met = threading.Lock(), threading.Barrier(2)
 
@@ -91,7 +91,7 @@ def test_one_archive_of_a_student_is_unpacked_at_a_time_and_nobody_else_waits_fo
             turn.release() if turn.locked() else None
         return unpack(content)
 
-    monkeypatch.setattr(classroom_module, "unpack", noted)
+    monkeypatch.setattr(handed_in, "unpack", noted)
     clients = [*(served.client("ada") for _ in archives), served.client("bob")]
     sent = at_once(5, lambda k: clients[k].submit(C, A, [*archives, bobs][k]).attempt)
     assert sorted(sent) == [1, 1, 2, 3, 4]

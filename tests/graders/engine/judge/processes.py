@@ -13,10 +13,11 @@ import tempfile
 import warnings
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
+from unittest import mock
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
-from studium.memory_limit import limit_elsewhere
+from studium import memory_limit
 from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.judge_side.permissions import Permissions
 from studium_graders.engine.judge_side.student_process import StudentProcess
@@ -58,9 +59,9 @@ def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
         granted, plain = set(calibration.permissions), set(calibration.plain)
         permissions = Permissions(granted, plain, known=calibration.known, recording=recording)
         student = StudentProcess(here, permissions, LIMITS)
-        limit_elsewhere(partial(_limited_there, pid))  # as the supervisor does
         try:
-            yield student
+            with mock.patch.object(memory_limit, "_limiter", partial(_limited_there, pid)):  # as the supervisor does
+                yield student
         finally:
             student.channel.close()
             os.kill(pid, signal.SIGKILL)
