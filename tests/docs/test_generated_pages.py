@@ -4,12 +4,14 @@ import importlib.util
 import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import nbgrader
 import pytest
 import typer
+import yaml
 from studium import hookimpl, hookspecs
 from studium.catalogue import load_catalogue
 from studium.desk.operator_defaults import read_defaults
@@ -84,9 +86,21 @@ def test_every_hook_has_a_page_and_every_page_a_hook():
     }
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+@pytest.mark.parametrize("path", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path):
     assert broken_links(path) == []
+
+
+def test_the_places_that_newcomers_are_sent_to_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    places = [place for place in re.findall(r"`([\w./]+/[\w./]*)`", text) if not place.startswith(".venv")]
+    assert len(places) > 5
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_the_citation_and_the_package_have_one_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == version
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
