@@ -1,0 +1,72 @@
+"""Each package that our code imports is one that the part of Studium it belongs to asks pip for."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXTRAS = {  # those that install what a folder needs beyond the dependencies of everybody
+    "course/studium": {"author", "grade"},
+    "graders/studium_classroom": {"classroom", "grade"},
+    "graders/studium_graders": {"dask", "grade"},
+    "plugins/studium_topics": {"gpu", "oracles"},
+    "widgets/studium_widgets": {"conformance"},
+}
+NOT_IMPORTED = {"notebook", "ziamath"}  # an application that is started; a font
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level names that the files of a folder import from elsewhere; tests and templates are left out."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        if path.name.startswith(("test_", "conftest")) or "templates" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return {name for name in found if name not in sys.stdlib_module_names and not name.startswith("studium")}
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(extras: set[str]) -> set[str]:
+    """The distributions that an installation with these extras asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    return {normalised(found[0]) for line in lines if (found := re.match(r"[\w.-]+", line))}
+
+
+def undeclared(names: set[str], asked_for: set[str]) -> set[str]:
+    """The names that no distribution asked for provides."""
+    providers = packages_distributions()
+    return {name for name in names if not asked_for & {normalised(found) for found in providers.get(name, [])}}
+
+
+@pytest.mark.parametrize(("folder", "extras"), EXTRAS.items())
+def test_what_a_folder_imports_is_declared(folder, extras):
+    names = imported(ROOT / folder)
+    assert names
+    assert undeclared(names, declared(extras)) == set()
+
+
+def test_every_dependency_of_everybody_is_used():
+    providers = packages_distributions()
+    used = {
+        normalised(found) for folder in EXTRAS for name in imported(ROOT / folder) for found in providers.get(name, [])
+    }
+    assert declared(set()) - used == NOT_IMPORTED
+
+
+def test_a_package_that_nobody_asks_for_is_seen():
+    assert undeclared({"numpy", "nbgrader", "no_such_thing"}, {"numpy"}) == {"nbgrader", "no_such_thing"}
