@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from studium_graders.gradebook_errors import gradebook_errors
 from studium_graders.gradebook_guard import gradebook_file, require_same_cells, restored_on_error
 from studium_graders.newest_schema import schema_known
 from studium_graders.plan import NotebookPlan, plan_notebooks
+from studium_graders.questionable_dates import questions
 from studium_graders.sharing import sharing_of
 from studium_graders.source_notebook import introduce, source_notebook
 
@@ -45,7 +46,7 @@ class Assigned(msgspec.Struct, frozen=True):
     """An assignment that was built: where, for when, and what is in it.
 
     ``kept`` are notebooks that were changed in source/ and stay as they are; ``copies`` are the files to which changed
-    notebooks were copied before they were built anew.
+    notebooks were copied before they were built anew. ``questions`` are sentences about dates that look like slips.
     """
 
     assignment: str
@@ -55,6 +56,7 @@ class Assigned(msgspec.Struct, frozen=True):
     notebooks: list[AssignedNotebook]
     kept: list[str] = []
     copies: list[str] = []
+    questions: list[str] = []
 
 
 def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bool = False) -> Assigned:
@@ -78,7 +80,8 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
     own = sorted({path.stem for path in source.glob("*.ipynb")} - exercises.keys())
     summaries = [_summary(source, book, exercises.get(book, [])) for book in (*exercises, *own)]
     copies = [str(path) for path in built.copies]
-    return Assigned(name, course.due(assignment), str(source), str(release), summaries, built.kept, copies)
+    asked = questions(course, assignment, datetime.now(UTC))
+    return Assigned(name, course.due(assignment), str(source), str(release), summaries, built.kept, copies, asked)
 
 
 def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes]) -> None:

@@ -1,1 +1,1 @@
-"""The page on which the staff sees where a class is."""
+"""The pages that the server sends to browsers: the board, and the one that an invitation opens."""

@@ -1,4 +1,4 @@
-"""The page of a board: one file in the site's style, and the policy by which nothing but its own scripts runs."""
+"""The pages of the server: each is one file in the site's style, with a policy that lets only its own scripts run."""
 
 import base64
 import hashlib
@@ -27,16 +27,17 @@ class Page(msgspec.Struct, frozen=True):
     policy: str
 
 
-def board_page() -> Page:
-    """Return the page, which is the same for all boards but for a nonce: what a module imports inherits it."""
-    html, scripts, styles = _template()
+def page(name: str) -> Page:
+    """Return the page ``board`` or ``join``: the same for everybody but for a nonce, which imported modules inherit."""
+    html, scripts, styles = _template(name)
     nonce = secrets.token_urlsafe(16)
     return Page(html.replace(_NONCE, nonce), _POLICY.format(scripts=scripts, styles=styles, nonce=nonce))
 
 
 @cache
-def _template() -> tuple[str, str, str]:
-    html = render("board.html", _HERE, **view(_HERE / "board.js", _HERE / "board.css"), policy="", nonce=_NONCE)
+def _template(name: str) -> tuple[str, str, str]:
+    parts = view(_HERE / f"{name}.js", _HERE / f"{name}.css")
+    html = render(f"{name}.html", _HERE, **parts, policy="", nonce=_NONCE)
     return html, _hashes(_SCRIPT, html), _hashes(_STYLE, html)
 
 

@@ -14,20 +14,37 @@ if TYPE_CHECKING:
     from studium_classroom.board.page import Page
 
 
-class PageHandler(ClassroomHandler):
-    """The page of a board."""
+class _EmptyPageHandler(ClassroomHandler):
+    """Pages that say nothing of a course."""
 
     def refuse_other_sites(self) -> None:
         """Let links from anywhere lead here: there is nothing in the page, and no other page may frame or script it."""
 
-    @allowed(None)
-    async def get(self, course: str, assignment: str) -> None:
-        """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
-        page = await asyncio.to_thread(_page)
+    async def show(self, name: str) -> None:
+        """Send a page and the policy that lets only its scripts run."""
+        page = await asyncio.to_thread(_page, name)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
         self.finish(page.html)
+
+
+class PageHandler(_EmptyPageHandler):
+    """The page of a board."""
+
+    @allowed(None)
+    async def get(self, course: str, assignment: str) -> None:
+        """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
+        await self.show("board")
+
+
+class InvitationHandler(_EmptyPageHandler):
+    """The page that the link of an invitation opens in a browser."""
+
+    @allowed(None)
+    async def get(self) -> None:
+        """Return a page with the command that joins: the invitation stands behind the #, where no server sees it."""
+        await self.show("join")
 
 
 class OpenHandler(ClassroomHandler):
@@ -88,7 +105,7 @@ class LiveHandler(ClassroomHandler):
                 await self.flush()
 
 
-def _page() -> "Page":
-    from studium_classroom.board.page import board_page  # here: a server that shows no board needs no templates
+def _page(name: str) -> "Page":
+    from studium_classroom.board.page import page  # here: a server that shows no page needs no templates
 
-    return board_page()
+    return page(name)

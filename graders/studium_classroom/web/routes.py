@@ -36,7 +36,10 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
     f"{_COURSE}/extensions": staff.ExtensionsHandler,
     f"{_COURSE}/audit": staff.AuditHandler,
 }
-PAGES: dict[str, type[ClassroomHandler]] = {"board/{course}/{assignment}": board.PageHandler}
+PAGES: dict[str, type[ClassroomHandler]] = {
+    "board/{course}/{assignment}": board.PageHandler,
+    "join": board.InvitationHandler,
+}
 VERBS = ("get", "post", "put", "delete", "patch")
 _PARTS = {
     "{course}": r"(?P<course>[A-Za-z0-9_][A-Za-z0-9_.-]*)",

@@ -60,4 +60,6 @@ def _print(assigned: "Assigned") -> None:
         typer.echo(f"changed in source/{assigned.assignment} and kept as it is (--replace builds it anew): {kept}")
     if copies := ", ".join(assigned.copies):
         typer.echo(f"what was changed in source/{assigned.assignment} is kept in {copies}")
+    for question in assigned.questions:
+        typer.echo(question)
     typer.echo(f"{assigned.source} and {assigned.release} are ready")

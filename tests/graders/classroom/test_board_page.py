@@ -303,3 +303,16 @@ def test_the_board_says_that_the_connection_is_lost_and_finds_it_again(opened, m
     page.get_by_text("No connection since").wait_for()
     page.unroute("**/live")
     page.get_by_text("Live", exact=True).wait_for()
+
+
+def test_the_link_of_an_invitation_opens_a_page_with_the_whole_command(opened, lesson):
+    link = f"{lesson.served.url}/join#abc-DEF_123"
+    page = opened(400, dark=True, link=link)
+    page.get_by_text(f"studium courses --join '{link}'", exact=True).wait_for()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_link_without_an_invitation_gets_no_command_that_could_not_work(opened, lesson):
+    page = opened(link=f"{lesson.served.url}/join#<b>")
+    page.get_by_text("the whole address of this page").wait_for()
