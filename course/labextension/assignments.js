@@ -145,7 +145,10 @@ function attempts(desk, view, opened, key) {
 
 const points = (number) => String(Math.round(number * 100) / 100);
 const penalty = (attempt) => (attempt.penalty ? `, ${points(attempt.penalty)} taken off for lateness` : "");
-const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+// The zone is named: the notebook says the same time in the course's.
+const day = { year: "numeric", month: "short", day: "numeric" };
+const clock = { hour: "numeric", minute: "2-digit", timeZoneName: "short" };
+const moment = (text) => new Date(text).toLocaleString(undefined, { ...day, ...clock });
 
 function dates(view) {
   const due = view.due ? `Due ${moment(view.due)}${view.extended ? ", your own extension" : ""}` : "No due date";

@@ -45,6 +45,11 @@ def status(
     rows = [(row.student, row.section, row.state, str(row.attempts), _mark(row), _stuck(row)) for row in found.students]
     print_table(("student", "section", "state", "attempts", "mark", "stuck on"), rows)
     typer.echo(f"{sum(row.attempts > 0 for row in found.students)} of {len(rows)} have handed in")
+    if not rows:
+        typer.echo(
+            f"nobody is known in {settings.data} yet: import the class list with studium classroom roster --import,"
+        )
+        typer.echo("or name the folder of the server's own classroom.toml with --course")
     if found.queue:
         typer.echo(", ".join(f"{count} {_WORDS[need]}" for need, count in found.queue.items()))
     for row in found.students:

@@ -85,6 +85,13 @@ def test_the_status_says_who_has_handed_in_and_who_is_stuck_on_what(classroom, c
     assert "1 of 2 have handed in\n1 stuck, 1 wait for a mark, 1 late\n" in shown
 
 
+def test_a_status_without_a_class_says_where_it_looked_and_how_to_fill_it(classroom, course):
+    shown = classroom("status", "ps1")
+    assert "0 of 0 have handed in" in shown
+    assert f"nobody is known in {read_settings(course).data} yet" in shown
+    assert "classroom roster --import" in shown
+
+
 def test_the_status_names_who_could_not_be_graded_and_why(classroom, course, archive):
     from studium_classroom.classroom import Classroom
     from studium_classroom.submissions import Graded
