@@ -57,6 +57,11 @@ class UnknownNameError(UsageError):
         super().__init__(f"unknown {kind} {name!r}; {suggestion(name, known)}")
 
 
+def continued(text: str) -> str:
+    """Return somebody else's message as the end of a sentence of ours: begun small, but for a word such as JSON."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return "did you mean …?" where a known name is near, else a list of them, all if not a class."""
     known = list(known)

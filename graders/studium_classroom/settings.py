@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from studium.errors import CourseError, UsageError
+from studium.errors import CourseError, UsageError, continued
 from studium_graders.course_file import FILE as COURSE_FILE
 from studium_graders.course_messages import convert_message
 
@@ -68,6 +68,4 @@ def _read(folder: Path) -> Settings:
     except msgspec.ValidationError as error:
         raise CourseError(f"{path} {convert_message(str(error), Settings, {})}") from error
     except ValueError as error:
-        raise CourseError(
-            f"{path} must be TOML: {str(error)[:1].lower()}{str(error)[1:]}; correct that line"
-        ) from error
+        raise CourseError(f"{path} must be TOML: {continued(str(error))}; correct that line") from error

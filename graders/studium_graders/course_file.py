@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 from msgspec import Meta
 from studium.elsewhere import Repository
-from studium.errors import CourseError, UnknownNameError, suggestion
+from studium.errors import CourseError, UnknownNameError, continued, suggestion
 
 from studium_graders.course_messages import convert_message
 from studium_graders.engine.material.limits import Limits, LimitsChange
@@ -152,7 +152,7 @@ def read_course(root: Path) -> Course:
         tables |= {"extensions": Extension, "classroom": Classroom, "repository": Repository}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
-        why = str(error)[:1].lower() + str(error)[1:]
+        why = continued(str(error))
         raise CourseError(f"{path} must be TOML: {why}; correct that line{_line(text, why)}") from error
     if found := _problem(course):
         raise CourseError(f"{path} {found}")

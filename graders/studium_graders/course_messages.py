@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from studium.errors import suggestion
+from studium.errors import continued, suggestion
 
 _TYPES = {
     "str": "text in quotes",
@@ -45,7 +45,7 @@ def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, 
         return f"needs {needed}{limit} for {place or 'the file'}{got}; {_advice(found[1], found[3], place)}"
     if "RFC3339" in what:
         return f"needs {_TYPES['datetime']} for {place}: got text in quotes; write a date without them"
-    return f"cannot be used: {what[:1].lower()}{what[1:]}{place and f' for {place}'}; change it"
+    return f"cannot be used: {continued(what)}{place and f' for {place}'}; change it"
 
 
 def _advice(needed: str, got: str | None, place: str) -> str:

@@ -552,6 +552,7 @@ UNREADABLE = {
     b"[]": "the file is no notebook: it is not JSON, as an .ipynb file must be",
     b"{}": "the file is no notebook: it has no list of cells, as an .ipynb file must have",
     b'{"cells": 3}': "restore it from a copy",
+    b'{"cells": [}': "the file is no notebook that can be read (JSON is malformed",
     b'{"cells": [{"cell_type": "code", "source": "x': "the notebook file ends in the middle",
     b'{"cells": [\n<<<<<<< HEAD\n{},\n=======\n>>>>>>> b\n]}': "merge conflict",
     b'{"cells": ' + b"[" * 100_000: "restore it from a copy",

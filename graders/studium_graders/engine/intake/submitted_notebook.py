@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
+from studium.errors import continued
 
 MOST_BYTES = 128 * 2**20
 MOST_CELLS = 2000
@@ -136,7 +137,7 @@ def _reason(data: bytes, error: Exception) -> str:
     if not data.lstrip().startswith(b"{"):
         return "the file is no notebook: it is not JSON, as an .ipynb file must be"
     why = str(error).splitlines()[0][:100]
-    return f"the file is no notebook that can be read ({why[:1].lower()}{why[1:]}); restore it from a copy"
+    return f"the file is no notebook that can be read ({continued(why)}); restore it from a copy"
 
 
 def _cell(cell: _Cell) -> SubmittedCell:
