@@ -80,10 +80,10 @@ from studium_topics.encoder_decoder.exercises import remember
 # a_{ts} = \frac{\exp(q_t \cdot k_s + b_{ts})}{\sum_{r} \exp(q_t \cdot k_r + b_{tr})} .$$
 #
 # You can think of this as a differentiable dictionary: we look up $q_t$ among the keys, and get back a mixture of
-# values. We then put the results of all heads side by side and multiply them by a matrix $W_O$. The bias $b_{ts}$
-# closes slots, in this case the slots of padding. We don't need a causal mask, because the whole source is there before
-# the first token of the answer. *Self*-attention is the special case where both sides are the same text, so T5's code
-# needs just one function, and so does yours.
+# values. We then put the results of all heads side by side and multiply them by a matrix $W_O$. A bias $b_{ts}$ of
+# $-\infty$ closes a slot; here it closes the slots of padding. We don't need a causal mask, because the whole source is
+# there before the first token of the answer. *Self*-attention is the special case where both sides are the same text,
+# so T5's code needs just one function, and so does yours.
 #
 # Where is the division by $\sqrt{d}$? T5 leaves it out.
 #

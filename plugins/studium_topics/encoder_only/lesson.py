@@ -113,7 +113,9 @@ Diagram.from_package("studium_topics.encoder_only", "qkv.svg")
 # $d$ products then has mean 0 and variance 1, so their sum has variance $d$. If we divide by $\sqrt d$, the variance is
 # 1 again, and the softmax starts neither flat nor saturated, whatever the width.
 #
-# In code, we set blocked scores to a hugely negative number, and $e^{s}$ rounds to zero.
+# In code, we set blocked scores to $-\infty$ before the softmax, and $e^{-\infty}$ is exactly 0 in every number format.
+# All lessons do this. (Elsewhere you will also see $-10^9$, which float16 can't store, or the lowest number of the
+# format.) If a position may look at no key, the softmax is 0/0, so we then set the weights of blocked keys to 0.
 
 # %% exercise="attention"
 from studium_topics.encoder_only.exercises import attention
@@ -160,8 +162,7 @@ from studium_topics.encoder_only.exercises import pad_mask
 # <details><summary>Answer</summary>
 #
 # The weights would be 0/0, which is `nan`. We don't use this sentence's output, but a single `nan` turns the mean loss
-# of the batch into `nan`, then all gradients, then all parameters. This is why your `attention` should stay finite
-# there.
+# of the batch into `nan`, then all gradients, then all parameters. This is why your `attention` gives such rows zeros.
 # </details>
 #
 # ## From tokens to vectors
@@ -261,8 +262,15 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 #
 # What should we put in place of a chosen word? For training, we could always use `[MASK]`. But a text in use has no
 # `[MASK]`, and a model that has learned "only `[MASK]` needs thought" need not represent other words well. So BERT
-# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random word, and leaves 10 % as they are. The model must
+# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random token, and leaves 10 % as they are. The model must
 # predict all of them. By convention, the label of a position that was not chosen is -100.
+#
+# May the random token be `[PAD]`? In [BERT's
+# code](https://github.com/google-research/bert/blob/master/create_pretraining_data.py) and `transformers` it may: they
+# draw from the whole vocabulary. [RoBERTa's
+# code](https://github.com/facebookresearch/fairseq/blob/main/fairseq/data/mask_tokens_dataset.py) leaves out special
+# tokens, which a text never has in that place. With 30,000 tokens it makes no difference, so the tests accept both. Our
+# lessons draw from the whole vocabulary.
 
 # %% exercise="corrupt"
 from studium_topics.encoder_only.exercises import corrupt

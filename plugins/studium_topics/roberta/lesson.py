@@ -99,8 +99,7 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 # memorise the other 15 % without learning any language, because the same row always has the same answers.
 #
 # Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token, 10 %
-# a random token, and 10 % stay. The random token can now be any id, as in BERT's code, while *encoder-only* left out
-# the special tokens.
+# a random token, and 10 % stay. As in *encoder-only*, the random token comes from the whole vocabulary.
 
 # %% exercise="mask_tokens"
 from studium_topics.roberta.exercises import mask_tokens
