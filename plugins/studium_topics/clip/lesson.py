@@ -29,8 +29,8 @@ CaptionBoard.drawn()
 # 4. **take away** what makes it work, the temperature and the large batch, one at a time;
 # 5. **measure** that images and texts start in two regions far apart, and what brings them together.
 #
-# You need an encoder and its embedding, from [encoder-only](encoder-only.ipynb). Time: 20 minutes of reading, 82 of
-# coding, 2 of running.
+# **You need** an encoder and its embedding, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading,
+# 82 of coding, 2 of running.
 #
 # **Before CLIP**, computer vision learned from fixed lists of labels, such as ImageNet's 1000 classes, and a model
 # could not know a 1001st class. Models that predict the words of captions learned slowly. CLIP ([Radford et al.

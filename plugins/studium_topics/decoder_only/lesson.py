@@ -16,7 +16,7 @@ from studium_topics.decoder_only import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write the parts of a Llama, assemble them, and use your code to run a checkpoint in Llama's published format;
 # 2. count its parameters and estimate what it costs to train;
@@ -24,8 +24,8 @@ figures.opening()
 # 4. sample text using temperature, top-k and top-p;
 # 5. train models that copy from their context, find the heads responsible, and test this by silencing them.
 #
-# **You need** attention with a mask, and where queries, keys and values come from. Both are in the topic
-# *encoder-only*. **Time:** 20 minutes of reading, 110 of coding, 2 of running.
+# **You need** attention with a mask, and where queries, keys and values come from. Both are in
+# [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 110 of coding, 2 of running.
 #
 # **How it came about.** Until 2017, most language models were recurrent. They read one token after the other, so
 # training could not work on all positions at once, and by the end of a text the state had largely forgotten distant

@@ -14,7 +14,7 @@ from studium_topics.encoder_decoder import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write cross-attention and the layer of T5's decoder, and use them to run weights in T5's format;
 # 2. derive T5's relative positions, in buckets that get wider with the distance;
@@ -22,8 +22,8 @@ figures.opening()
 # 4. decode using two caches, greedily and with a beam;
 # 5. tell what a decoder looks up in its source, and test this by swapping the memory.
 #
-# **You need** attention and masks from *encoder-only*, and next-token prediction from *decoder-only*. **Time:** 20
-# minutes of reading, 120 of coding, 2 of running.
+# **You need** attention and masks from [encoder-only](encoder-only.ipynb), and next-token prediction from
+# [decoder-only](decoder-only.ipynb). **Time:** 20 minutes of reading, 120 of coding, 2 of running.
 #
 # **How it came about.** In 2014, a recurrent network would translate a sentence by squeezing it into a single vector
 # and writing the translation from that. However, long sentences did not fit. [Bahdanau et

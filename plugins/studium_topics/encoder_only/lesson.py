@@ -36,8 +36,8 @@ figures.opening()
 # 4. **compute** the best loss that any model can reach, and check whether yours gets there;
 # 5. **measure** what we gain by reading both sides, and what it costs.
 #
-# You need PyTorch tensors, matrix products and gradient descent. Allow 20 minutes for reading, 115 for coding, and one
-# or two while models train.
+# **You need** PyTorch tensors, matrix products and gradient descent. **Time:** 20 minutes of reading, 115 of coding, 2
+# of running.
 
 # %%
 import torch
@@ -156,7 +156,7 @@ for name, mask in (("both sides", everyone), ("left to right", everyone.tril()))
 from studium_topics.encoder_only.exercises import pad_mask
 
 # %% [markdown]
-# **To think about.** If a sentence is made up entirely of `[PAD]`, every key is blocked. With scores of $-\infty$, what
+# **Think about it.** If a sentence is made up entirely of `[PAD]`, every key is blocked. With scores of $-\infty$, what
 # would its weights be, and what damage would they do?
 #
 # <details><summary>Answer</summary>
@@ -466,7 +466,7 @@ AttentionHeatmap(
 )
 
 # %% [markdown]
-# **To think about.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you can claim
+# **Think about it.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you can claim
 # "the model knows the number *because* of this arc"?
 #
 # <details><summary>Answer</summary>
@@ -520,7 +520,7 @@ for pair, segments, label in pairs:
     print("segments", *segments, "\n")
 
 # %% [markdown]
-# **To think about.** In these documents you can often recognise *NotNext* without knowing what follows from what. How?
+# **Think about it.** In these documents you can often recognise *NotNext* without knowing what follows from what. How?
 # And would this be different with real documents?
 #
 # <details><summary>Answer</summary>

@@ -25,8 +25,8 @@ Roofline.example()
 # 4. **derive** how many numbers cross between slow and fast memory, and check this using a meter that counts them;
 # 5. **merge** the results of several workers that share the keys, as servers do for long texts.
 #
-# You need causal attention, from [decoder-only](decoder-only.ipynb). Time: 18 minutes of reading, 100 of coding, 2 of
-# running.
+# **You need** causal attention, from [decoder-only](decoder-only.ipynb). **Time:** 18 minutes of reading, 100 of
+# coding, 2 of running.
 #
 # **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated this table, using
 # ideas such as low rank, sparsity or hashing. They reduced the operations, but many were not faster in practice,

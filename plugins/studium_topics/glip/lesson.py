@@ -29,7 +29,8 @@ CaptionLights.drawn()
 # 4. **measure** average precision by hand, on names that were in none of the training boxes;
 # 5. **explain** why a detector still finds boxes if we shuffle its captions.
 #
-# You need [CLIP](clip.ipynb). Time: 20 minutes of reading, 115 of coding, 2 of running.
+# **You need** the two towers and the loss of [clip](clip.ipynb). **Time:** 20 minutes of reading, 115 of coding, 2 of
+# running.
 #
 # **Before GLIP**, a detector had a fixed list of classes. If you wanted a new class, you needed new boxes and a new
 # last layer. CLIP could name whole images by any words, although it did not tell you where things are. MDETR ([Kamath

@@ -17,7 +17,7 @@ from studium_topics.kv_caching import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write a cache, its mask, and an attention layer that uses both, and get **identical logits however the text is
 #    cut**;
@@ -26,8 +26,8 @@ figures.opening()
 # 4. hold a conversation in which each token is read only once, even after an edit;
 # 5. compute how much memory a cache needs, and explain why decoding is limited by bandwidth.
 #
-# **You need** causal attention and rotary positions, both of which are in the topic *decoder-only*. **Time:** 20
-# minutes of reading, 90 of coding, 1 of running, without the section called Further.
+# **You need** causal attention and rotary positions, both from [decoder-only](decoder-only.ipynb). **Time:** 20 minutes
+# of reading, 90 of coding, 1 of running, without the section called Further.
 #
 # **How it came about.** The first transformers were trained on whole texts, and people ran their decoders the same way.
 # Writing a text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of
@@ -248,7 +248,8 @@ figures.growth(count, (32, 4096, 4096, 16512, 32000))  # Llama 2 7B; two matrice
 # %% [markdown] tags=["experiment"]
 # ## Break it
 #
-# This cell trains a small model on Python's help pages, from start to finish. The model knows nothing about caches.
+# This cell trains a small model on Python's help pages, from start to finish, without weight decay. The model knows
+# nothing about caches.
 
 # %% tags=["experiment"]
 plan = reading(lesson.profile)

@@ -26,8 +26,8 @@ figures.opening()
 # 4. **train** an encoder with projected attention alongside one with full attention, on three tasks;
 # 5. **find** the leak that rules out projected attention for causal models.
 #
-# You need attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value decomposition.
-# Time: 14 minutes of reading, 79 of coding, 2 of running.
+# **You need** attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value
+# decomposition. **Time:** 14 minutes of reading, 79 of coding, 2 of running.
 #
 # **Before Linformer**, attention compared every token with every token, so a text twice as long cost four times as
 # much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according to a

@@ -28,8 +28,8 @@ MetricMicroscope()
 # 4. **write** a paired bootstrap and a harness that reports scores with intervals;
 # 5. **measure** how many items it takes to tell two models apart.
 #
-# You need [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. Time: 25 minutes of reading, 108 of
-# coding, 2 of running.
+# **You need** [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. **Time:** 25 minutes of reading,
+# 108 of coding, 2 of running.
 #
 # **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
 # (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot see

@@ -25,8 +25,8 @@ RankExplorer(update="decaying", rank=1, alpha=1.0)
 #    model forgot;
 # 5. **compare** different places to spend a fixed budget of parameters.
 #
-# You need [decoder-only](decoder-only.ipynb) and the singular value decomposition. Time: 25 minutes of reading, 108 of
-# coding, 2 of running.
+# **You need** [decoder-only](decoder-only.ipynb) and the singular value decomposition. **Time:** 25 minutes of reading,
+# 108 of coding, 2 of running.
 #
 # **Before LoRA**, people fine-tuned all of a model and got a complete copy for each task. Adapters ([Houlsby et al.
 # 2019](https://arxiv.org/abs/1902.00751)) and prefixes ([Li and Liang 2021](https://arxiv.org/abs/2101.00190)) trained

@@ -28,7 +28,8 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # 4. **build** a complete layer with limited room, watch its router collapse, and repair it;
 # 5. **measure** a mixture against a dense layer of equal cost and a dense layer of equal size.
 #
-# You need [swiglu](swiglu.ipynb) and matrix products. Time: 20 minutes of reading, 115 of coding, 2 of running.
+# **You need** the gated layer of [swiglu](swiglu.ipynb) and matrix products. **Time:** 20 minutes of reading, 115 of
+# coding, 2 of running.
 #
 # **Before sparse mixtures**, every expert processed every input and a gate weighed the results ([Jacobs et al.
 # 1991](https://doi.org/10.1162/neco.1991.3.1.79)), so more experts meant more cost. Shazeer and his colleagues

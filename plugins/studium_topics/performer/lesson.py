@@ -24,8 +24,8 @@ RandomSpotlight.example()
 # 4. **draw** orthogonal random vectors, each of which is still normal;
 # 5. **build** causal attention in chunks, exact and in linear memory, and **train** a decoder with it.
 #
-# You need causal attention from [decoder-only](decoder-only.ipynb). We will also use the meter of the largest tensor
-# from [flash-attention](flash-attention.ipynb). Time: 17 minutes of reading, 116 of coding, 3 of running.
+# **You need** causal attention, from [decoder-only](decoder-only.ipynb), and the meter of the largest tensor, from
+# [flash-attention](flash-attention.ipynb). **Time:** 17 minutes of reading, 116 of coding, 3 of running.
 #
 # **Before the Performer**, models for long texts restricted attention to windows, sparse patterns, hash buckets or a
 # low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the softmax with

@@ -31,8 +31,8 @@ figures.opening_board()
 # 4. **judge** an ablation: what changed, what stayed fixed, and what the budget was;
 # 5. **measure** masks, input formats and batch sizes, comparing each with the row where only that changes.
 #
-# You need the topic [encoder-only](encoder-only.ipynb), or to know BERT's masked language modelling. Allow 20 minutes
-# for reading, 90 for coding and 5 while models train.
+# **You need** masked language modelling, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 90
+# of coding, 5 of running.
 
 # %%
 import math
@@ -357,7 +357,7 @@ for run in sizes.runs:
 # 2018](https://arxiv.org/abs/1812.06162)), further rows are mostly wasted. For a tiny model on a tiny language, the
 # critical batch size is small.
 #
-# **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
+# **Think about it.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
 # 100,000 updates." What changed besides the batch?
 #
 # <details><summary>Answer</summary>
@@ -389,6 +389,7 @@ from studium_topics.roberta.exercises import bpe
 found = tokens.byte_pairs(lesson.mine(bpe), profile=lesson.profile)
 print(f"your ids are those of the library for {found.same:.1%} of {found.pieces} held-out pieces of text")
 print(f"unknown words with the {found.size} most frequent words: {found.unknown:.1%} of held-out prose")
+print(f"of these, your merges spell {found.spelled:.0%}")
 print(f"texts that the bytes cannot spell: {found.lost} of {found.pieces}")
 for text in ("the model", "naïve café", "東京 🙂"):
     print(f"{text!r:14} {found.show(text, lesson.mine(bpe))}")

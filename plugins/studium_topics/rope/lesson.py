@@ -27,8 +27,8 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # 5. optionally **extend** the context to *distances* that did not occur in training. Rotations fail there too, and you
 #    will repair them by slowing some pairs down.
 #
-# You need a decoder, from [decoder-only](decoder-only.ipynb). Time: 21 minutes of reading, 76 of coding, 3 of running;
-# the optional part takes another half hour.
+# **You need** a decoder, from [decoder-only](decoder-only.ipynb). **Time:** 21 minutes of reading, 76 of coding, 3 of
+# running; the optional part takes another half hour.
 #
 # **Before RoPE**, a transformer added a vector for the position to the embedding of each token. This was either a fixed
 # sinusoid (2017) or a row of a learned table (GPT-2). A table ends at its last row, and the model has to learn that 17

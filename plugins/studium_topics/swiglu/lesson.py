@@ -26,8 +26,8 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # 4. **compute** the gradients through a gate by hand, and find gates that are dead;
 # 5. **test** whether the gate is better, using seeds and intervals, and claim it only where it is.
 #
-# You need [decoder-only](decoder-only.ipynb) and the product rule. Time: 18 minutes of reading, 108 of coding, 4 of
-# running.
+# **You need** [decoder-only](decoder-only.ipynb) and the product rule. **Time:** 18 minutes of reading, 108 of coding,
+# 4 of running.
 #
 # **Before the gate**, a transformer's feed-forward layer was two matrices with a ReLU between them ([Vaswani et al.
 # 2017](https://arxiv.org/abs/1706.03762)). Smooth activations such as [GELU](https://arxiv.org/abs/1606.08415) and
