@@ -33,14 +33,14 @@ ParameterBill(model="base", embedding=128, sets=1)
 #
 # | symbol | meaning |
 # |---|---|
-# | $V, E, H$ | words in the vocabulary, width of the tables, width of the layers |
+# | $V$ | words in the vocabulary |
+# | $E, H$ | here, as in the paper: width of the tables, width of the layers (the $D$ of other lessons) |
 # | $F$ | width inside the perceptron, here $4H$ |
 # | $L, N$ | layers that are computed, sets of layer parameters that are stored |
 # | $B, T$ | sentences in a batch, tokens in a sentence |
 # | $x_i$ | the state after layer $i$; $x_0$ enters the first layer |
 # | $w$ | the parameters of a shared layer |
 #
-# (We use the paper's letters here: its width $H$ is the $D$ of *encoder-only*.)
 
 # %%
 import torch

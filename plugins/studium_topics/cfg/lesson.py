@@ -76,8 +76,8 @@ Diagram.from_package("studium_topics.cfg", "flow.svg")
 # | $\bar\alpha_t$ | `abar[t]` | share of the variance that is still signal |
 # | $\epsilon_c$, $\epsilon_u$ | `eps_c`, `eps_u` | noise, predicted with the label and without it |
 # | $s$, $w = s - 1$ | `s`, `scale` | guidance scale in two conventions |
-# | $\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ | `sigma` | size of the noise over that of the signal |
-# | $\tau = \sigma^2$, $V(\tau)$ | | its square, and the variance of guided samples there, the signal scaled to 1 |
+# | $\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ | `sigma` | noise level: size of the noise over the signal's |
+# | $\tau = \sigma^2$, $V(\tau)$ | | here: its square; variance of guided samples there, the signal scaled to 1 |
 #
 # As in `ddpm`, $x_0$ always means the clean datum; the batch at $t = 0$ still contains a little noise.
 #

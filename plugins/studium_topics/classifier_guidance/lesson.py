@@ -77,7 +77,7 @@ Diagram.from_package("studium_topics.classifier_guidance", "flow.svg")
 # | $g = \nabla_{x_t}\log p(y \mid x_t)$ | `gradient` | how the classifier's log-probability grows |
 # | $s$ | `s` | guidance scale |
 # | $\hat\epsilon$ | result of `guide_eps` | guided noise prediction |
-# | $\mu$, $\sigma^2$ | `mean`, `variance` | mean and variance of one sampler step |
+# | $\mu$, $\sigma^2$ | `mean`, `variance` | here: mean and variance of one sampler step |
 #
 # ## Bayes' rule, differentiated
 #

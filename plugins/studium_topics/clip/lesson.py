@@ -40,7 +40,7 @@ CaptionBoard.drawn()
 # |---|---|---|
 # | $N$ | pairs in a batch | |
 # | $x_i$, $y_j$ | features of image $i$ and of text $j$ | (d,) |
-# | $s$, $\tau$ | scale and temperature, $\tau = 1 / s$ | numbers |
+# | $s$, $\tau$ | here: scale of the logits, and temperature, $\tau = 1 / s$ | numbers |
 # | $\ell_{ij}$ | logit of image $i$ with text $j$ | (N, N) |
 # | $L$ | the loss | |
 # | $m$ | how often each caption occurs in a batch | |

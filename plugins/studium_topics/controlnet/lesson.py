@@ -41,7 +41,7 @@ TwoKeys()
 # | $\bar\alpha_t$, $\epsilon$ | `abar[t]`, `eps` | share of signal, noise in $x_t$ |
 # | $c$ | `hint` | the drawing: 1 where you want ink, else 0 |
 # | $W$, $b$ | | weight and bias of a 1 × 1 convolution |
-# | $u$, $v$ | | features that enter it, and that leave it |
+# | $u$, $v$ | | here: features that enter it, and that leave it |
 # | $g$ | | gradient of the loss $L$ at $v$ |
 # | $\lambda$ | `scale` | strength of the control |
 

@@ -95,7 +95,8 @@ Diagram.from_package("studium_topics.ddpm", "flow.svg")
 # | $\epsilon$, $\epsilon_\theta$ | `eps`, `model(x, t)` | all the noise in $x_k$, and the network's guess |
 # | $\hat x_0$ | `x0hat` | clean datum according to that guess |
 # | $\tilde\mu_k$, $\tilde\beta_k$ | `posterior` | mean and variance of $x_{k-1}$ given $x_k$ and $x_0$ |
-# | $\sigma_k^2$, $z$ | `var`, `z` | variance of the sampler's noise, standard normal noise |
+# | $\sigma_k^2$ | `var` | here: variance of the sampler's noise |
+# | $z$ | `z` | standard normal noise |
 #
 # ## The forward process
 #

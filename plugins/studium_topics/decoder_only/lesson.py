@@ -38,7 +38,8 @@ figures.opening()
 # |---|---|
 # | $w_t$ | the token at position $t$, one of $V$ |
 # | $B$, $T$, $D$ | texts in a batch, tokens in a text, width of the stream |
-# | $x$, $z$ | the stream, one vector of width $D$ for each token; the normalised copy that a part reads |
+# | $x$ | the stream, one vector of width $D$ for each token |
+# | $z$ | here: the normalised copy of the stream that a part reads |
 # | $L$, $H$, $F$ | layers, heads, width of the feed-forward network |
 # | $q_t$, $k_s$, $v_s$, $a_{ts}$ | query, key, value, and the attention weight of query $t$ on key $s$ |
 # | $N$, $\tau$ | number of parameters; temperature |

@@ -69,7 +69,7 @@ from studium_widgets.plots import COLOURS
 # | $F, V$ | width inside the perceptron, words in the vocabulary |
 # | $x_i$ | the vector of position $i$ |
 # | $q_i, k_j, v_j$ | query of position $i$; key and value of position $j$ |
-# | $s_{ij}, m_{ij}, a_{ij}$ | score, mask and weight with which position $i$ looks at position $j$ |
+# | $s_{ij}, m_{ij}, a_{ij}$ | here: score, mask and weight with which position $i$ looks at position $j$ |
 # | $w_i$ | the word at position $i$ |
 #
 # ## Why three projections?

@@ -37,11 +37,11 @@ Roofline.example()
 # |---|---|---|
 # | $N$, $M$, $d$ | numbers of queries and of keys, width of a head | |
 # | $q, k, v, o$ | queries, keys, values and output | (N, d), (M, d), (M, d), (N, d) |
-# | $s$, $P$ | scores $qk^\top/\sqrt d$ and their softmax | (N, M) |
+# | $s$, $P$ | here: scores $qk^\top/\sqrt d$ and their softmax | (N, M) |
 # | $m$, $\ell$, $a$ | maximum, sum and accumulator of a row so far; in code `m`, `l`, `acc` | (N,), (N,), (N, d) |
 # | $\mathrm{lse}$ | logarithm of the sum of a row's exponentials | (N,) |
-# | $dO$, $D$ | gradient with respect to $o$; $D_i = dO_i \cdot o_i$ | (N, d), (N,) |
-# | $F$ | size of the fast memory, in numbers | |
+# | $dO$, $D$ | here, as in the paper: gradient with respect to $o$; $D_i = dO_i \cdot o_i$ | (N, d), (N,) |
+# | $F$ | here: size of the fast memory, in numbers | |
 
 # %%
 import torch.nn.functional as F

@@ -45,8 +45,8 @@ CaptionLights.drawn()
 # | $P$ | the tokens' vectors, $p_j$ for token $j$ | (M, d) |
 # | $S$ | logits of regions and tokens | (N, M) |
 # | $T$ | targets: 1 where the token belongs to the region's name | (N, M) |
-# | $s$, $b$ | scale and bias of the logits, learned | numbers |
-# | $\alpha$, $\gamma$ | weight and focus of the loss | numbers |
+# | $s$, $b$ | here: scale and bias of the logits, learned | numbers |
+# | $\alpha$, $\gamma$ | here: weight and focus of the loss | numbers |
 
 # %%
 import torch

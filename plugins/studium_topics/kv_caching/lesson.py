@@ -37,9 +37,9 @@ figures.opening()
 #
 # | symbol | meaning |
 # |---|---|
-# | $p$, $s$ | position of a query, position of a key |
+# | $p$, $s$ | here: position of a query, position of a key |
 # | $q_p$, $k_s$, $v_s$ | query, key and value of one head, each with $d$ numbers |
-# | $t$ | new tokens in one call |
+# | $t$ | here: new tokens in one call |
 # | $T$, $B$ | tokens in a text, texts in a batch |
 # | $L$, $H$, $G$ | layers, heads of queries, heads of keys and values |
 # | $D$, $F$, $V$, $W$ | width, width of the feed-forward network, vocabulary, parameters in all matrices |

@@ -67,7 +67,7 @@ Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
 # | $a$, $b$ | `a`, `b` | weights of the squared error and of the KL term |
 # | $\lambda_i$ | | variances of the data along its principal directions |
 # | $t$, $\bar\alpha_t$ | `t`, `abar[t]` | level of noise, and the share of signal there |
-# | $v$ | | what the U-Net predicts, a mixture of $\epsilon$ and $z_0$ |
+# | $v$ | | velocity: what the U-Net predicts, a mixture of $\epsilon$ and $z_0$ |
 # | $s$ | `s` | guidance scale; 1 is conditional |
 #
 # ## Stage one: a code with a price

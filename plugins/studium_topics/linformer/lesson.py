@@ -38,10 +38,10 @@ figures.opening()
 # |---|---|---|
 # | $n$, $d$ | tokens of a text, width of a head | numbers |
 # | $k$ | how many slots keys and values are projected to | number |
-# | $Q, K, V$ | queries, keys and values of a head | (n, d) |
+# | $Q, K, V$ | here: queries, keys and values of a head | (n, d) |
 # | $P$ | attention weights, $\mathrm{softmax}(QK^\top/\sqrt d)$ | (n, n) |
-# | $E, F$ | projections of the keys and of the values | (k, n) |
-# | $\sigma_i$ | singular values of $P$, falling | numbers |
+# | $E, F$ | here, as in the paper: projections of the keys and of the values | (k, n) |
+# | $\sigma_i$ | here: singular values of $P$, falling | numbers |
 # | $\lVert\cdot\rVert^2$ | sum of the squares of all entries | number |
 
 # %%

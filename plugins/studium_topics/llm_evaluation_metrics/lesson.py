@@ -40,11 +40,11 @@ MetricMicroscope()
 # | symbol | meaning |
 # |---|---|
 # | $T$, $\ell_t$ | tokens of a text; loss of token $t$, $-\ln p$, in nats |
-# | $c$, $r$ | length of all hypotheses, and of the references nearest to them |
-# | $m_n$, $t_n$ | matched n-grams, and all n-grams of the hypotheses |
+# | $c$, $r$ | here: length of all hypotheses, and of the references nearest to them |
+# | $m_n$, $t_n$ | here: matched n-grams, and all n-grams of the hypotheses |
 # | $n$, $c$, $k$ | for pass@k only: samples drawn, correct samples, samples allowed |
 # | $N$ | items of a benchmark |
-# | $d_i$ | value of item $i$ for one model minus its value for the other |
+# | $d_i$ | here: value of item $i$ for one model minus its value for the other |
 # | $\delta$, $q$ | mean of the $d_i$, and the share of items on which the models differ |
 
 # %%

@@ -42,13 +42,13 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # |---|---|---|
 # | $x_n$, $y_n$ | input and output of the layer for token $n$ of $N$ | (D,) |
 # | $E$, $k$ | number of experts, and how many of them a token uses | numbers |
-# | $D$, $I$ | width of the model, hidden width of an expert | numbers |
-# | $F_e$ | expert $e$, a gated network | (D,) to (D,) |
+# | $D$, $I$ | width of the model, hidden width of an expert (the $F$ of other lessons) | numbers |
+# | $F_e$ | here: expert $e$, a gated network | (D,) to (D,) |
 # | $\ell_{ne}$, $p_{ne}$ | logit and softmax probability of expert $e$ for token $n$ | (N, E) |
 # | $T_n$, $w_{ne}$ | the $k$ experts that token $n$ chose, and their weights | k numbers |
 # | $f_e$, $P_e$ | choices of expert $e$ for each token, and its mean probability | (E,) |
 # | $C$ | seats of an expert | a number |
-# | $\alpha$ | weight of the balance loss | a number |
+# | $\alpha$ | here: weight of the balance loss | a number |
 
 # %%
 from functools import partial

@@ -79,7 +79,7 @@ Diagram.from_package("studium_topics.ncsn", "flow.svg")
 # | $p_\sigma$ | | density of noisy data |
 # | $s_\theta(x, \sigma)$ | `score(x, sigma)`, `model` | a network's score of $p_\sigma$ |
 # | $a$, $a_i$ | `step` | size of a Langevin step, at level $i$ |
-# | $w_k$, $\mu_k$, $v_k$ | `weights`, `means`, `variances` | component $k$ of a mixture, before noise |
+# | $w_k$, $\mu_k$, $v_k$ | `weights`, `means`, `variances` | here: weight, mean, variance of a mixture's component |
 #
 # ## The score
 #

@@ -38,7 +38,7 @@ RandomSpotlight.example()
 # | $q, k, v$ | queries, keys and values; q and k are already divided by $d^{1/4}$ | (n, d) |
 # | $w$ | a random vector of independent standard normal numbers | (d,) |
 # | $\varphi(x)$ | the features of a vector | (m,) |
-# | $S_i$, $z_i$ | sums over the keys up to token i, in causal attention | (m, d), (m,) |
+# | $S_i$, $z_i$ | here: sums over the keys up to token i, in causal attention | (m, d), (m,) |
 
 # %%
 import torch

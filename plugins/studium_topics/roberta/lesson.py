@@ -54,7 +54,7 @@ from studium_widgets import Diagram
 # | $N, B, T$ | rows in the data, rows in a batch, tokens in a row |
 # | $V$ | tokens in the vocabulary |
 # | $p$ | the masking rate, 0.15 |
-# | $E, K$ | epochs, and static masks drawn for each row |
+# | $E, K$ | here: epochs, and static masks drawn for each row |
 # | $M$ | the chosen tokens of a batch, which the loss asks for |
 # | $U, n$ | updates of a training run, and the number of an update, from 1 to $U$ |
 # | $\eta, w$ | the peak learning rate, and the updates until it is reached |

@@ -42,7 +42,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # | $d$ | width of a head, $d / 2$ pairs | |
 # | $\theta_i$ | frequency of pair $i$, in radians a position | (d/2,) |
 # | $b$ | the base of the frequencies, 10 000 | |
-# | $s$ | the factor by which a context is stretched | |
+# | $s$ | here: the factor by which a context is stretched | |
 
 # %%
 import torch

@@ -38,7 +38,7 @@ figures.opening()
 # |---|---|
 # | $p(x)$, $q(x)$ | probability of the token $x$ at one position: by the target, by the draft |
 # | $\gamma$ | drafted tokens in a pass of the target |
-# | $\alpha$ | probability that a drafted token is kept |
+# | $\alpha$ | here: probability that a drafted token is kept |
 # | $r(x)$ | distribution from which a rejected token is replaced |
 # | $N$ | tokens that a pass adds |
 # | $c$ | time of a pass of the draft, in passes of the target |

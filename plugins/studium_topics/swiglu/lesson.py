@@ -41,7 +41,7 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # | $W_g$, $W_u$ | weights of the gate and of the value (Llama: `gate_proj`, `up_proj`) | $(F, D)$ |
 # | $W_d$ | weights of the way out (`down_proj`) | $(D, F)$ |
 # | $\varphi$ | the activation of the gate | |
-# | $\sigma$, $\Phi$ | logistic function; distribution function of the standard normal | |
+# | $\sigma$, $\Phi$ | here: logistic function; distribution function of the standard normal | |
 # | $N$, $D$, $F$ | tokens, width of the model, hidden width | |
 # | $F'$ | hidden width of a gated layer that costs what an ungated one of width $F$ does | |
 
