@@ -25,11 +25,11 @@ ParameterBill(model="base", embedding=128, sets=1)
 # **You need** the encoder and its masks, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 101
 # of coding, 3 of running.
 #
-# **Before ALBERT**, the recipe was: a larger BERT is a better BERT. But when we train, we need to store a gradient and
-# Adam's two moments for every parameter, and to send all gradients between machines. So memory and communication set
-# the limit. [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many times instead, as the
-# [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done. It also replaces BERT's
-# next sentence prediction by a question about order.
+# **History.** Before ALBERT, the recipe was: a larger BERT is a better BERT. But when we train, we need to store a
+# gradient and Adam's two moments for every parameter, and to send all gradients between machines. So memory and
+# communication set the limit. [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many
+# times instead, as the [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done. It
+# also replaces BERT's next sentence prediction by a question about order.
 #
 # | symbol | meaning |
 # |---|---|

@@ -27,12 +27,12 @@ figures.opening()
 # **You need** attention with a mask, and where queries, keys and values come from. Both are in
 # [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 110 of coding, 2 of running.
 #
-# **How it came about.** Until 2017, most language models were recurrent. They read one token after the other, so
-# training could not work on all positions at once, and by the end of a text the state had largely forgotten distant
-# tokens. The transformer replaced recurrence by attention. GPT used only its decoder and trained it to predict the next
-# token. In 2020, [GPT-3](https://arxiv.org/abs/2005.14165) could use a made-up word in a sentence after a single
-# example, without any change to its weights. [Llama](https://arxiv.org/abs/2302.13971) is the same decoder with three
-# better parts: RMSNorm, a gated feed-forward network and rotary positions.
+# **History.** Until 2017, most language models were recurrent. They read one token after the other, so training could
+# not work on all positions at once, and by the end of a text the state had largely forgotten distant tokens. The
+# transformer replaced recurrence by attention. GPT used only its decoder and trained it to predict the next token. In
+# 2020, [GPT-3](https://arxiv.org/abs/2005.14165) could use a made-up word in a sentence after a single example, without
+# any change to its weights. [Llama](https://arxiv.org/abs/2302.13971) is the same decoder with three better parts:
+# RMSNorm, a gated feed-forward network and rotary positions.
 #
 # | symbol | meaning |
 # |---|---|

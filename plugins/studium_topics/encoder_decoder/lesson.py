@@ -25,12 +25,11 @@ figures.opening()
 # **You need** attention and masks from [encoder-only](encoder-only.ipynb), and next-token prediction from
 # [decoder-only](decoder-only.ipynb). **Time:** 20 minutes of reading, 120 of coding, 2 of running.
 #
-# **How it came about.** In 2014, a recurrent network would translate a sentence by squeezing it into a single vector
-# and writing the translation from that. However, long sentences did not fit. [Bahdanau et
-# al.](https://arxiv.org/abs/1409.0473) therefore let the decoder look back at all vectors of the source, and this was
-# the first attention. The [Transformer](https://arxiv.org/abs/1706.03762) dropped the recurrence, and
-# [T5](https://arxiv.org/abs/1910.10683) trained a single encoder-decoder for all the tasks that you can write as text
-# in, text out.
+# **History.** In 2014, a recurrent network would translate a sentence by squeezing it into a single vector and writing
+# the translation from that. However, long sentences did not fit. [Bahdanau et al.](https://arxiv.org/abs/1409.0473)
+# therefore let the decoder look back at all vectors of the source, and this was the first attention. The
+# [Transformer](https://arxiv.org/abs/1706.03762) dropped the recurrence, and [T5](https://arxiv.org/abs/1910.10683)
+# trained a single encoder-decoder for all the tasks that you can write as text in, text out.
 #
 # | symbol | meaning |
 # |---|---|

@@ -22,12 +22,6 @@ from studium_topics.encoder_only import figures
 figures.opening()
 
 # %% [markdown]
-# Until 2018, language models read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
-# models read in opposite directions and only their results were joined ([ELMo](https://arxiv.org/abs/1802.05365)).
-# Neither could use both sides of a word inside one layer, although we need this for tasks such as finding the answer to
-# a question in a text. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets all words see each other in
-# every layer, and learns by filling in hidden words.
-#
 # In this lesson you will
 #
 # 1. **derive** why a word needs a query, a key and a value, and write attention with a mask;
@@ -38,6 +32,13 @@ figures.opening()
 #
 # **You need** PyTorch tensors, matrix products and gradient descent. **Time:** 20 minutes of reading, 115 of coding, 2
 # of running.
+#
+# **History.** Until 2018, language models read from left to right
+# ([GPT](https://openai.com/index/language-unsupervised/)), or two models read in opposite directions and only their
+# results were joined ([ELMo](https://arxiv.org/abs/1802.05365)). Neither could use both sides of a word inside one
+# layer, although we need this for tasks such as finding the answer to a question in a text.
+# [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets all words see each other in every layer, and learns
+# by filling in hidden words.
 
 # %%
 import torch

@@ -28,8 +28,8 @@ Roofline.example()
 # **You need** causal attention, from [decoder-only](decoder-only.ipynb). **Time:** 18 minutes of reading, 100 of
 # coding, 2 of running.
 #
-# **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated this table, using
-# ideas such as low rank, sparsity or hashing. They reduced the operations, but many were not faster in practice,
+# **History.** Before FlashAttention, attention made a table of N × N scores, and many papers approximated this table,
+# using ideas such as low rank, sparsity or hashing. They reduced the operations, but many were not faster in practice,
 # because most of the time was spent on moving numbers. [FlashAttention](https://arxiv.org/abs/2205.14135) kept
 # attention exact and moved fewer numbers, using the [online softmax](https://arxiv.org/abs/1805.02867) of 2018.
 #

@@ -32,11 +32,11 @@ CaptionLights.drawn()
 # **You need** the two towers and the loss of [clip](clip.ipynb). **Time:** 20 minutes of reading, 115 of coding, 2 of
 # running.
 #
-# **Before GLIP**, a detector had a fixed list of classes. If you wanted a new class, you needed new boxes and a new
-# last layer. CLIP could name whole images by any words, although it did not tell you where things are. MDETR ([Kamath
-# et al. 2021](https://arxiv.org/abs/2104.12763)) learned boxes for the phrases of captions, separately from ordinary
-# detection data. GLIP ([Li et al. 2021](https://arxiv.org/abs/2112.03857)) wrote detection itself as grounding, so both
-# kinds of data can train the same model.
+# **History.** Before GLIP, a detector had a fixed list of classes. If you wanted a new class, you needed new boxes and
+# a new last layer. CLIP could name whole images by any words, although it did not tell you where things are. MDETR
+# ([Kamath et al. 2021](https://arxiv.org/abs/2104.12763)) learned boxes for the phrases of captions, separately from
+# ordinary detection data. GLIP ([Li et al. 2021](https://arxiv.org/abs/2112.03857)) wrote detection itself as
+# grounding, so both kinds of data can train the same model.
 #
 # | symbol | meaning | shape |
 # |---|---|---|

@@ -29,11 +29,11 @@ figures.opening()
 # **You need** causal attention and rotary positions, both from [decoder-only](decoder-only.ipynb). **Time:** 20 minutes
 # of reading, 90 of coding, 1 of running, without the section called Further.
 #
-# **How it came about.** The first transformers were trained on whole texts, and people ran their decoders the same way.
-# Writing a text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of
-# the past, you can skip that work. In 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed what limits decoding once
-# you do: memory traffic. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means for a model that
-# runs on many chips, and [vLLM](https://arxiv.org/abs/2309.06180) showed how to share the memory among many users.
+# **History.** The first transformers were trained on whole texts, and people ran their decoders the same way. Writing a
+# text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of the past,
+# you can skip that work. In 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed what limits decoding once you do:
+# memory traffic. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means for a model that runs on
+# many chips, and [vLLM](https://arxiv.org/abs/2309.06180) showed how to share the memory among many users.
 #
 # | symbol | meaning |
 # |---|---|

@@ -29,10 +29,10 @@ figures.opening()
 # **You need** attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value
 # decomposition. **Time:** 14 minutes of reading, 79 of coding, 2 of running.
 #
-# **Before Linformer**, attention compared every token with every token, so a text twice as long cost four times as
-# much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according to a
-# fixed pattern. Linformer ([Wang et al. 2020](https://arxiv.org/abs/2006.04768)) uses every query but replaces the $n$
-# keys and values with $k$ mixtures of them, and $k$ stays the same however long the text is.
+# **History.** Before Linformer, attention compared every token with every token, so a text twice as long cost four
+# times as much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according
+# to a fixed pattern. Linformer ([Wang et al. 2020](https://arxiv.org/abs/2006.04768)) uses every query but replaces the
+# $n$ keys and values with $k$ mixtures of them, and $k$ stays the same however long the text is.
 #
 # | symbol | meaning | shape |
 # |---|---|---|

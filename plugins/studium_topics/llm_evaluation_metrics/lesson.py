@@ -31,9 +31,9 @@ MetricMicroscope()
 # **You need** [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. **Time:** 25 minutes of reading,
 # 108 of coding, 2 of running.
 #
-# **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
-# (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot see
-# meaning. For this reason, people often test language models on tasks with an answer that you can check, either by
+# **History.** Before automatic metrics, people read translations and graded them, which took weeks for each system.
+# BLEU (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot
+# see meaning. For this reason, people often test language models on tasks with an answer that you can check, either by
 # likelihood or by running the programs that the model writes. This settles *what to count*, and the main question
 # becomes *how sure we can be of the score*.
 #

@@ -27,7 +27,7 @@ FormatBench.tasks()
 # **You need** adapters, from [lora](lora.ipynb), and cross-entropy. **Time:** 18 minutes of reading, 117 of coding, 2
 # of running.
 #
-# **Before 2018**, people built a different model for each task. GPT ([Radford et al.
+# **History.** Before 2018, people built a different model for each task. GPT ([Radford et al.
 # 2018](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)) and BERT used
 # one pretrained body and put a new head on it for each task. T5 ([Raffel et al.
 # 2019](https://arxiv.org/abs/1910.10683)) removed the heads and wrote every task as text. FLAN ([Wei et al.

@@ -28,10 +28,10 @@ RankExplorer(update="decaying", rank=1, alpha=1.0)
 # **You need** [decoder-only](decoder-only.ipynb) and the singular value decomposition. **Time:** 25 minutes of reading,
 # 108 of coding, 2 of running.
 #
-# **Before LoRA**, people fine-tuned all of a model and got a complete copy for each task. Adapters ([Houlsby et al.
-# 2019](https://arxiv.org/abs/1902.00751)) and prefixes ([Li and Liang 2021](https://arxiv.org/abs/2101.00190)) trained
-# few parameters but made every answer slower: new layers run after the old ones, and prefixes take up context. LoRA
-# ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)) replaced them with an update that runs *in parallel with* a
+# **History.** Before LoRA, people fine-tuned all of a model and got a complete copy for each task. Adapters ([Houlsby
+# et al. 2019](https://arxiv.org/abs/1902.00751)) and prefixes ([Li and Liang 2021](https://arxiv.org/abs/2101.00190))
+# trained few parameters but made every answer slower: new layers run after the old ones, and prefixes take up context.
+# LoRA ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)) replaced them with an update that runs *in parallel with* a
 # weight and that you can add to the weight afterwards.
 #
 # | symbol | meaning | shape |
@@ -256,7 +256,7 @@ RankExplorer(update="decaying", factors="learned", rank=2, alpha=16.0, steps=100
 #         return self._forward(x, weight, bias, self.a, self.b, self.alpha)
 # ```
 #
-# Its `forward` is your `lora_linear`. Three mistakes are common, and none of them raises an error: `q` also matches
+# Its `forward` is your `lora_linear`. Three mistakes are common, and none raises an error: `q` also matches
 # `seq`, a bias or a norm stays trainable, or you freeze last and freeze the new factors too. Your best alarm is to
 # predict the number of trained parameters: $\sum r\,(\text{in} + \text{out})$ over the adapted layers.
 

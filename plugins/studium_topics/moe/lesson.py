@@ -31,7 +31,7 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # **You need** the gated layer of [swiglu](swiglu.ipynb) and matrix products. **Time:** 20 minutes of reading, 115 of
 # coding, 2 of running.
 #
-# **Before sparse mixtures**, every expert processed every input and a gate weighed the results ([Jacobs et al.
+# **History.** Before sparse mixtures, every expert processed every input and a gate weighed the results ([Jacobs et al.
 # 1991](https://doi.org/10.1162/neco.1991.3.1.79)), so more experts meant more cost. Shazeer and his colleagues
 # ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts for each token, and found that the router
 # soon chose the same few for all tokens. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch

@@ -27,10 +27,10 @@ RandomSpotlight.example()
 # **You need** causal attention, from [decoder-only](decoder-only.ipynb), and the meter of the largest tensor, from
 # [flash-attention](flash-attention.ipynb). **Time:** 17 minutes of reading, 116 of coding, 3 of running.
 #
-# **Before the Performer**, models for long texts restricted attention to windows, sparse patterns, hash buckets or a
-# low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the softmax with
-# another function of q and k. The [Performer](https://arxiv.org/abs/2009.14794) still aims for the softmax and
-# estimates it. It does not assume that attention is sparse or of low rank.
+# **History.** Before the Performer, models for long texts restricted attention to windows, sparse patterns, hash
+# buckets or a low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the
+# softmax with another function of q and k. The [Performer](https://arxiv.org/abs/2009.14794) still aims for the softmax
+# and estimates it. It does not assume that attention is sparse or of low rank.
 #
 # | symbol | meaning | shape |
 # |---|---|---|

@@ -17,12 +17,6 @@ from studium_topics.roberta import figures
 figures.opening_board()
 
 # %% [markdown]
-# BERT (2018) hid 15 % of the tokens and learned to predict them. The successors of 2019 changed the training task or
-# the architecture and beat it, so you might think that such changes were necessary.
-# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
-# language modelling* (MLM). Its authors measured one choice of the recipe at a time, and the result matched or beat all
-# of the successors. BERT had been undertrained.
-#
 # In this lesson you will
 #
 # 1. **build** the input pipeline: pack full sentences, mask them again in each epoch, and number the positions;
@@ -33,6 +27,12 @@ figures.opening_board()
 #
 # **You need** masked language modelling, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 90
 # of coding, 5 of running.
+#
+# **History.** BERT (2018) hid 15 % of the tokens and learned to predict them. The successors of 2019 changed the
+# training task or the architecture and beat it, so you might think that such changes were necessary.
+# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
+# language modelling* (MLM). Its authors measured one choice of the recipe at a time, and the result matched or beat all
+# of the successors. BERT had been undertrained.
 
 # %%
 import math

@@ -21,11 +21,6 @@ from studium_topics.span_corruption.press import SpanPress
 SpanPress()
 
 # %% [markdown]
-# BERT (2018) hides words one by one and cannot write. GPT (2018) can write, but it cannot look to the right. If a model
-# reads a corrupted text and writes the *whole* text again, it can do both, but it spends most of its work on copying.
-# [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and lets a decoder
-# write only what is missing.
-#
 # In this lesson you will
 #
 # 1. **draw** masks of spans with exact counts, and use sentinels to corrupt a text and restore it;
@@ -36,6 +31,11 @@ SpanPress()
 #
 # **You need** masked language models, from [encoder-only](encoder-only.ipynb), and cross-attention, from
 # [encoder-decoder](encoder-decoder.ipynb). **Time:** 20 minutes of reading, 110 of coding, 3 of running.
+#
+# **History.** BERT (2018) hides words one by one and cannot write. GPT (2018) can write, but it cannot look to the
+# right. If a model reads a corrupted text and writes the *whole* text again, it can do both, but it spends most of its
+# work on copying. [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and
+# lets a decoder write only what is missing.
 
 # %%
 import torch

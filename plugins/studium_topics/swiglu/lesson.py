@@ -29,10 +29,10 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # **You need** [decoder-only](decoder-only.ipynb) and the product rule. **Time:** 18 minutes of reading, 108 of coding,
 # 4 of running.
 #
-# **Before the gate**, a transformer's feed-forward layer was two matrices with a ReLU between them ([Vaswani et al.
-# 2017](https://arxiv.org/abs/1706.03762)). Smooth activations such as [GELU](https://arxiv.org/abs/1606.08415) and
-# [Swish](https://arxiv.org/abs/1710.05941) rounded the corner of the ReLU, but the shape of the layer stayed the same.
-# [GLU Variants](https://arxiv.org/abs/2002.05202) replaced the layer itself, using the gate that [Dauphin et al.
+# **History.** Before the gate, a transformer's feed-forward layer was two matrices with a ReLU between them ([Vaswani
+# et al. 2017](https://arxiv.org/abs/1706.03762)). Smooth activations such as [GELU](https://arxiv.org/abs/1606.08415)
+# and [Swish](https://arxiv.org/abs/1710.05941) rounded the corner of the ReLU, but the shape of the layer stayed the
+# same. [GLU Variants](https://arxiv.org/abs/2002.05202) replaced the layer itself, using the gate that [Dauphin et al.
 # 2016](https://arxiv.org/abs/1612.08083) had used in convolutional language models.
 #
 # | symbol | meaning | shape |
