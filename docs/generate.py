@@ -20,6 +20,7 @@ import typer
 from studium.catalogue import Catalogue
 from studium.classroom import messages
 from studium.cli.app import build_app
+from studium.notation import symbols
 from studium.plugins import load_plugins
 from studium_classroom import findings, status
 from studium_classroom.web.base import Rule, rule_of
@@ -33,6 +34,14 @@ FOLDERS = ("commands", "controls", "hooks", "scores")
 OWN = "studium"  # the distribution whose commands are described
 WIDTH = 100
 NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `make docs`. -->\n"
+NOTATION = """\
+In all lessons, each of these symbols has one meaning. If a paper uses a letter in another sense, its lesson often does
+too, so you can compare the formulas. The lesson's table of symbols then says "here". You can also open the table below
+in the side panel, under *Words*, *Symbols*.
+
+If you write a lesson, `studium topic check` compares its table of symbols with this one. The list is
+`course/studium/notation.toml`.
+"""
 
 _TYPES = {bool: "", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 
@@ -65,10 +74,20 @@ def pages() -> dict[str, str]:
     made["hooks/index.md"] = hooks_index(hooks)
     made["controls/index.md"] = controls_page(ROOT)
     made["classroom-api.md"] = classroom_page()
+    made["notation.md"] = notation_page()
     made["scores/index.md"] = scores_page(
         [json.loads(path.read_text("utf-8")) for path in sorted(SCORES.glob("*.json"))]
     )
     return {name: NOTE + "\n" + made[name] for name in sorted(made)}
+
+
+# Notation
+
+
+def notation_page() -> str:
+    """Return the page with the symbols of all lessons."""
+    rows = [f"| ${one.symbol}$ | {one.meaning} |" for one in symbols()]
+    return "\n".join(["# Notation", "", NOTATION, "| symbol | meaning |", "|---|---|", *rows, ""])
 
 
 # Commands

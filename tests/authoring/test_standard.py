@@ -45,6 +45,22 @@ def test_a_form_that_is_there_is_not_asked_for(rule, advice):
     assert f"[standard.md#{rule}]" not in advice(lesson_forms.lesson_forms, damage)
 
 
+NEEDS_LORA = Damage("", "lesson forms", "__init__.py", 'minutes=20,\n        needs=("lora",),', "minutes=20,")
+TELLS_LORA = Damage("", "lesson forms", "lesson.py", "# You need [lora](lora.ipynb), lists", "# You need Python's")
+
+
+@pytest.mark.parametrize(("damages", "said"), [
+    ([NEEDS_LORA], "must link to 'lora'"),
+    ([TELLS_LORA], "must name 'lora'"),
+    ([NEEDS_LORA, TELLS_LORA], ""),
+    ([], ""),
+])  # fmt: skip
+def test_what_a_lesson_says_it_needs_is_what_its_topic_needs(damages, said, advice):
+    found = advice(lesson_forms.lesson_forms, *damages)
+    assert said in found
+    assert ("#what-it-needs" in found) == bool(said)
+
+
 @pytest.mark.parametrize(("words", "told"), [(300, True), (100, False)])
 def test_a_widget_is_asked_for_on_the_first_screen(words, told, advice):
     title = "# %% [markdown]\n# # "

@@ -239,7 +239,9 @@ def test_a_lesson_is_previewed_and_shared_and_has_nothing_to_undo(server):
 
 def test_search_glossary_labels_settings_and_predictions_answer(server):
     assert server.ask("GET", "search", q="low-rank adapter")[1]["results"][0]["slug"] == "lora"
-    assert "rank" in [term["term"] for term in server.ask("GET", "glossary")[1]["terms"]]
+    words = server.ask("GET", "glossary")[1]
+    assert "rank" in [term["term"] for term in words["terms"]]
+    assert {"symbol": "r", "meaning": "rank of a low-rank update"} in words["symbols"]
     assert server.ask("GET", "labels")[1] == {"labels": []}
     settings = server.ask("PUT", "settings", {"review_minutes": 5})[1]
     assert (settings["settings"]["review_minutes"], settings["locked"], settings["sentence"]) == (5, [], "")

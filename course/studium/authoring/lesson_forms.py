@@ -23,6 +23,8 @@ TASKS = 3
 _WORDS = re.compile(r"^```.*?^```|\$\$.*?\$\$|<svg.*?</svg>", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?:[*+-]|\d+[.)]) ", re.MULTILINE)
 _LOOPS = (ast.For, ast.While)
+_NEED = re.compile(r"^(?:\*\*)?You need(?:\*\*)? (?!to )(?P<text>(?:.+\n?)+)", re.MULTILINE)
+_LESSON = re.compile(r"\]\((?:\./)?(?P<slug>[a-z0-9-]+)\.ipynb\)")
 
 
 def lesson_forms(subject: Subject) -> Finding:
@@ -41,6 +43,19 @@ def _widget(subject: Subject, cells: Cells) -> Iterator[str]:
         yield (
             f"the first widget comes after at most about 250 words: here after {words}; show it below the opening "
             "question, and say what the lesson does, needs and takes after it"
+        )
+
+
+def _needs(subject: Subject, cells: Cells) -> Iterator[str]:
+    """Compare the lessons that "You need" links to with the topic's `needs`."""
+    found = _NEED.search("\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
+    told, needs = set(_LESSON.findall(found["text"]) if found else ()), set(subject.topic.needs)
+    for slug in sorted(told - needs):
+        yield f"`needs` in __init__.py must name {slug!r}, which the lesson needs: add it, or change **You need**"
+    for slug in sorted(needs - told):
+        yield (
+            f"the paragraph **You need** must link to {slug!r}, which `needs` in __init__.py names: write what the "
+            f"lesson needs of it and [{slug}]({slug}.ipynb), or drop it from `needs`"
         )
 
 
@@ -153,6 +168,7 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 _RULES: dict[str, Callable[[Subject, Cells], Iterator[str]]] = {
     "a-widget-first": _widget,
+    "what-it-needs": _needs,
     "a-loop-seen-whole": _loop,
     "a-diagram": _diagram,
     "a-bridge": _bridge,

@@ -128,16 +128,18 @@ class SearchHandler(DeskHandler):
 
 
 class GlossaryHandler(DeskHandler):
-    """The words that lessons introduce."""
+    """The words that lessons introduce, and the symbols that mean the same in all lessons."""
 
     @authenticated
     async def get(self) -> None:
-        """Send all terms by name."""
+        """Send all terms by name, and the symbols in the order of the notation."""
 
         def work() -> dict[str, Any]:
             from studium.desk.prose import glossary
+            from studium.notation import symbols
 
-            return {"terms": glossary(self.service.descriptions())}
+            told = [{"symbol": one.symbol, "meaning": one.meaning} for one in symbols()]
+            return {"terms": glossary(self.service.descriptions()), "symbols": told}
 
         await self.reply(work)
 

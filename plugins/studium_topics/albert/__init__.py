@@ -11,7 +11,7 @@ def studium_topics() -> Iterable[Topic]:
     yield Topic(
         slug="albert",
         title="ALBERT: one layer, many times",
-        track="Transformers",
+        track="Encoders and T5",
         summary="Count a BERT's parameters to the digit, then share them: factorised embeddings, one layer used twelve "
         "times, sentence order in place of the next sentence.",
         package=__name__,
@@ -21,5 +21,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("encoder-only",),
         minutes=125,
-        order=3,
+        order=19,
     )

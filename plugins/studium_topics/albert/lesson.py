@@ -22,25 +22,25 @@ ParameterBill(model="base", embedding=128, sets=1)
 # 4. **build** a whole ALBERT, and compare it with the library's;
 # 5. **train** it on the order of sentences, and measure what BERT's second task left out.
 #
-# You need [encoder-only](encoder-only.ipynb). Allow 20 minutes for reading, 101 for coding, and two or three while
-# models train.
+# **You need** the encoder and its masks, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 101
+# of coding, 3 of running.
 #
-# **Before ALBERT**, the recipe was: a larger BERT is a better BERT. But when we train, we need to store a gradient and
-# Adam's two moments for every parameter, and to send all gradients between machines. So memory and communication set
-# the limit. [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many times instead, as the
-# [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done. It also replaces BERT's
-# next sentence prediction by a question about order.
+# **History.** Before ALBERT, the recipe was: a larger BERT is a better BERT. But when we train, we need to store a
+# gradient and Adam's two moments for every parameter, and to send all gradients between machines. So memory and
+# communication set the limit. [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many
+# times instead, as the [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done. It
+# also replaces BERT's next sentence prediction by a question about order.
 #
 # | symbol | meaning |
 # |---|---|
-# | $V, E, H$ | words in the vocabulary, width of the tables, width of the layers |
+# | $V$ | words in the vocabulary |
+# | $E, H$ | here, as in the paper: width of the tables, width of the layers (the $D$ of other lessons) |
 # | $F$ | width inside the perceptron, here $4H$ |
 # | $L, N$ | layers that are computed, sets of layer parameters that are stored |
 # | $B, T$ | sentences in a batch, tokens in a sentence |
 # | $x_i$ | the state after layer $i$; $x_0$ enters the first layer |
 # | $w$ | the parameters of a shared layer |
 #
-# (We use the paper's letters here: its width $H$ is the $D$ of *encoder-only*.)
 
 # %%
 import torch
@@ -91,7 +91,7 @@ from studium_topics.albert.exercises import break_even
 from studium_topics.albert.exercises import albert_embed
 
 # %% [markdown]
-# **To think about.** `project(word(ids))` and `(word.weight @ project.weight.T)[ids]` agree, up to the bias. Why does
+# **Think about it.** `project(word(ids))` and `(word.weight @ project.weight.T)[ids]` agree, up to the bias. Why does
 # the order still matter?
 #
 # <details><summary>Answer</summary>
@@ -326,6 +326,14 @@ lesson.found("overlap", rule.next)
 from studium_topics.albert.exercises import sop_pairs
 
 # %% [markdown]
+# Now the rule of shared words chooses between your pairs: one in order, the other swapped. If it did better than a
+# coin, the pairs would give the order away.
+
+# %% tags=["experiment"]
+leak = experiment.shared_words(lesson.mine(sop_pairs), profile=lesson.profile)
+print(f"your pair in order, or a swapped one:  {leak.order:.3f}")
+
+# %% [markdown]
 # ### A text in which both can be learned
 #
 # To train on both tasks, we need stories that have a topic (an animal and its place) and an order (events of a day).
@@ -387,7 +395,7 @@ figures.learning(learned)
 # | NSP | 54.5 | 90.5 | 52.0 |
 # | SOP | 54.0 | 78.9 | 86.5 |
 #
-# **To think about.** A model could also use a shortcut to solve SOP. Which one would our stories offer if the first
+# **Think about it.** A model could also use a shortcut to solve SOP. Which one would our stories offer if the first
 # sentence of each began with the word "once"?
 #
 # <details><summary>Answer</summary>

@@ -26,7 +26,7 @@ def studium_topics() -> Iterable[Topic]:
                 "2404.07724",
             ),
         ),
-        needs=("classifier-guidance",),
+        needs=("ddpm", "classifier-guidance"),
         minutes=105,
         order=40,
     )

@@ -25,8 +25,8 @@ DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling
 # 3. derive, on paper, what guidance does to a Gaussian, and check your sampler against this to three digits;
 # 4. measure what you gain and lose with the slider, using a trained network and a perfect one.
 #
-# **You need** DDPM's sampler and DDIM (`ddpm`, DDIM under Further) and the idea of guidance (`classifier-guidance`).
-# **Time:** about 20 minutes to read, 80 to write, 5 to run.
+# **You need** the samplers DDPM and DDIM, from [ddpm](ddpm.ipynb), and the idea of guidance, from
+# [classifier-guidance](classifier-guidance.ipynb). **Time:** 20 minutes of reading, 80 of coding, 5 of running.
 #
 # **History.** [Dhariwal and Nichol 2021](https://arxiv.org/abs/2105.05233) pulled samples towards a class using the
 # gradient of a classifier, which they had to train on noisy images just for this purpose. [Ho and Salimans
@@ -76,8 +76,8 @@ Diagram.from_package("studium_topics.cfg", "flow.svg")
 # | $\bar\alpha_t$ | `abar[t]` | share of the variance that is still signal |
 # | $\epsilon_c$, $\epsilon_u$ | `eps_c`, `eps_u` | noise, predicted with the label and without it |
 # | $s$, $w = s - 1$ | `s`, `scale` | guidance scale in two conventions |
-# | $\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ | `sigma` | size of the noise over that of the signal |
-# | $\tau = \sigma^2$, $V(\tau)$ | | its square, and the variance of guided samples there, the signal scaled to 1 |
+# | $\sigma_t = \sqrt{(1-\bar\alpha_t)/\bar\alpha_t}$ | `sigma` | noise level: size of the noise over the signal's |
+# | $\tau = \sigma^2$, $V(\tau)$ | | here: its square; variance of guided samples there, the signal scaled to 1 |
 #
 # As in `ddpm`, $x_0$ always means the clean datum; the batch at $t = 0$ still contains a little noise.
 #

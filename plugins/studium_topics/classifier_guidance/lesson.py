@@ -36,8 +36,8 @@ ParticleField.tug_of_war(steps=100, step=60, particles=800)
 # 4. find a wrong factor that you can't see once the scale is well tuned;
 # 5. measure what a learned classifier gets wrong, using a judge that was not involved.
 #
-# **You need** the lesson on diffusion (`ddpm`), above all its noise prediction and its sampler. **Time:** about 20
-# minutes to read, 95 to write code, 5 to run it.
+# **You need** [ddpm](ddpm.ipynb), above all its noise prediction and its sampler. **Time:** 20 minutes of reading, 95
+# of coding, 5 of running.
 #
 # **History.** Until 2021 class-conditional GANs drew the best ImageNet images and could trade variety for quality.
 # Diffusion models covered the data better, but had no such control. [Sohl-Dickstein et al.
@@ -77,7 +77,7 @@ Diagram.from_package("studium_topics.classifier_guidance", "flow.svg")
 # | $g = \nabla_{x_t}\log p(y \mid x_t)$ | `gradient` | how the classifier's log-probability grows |
 # | $s$ | `s` | guidance scale |
 # | $\hat\epsilon$ | result of `guide_eps` | guided noise prediction |
-# | $\mu$, $\sigma^2$ | `mean`, `variance` | mean and variance of one sampler step |
+# | $\mu$, $\sigma^2$ | `mean`, `variance` | here: mean and variance of one sampler step |
 #
 # ## Bayes' rule, differentiated
 #

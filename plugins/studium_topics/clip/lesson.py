@@ -29,18 +29,18 @@ CaptionBoard.drawn()
 # 4. **take away** what makes it work, the temperature and the large batch, one at a time;
 # 5. **measure** that images and texts start in two regions far apart, and what brings them together.
 #
-# You need an encoder and its embedding, from [encoder-only](encoder-only.ipynb). Time: 20 minutes of reading, 82 of
-# coding, 2 of running.
+# **You need** an encoder and its embedding, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading,
+# 82 of coding, 2 of running.
 #
-# **Before CLIP**, computer vision learned from fixed lists of labels, such as ImageNet's 1000 classes, and a model
-# could not know a 1001st class. Models that predict the words of captions learned slowly. CLIP ([Radford et al.
+# **History.** Before CLIP, computer vision learned from fixed lists of labels, such as ImageNet's 1000 classes, and a
+# model could not know a 1001st class. Models that predict the words of captions learned slowly. CLIP ([Radford et al.
 # 2021](https://arxiv.org/abs/2103.00020)) only had to tell which caption in a batch is the right one.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
 # | $N$ | pairs in a batch | |
 # | $x_i$, $y_j$ | features of image $i$ and of text $j$ | (d,) |
-# | $s$, $\tau$ | scale and temperature, $\tau = 1 / s$ | numbers |
+# | $s$, $\tau$ | here: scale and temperature, $\tau = 1 / s$ | numbers |
 # | $\ell_{ij}$ | logit of image $i$ with text $j$ | (N, N) |
 # | $L$ | the loss | |
 # | $m$ | how often each caption occurs in a batch | |

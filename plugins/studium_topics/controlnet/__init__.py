@@ -24,7 +24,7 @@ def studium_topics() -> Iterable[Topic]:
                 "2302.08453",
             ),
         ),
-        needs=("latent-diffusion",),
+        needs=("ddpm", "cfg"),
         minutes=110,
         order=42,
     )

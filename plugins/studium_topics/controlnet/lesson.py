@@ -27,8 +27,8 @@ TwoKeys()
 # 3. **train** a control in your own loop, and sample images that follow what you draw;
 # 4. **measure** how well they follow, and recognise designs that cannot carry a position at all.
 #
-# **You need** DDPM's loss and sampler (`ddpm`) and the idea of a label that we can leave out (`cfg`). **Time:** about
-# 20 minutes to read, 90 to write, 3 to run.
+# **You need** the loss and the sampler of [ddpm](ddpm.ipynb), and the idea of a label that we can leave out, from
+# [cfg](cfg.ipynb). **Time:** 20 minutes of reading, 90 of coding, 3 of running.
 #
 # **History.** Before 2023, if you wanted spatial control, you could use a model trained for it, such as PITI ([Wang et
 # al. 2022](https://arxiv.org/abs/2205.12952)), or fine-tune all the weights, which forgets and overfits on small data
@@ -41,7 +41,7 @@ TwoKeys()
 # | $\bar\alpha_t$, $\epsilon$ | `abar[t]`, `eps` | share of signal, noise in $x_t$ |
 # | $c$ | `hint` | the drawing: 1 where you want ink, else 0 |
 # | $W$, $b$ | | weight and bias of a 1 × 1 convolution |
-# | $u$, $v$ | | features that enter it, and that leave it |
+# | $u$, $v$ | | here: features that enter it, and that leave it |
 # | $g$ | | gradient of the loss $L$ at $v$ |
 # | $\lambda$ | `scale` | strength of the control |
 

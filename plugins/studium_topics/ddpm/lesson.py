@@ -29,8 +29,8 @@ DenoisingFilm.trained(kind=3)
 # 4. compute the exact variance of a sampler, and use it to find mistakes that you can't see in samples;
 # 5. repeat the paper's ablation: should we predict the noise or the clean data?
 #
-# **You need** the lesson on score matching (`ncsn`), and Bayes' rule for Gaussians. **Time:** about 20 minutes to read,
-# 105 to write code, 10 to run it.
+# **You need** the lesson on score matching, [ncsn](ncsn.ipynb), and Bayes' rule for Gaussians. **Time:** 20 minutes of
+# reading, 105 of coding, 10 of running.
 #
 # **History.** By 2018 generative adversarial networks were drawing sharp images, but their training was unstable and
 # they left out parts of the data. [Sohl-Dickstein et al. 2015](https://arxiv.org/abs/1503.03585) had already learned
@@ -95,7 +95,8 @@ Diagram.from_package("studium_topics.ddpm", "flow.svg")
 # | $\epsilon$, $\epsilon_\theta$ | `eps`, `model(x, t)` | all the noise in $x_k$, and the network's guess |
 # | $\hat x_0$ | `x0hat` | clean datum according to that guess |
 # | $\tilde\mu_k$, $\tilde\beta_k$ | `posterior` | mean and variance of $x_{k-1}$ given $x_k$ and $x_0$ |
-# | $\sigma_k^2$, $z$ | `var`, `z` | variance of the sampler's noise, standard normal noise |
+# | $\sigma_k^2$ | `var` | here: variance of the sampler's noise |
+# | $z$ | `z` | standard normal noise |
 #
 # ## The forward process
 #
@@ -253,6 +254,13 @@ from studium_topics.ddpm.exercises import ddpm_loss
 from studium_topics.ddpm.exercises import p_step
 
 # %% [markdown]
+# Later lessons also use a step without fresh noise, DDIM's. It guesses the clean image, and adds the noise that it has
+# predicted again, as much as the next level has:
+#
+# $$x_{k-1} = \sqrt{\bar\alpha_{k-1}}\;\hat x_0 + \sqrt{1-\bar\alpha_{k-1}}\;\epsilon_\theta .$$
+#
+# You can also use it to jump to a much earlier level (see Further).
+#
 # Now let's put the parts together. First we need the loop that trains, and then the loop that draws.
 
 # %% exercise="train"
@@ -517,7 +525,9 @@ from studium_topics.ddpm.exercises import ddim_steps
 # signal. But we hand the network pure noise. A user reported this as [issue 2585 of
 # diffusers](https://github.com/huggingface/diffusers/issues/2585), and you can avoid it by using "trailing" spacing
 # ([Lin et al. 2023](https://arxiv.org/abs/2305.08891)). When you write the step itself, think about the last one, which
-# ends at clean data.
+# ends at clean data. (Your `posterior` computes the table of $\bar\alpha$ anew in each of the $T$ steps. This costs
+# $T^2$ multiplications, which is little compared with the network. `ddim_step` takes the table as an argument, as
+# libraries do, so we compute it only once.)
 
 # %% exercise="ddim_step"
 from studium_topics.ddpm.exercises import ddim_step

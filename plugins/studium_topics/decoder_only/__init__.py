@@ -22,5 +22,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("encoder-only",),
         minutes=135,
-        order=4,
+        order=2,
     )

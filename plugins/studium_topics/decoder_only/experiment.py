@@ -270,10 +270,10 @@ claims = (
         at_least=0.4,
     ),
     Claim(
-        "No logit depends on a token to its right (largest change)",
+        "No logit depends on a token to its right (largest change, over the smallest by a token that it reads)",
         "2005.14165",
         causality,
-        lambda result: result.left,
+        lambda result: result.left / result.right,
         at_most=1e-5,
         holds_from="smoke",
     ),

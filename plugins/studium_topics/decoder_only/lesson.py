@@ -16,7 +16,7 @@ from studium_topics.decoder_only import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write the parts of a Llama, assemble them, and use your code to run a checkpoint in Llama's published format;
 # 2. count its parameters and estimate what it costs to train;
@@ -24,21 +24,22 @@ figures.opening()
 # 4. sample text using temperature, top-k and top-p;
 # 5. train models that copy from their context, find the heads responsible, and test this by silencing them.
 #
-# **You need** attention with a mask, and where queries, keys and values come from. Both are in the topic
-# *encoder-only*. **Time:** 20 minutes of reading, 110 of coding, 2 of running.
+# **You need** attention with a mask, and where queries, keys and values come from. Both are in
+# [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 110 of coding, 2 of running.
 #
-# **How it came about.** Until 2017, most language models were recurrent. They read one token after the other, so
-# training could not work on all positions at once, and by the end of a text the state had largely forgotten distant
-# tokens. The transformer replaced recurrence by attention. GPT used only its decoder and trained it to predict the next
-# token. In 2020, [GPT-3](https://arxiv.org/abs/2005.14165) could use a made-up word in a sentence after a single
-# example, without any change to its weights. [Llama](https://arxiv.org/abs/2302.13971) is the same decoder with three
-# better parts: RMSNorm, a gated feed-forward network and rotary positions.
+# **History.** Until 2017, most language models were recurrent. They read one token after the other, so training could
+# not work on all positions at once, and by the end of a text the state had largely forgotten distant tokens. The
+# transformer replaced recurrence by attention. GPT used only its decoder and trained it to predict the next token. In
+# 2020, [GPT-3](https://arxiv.org/abs/2005.14165) could use a made-up word in a sentence after a single example, without
+# any change to its weights. [Llama](https://arxiv.org/abs/2302.13971) is the same decoder with three better parts:
+# RMSNorm, a gated feed-forward network and rotary positions.
 #
 # | symbol | meaning |
 # |---|---|
 # | $w_t$ | the token at position $t$, one of $V$ |
 # | $B$, $T$, $D$ | texts in a batch, tokens in a text, width of the stream |
-# | $x$, $z$ | the stream, one vector of width $D$ for each token; the normalised copy that a part reads |
+# | $x$ | the stream, one vector of width $D$ for each token |
+# | $z$ | here: the normalised copy of the stream that a part reads |
 # | $L$, $H$, $F$ | layers, heads, width of the feed-forward network |
 # | $q_t$, $k_s$, $v_s$, $a_{ts}$ | query, key, value, and the attention weight of query $t$ on key $s$ |
 # | $N$, $\tau$ | number of parameters; temperature |

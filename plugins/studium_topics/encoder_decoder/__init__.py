@@ -11,7 +11,7 @@ def studium_topics() -> Iterable[Topic]:
     yield Topic(
         slug="encoder-decoder",
         title="Encoder-decoder transformers (T5)",
-        track="Transformers",
+        track="Encoders and T5",
         summary="Build T5's decoder, see where it looks as it copies, reverses or sorts, and search with two caches.",
         package=__name__,
         papers=(
@@ -23,5 +23,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("encoder-only", "decoder-only"),
         minutes=140,
-        order=5,
+        order=20,
     )

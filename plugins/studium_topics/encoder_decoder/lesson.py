@@ -14,7 +14,7 @@ from studium_topics.encoder_decoder import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write cross-attention and the layer of T5's decoder, and use them to run weights in T5's format;
 # 2. derive T5's relative positions, in buckets that get wider with the distance;
@@ -22,15 +22,14 @@ figures.opening()
 # 4. decode using two caches, greedily and with a beam;
 # 5. tell what a decoder looks up in its source, and test this by swapping the memory.
 #
-# **You need** attention and masks from *encoder-only*, and next-token prediction from *decoder-only*. **Time:** 20
-# minutes of reading, 120 of coding, 2 of running.
+# **You need** attention and masks from [encoder-only](encoder-only.ipynb), and next-token prediction from
+# [decoder-only](decoder-only.ipynb). **Time:** 20 minutes of reading, 120 of coding, 2 of running.
 #
-# **How it came about.** In 2014, a recurrent network would translate a sentence by squeezing it into a single vector
-# and writing the translation from that. However, long sentences did not fit. [Bahdanau et
-# al.](https://arxiv.org/abs/1409.0473) therefore let the decoder look back at all vectors of the source, and this was
-# the first attention. The [Transformer](https://arxiv.org/abs/1706.03762) dropped the recurrence, and
-# [T5](https://arxiv.org/abs/1910.10683) trained a single encoder-decoder for all the tasks that you can write as text
-# in, text out.
+# **History.** In 2014, a recurrent network would translate a sentence by squeezing it into a single vector and writing
+# the translation from that. However, long sentences did not fit. [Bahdanau et al.](https://arxiv.org/abs/1409.0473)
+# therefore let the decoder look back at all vectors of the source, and this was the first attention. The
+# [Transformer](https://arxiv.org/abs/1706.03762) dropped the recurrence, and [T5](https://arxiv.org/abs/1910.10683)
+# trained a single encoder-decoder for all the tasks that you can write as text in, text out.
 #
 # | symbol | meaning |
 # |---|---|
@@ -80,10 +79,10 @@ from studium_topics.encoder_decoder.exercises import remember
 # a_{ts} = \frac{\exp(q_t \cdot k_s + b_{ts})}{\sum_{r} \exp(q_t \cdot k_r + b_{tr})} .$$
 #
 # You can think of this as a differentiable dictionary: we look up $q_t$ among the keys, and get back a mixture of
-# values. We then put the results of all heads side by side and multiply them by a matrix $W_O$. The bias $b_{ts}$
-# closes slots, in this case the slots of padding. We don't need a causal mask, because the whole source is there before
-# the first token of the answer. *Self*-attention is the special case where both sides are the same text, so T5's code
-# needs just one function, and so does yours.
+# values. We then put the results of all heads side by side and multiply them by a matrix $W_O$. A bias $b_{ts}$ of
+# $-\infty$ closes a slot; here it closes the slots of padding. We don't need a causal mask, because the whole source is
+# there before the first token of the answer. *Self*-attention is the special case where both sides are the same text,
+# so T5's code needs just one function, and so does yours.
 #
 # Where is the division by $\sqrt{d}$? T5 leaves it out.
 #

@@ -16,7 +16,6 @@ from torch import Tensor
 Block = Callable[..., Tensor]
 Pair = tuple[Tensor, Tensor]
 Weights = Mapping[str, Tensor]
-NEVER = -1e9  # added to a score that must get no weight
 EPS = 1e-6
 PAD, EOS, FIRST = 0, 1, 2  # T5 also begins its answers with PAD; FIRST is the first token that is a letter
 BUCKETS = 32
@@ -121,7 +120,8 @@ class T5:
     def encode(self, source: Tensor) -> Tensor:
         """Return one vector for each token of source (B, S): (B, S, D). Padding is not read."""
         table, length = self.checkpoint[ENCODER_TABLE], source.shape[1]
-        bias = self.blocks.position_bias(table, length, length, False) + NEVER * (source == PAD)[:, None, None]
+        bias = self.blocks.position_bias(table, length, length, False)
+        bias = bias.masked_fill((source == PAD)[:, None, None], -torch.inf)
         states = self.checkpoint["shared.weight"][source]
         for layer in range(self.layers):
             own = _named(self.checkpoint, f"encoder.block.{layer}.layer")
@@ -141,7 +141,8 @@ class T5:
     def closed(self, source: Tensor) -> Tensor:
         """Return the bias (B, 1, 1, S) that closes padding or, with one slot, all but the last token."""
         is_open = source == EOS if self.slots == "last" else source != PAD
-        return NEVER * ~is_open[:, None, None]
+        closed = ~is_open[:, None, None]
+        return torch.zeros(closed.shape, device=source.device).masked_fill(closed, -torch.inf)
 
     def decode(
         self, ids: Tensor, memory: list[Pair], closed: Tensor, kept: list[Tensor] | None = None

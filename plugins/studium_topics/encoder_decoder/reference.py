@@ -18,7 +18,7 @@ from studium import Profile
 from torch import Tensor
 
 from studium_topics.encoder_decoder.experiment import TASKS, fitted
-from studium_topics.encoder_decoder.model import NEVER, T5, Blocks, Pair, Weights, feed_forward, rmsnorm
+from studium_topics.encoder_decoder.model import T5, Blocks, Pair, Weights, feed_forward, rmsnorm
 from studium_topics.kits.training import one_thread
 
 Step = Callable[..., tuple[Tensor, list[Tensor]]]
@@ -57,7 +57,7 @@ def position_bias(table: Tensor, queries: int, keys: int, causal: bool) -> Tenso
     at = torch.arange(keys, device=table.device)
     distance = at - at[keys - queries :, None]
     bias = F.embedding(relative_bucket(distance, not causal, len(table)), table).permute(2, 0, 1)[None]
-    return bias.masked_fill(distance > 0, NEVER) if causal else bias
+    return bias.masked_fill(distance > 0, -torch.inf) if causal else bias
 
 
 def decoder_layer(

@@ -65,7 +65,7 @@ export function decode(model, ids, memory) {
   const { width, hidden, tokens, heads } = model;
   let x = embedded(model.shared, width, ids);
   let z = rmsnorm(x, width, model["self.norm"], EPS);
-  const bias = (t, s, head) => (s > t ? -1e9 : model["decoder.table"][bucket(s - t, false) * heads + head]);
+  const bias = (t, s, head) => (s > t ? -Infinity : model["decoder.table"][bucket(s - t, false) * heads + head]);
   x = sum(x, attend(model, z, pairOf(model, z, "self"), "self", bias).out);
   z = rmsnorm(x, width, model["cross.norm"], EPS);
   const { out, weights } = attend(model, z, memory, "cross", () => 0);

@@ -22,12 +22,6 @@ from studium_topics.encoder_only import figures
 figures.opening()
 
 # %% [markdown]
-# Until 2018, language models read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
-# models read in opposite directions and only their results were joined ([ELMo](https://arxiv.org/abs/1802.05365)).
-# Neither could use both sides of a word inside one layer, although we need this for tasks such as finding the answer to
-# a question in a text. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets all words see each other in
-# every layer, and learns by filling in hidden words.
-#
 # In this lesson you will
 #
 # 1. **derive** why a word needs a query, a key and a value, and write attention with a mask;
@@ -36,8 +30,15 @@ figures.opening()
 # 4. **compute** the best loss that any model can reach, and check whether yours gets there;
 # 5. **measure** what we gain by reading both sides, and what it costs.
 #
-# You need PyTorch tensors, matrix products and gradient descent. Allow 20 minutes for reading, 115 for coding, and one
-# or two while models train.
+# **You need** PyTorch tensors, matrix products and gradient descent. **Time:** 20 minutes of reading, 115 of coding, 2
+# of running.
+#
+# **History.** Until 2018, language models read from left to right
+# ([GPT](https://openai.com/index/language-unsupervised/)), or two models read in opposite directions and only their
+# results were joined ([ELMo](https://arxiv.org/abs/1802.05365)). Neither could use both sides of a word inside one
+# layer, although we need this for tasks such as finding the answer to a question in a text.
+# [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets all words see each other in every layer, and learns
+# by filling in hidden words.
 
 # %%
 import torch
@@ -69,7 +70,7 @@ from studium_widgets.plots import COLOURS
 # | $F, V$ | width inside the perceptron, words in the vocabulary |
 # | $x_i$ | the vector of position $i$ |
 # | $q_i, k_j, v_j$ | query of position $i$; key and value of position $j$ |
-# | $s_{ij}, m_{ij}, a_{ij}$ | score, mask and weight with which position $i$ looks at position $j$ |
+# | $s_{ij}, m_{ij}, a_{ij}$ | here: score, mask and weight with which position $i$ looks at position $j$ |
 # | $w_i$ | the word at position $i$ |
 #
 # ## Why three projections?
@@ -113,7 +114,9 @@ Diagram.from_package("studium_topics.encoder_only", "qkv.svg")
 # $d$ products then has mean 0 and variance 1, so their sum has variance $d$. If we divide by $\sqrt d$, the variance is
 # 1 again, and the softmax starts neither flat nor saturated, whatever the width.
 #
-# In code, we set blocked scores to a hugely negative number, and $e^{s}$ rounds to zero.
+# In code, we set blocked scores to $-\infty$ before the softmax, and $e^{-\infty}$ is exactly 0 in every number format.
+# All lessons do this. (Elsewhere you will also see $-10^9$, which float16 can't store, or the lowest number of the
+# format.) If a position may look at no key, the softmax is 0/0, so we then set the weights of blocked keys to 0.
 
 # %% exercise="attention"
 from studium_topics.encoder_only.exercises import attention
@@ -154,14 +157,13 @@ for name, mask in (("both sides", everyone), ("left to right", everyone.tril()))
 from studium_topics.encoder_only.exercises import pad_mask
 
 # %% [markdown]
-# **To think about.** If a sentence is made up entirely of `[PAD]`, every key is blocked. With scores of $-\infty$, what
+# **Think about it.** If a sentence is made up entirely of `[PAD]`, every key is blocked. With scores of $-\infty$, what
 # would its weights be, and what damage would they do?
 #
 # <details><summary>Answer</summary>
 #
 # The weights would be 0/0, which is `nan`. We don't use this sentence's output, but a single `nan` turns the mean loss
-# of the batch into `nan`, then all gradients, then all parameters. This is why your `attention` should stay finite
-# there.
+# of the batch into `nan`, then all gradients, then all parameters. This is why your `attention` gives such rows zeros.
 # </details>
 #
 # ## From tokens to vectors
@@ -261,8 +263,15 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 #
 # What should we put in place of a chosen word? For training, we could always use `[MASK]`. But a text in use has no
 # `[MASK]`, and a model that has learned "only `[MASK]` needs thought" need not represent other words well. So BERT
-# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random word, and leaves 10 % as they are. The model must
+# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random token, and leaves 10 % as they are. The model must
 # predict all of them. By convention, the label of a position that was not chosen is -100.
+#
+# May the random token be `[PAD]`? In [BERT's
+# code](https://github.com/google-research/bert/blob/master/create_pretraining_data.py) and `transformers` it may: they
+# draw from the whole vocabulary. [RoBERTa's
+# code](https://github.com/facebookresearch/fairseq/blob/main/fairseq/data/mask_tokens_dataset.py) leaves out special
+# tokens, which a text never has in that place. With 30,000 tokens it makes no difference, so the tests accept both. Our
+# lessons draw from the whole vocabulary.
 
 # %% exercise="corrupt"
 from studium_topics.encoder_only.exercises import corrupt
@@ -458,7 +467,7 @@ AttentionHeatmap(
 )
 
 # %% [markdown]
-# **To think about.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you can claim
+# **Think about it.** An arc from *these* to *dogs* looks like a reason. What would you have to do before you can claim
 # "the model knows the number *because* of this arc"?
 #
 # <details><summary>Answer</summary>
@@ -512,7 +521,7 @@ for pair, segments, label in pairs:
     print("segments", *segments, "\n")
 
 # %% [markdown]
-# **To think about.** In these documents you can often recognise *NotNext* without knowing what follows from what. How?
+# **Think about it.** In these documents you can often recognise *NotNext* without knowing what follows from what. How?
 # And would this be different with real documents?
 #
 # <details><summary>Answer</summary>

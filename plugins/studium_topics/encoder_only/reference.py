@@ -23,11 +23,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor
     """Return masked scaled dot-product attention, (..., Tq, dv).
 
     query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv).
-    mask: bool, broadcastable to (..., Tq, Tk), True where allowed. A row without any allowed key gives finite numbers.
+    mask: bool, broadcastable to (..., Tq, Tk), True where allowed. A row without any allowed key gives zeros.
     """
-    blocked = torch.zeros(mask.shape, dtype=query.dtype, device=query.device)
-    blocked = blocked.masked_fill(~mask, torch.finfo(query.dtype).min)  # -inf would make a row without keys nan
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=blocked)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
 def pad_mask(ids: Tensor, pad: int) -> Tensor:
@@ -68,10 +66,10 @@ def corrupt(
 ) -> tuple[Tensor, Tensor]:
     """Return the noisy ids and the labels of BERT's noise (section 3.1), (B, T) each; -100 where nothing was chosen.
 
-    Words are the ids from `first` to vocabulary - 1. generator: on the CPU; the draws follow ids to its device.
+    Ids below `first` are special tokens and never chosen. generator: on the CPU; the draws follow ids to its device.
     """
     chance, kind = torch.rand(2, *ids.shape, generator=generator).to(ids.device)
-    random = torch.randint(first, vocabulary, ids.shape, generator=generator).to(ids.device)
+    random = torch.randint(vocabulary, ids.shape, generator=generator).to(ids.device)
     chosen = (chance < 0.15) & (ids >= first)
     noisy = torch.where(chosen & (kind < 0.8), mask_id, ids)
     return torch.where(chosen & (kind >= 0.9), random, noisy), ids.masked_fill(~chosen, -100)

@@ -25,11 +25,11 @@ Roofline.example()
 # 4. **derive** how many numbers cross between slow and fast memory, and check this using a meter that counts them;
 # 5. **merge** the results of several workers that share the keys, as servers do for long texts.
 #
-# You need causal attention, from [decoder-only](decoder-only.ipynb). Time: 18 minutes of reading, 100 of coding, 2 of
-# running.
+# **You need** causal attention, from [decoder-only](decoder-only.ipynb). **Time:** 18 minutes of reading, 100 of
+# coding, 2 of running.
 #
-# **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated this table, using
-# ideas such as low rank, sparsity or hashing. They reduced the operations, but many were not faster in practice,
+# **History.** Before FlashAttention, attention made a table of N × N scores, and many papers approximated this table,
+# using ideas such as low rank, sparsity or hashing. They reduced the operations, but many were not faster in practice,
 # because most of the time was spent on moving numbers. [FlashAttention](https://arxiv.org/abs/2205.14135) kept
 # attention exact and moved fewer numbers, using the [online softmax](https://arxiv.org/abs/1805.02867) of 2018.
 #
@@ -37,11 +37,11 @@ Roofline.example()
 # |---|---|---|
 # | $N$, $M$, $d$ | numbers of queries and of keys, width of a head | |
 # | $q, k, v, o$ | queries, keys, values and output | (N, d), (M, d), (M, d), (N, d) |
-# | $s$, $P$ | scores $qk^\top/\sqrt d$ and their softmax | (N, M) |
+# | $s$, $P$ | here: scores $qk^\top/\sqrt d$ and their softmax | (N, M) |
 # | $m$, $\ell$, $a$ | maximum, sum and accumulator of a row so far; in code `m`, `l`, `acc` | (N,), (N,), (N, d) |
 # | $\mathrm{lse}$ | logarithm of the sum of a row's exponentials | (N,) |
-# | $dO$, $D$ | gradient with respect to $o$; $D_i = dO_i \cdot o_i$ | (N, d), (N,) |
-# | $F$ | size of the fast memory, in numbers | |
+# | $dO$, $D$ | here, as in the paper: gradient with respect to $o$; $D_i = dO_i \cdot o_i$ | (N, d), (N,) |
+# | $F$ | here: size of the fast memory, in numbers | |
 
 # %%
 import torch.nn.functional as F

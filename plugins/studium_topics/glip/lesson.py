@@ -29,13 +29,14 @@ CaptionLights.drawn()
 # 4. **measure** average precision by hand, on names that were in none of the training boxes;
 # 5. **explain** why a detector still finds boxes if we shuffle its captions.
 #
-# You need [CLIP](clip.ipynb). Time: 20 minutes of reading, 115 of coding, 2 of running.
+# **You need** the two towers and the loss of [clip](clip.ipynb). **Time:** 20 minutes of reading, 115 of coding, 2 of
+# running.
 #
-# **Before GLIP**, a detector had a fixed list of classes. If you wanted a new class, you needed new boxes and a new
-# last layer. CLIP could name whole images by any words, although it did not tell you where things are. MDETR ([Kamath
-# et al. 2021](https://arxiv.org/abs/2104.12763)) learned boxes for the phrases of captions, separately from ordinary
-# detection data. GLIP ([Li et al. 2021](https://arxiv.org/abs/2112.03857)) wrote detection itself as grounding, so both
-# kinds of data can train the same model.
+# **History.** Before GLIP, a detector had a fixed list of classes. If you wanted a new class, you needed new boxes and
+# a new last layer. CLIP could name whole images by any words, although it did not tell you where things are. MDETR
+# ([Kamath et al. 2021](https://arxiv.org/abs/2104.12763)) learned boxes for the phrases of captions, separately from
+# ordinary detection data. GLIP ([Li et al. 2021](https://arxiv.org/abs/2112.03857)) wrote detection itself as
+# grounding, so both kinds of data can train the same model.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
@@ -44,8 +45,8 @@ CaptionLights.drawn()
 # | $P$ | the tokens' vectors, $p_j$ for token $j$ | (M, d) |
 # | $S$ | logits of regions and tokens | (N, M) |
 # | $T$ | targets: 1 where the token belongs to the region's name | (N, M) |
-# | $s$, $b$ | scale and bias of the logits, learned | numbers |
-# | $\alpha$, $\gamma$ | weight and focus of the loss | numbers |
+# | $s$, $b$ | here: scale and bias of the logits, learned | numbers |
+# | $\alpha$, $\gamma$ | here: weight and focus of the loss | numbers |
 
 # %%
 import torch

@@ -21,5 +21,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("decoder-only",),
         minutes=110,
-        order=8,
+        order=4,
     )

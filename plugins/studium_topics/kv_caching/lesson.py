@@ -17,7 +17,7 @@ from studium_topics.kv_caching import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. write a cache, its mask, and an attention layer that uses both, and get **identical logits however the text is
 #    cut**;
@@ -26,20 +26,20 @@ figures.opening()
 # 4. hold a conversation in which each token is read only once, even after an edit;
 # 5. compute how much memory a cache needs, and explain why decoding is limited by bandwidth.
 #
-# **You need** causal attention and rotary positions, both of which are in the topic *decoder-only*. **Time:** 20
-# minutes of reading, 90 of coding, 1 of running, without the section called Further.
+# **You need** causal attention and rotary positions, both from [decoder-only](decoder-only.ipynb). **Time:** 20 minutes
+# of reading, 90 of coding, 1 of running, without the section called Further.
 #
-# **How it came about.** The first transformers were trained on whole texts, and people ran their decoders the same way.
-# Writing a text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of
-# the past, you can skip that work. In 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed what limits decoding once
-# you do: memory traffic. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means for a model that
-# runs on many chips, and [vLLM](https://arxiv.org/abs/2309.06180) showed how to share the memory among many users.
+# **History.** The first transformers were trained on whole texts, and people ran their decoders the same way. Writing a
+# text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of the past,
+# you can skip that work. In 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed what limits decoding once you do:
+# memory traffic. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means for a model that runs on
+# many chips, and [vLLM](https://arxiv.org/abs/2309.06180) showed how to share the memory among many users.
 #
 # | symbol | meaning |
 # |---|---|
-# | $p$, $s$ | position of a query, position of a key |
+# | $p$, $s$ | here: position of a query, position of a key |
 # | $q_p$, $k_s$, $v_s$ | query, key and value of one head, each with $d$ numbers |
-# | $t$ | new tokens in one call |
+# | $t$ | here: new tokens in one call |
 # | $T$, $B$ | tokens in a text, texts in a batch |
 # | $L$, $H$, $G$ | layers, heads of queries, heads of keys and values |
 # | $D$, $F$, $V$, $W$ | width, width of the feed-forward network, vocabulary, parameters in all matrices |
@@ -248,7 +248,8 @@ figures.growth(count, (32, 4096, 4096, 16512, 32000))  # Llama 2 7B; two matrice
 # %% [markdown] tags=["experiment"]
 # ## Break it
 #
-# This cell trains a small model on Python's help pages, from start to finish. The model knows nothing about caches.
+# This cell trains a small model on Python's help pages, from start to finish, without weight decay. The model knows
+# nothing about caches.
 
 # %% tags=["experiment"]
 plan = reading(lesson.profile)

@@ -21,7 +21,7 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse", 2019, "1911.02469"),
             Paper("Common Diffusion Noise Schedules and Sample Steps are Flawed", 2023, "2305.08891"),
         ),
-        needs=("cfg",),
+        needs=("ddpm", "cfg", "encoder-only"),
         minutes=120,
         order=41,
     )

@@ -28,8 +28,8 @@ CompressionDial.of_digits(latents=16, weight=0.5)
 # 3. match your functions with `diffusers`: the same weights, the same latents, the same images;
 # 4. measure at equal operations what we gain from compression, and where it removes too much.
 #
-# **You need** DDIM (`ddpm`, under Further), guidance (`cfg`), and attention as in `encoder-only`. **Time:** about 20
-# minutes to read, 95 to write, 5 to run.
+# **You need** DDIM, from [ddpm](ddpm.ipynb), guidance, from [cfg](cfg.ipynb), and attention, from
+# [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 95 of coding, 5 of running.
 #
 # **History.** In 2021 the best images came from diffusion on pixels. Training took hundreds of GPU days, and most of
 # them went into details that we can't see. Autoencoders such as [VQGAN](https://arxiv.org/abs/2012.09841) compressed
@@ -67,7 +67,7 @@ Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
 # | $a$, $b$ | `a`, `b` | weights of the squared error and of the KL term |
 # | $\lambda_i$ | | variances of the data along its principal directions |
 # | $t$, $\bar\alpha_t$ | `t`, `abar[t]` | level of noise, and the share of signal there |
-# | $v$ | | what the U-Net predicts, a mixture of $\epsilon$ and $z_0$ |
+# | $v$ | | velocity: what the U-Net predicts, a mixture of $\epsilon$ and $z_0$ |
 # | $s$ | `s` | guidance scale; 1 is conditional |
 #
 # ## Stage one: a code with a price
@@ -123,16 +123,16 @@ from studium_topics.latent_diffusion.exercises import first_stage_loss
 # weight here is `KL_WEIGHT`, which is 0.01 and not $10^{-6}$. This is all of the training:
 
 # %% tags=["experiment"]
-torch.manual_seed(0)
+generator = torch.Generator().manual_seed(0)
 data = drawings(lesson.profile.choose(smoke=5, laptop=100, gpu=100), torch.Generator().manual_seed(0))
 first = autoencoder(factor=8, seed=0)
 steps = lesson.profile.choose(smoke=5, laptop=200, gpu=200)
 optimizer = torch.optim.AdamW(first.parameters(), lr=3e-3, weight_decay=0.0)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
 for _ in range(steps):
-    x = data.images[torch.randint(len(data.images), (64,))]
+    x = data.images[torch.randint(len(data.images), (64,), generator=generator)]
     mean, logvar = first.encode(x)
-    z = lesson.mine(reparameterise)(mean, logvar, torch.randn_like(mean))
+    z = lesson.mine(reparameterise)(mean, logvar, torch.randn(mean.shape, generator=generator))
     loss = lesson.mine(first_stage_loss)(x, first.decode(z), mean, logvar, KL_WEIGHT)
     optimizer.zero_grad()
     loss.backward()

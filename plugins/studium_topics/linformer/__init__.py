@@ -15,7 +15,7 @@ def studium_topics() -> Iterable[Topic]:
         summary="Measure how few directions attention uses, project keys and values to them, and see what that breaks.",
         package=__name__,
         papers=(Paper("Linformer: Self-Attention with Linear Complexity", 2020, "2006.04768"),),
-        needs=("encoder-only", "flash-attention"),
+        needs=("encoder-only",),
         minutes=95,
         order=12,
     )

@@ -26,22 +26,22 @@ figures.opening()
 # 4. **train** an encoder with projected attention alongside one with full attention, on three tasks;
 # 5. **find** the leak that rules out projected attention for causal models.
 #
-# You need attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value decomposition.
-# Time: 14 minutes of reading, 79 of coding, 2 of running.
+# **You need** attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value
+# decomposition. **Time:** 14 minutes of reading, 79 of coding, 2 of running.
 #
-# **Before Linformer**, attention compared every token with every token, so a text twice as long cost four times as
-# much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according to a
-# fixed pattern. Linformer ([Wang et al. 2020](https://arxiv.org/abs/2006.04768)) uses every query but replaces the $n$
-# keys and values with $k$ mixtures of them, and $k$ stays the same however long the text is.
+# **History.** Before Linformer, attention compared every token with every token, so a text twice as long cost four
+# times as much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according
+# to a fixed pattern. Linformer ([Wang et al. 2020](https://arxiv.org/abs/2006.04768)) uses every query but replaces the
+# $n$ keys and values with $k$ mixtures of them, and $k$ stays the same however long the text is.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
 # | $n$, $d$ | tokens of a text, width of a head | numbers |
 # | $k$ | how many slots keys and values are projected to | number |
-# | $Q, K, V$ | queries, keys and values of a head | (n, d) |
+# | $Q, K, V$ | here: queries, keys and values of a head | (n, d) |
 # | $P$ | attention weights, $\mathrm{softmax}(QK^\top/\sqrt d)$ | (n, n) |
-# | $E, F$ | projections of the keys and of the values | (k, n) |
-# | $\sigma_i$ | singular values of $P$, falling | numbers |
+# | $E, F$ | here, as in the paper: projections of the keys and of the values | (k, n) |
+# | $\sigma_i$ | here: singular values of $P$, falling | numbers |
 # | $\lVert\cdot\rVert^2$ | sum of the squares of all entries | number |
 
 # %%

@@ -28,23 +28,23 @@ MetricMicroscope()
 # 4. **write** a paired bootstrap and a harness that reports scores with intervals;
 # 5. **measure** how many items it takes to tell two models apart.
 #
-# You need [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. Time: 25 minutes of reading, 108 of
-# coding, 2 of running.
+# **You need** [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. **Time:** 25 minutes of reading,
+# 108 of coding, 2 of running.
 #
-# **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
-# (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot see
-# meaning. For this reason, people often test language models on tasks with an answer that you can check, either by
+# **History.** Before automatic metrics, people read translations and graded them, which took weeks for each system.
+# BLEU (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot
+# see meaning. For this reason, people often test language models on tasks with an answer that you can check, either by
 # likelihood or by running the programs that the model writes. This settles *what to count*, and the main question
 # becomes *how sure we can be of the score*.
 #
 # | symbol | meaning |
 # |---|---|
 # | $T$, $\ell_t$ | tokens of a text; loss of token $t$, $-\ln p$, in nats |
-# | $c$, $r$ | length of all hypotheses, and of the references nearest to them |
-# | $m_n$, $t_n$ | matched n-grams, and all n-grams of the hypotheses |
+# | $c$, $r$ | here: length of all hypotheses, and of the references nearest to them |
+# | $m_n$, $t_n$ | here: matched n-grams, and all n-grams of the hypotheses |
 # | $n$, $c$, $k$ | for pass@k only: samples drawn, correct samples, samples allowed |
 # | $N$ | items of a benchmark |
-# | $d_i$ | value of item $i$ for one model minus its value for the other |
+# | $d_i$ | here: value of item $i$ for one model minus its value for the other |
 # | $\delta$, $q$ | mean of the $d_i$, and the share of items on which the models differ |
 
 # %%

@@ -24,7 +24,7 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Efficient Sequence Packing without Cross-contamination", 2021, "2107.02027"),
             Paper("Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks", 2020, "2005.11401"),
         ),
-        needs=("llm-evaluation-metrics", "lora"),
+        needs=("lora",),
         minutes=135,
         order=19,
     )

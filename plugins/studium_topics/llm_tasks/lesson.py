@@ -24,9 +24,10 @@ FormatBench.tasks()
 # 4. **fine-tune** one tiny base model on three tasks with LoRA, and then on all three at once;
 # 5. **compare** three places for the knowledge that a task needs: the weights, the context, and an index.
 #
-# You need [LoRA](lora.ipynb) and cross-entropy. Time: 18 minutes of reading, 117 of coding, 2 of running.
+# **You need** adapters, from [lora](lora.ipynb), and cross-entropy. **Time:** 18 minutes of reading, 117 of coding, 2
+# of running.
 #
-# **Before 2018**, people built a different model for each task. GPT ([Radford et al.
+# **History.** Before 2018, people built a different model for each task. GPT ([Radford et al.
 # 2018](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)) and BERT used
 # one pretrained body and put a new head on it for each task. T5 ([Raffel et al.
 # 2019](https://arxiv.org/abs/1910.10683)) removed the heads and wrote every task as text. FLAN ([Wei et al.
@@ -145,7 +146,7 @@ else:
 from studium_topics.llm_tasks.exercises import answer_loss
 
 # %% [markdown]
-# **To think about.** Would it be a mistake to light the *whole* text, both prompt and answer?
+# **Think about it.** Would it be a mistake to light the *whole* text, both prompt and answer?
 #
 # <details><summary>Answer</summary>
 #
@@ -365,7 +366,7 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
 # The last row is important. A model that reads will repeat what the document says, so if the document is wrong, its
 # answer is wrong. A system like this cannot be better than its index.
 #
-# **To think about.** A customer's contracts change daily, but the tone in which the assistant should answer stays the
+# **Think about it.** A customer's contracts change daily, but the tone in which the assistant should answer stays the
 # same. What should you put in the weights, what in the context, and what in the index?
 #
 # <details><summary>Answer</summary>

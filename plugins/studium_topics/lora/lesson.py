@@ -25,13 +25,13 @@ RankExplorer(update="decaying", rank=1, alpha=1.0)
 #    model forgot;
 # 5. **compare** different places to spend a fixed budget of parameters.
 #
-# You need [decoder-only](decoder-only.ipynb) and the singular value decomposition. Time: 25 minutes of reading, 108 of
-# coding, 2 of running.
+# **You need** [decoder-only](decoder-only.ipynb) and the singular value decomposition. **Time:** 25 minutes of reading,
+# 108 of coding, 2 of running.
 #
-# **Before LoRA**, people fine-tuned all of a model and got a complete copy for each task. Adapters ([Houlsby et al.
-# 2019](https://arxiv.org/abs/1902.00751)) and prefixes ([Li and Liang 2021](https://arxiv.org/abs/2101.00190)) trained
-# few parameters but made every answer slower: new layers run after the old ones, and prefixes take up context. LoRA
-# ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)) replaced them with an update that runs *in parallel with* a
+# **History.** Before LoRA, people fine-tuned all of a model and got a complete copy for each task. Adapters ([Houlsby
+# et al. 2019](https://arxiv.org/abs/1902.00751)) and prefixes ([Li and Liang 2021](https://arxiv.org/abs/2101.00190))
+# trained few parameters but made every answer slower: new layers run after the old ones, and prefixes take up context.
+# LoRA ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)) replaced them with an update that runs *in parallel with* a
 # weight and that you can add to the weight afterwards.
 #
 # | symbol | meaning | shape |
@@ -39,10 +39,10 @@ RankExplorer(update="decaying", rank=1, alpha=1.0)
 # | $x$, $h$ | input and output of a linear layer | (in,), (out,) |
 # | $W_0$ | its pretrained weight, frozen | (out, in) |
 # | $\Delta W$ | a change of that weight | (out, in) |
-# | $A$, $B$ | the two factors of a low-rank update | (r, in), (out, r) |
-# | $r$, $\alpha$ | rank and scale of the update | numbers |
-# | $\sigma_i, u_i, v_i$ | singular values and vectors of $\Delta W$ | numbers, (out,), (in,) |
-# | $G$ | gradient of the loss at $h$ | (out,) |
+# | $A$, $B$ | here: the two factors of a low-rank update | (r, in), (out, r) |
+# | $r$, $\alpha$ | rank and, here, scale of the update | numbers |
+# | $\sigma_i, u_i, v_i$ | here: singular values and vectors of $\Delta W$ | numbers, (out,), (in,) |
+# | $G$ | here: gradient of the loss at $h$ | (out,) |
 
 # %%
 import torch
@@ -256,7 +256,7 @@ RankExplorer(update="decaying", factors="learned", rank=2, alpha=16.0, steps=100
 #         return self._forward(x, weight, bias, self.a, self.b, self.alpha)
 # ```
 #
-# Its `forward` is your `lora_linear`. Three mistakes are common, and none of them raises an error: `q` also matches
+# Its `forward` is your `lora_linear`. Three mistakes are common, and none raises an error: `q` also matches
 # `seq`, a bias or a norm stays trainable, or you freeze last and freeze the new factors too. Your best alarm is to
 # predict the number of trained parameters: $\sum r\,(\text{in} + \text{out})$ over the adapted layers.
 
@@ -444,7 +444,7 @@ RankExplorer(delta=full_update, rank=16, alpha=16.0)
 #
 # During training, we need memory for the weights, the gradients, the state of the optimizer, and the activations for
 # the backward pass. With weights and gradients in 16 bits and Adam's two moments in 32, a *trained* parameter takes
-# $2 + 2 + 8 = 12$ bytes. A *frozen* parameter takes just 2.
+# $2 + 2 + 8 = 12$ bytes. A *frozen* parameter takes 2.
 
 # %%
 MODELS = {"1B": (16, 2048, 1e9), "7B": (32, 4096, 7e9), "70B": (80, 8192, 70e9), "GPT-3 175B": (96, 12288, 175e9)}
@@ -485,7 +485,7 @@ for name, (layers, width, size) in MODELS.items():
 from studium_topics.lora.exercises import combine
 
 # %% [markdown]
-# **The bill, measured.** The table above is just arithmetic. What does PyTorch really store after a step? Our models
+# **The bill, measured.** The table above is arithmetic. What does PyTorch really store after a step? Our models
 # compute in 32 bits, so you should expect $4 + 4 + 8$ bytes for each trained parameter.
 
 # %% exercise="train_memory"
@@ -539,7 +539,7 @@ for name, adapt in (("everything", False), ("r = 4 on q, v", True)):
 # * look at a spectrum and tell which rank is enough and what error will remain;
 # * put adapters into any PyTorch model, and use a count to check that you are training the right parameters;
 # * fine-tune, save only the adapter, merge it, and measure what the model forgot;
-# * judge a claim such as "spreading wins" by comparing two rows that differ in just one thing.
+# * judge a claim such as "spreading wins" by comparing two rows that differ in one thing.
 #
 # ## Open tasks
 #

@@ -28,9 +28,10 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # 4. **build** a complete layer with limited room, watch its router collapse, and repair it;
 # 5. **measure** a mixture against a dense layer of equal cost and a dense layer of equal size.
 #
-# You need [swiglu](swiglu.ipynb) and matrix products. Time: 20 minutes of reading, 115 of coding, 2 of running.
+# **You need** the gated layer of [swiglu](swiglu.ipynb) and matrix products. **Time:** 20 minutes of reading, 115 of
+# coding, 2 of running.
 #
-# **Before sparse mixtures**, every expert processed every input and a gate weighed the results ([Jacobs et al.
+# **History.** Before sparse mixtures, every expert processed every input and a gate weighed the results ([Jacobs et al.
 # 1991](https://doi.org/10.1162/neco.1991.3.1.79)), so more experts meant more cost. Shazeer and his colleagues
 # ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts for each token, and found that the router
 # soon chose the same few for all tokens. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch
@@ -41,13 +42,13 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # |---|---|---|
 # | $x_n$, $y_n$ | input and output of the layer for token $n$ of $N$ | (D,) |
 # | $E$, $k$ | number of experts, and how many of them a token uses | numbers |
-# | $D$, $I$ | width of the model, hidden width of an expert | numbers |
-# | $F_e$ | expert $e$, a gated network | (D,) to (D,) |
+# | $D$, $I$ | width of the model, hidden width of an expert (the $F$ of other lessons) | numbers |
+# | $F_e$ | here: expert $e$, a gated network | (D,) to (D,) |
 # | $\ell_{ne}$, $p_{ne}$ | logit and softmax probability of expert $e$ for token $n$ | (N, E) |
 # | $T_n$, $w_{ne}$ | the $k$ experts that token $n$ chose, and their weights | k numbers |
 # | $f_e$, $P_e$ | choices of expert $e$ for each token, and its mean probability | (E,) |
 # | $C$ | seats of an expert | a number |
-# | $\alpha$ | weight of the balance loss | a number |
+# | $\alpha$ | here: weight of the balance loss | a number |
 
 # %%
 from functools import partial

@@ -24,13 +24,14 @@ HeadWiring.drawn(8, 24, 8, groups=4)
 # 4. **convert** a multi-head checkpoint, and train it further;
 # 5. **measure** what this costs, on a model so small that not all of the paper's findings come back.
 #
-# You need causal attention and decoding with a cache, from [kv-caching](kv-caching.ipynb). Time: 18 minutes of reading,
-# 96 of coding, 2 of running.
+# **You need** causal attention and decoding with a cache, from [kv-caching](kv-caching.ipynb). **Time:** 18 minutes of
+# reading, 96 of coding, 2 of running.
 #
-# **Before sharing**, each query head had separate keys and values, and a decoder had to read them all for each new
-# token. With [multi-query attention](https://arxiv.org/abs/1911.02150), it reads the keys and values of just one head,
-# and loses some quality. [Grouped-query attention](https://arxiv.org/abs/2305.13245) of 2023 is between the two. Its
-# authors also showed how to convert an existing model using 5 % of its training. Llama, Mistral and Qwen use it today.
+# **History.** Before sharing, each query head had separate keys and values, and a decoder had to read them all for each
+# new token. With [multi-query attention](https://arxiv.org/abs/1911.02150), it reads the keys and values of just one
+# head, and loses some quality. [Grouped-query attention](https://arxiv.org/abs/2305.13245) of 2023 is between the two.
+# Its authors also showed how to convert an existing model using 5 % of its training. Llama, Mistral and Qwen use it
+# today.
 #
 # | symbol | meaning |
 # |---|---|

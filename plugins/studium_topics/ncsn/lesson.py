@@ -28,8 +28,8 @@ ParticleField.mountain_pass()
 # 4. watch your own sampler turn noise into handwritten digits;
 # 5. derive how large a step can be, and match your steps with the scheduler from `diffusers`.
 #
-# **You need** PyTorch, derivatives and Bayes' rule. This is the first lesson on diffusion. **Time:** about 25 minutes
-# to read, 95 to write code, 10 to run it.
+# **You need** PyTorch, derivatives and Bayes' rule. This is the first lesson on diffusion. **Time:** 25 minutes of
+# reading, 95 of coding, 10 of running.
 #
 # **History.** A model of a density must integrate to 1, and for images we can't compute that integral. This is why
 # [Hyvärinen 2005](https://jmlr.org/papers/v6/hyvarinen05a.html) fitted gradients of log densities. His loss contains
@@ -79,7 +79,7 @@ Diagram.from_package("studium_topics.ncsn", "flow.svg")
 # | $p_\sigma$ | | density of noisy data |
 # | $s_\theta(x, \sigma)$ | `score(x, sigma)`, `model` | a network's score of $p_\sigma$ |
 # | $a$, $a_i$ | `step` | size of a Langevin step, at level $i$ |
-# | $w_k$, $\mu_k$, $v_k$ | `weights`, `means`, `variances` | component $k$ of a mixture, before noise |
+# | $w_k$, $\mu_k$, $v_k$ | `weights`, `means`, `variances` | here: weight, mean, variance of a mixture's component |
 #
 # ## The score
 #

@@ -18,7 +18,7 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Rethinking Attention with Performers", 2020, "2009.14794"),
             Paper("Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020, "2006.16236"),
         ),
-        needs=("flash-attention", "linformer"),
+        needs=("decoder-only", "flash-attention"),
         minutes=136,
         order=13,
     )

@@ -24,13 +24,13 @@ RandomSpotlight.example()
 # 4. **draw** orthogonal random vectors, each of which is still normal;
 # 5. **build** causal attention in chunks, exact and in linear memory, and **train** a decoder with it.
 #
-# You need causal attention from [decoder-only](decoder-only.ipynb). We will also use the meter of the largest tensor
-# from [flash-attention](flash-attention.ipynb). Time: 17 minutes of reading, 116 of coding, 3 of running.
+# **You need** causal attention, from [decoder-only](decoder-only.ipynb), and the meter of the largest tensor, from
+# [flash-attention](flash-attention.ipynb). **Time:** 17 minutes of reading, 116 of coding, 3 of running.
 #
-# **Before the Performer**, models for long texts restricted attention to windows, sparse patterns, hash buckets or a
-# low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the softmax with
-# another function of q and k. The [Performer](https://arxiv.org/abs/2009.14794) still aims for the softmax and
-# estimates it. It does not assume that attention is sparse or of low rank.
+# **History.** Before the Performer, models for long texts restricted attention to windows, sparse patterns, hash
+# buckets or a low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the
+# softmax with another function of q and k. The [Performer](https://arxiv.org/abs/2009.14794) still aims for the softmax
+# and estimates it. It does not assume that attention is sparse or of low rank.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
@@ -38,7 +38,7 @@ RandomSpotlight.example()
 # | $q, k, v$ | queries, keys and values; q and k are already divided by $d^{1/4}$ | (n, d) |
 # | $w$ | a random vector of independent standard normal numbers | (d,) |
 # | $\varphi(x)$ | the features of a vector | (m,) |
-# | $S_i$, $z_i$ | sums over the keys up to token i, in causal attention | (m, d), (m,) |
+# | $S_i$, $z_i$ | here: sums over the keys up to token i, in causal attention | (m, d), (m,) |
 
 # %%
 import torch

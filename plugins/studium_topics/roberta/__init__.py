@@ -11,7 +11,7 @@ def studium_topics() -> Iterable[Topic]:
     yield Topic(
         slug="roberta",
         title="RoBERTa: a robustly optimised recipe",
-        track="Transformers",
+        track="Encoders and T5",
         summary="Keep BERT's encoder and change its recipe: packing, dynamic masking, batches, one ablation at a time.",
         package=__name__,
         papers=(
@@ -20,5 +20,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("encoder-only",),
         minutes=115,
-        order=2,
+        order=18,
     )

@@ -17,12 +17,6 @@ from studium_topics.roberta import figures
 figures.opening_board()
 
 # %% [markdown]
-# BERT (2018) hid 15 % of the tokens and learned to predict them. The successors of 2019 changed the training task or
-# the architecture and beat it, so you might think that such changes were necessary.
-# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
-# language modelling* (MLM). Its authors measured one choice of the recipe at a time, and the result matched or beat all
-# of the successors. BERT had been undertrained.
-#
 # In this lesson you will
 #
 # 1. **build** the input pipeline: pack full sentences, mask them again in each epoch, and number the positions;
@@ -31,8 +25,14 @@ figures.opening_board()
 # 4. **judge** an ablation: what changed, what stayed fixed, and what the budget was;
 # 5. **measure** masks, input formats and batch sizes, comparing each with the row where only that changes.
 #
-# You need the topic [encoder-only](encoder-only.ipynb), or to know BERT's masked language modelling. Allow 20 minutes
-# for reading, 90 for coding and 5 while models train.
+# **You need** masked language modelling, from [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 90
+# of coding, 5 of running.
+#
+# **History.** BERT (2018) hid 15 % of the tokens and learned to predict them. The successors of 2019 changed the
+# training task or the architecture and beat it, so you might think that such changes were necessary.
+# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
+# language modelling* (MLM). Its authors measured one choice of the recipe at a time, and the result matched or beat all
+# of the successors. BERT had been undertrained.
 
 # %%
 import math
@@ -54,7 +54,7 @@ from studium_widgets import Diagram
 # | $N, B, T$ | rows in the data, rows in a batch, tokens in a row |
 # | $V$ | tokens in the vocabulary |
 # | $p$ | the masking rate, 0.15 |
-# | $E, K$ | epochs, and static masks drawn for each row |
+# | $E, K$ | here: epochs, and static masks drawn for each row |
 # | $M$ | the chosen tokens of a batch, which the loss asks for |
 # | $U, n$ | updates of a training run, and the number of an update, from 1 to $U$ |
 # | $\eta, w$ | the peak learning rate, and the updates until it is reached |
@@ -99,8 +99,7 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 # memorise the other 15 % without learning any language, because the same row always has the same answers.
 #
 # Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token, 10 %
-# a random token, and 10 % stay. The random token can now be any id, as in BERT's code, while *encoder-only* left out
-# the special tokens.
+# a random token, and 10 % stay. As in *encoder-only*, the random token comes from the whole vocabulary.
 
 # %% exercise="mask_tokens"
 from studium_topics.roberta.exercises import mask_tokens
@@ -358,7 +357,7 @@ for run in sizes.runs:
 # 2018](https://arxiv.org/abs/1812.06162)), further rows are mostly wasted. For a tiny model on a tiny language, the
 # critical batch size is small.
 #
-# **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
+# **Think about it.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
 # 100,000 updates." What changed besides the batch?
 #
 # <details><summary>Answer</summary>
@@ -390,6 +389,7 @@ from studium_topics.roberta.exercises import bpe
 found = tokens.byte_pairs(lesson.mine(bpe), profile=lesson.profile)
 print(f"your ids are those of the library for {found.same:.1%} of {found.pieces} held-out pieces of text")
 print(f"unknown words with the {found.size} most frequent words: {found.unknown:.1%} of held-out prose")
+print(f"of these, your merges spell {found.spelled:.0%}")
 print(f"texts that the bytes cannot spell: {found.lost} of {found.pieces}")
 for text in ("the model", "naïve café", "東京 🙂"):
     print(f"{text!r:14} {found.show(text, lesson.mine(bpe))}")

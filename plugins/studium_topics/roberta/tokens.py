@@ -27,6 +27,7 @@ class BytePairs:
     same: float
     lost: int
     unknown: float  # the share of held-out words that are not among the `size` most frequent training words
+    spelled: float  # the share of these words that the merges give back
 
     def show(self, line: str, bpe: Bpe) -> str:
         """Return the tokens of a line, separated by bars; a byte that is no character is shown as its number."""
@@ -51,7 +52,10 @@ def byte_pairs(bpe: Bpe, *, profile: Profile, seed: int = 0) -> BytePairs:
         lost += b"".join(spelled.get(i, b"") for i in found).decode(errors="replace") != piece
     known = {word for word, _ in Counter(words_of(learned)).most_common(SIZE)}
     words = words_of(held_out)
-    return BytePairs(SIZE, len(pieces), same / len(pieces), lost, sum(word not in known for word in words) / len(words))
+    unknown = [word for word in words if word not in known]
+    back = [b"".join(spelled.get(int(i), b"") for i in bpe(word, merges)).decode(errors="replace") for word in unknown]
+    share = sum(map(str.__eq__, back, unknown)) / len(unknown)
+    return BytePairs(SIZE, len(pieces), same / len(pieces), lost, len(unknown) / len(words), share)
 
 
 def corpus() -> tuple[str, str]:

@@ -22,5 +22,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("decoder-only",),
         minutes=100,
-        order=7,
+        order=3,
     )

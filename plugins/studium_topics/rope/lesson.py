@@ -27,13 +27,13 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # 5. optionally **extend** the context to *distances* that did not occur in training. Rotations fail there too, and you
 #    will repair them by slowing some pairs down.
 #
-# You need a decoder, from [decoder-only](decoder-only.ipynb). Time: 21 minutes of reading, 76 of coding, 3 of running;
-# the optional part takes another half hour.
+# **You need** a decoder, from [decoder-only](decoder-only.ipynb). **Time:** 21 minutes of reading, 76 of coding, 3 of
+# running; the optional part takes another half hour.
 #
-# **Before RoPE**, a transformer added a vector for the position to the embedding of each token. This was either a fixed
-# sinusoid (2017) or a row of a learned table (GPT-2). A table ends at its last row, and the model has to learn that 17
-# − 16 and 503 − 502 are the same distance. [RoFormer](https://arxiv.org/abs/2104.09864) replaced the addition with
-# rotations of queries and keys, and for them this is built in.
+# **History.** Before RoPE, a transformer added a vector for the position to the embedding of each token. This was
+# either a fixed sinusoid (2017) or a row of a learned table (GPT-2). A table ends at its last row, and the model has to
+# learn that 17 − 16 and 503 − 502 are the same distance. [RoFormer](https://arxiv.org/abs/2104.09864) replaced the
+# addition with rotations of queries and keys, and for them this is built in.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
@@ -42,7 +42,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # | $d$ | width of a head, $d / 2$ pairs | |
 # | $\theta_i$ | frequency of pair $i$, in radians a position | (d/2,) |
 # | $b$ | the base of the frequencies, 10 000 | |
-# | $s$ | the factor by which a context is stretched | |
+# | $s$ | here: the factor by which a context is stretched | |
 
 # %%
 import torch

@@ -11,7 +11,7 @@ def studium_topics() -> Iterable[Topic]:
     yield Topic(
         slug="span-corruption",
         title="Span corruption (T5)",
-        track="Transformers",
+        track="Encoders and T5",
         summary="Hide spans behind sentinels, let a decoder write only what is missing, and measure what that saves.",
         package=__name__,
         papers=(
@@ -22,5 +22,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("encoder-only", "encoder-decoder"),
         minutes=130,
-        order=6,
+        order=21,
     )

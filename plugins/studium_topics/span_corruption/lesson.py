@@ -21,11 +21,6 @@ from studium_topics.span_corruption.press import SpanPress
 SpanPress()
 
 # %% [markdown]
-# BERT (2018) hides words one by one and cannot write. GPT (2018) can write, but it cannot look to the right. If a model
-# reads a corrupted text and writes the *whole* text again, it can do both, but it spends most of its work on copying.
-# [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and lets a decoder
-# write only what is missing.
-#
 # In this lesson you will
 #
 # 1. **draw** masks of spans with exact counts, and use sentinels to corrupt a text and restore it;
@@ -34,9 +29,13 @@ SpanPress()
 # 4. **compare** your batches and your loss with the library's T5;
 # 5. **measure** what you save with short targets, and what a denoiser can and cannot do.
 #
-# You need PyTorch tensors and the topics [encoder-only](encoder-only.ipynb), for masked language models, and
-# [encoder-decoder](encoder-decoder.ipynb), for cross-attention. Allow 20 minutes for reading, 110 for coding, and two
-# or three while models train.
+# **You need** masked language models, from [encoder-only](encoder-only.ipynb), and cross-attention, from
+# [encoder-decoder](encoder-decoder.ipynb). **Time:** 20 minutes of reading, 110 of coding, 3 of running.
+#
+# **History.** BERT (2018) hides words one by one and cannot write. GPT (2018) can write, but it cannot look to the
+# right. If a model reads a corrupted text and writes the *whole* text again, it can do both, but it spends most of its
+# work on copying. [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and
+# lets a decoder write only what is missing.
 
 # %%
 import torch
@@ -99,7 +98,7 @@ for name, hidden, spans in (("span_mask", found.hidden, found.spans), ("a coin",
           f"   mean length {length:.2f}")  # fmt: skip
 
 # %% [markdown]
-# **To think about.** How often is the first token of a text hidden, and how often is the last?
+# **Think about it.** How often is the first token of a text hidden, and how often is the last?
 #
 # <details><summary>Answer</summary>
 #

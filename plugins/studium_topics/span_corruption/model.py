@@ -75,7 +75,7 @@ class Stack(nn.Module):
         """Return (B, T, D); mask is True where a query may look, seen is added to the scores of cross-attention."""
         at = torch.arange(x.shape[1], device=x.device)
         bias = self.distances[at - at[:, None] + self.reach - 1].permute(2, 0, 1)  # (H, T, T)
-        bias = bias.masked_fill(~mask, torch.finfo(x.dtype).min)
+        bias = bias.masked_fill(~mask, -torch.inf)
         for layer in self.layers:
             x = layer(x, bias, memory, seen)
         return self.norm(x)
@@ -110,7 +110,7 @@ class TinyT5(nn.Module):
         """Return the encoder's vectors (B, S, D), and what is added to the scores of a query that looks at them."""
         real = (inputs != self.sizes.pad)[:, None, None, :]
         memory = self.encoder(self.table[inputs], real)
-        return memory, torch.zeros_like(real, dtype=memory.dtype).masked_fill(~real, torch.finfo(memory.dtype).min)
+        return memory, torch.zeros_like(real, dtype=memory.dtype).masked_fill(~real, -torch.inf)
 
     def write(self, memory: Tensor, seen: Tensor, decoder_inputs: Tensor) -> Tensor:
         """Return the logits (B, T, V) of the decoder, which sees its own tokens up to each position."""

@@ -17,7 +17,7 @@ from studium_topics.speculative_decoding import figures
 figures.opening()
 
 # %% [markdown]
-# **You will be able to**
+# In this lesson you will
 #
 # 1. derive the rule that keeps or replaces a drafted token, and **prove that the text stays exactly the target's**;
 # 2. test this by listing every outcome, without a statistical test;
@@ -25,7 +25,7 @@ figures.opening()
 # 4. derive how many tokens a pass adds, and compare this with measurements;
 # 5. tell when a draft makes decoding slower.
 #
-# **You need** a cache that can forget: the topic [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
+# **You need** a cache that can forget, from [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
 # coding, 1 of running, without the section called Further.
 #
 # **History.** A decoder adds one token in each pass, and it spends the time of a pass on memory, not on arithmetic. In
@@ -38,7 +38,7 @@ figures.opening()
 # |---|---|
 # | $p(x)$, $q(x)$ | probability of the token $x$ at one position: by the target, by the draft |
 # | $\gamma$ | drafted tokens in a pass of the target |
-# | $\alpha$ | probability that a drafted token is kept |
+# | $\alpha$ | here: probability that a drafted token is kept |
 # | $r(x)$ | distribution from which a rejected token is replaced |
 # | $N$ | tokens that a pass adds |
 # | $c$ | time of a pass of the draft, in passes of the target |

@@ -26,13 +26,13 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # 4. **compute** the gradients through a gate by hand, and find gates that are dead;
 # 5. **test** whether the gate is better, using seeds and intervals, and claim it only where it is.
 #
-# You need [decoder-only](decoder-only.ipynb) and the product rule. Time: 18 minutes of reading, 108 of coding, 4 of
-# running.
+# **You need** [decoder-only](decoder-only.ipynb) and the product rule. **Time:** 18 minutes of reading, 108 of coding,
+# 4 of running.
 #
-# **Before the gate**, a transformer's feed-forward layer was two matrices with a ReLU between them ([Vaswani et al.
-# 2017](https://arxiv.org/abs/1706.03762)). Smooth activations such as [GELU](https://arxiv.org/abs/1606.08415) and
-# [Swish](https://arxiv.org/abs/1710.05941) rounded the corner of the ReLU, but the shape of the layer stayed the same.
-# [GLU Variants](https://arxiv.org/abs/2002.05202) replaced the layer itself, using the gate that [Dauphin et al.
+# **History.** Before the gate, a transformer's feed-forward layer was two matrices with a ReLU between them ([Vaswani
+# et al. 2017](https://arxiv.org/abs/1706.03762)). Smooth activations such as [GELU](https://arxiv.org/abs/1606.08415)
+# and [Swish](https://arxiv.org/abs/1710.05941) rounded the corner of the ReLU, but the shape of the layer stayed the
+# same. [GLU Variants](https://arxiv.org/abs/2002.05202) replaced the layer itself, using the gate that [Dauphin et al.
 # 2016](https://arxiv.org/abs/1612.08083) had used in convolutional language models.
 #
 # | symbol | meaning | shape |
@@ -41,7 +41,7 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # | $W_g$, $W_u$ | weights of the gate and of the value (Llama: `gate_proj`, `up_proj`) | $(F, D)$ |
 # | $W_d$ | weights of the way out (`down_proj`) | $(D, F)$ |
 # | $\varphi$ | the activation of the gate | |
-# | $\sigma$, $\Phi$ | logistic function; distribution function of the standard normal | |
+# | $\sigma$, $\Phi$ | here: logistic function; distribution function of the standard normal | |
 # | $N$, $D$, $F$ | tokens, width of the model, hidden width | |
 # | $F'$ | hidden width of a gated layer that costs what an ungated one of width $F$ does | |
 

@@ -42,7 +42,7 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Improved Precision and Recall Metric for Assessing Generative Models", 2019, "1904.06991"),
             Paper("CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, "2104.08718"),
         ),
-        needs=("clip", "latent-diffusion"),
+        needs=("clip", "cfg", "ddpm"),
         minutes=120,
         order=44,
     )

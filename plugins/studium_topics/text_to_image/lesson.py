@@ -23,8 +23,8 @@ PromptBench.opening()
 # 4. **write** the measures we use to rank image models, and find out when we can't compare two of their values;
 # 5. **measure** three failures of composition, and fix one without training.
 #
-# You need [clip](clip.ipynb) for the text, [cfg](cfg.ipynb) for guidance and [ddpm](ddpm.ipynb) for DDIM. Time: 20
-# minutes of reading, 105 of coding, 4 of running.
+# **You need** [clip](clip.ipynb) for the text, [cfg](cfg.ipynb) for guidance and [ddpm](ddpm.ipynb) for DDIM. **Time:**
+# 20 minutes of reading, 105 of coding, 4 of running.
 #
 # **History.** The first networks that could draw a sentence made small, blurred images ([Mansimov et al.
 # 2015](https://arxiv.org/abs/1511.02793)). Adversarial networks, with a generator and a discriminator that both get the

@@ -1,3 +1,5 @@
+import math
+
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
@@ -24,7 +26,7 @@ def cross_attention(x, keys, values, wq, wo, bias):
     - x (B, T, D): the vectors that the queries come from.
     - keys, values (M, H, S, d), H · d = D: the memory, from `remember`; M is B, or 1 if all rows of x share one memory.
     - wq, wo (D, D): the matrices of queries and output, as in nn.Linear, no biases.
-    - bias, broadcastable to (B, H, T, S): added to the scores; hugely negative where x must not read.
+    - bias, broadcastable to (B, H, T, S): added to the scores; -inf where x must not read.
 
     Returns (B, T, D). The lesson trains through it.
     """
@@ -40,7 +42,7 @@ def cross_attention(x, keys, values, wq, wo, bias):
 def _(cross_attention):
     x = torch.tensor([[[1.0, -1.0], [0.5, 2.0], [3.0, 0.0]]])
     keys, values = torch.tensor([[[[1.0], [2.0]], [[0.0], [1.0]]]]), torch.tensor([[[[4.0], [6.0]], [[7.0], [9.0]]]])
-    bias = torch.tensor([[[[-1e9, 0.0]], [[0.0, -1e9]]]])
+    bias = torch.tensor([[[[-math.inf, 0.0]], [[0.0, -math.inf]]]])
     found = cross_attention(x, keys, values, torch.eye(2), torch.tensor([[0.0, 1.0], [2.0, 0.0]]), bias)
     message = "head 0 may read slot 1 alone, head 1 slot 0; wo swaps the heads and doubles one"
     assert_close(found, torch.tensor([[[7.0, 12.0]] * 3]), message=message)
@@ -72,7 +74,7 @@ def _(cross_attention, rng):
     keys, values = torch.randn(2, 2, 2, 5, 3, generator=rng, dtype=torch.float64)
     wq, wo = torch.randn(2, 6, 6, generator=rng, dtype=torch.float64)
     closed = torch.tensor([[False, True, False, False, True], [True, False, False, True, False]])[:, None, None]
-    bias = closed * -1e9
+    bias = torch.zeros(closed.shape, dtype=torch.float64).masked_fill(closed, -math.inf)
     loud = closed.transpose(-1, -2) * 500.0
     found = cross_attention(x, keys + loud, values + loud, wq, wo, bias)
     message = "what stands in a closed slot must not change the result"
@@ -126,8 +128,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You added the bias after the softmax, which gives a blocked slot a hugely negative weight; add the bias to the "
-    "scores, so the slot gets no weight.",
+    "You added the bias after the softmax, which gives a blocked slot a weight of -inf; add the bias to the scores, so "
+    "the slot gets no weight.",
     name="bias-after-softmax",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -154,7 +156,7 @@ def _(x, keys, values, wq, wo, bias):
 def _(x, keys, values, wq, wo, bias):
     q = F.linear(x, wq).unflatten(-1, (keys.shape[1], -1)).transpose(1, 2)
     ahead = torch.ones(q.shape[-2], keys.shape[-2], dtype=torch.bool).triu(1)
-    mixed = (q @ keys.mT + bias).masked_fill(ahead, -1e9).softmax(-1) @ values
+    mixed = (q @ keys.mT + bias).masked_fill(ahead, -math.inf).softmax(-1) @ values
     return F.linear(mixed.transpose(1, 2).flatten(2), wo)
 
 

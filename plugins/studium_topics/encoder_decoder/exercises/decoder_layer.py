@@ -123,7 +123,7 @@ def _(decoder_layer, rng):
     weights |= {name: 0.5 + torch.rand(width, **draw) for name in ("self_norm", "cross_norm", "mlp_norm")}
     weights |= {"up": torch.randn(5, width, **draw), "down": torch.randn(width, 5, **draw)}
     x, memory = torch.randn(3, length, width, **draw), tuple(torch.randn(2, 3, heads, 4, 4, **draw))
-    bias = torch.randn(1, heads, length, length, **draw) + torch.full((length, length), -1e9).triu(1)
+    bias = torch.randn(1, heads, length, length, **draw) + torch.full((length, length), -torch.inf).triu(1)
     nothing = torch.zeros(1, 1, 1, 4, dtype=torch.float64)
     whole, _ = decoder_layer(x, weights, None, memory, bias, nothing)
     kept, start = None, 0

@@ -20,8 +20,8 @@ from studium_topics.encoder_decoder.exercises.relative_bucket import relative_bu
         "Query positions are (T, 1) and key positions (S,); distances are (T, S), looked up (T, S, H), and the result "
         "is (1, H, T, S).",
         "`torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]` gives the distances; "
-        "`table[relative_bucket(distance, not causal, len(table))]` looks them up; `masked_fill(distance > 0, -1e9)` "
-        "blocks.",
+        "`table[relative_bucket(distance, not causal, len(table))]` looks them up; `masked_fill(distance > 0, "
+        "-math.inf)` blocks.",
     ),
 )
 def position_bias(table, queries, keys, causal):
@@ -30,8 +30,8 @@ def position_bias(table, queries, keys, causal):
     - table (N, H): for each of N buckets, one number for each head.
     - keys: S, at positions 0 to S − 1. queries: T, at the *last* T of these positions, because a decoder has already
       answered its earlier queries.
-    - causal: True in the decoder, whose buckets have one direction; keys after their query get -1e9. False in the
-      encoder, whose buckets have two.
+    - causal: True in the decoder, whose buckets have one direction; keys after their query get -inf, the bias that
+      closes a key. False in the encoder, whose buckets have two.
 
     Use `relative_bucket` with farthest 128. Returns (1, H, T, S). The lesson trains through it.
     """
@@ -40,7 +40,7 @@ def position_bias(table, queries, keys, causal):
     distance = at - at[keys - queries :, None]  # (T, S): key minus query
     bias = table[relative_bucket(distance, not causal, len(table))]  # (T, S, H)
     bias = bias.permute(2, 0, 1)[None]
-    return bias.masked_fill(distance > 0, -1e9) if causal else bias
+    return bias.masked_fill(distance > 0, -math.inf) if causal else bias
     ### END SOLUTION
 
 
@@ -48,8 +48,9 @@ def position_bias(table, queries, keys, causal):
 def _(position_bias):
     table = torch.stack([torch.arange(8.0), 10 * torch.arange(8.0)], 1)
     found = position_bias(table, 2, 4, True)
-    rows = torch.tensor([[2.0, 1.0, 0.0, -1e9], [3.0, 2.0, 1.0, 0.0]])
-    expected = torch.stack([rows, torch.where(rows < 0, rows, 10 * rows)])[None]
+    rows = torch.tensor([[2.0, 1.0, 0.0, -math.inf], [3.0, 2.0, 1.0, 0.0]])
+    expected = torch.stack([rows, 10 * rows])[None]
+    found = torch.as_tensor(found).masked_fill(torch.as_tensor(found) < -1e8, -math.inf)  # any of these closes a key
     assert_close(found, expected, message="2 queries at positions 2 and 3, of 4 keys; causal")
     found = position_bias(table, 3, 3, False)[0, 0]
     rows = torch.tensor([[0.0, 5.0, 6.0], [1.0, 0.0, 5.0], [2.0, 1.0, 0.0]])
@@ -72,9 +73,11 @@ def _(position_bias, rng):
                 far = side // 2 + int(math.log(max(n, 1) / (side // 2)) / math.log(256 / side) * (side // 2) + 1e-6)
                 bucket = n if n < side // 2 else min(far, side - 1)
                 expected = table[bucket + (0 if causal or key <= query else side)]
-                expected = torch.full_like(expected, -1e9) if causal and key > query else expected
                 message = f"query {query}, key {key}, {'causal' if causal else 'both directions'}, {buckets} buckets"
-                assert_close(whole[0, :, query, key], expected, message=message)
+                if causal and key > query:
+                    assert (whole[0, :, query, key] < -1e8).all(), f"-inf closes a later key: {message}"
+                else:
+                    assert_close(whole[0, :, query, key], expected, message=message)
             for queries in (1, 4):
                 part = position_bias(table, queries, length, causal)
                 message = f"the last {queries} of {length} queries, {'causal' if causal else 'both directions'}"
@@ -101,7 +104,7 @@ def _(position_bias, rng):
 def _(table, queries, keys, causal):
     distance = torch.arange(keys) - torch.arange(queries)[:, None]
     bias = table[relative_bucket(distance, not causal, len(table))].permute(2, 0, 1)[None]
-    return bias.masked_fill(distance > 0, -1e9) if causal else bias
+    return bias.masked_fill(distance > 0, -math.inf) if causal else bias
 
 
 @position_bias.misconception(
@@ -111,11 +114,11 @@ def _(table, queries, keys, causal):
 def _(table, queries, keys, causal):
     distance = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)
     bias = table[relative_bucket(distance, not causal, len(table))].permute(2, 0, 1)[None]
-    return bias.masked_fill(distance > 0, -1e9) if causal else bias
+    return bias.masked_fill(distance > 0, -math.inf) if causal else bias
 
 
 @position_bias.misconception(
-    "You left the later keys open; in the decoder a query must not read what comes after it, so give those keys -1e9.",
+    "You left the later keys open; in the decoder a query must not read what comes after it, so give those keys -inf.",
     name="not-causal",
 )
 def _(table, queries, keys, causal):
@@ -131,7 +134,7 @@ def _(table, queries, keys, causal):
 def _(table, queries, keys, causal):
     distance = torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]
     bias = table[relative_bucket(distance, True, len(table))].permute(2, 0, 1)[None]
-    return bias.masked_fill(distance > 0, -1e9) if causal else bias
+    return bias.masked_fill(distance > 0, -math.inf) if causal else bias
 
 
 @position_bias.misconception(
@@ -141,7 +144,7 @@ def _(table, queries, keys, causal):
 def _(table, queries, keys, causal):
     distance = torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]
     bias = table[relative_bucket(distance, not causal, len(table))].permute(2, 0, 1)[None]
-    return bias.masked_fill(distance >= 0, -1e9) if causal else bias
+    return bias.masked_fill(distance >= 0, -math.inf) if causal else bias
 
 
 @position_bias.also_correct

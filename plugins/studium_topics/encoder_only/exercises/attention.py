@@ -1,3 +1,5 @@
+import math
+
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
@@ -11,12 +13,12 @@ from studium import assert_close, exercise
     kind="write",
     hints=(
         "Each query needs a weight for every key. Which product of `query` and `key` gives you all the scores at once?",
-        "Mask before the softmax: a blocked score that is hugely negative gets a weight of 0, and the remaining "
-        "weights still sum to 1.",
+        "Mask before the softmax: a blocked score of -inf gets a weight of 0, and the remaining weights still sum to "
+        "1. What does the softmax give for a row of nothing but -inf?",
         "Scores and weights are (..., Tq, Tk), the softmax runs over the last axis, and weights times values is (..., "
         "Tq, dv).",
-        "`scores = query @ key.mT / query.shape[-1] ** 0.5`, then `scores.masked_fill(~mask, "
-        "torch.finfo(scores.dtype).min)`. If you use `-inf` instead, a row with no allowed key becomes 0/0.",
+        "`scores = query @ key.mT / query.shape[-1] ** 0.5`, then `scores.masked_fill(~mask, -math.inf)`. After the "
+        "softmax, `masked_fill(~mask, 0.0)` repairs a row with no allowed key, where the softmax is 0/0.",
     ),
 )
 def attention(query, key, value, mask):
@@ -31,8 +33,8 @@ def attention(query, key, value, mask):
     """
     ### BEGIN SOLUTION
     scores = query @ key.mT / query.shape[-1] ** 0.5  # (..., Tq, Tk)
-    scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1) @ value
+    weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
+    return weights.masked_fill(~mask, 0.0) @ value  # a row without any key is 0/0 until here
     ### END SOLUTION
 
 
@@ -110,7 +112,7 @@ def _(attention, rng):
 )
 def _(query, key, value, mask):
     scores = query @ key.mT / query.shape[-1]
-    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) @ value
+    return scores.masked_fill(~mask, -math.inf).softmax(-1).masked_fill(~mask, 0.0) @ value
 
 
 @attention.misconception(
@@ -120,7 +122,7 @@ def _(query, key, value, mask):
 )
 def _(query, key, value, mask):
     scores = query @ key.mT
-    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) @ value
+    return scores.masked_fill(~mask, -math.inf).softmax(-1).masked_fill(~mask, 0.0) @ value
 
 
 @attention.misconception(
@@ -130,7 +132,7 @@ def _(query, key, value, mask):
 )
 def _(query, key, value, mask):
     scores = query @ key.mT / query.shape[-1] ** 0.5
-    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-2) @ value
+    return scores.masked_fill(~mask, -math.inf).softmax(-2).masked_fill(~mask, 0.0) @ value
 
 
 @attention.misconception(
@@ -139,12 +141,12 @@ def _(query, key, value, mask):
 )
 def _(query, key, value, mask):
     scores = query @ key.mT / query.shape[-1] ** 0.5
-    return scores.masked_fill(mask, torch.finfo(scores.dtype).min).softmax(-1) @ value
+    return scores.masked_fill(mask, -math.inf).softmax(-1).masked_fill(mask, 0.0) @ value
 
 
 @attention.misconception(
-    "You set blocked scores to 0, and a score of 0 still gets some weight, because exp(0) = 1; make it hugely "
-    "negative instead.",
+    "You set blocked scores to 0, and a score of 0 still gets some weight, because exp(0) = 1; set them to -inf "
+    "instead.",
     name="blocked-scores-zero",
 )
 def _(query, key, value, mask):
@@ -160,8 +162,8 @@ def _(query, key, value, mask):
 
 
 @attention.misconception(
-    "You blocked with -inf, so a query that may not look at any key gets 0/0 = nan, which then spreads to the whole "
-    "batch. Use a finite number such as `torch.finfo(scores.dtype).min`.",
+    "You left a row of nothing but -inf as it is, so a query that may not look at any key gets 0/0 = nan, which then "
+    "spreads to the whole batch. Set the weights of blocked keys to 0 after the softmax.",
     name="minus-infinity",
 )
 def _(query, key, value, mask):
@@ -181,3 +183,9 @@ def _(query, key, value, mask):
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     weights = scores.masked_fill(mask.logical_not(), float("-inf")).softmax(-1)
     return weights.nan_to_num(0.0) @ value
+
+
+@attention.also_correct
+def _(query, key, value, mask):
+    lowest = torch.finfo(query.dtype).min
+    return (query @ key.mT / query.shape[-1] ** 0.5).masked_fill(~mask, lowest).softmax(-1) @ value

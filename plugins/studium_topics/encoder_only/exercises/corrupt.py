@@ -11,10 +11,10 @@ from studium import exercise
     hints=(
         "How many independent draws does each position need, and what does each draw decide?",
         "The first draw decides whether a position is chosen, the second which of the three kinds it is, and the "
-        "third gives the random word.",
+        "third gives the random token.",
         "All three draws have the shape of ids, and so does every condition you build from them.",
-        "`torch.rand(ids.shape, generator=generator)` and `torch.randint(first, vocabulary, ids.shape, "
-        "generator=generator)`; a second uniform number below 0.8 means [MASK], and 0.9 or more means a random word.",
+        "`torch.rand(ids.shape, generator=generator)` and `torch.randint(vocabulary, ids.shape, "
+        "generator=generator)`; a second uniform number below 0.8 means [MASK], and 0.9 or more means a random token.",
     ),
 )
 def corrupt(ids, mask_id, first, vocabulary, generator):
@@ -25,7 +25,7 @@ def corrupt(ids, mask_id, first, vocabulary, generator):
     | with probability | |
     |---|---|
     | 80 % | `mask_id` |
-    | 10 % | any word, all with equal probability |
+    | 10 % | any id from 0 to vocabulary − 1, all with equal probability |
     | 10 % | itself |
 
     - ids (B, T): long, on the CPU; it stays as it is. Words are `first` to `vocabulary` - 1; smaller ids are special
@@ -36,7 +36,7 @@ def corrupt(ids, mask_id, first, vocabulary, generator):
     ### BEGIN SOLUTION
     chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= first)
     kind = torch.rand(ids.shape, generator=generator)
-    word = torch.randint(first, vocabulary, ids.shape, generator=generator)
+    word = torch.randint(vocabulary, ids.shape, generator=generator)
     noisy = torch.where(chosen & (kind < 0.8), mask_id, ids)
     noisy = torch.where(chosen & (kind >= 0.9), word, noisy)
     return noisy, ids.masked_fill(~chosen, -100)
@@ -94,10 +94,12 @@ def _(corrupt, rng):
         )
         original, now = ids[counts], noisy[counts]
         other = (now != mask_id) & (now != original)
-        likely = 0.1 / (vocabulary - first)  # a random word is the original one now and then
+        words_alone = not (now[other] < first).any()
+        likely = 0.1 / (vocabulary - first if words_alone else vocabulary)  # a random id hits the original now and then
+        again = 0.0 if words_alone else likely  # or mask_id
         for what, share, found in (
-            ("become mask_id", 0.8, now == mask_id),
-            ("become another word", 0.1 - likely, other),
+            ("become mask_id", 0.8 + again, now == mask_id),
+            ("become another id", 0.1 - likely - again, other),
             ("stay the same", 0.1 + likely, now == original),
         ):
             spread = 6 * (chosen * share * (1 - share)) ** 0.5
@@ -106,7 +108,7 @@ def _(corrupt, rng):
             )
 
 
-@corrupt.hidden("draws random words from all words and from nothing else", points=1)
+@corrupt.hidden("draws random tokens from the whole vocabulary, or from all words", points=1)
 def _(corrupt, rng):
     first, vocabulary = 4, 14
     ids = torch.randint(4, 9, (5000, 48), generator=rng)  # the words 9 to 13 come from the noise alone
@@ -114,14 +116,15 @@ def _(corrupt, rng):
     noisy, _ = corrupt(ids, 3, first, vocabulary, rng)
     assert torch.equal(noisy[:, ::6], ids[:, ::6]), "special tokens (ids below 4 here) stay as they are"
     new = noisy[(noisy != ids) & (noisy != 3)]
-    assert len(new), "10 % of the chosen words should become a random word, and none does"
-    strange = sorted(set(new.tolist()) - set(range(first, vocabulary)))
-    assert not strange, f"random words are the ids {first} to {vocabulary - 1}, got {strange} too"
-    fresh = [int((new == word).sum()) for word in range(9, 14)]
-    expected = 5000 * 40 * 0.15 * 0.1 / 10
-    for word, count in zip(range(9, 14), fresh, strict=True):
+    assert len(new), "10 % of the chosen words should become a random token, and none does"
+    strange = sorted(set(new.tolist()) - set(range(vocabulary)))
+    assert not strange, f"random tokens are the ids 0 to {vocabulary - 1}, got {strange} too"
+    whole = bool((new < first).any())  # as BERT draws; without special tokens, as RoBERTa does, is correct too
+    expected = 5000 * 40 * 0.15 * 0.1 / (vocabulary if whole else vocabulary - first)
+    for token in (*range(3 if whole else 0), *range(9, 14)):
+        count = int((new == token).sum())
         assert abs(count - expected) < 6 * expected**0.5, (
-            f"each of the 10 words should replace another about {expected:.0f} times, word {word} does {count} times"
+            f"each id should replace a word about {expected:.0f} times, id {token} does {count} times"
         )
 
 
@@ -162,7 +165,7 @@ def _(ids, mask_id, first, vocabulary, generator):
     chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= first)
     masked = chosen & (torch.rand(ids.shape, generator=generator) < 0.8)
     random = chosen & ~masked & (torch.rand(ids.shape, generator=generator) < 0.1)
-    word = torch.randint(first, vocabulary, ids.shape, generator=generator)
+    word = torch.randint(vocabulary, ids.shape, generator=generator)
     return torch.where(masked, mask_id, torch.where(random, word, ids)), ids.masked_fill(~chosen, -100)
 
 
@@ -193,19 +196,7 @@ def _(ids, mask_id, first, vocabulary, generator):
 def _(ids, mask_id, first, vocabulary, generator):
     chosen = torch.rand(ids.shape, generator=generator) < 0.15
     kind = torch.rand(ids.shape, generator=generator)
-    word = torch.randint(first, vocabulary, ids.shape, generator=generator)
-    noisy = torch.where(chosen & (kind < 0.8), mask_id, torch.where(chosen & (kind >= 0.9), word, ids))
-    return noisy, ids.masked_fill(~chosen, -100)
-
-
-@corrupt.misconception(
-    "You drew the random words from the whole vocabulary, which includes the special tokens; start at `first`.",
-    name="special-as-random-word",
-)
-def _(ids, mask_id, first, vocabulary, generator):
-    chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= first)
-    kind = torch.rand(ids.shape, generator=generator)
-    word = torch.randint(0, vocabulary, ids.shape, generator=generator)
+    word = torch.randint(vocabulary, ids.shape, generator=generator)
     noisy = torch.where(chosen & (kind < 0.8), mask_id, torch.where(chosen & (kind >= 0.9), word, ids))
     return noisy, ids.masked_fill(~chosen, -100)
 
@@ -226,7 +217,7 @@ def _(ids, mask_id, first, vocabulary, generator):
 def _(ids, mask_id, first, vocabulary, generator):
     chosen = (torch.rand(ids.shape[1], generator=generator) < 0.15) & (ids >= first)
     kind = torch.rand(ids.shape, generator=generator)
-    word = torch.randint(first, vocabulary, ids.shape, generator=generator)
+    word = torch.randint(vocabulary, ids.shape, generator=generator)
     noisy = torch.where(chosen & (kind < 0.8), mask_id, torch.where(chosen & (kind >= 0.9), word, ids))
     return noisy, ids.masked_fill(~chosen, -100)
 
@@ -239,7 +230,7 @@ def _(ids, mask_id, first, vocabulary, generator):
     labels[chance < 0.15] = ids[chance < 0.15]
     noisy[chance < 0.12] = mask_id
     random = (chance >= 0.12) & (chance < 0.135)
-    noisy[random] = torch.randint(first, vocabulary, (int(random.sum()),), generator=generator)
+    noisy[random] = torch.randint(vocabulary, (int(random.sum()),), generator=generator)
     return noisy, labels
 
 
@@ -249,7 +240,7 @@ def _(ids, mask_id, first, vocabulary, generator):
     chosen = torch.bernoulli(0.15 * words, generator=generator).bool()
     kind = torch.multinomial(torch.tensor([0.8, 0.1, 0.1]), ids.numel(), replacement=True, generator=generator)
     kind = kind.view(ids.shape)
-    word = torch.randint(vocabulary - first, ids.shape, generator=generator) + first
+    word = torch.randint(first, vocabulary, ids.shape, generator=generator)  # RoBERTa's choice: words alone
     noisy = ids.clone()
     noisy[chosen & (kind == 0)] = mask_id
     noisy[chosen & (kind == 1)] = word[chosen & (kind == 1)]

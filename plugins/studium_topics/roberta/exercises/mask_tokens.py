@@ -91,21 +91,25 @@ def _(mask_tokens, rng):
         assert abs(count - rate * words) < spread, (
             f"about {rate * words:.0f} of {words} tokens should be chosen at rate {rate}, got {count}"
         )
+        other = (noisy != ids) & (noisy != mask_id) & chosen
+        whole = bool(torch.isin(noisy[other], special).any())  # as BERT draws; RoBERTa leaves special tokens out
+        drawn = vocabulary if whole else len(usual)
+        again = 0.1 / drawn if whole else 0.0  # a random id is mask_id now and then
         for what, found, share in (
-            ("mask_id", (noisy == mask_id)[chosen], 0.8 + 0.1 / vocabulary),
-            ("itself", (noisy == ids)[chosen], 0.1 + 0.1 / vocabulary),
-            ("another id", ((noisy != ids) & (noisy != mask_id))[chosen], 0.1 * (1 - 2 / vocabulary)),
+            ("mask_id", (noisy == mask_id)[chosen], 0.8 + again),
+            ("itself", (noisy == ids)[chosen], 0.1 + 0.1 / drawn),
+            ("another id", other[chosen], 0.1 - 0.1 / drawn - again),
         ):
             spread, found = 5 * (count * share * (1 - share)) ** 0.5, int(found.sum())
             assert abs(found - share * count) < spread, (
                 f"about {share * count:.0f} of {count} chosen tokens should be {what}, got {found}"
             )
-        others = noisy[chosen & (noisy != ids) & (noisy != mask_id)].bincount(minlength=vocabulary).double()
-        for i in range(vocabulary):
+        others = noisy[other].bincount(minlength=vocabulary).double()
+        for i in range(vocabulary) if whole else usual.tolist():
             if i != mask_id:
-                share = 0.1 * count / vocabulary * (1.0 if i in (0, 5) else 1 - 1 / len(usual))
+                share = 0.1 * count / drawn * (1.0 if i in (0, 5) else 1 - 1 / len(usual))
                 assert abs(float(others[i]) - share) < 6 * share**0.5 + 1, (
-                    f"id {i} should replace about {share:.0f} tokens, as any id from 0 to {vocabulary - 1} may come, "
+                    f"id {i} should replace about {share:.0f} tokens, as each of {drawn} ids may come, "
                     f"got {others[i]:.0f}"
                 )
 
@@ -211,3 +215,13 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
     noisy[chosen & (kind == 0)] = mask_id
     noisy[chosen & (kind == 1)] = word[chosen & (kind == 1)]
     return noisy, torch.where(chosen, ids, torch.tensor(-100))
+
+
+@mask_tokens.also_correct
+def _(ids, special, mask_id, vocabulary, rate, generator):
+    usual = torch.tensor([token for token in range(vocabulary) if token not in special])  # RoBERTa's choice
+    chosen = (torch.rand(ids.shape, generator=generator) < rate) & ~torch.isin(ids, special)
+    kind = torch.rand(ids.shape, generator=generator)
+    word = usual[torch.randint(len(usual), ids.shape, generator=generator)]
+    noisy = torch.where(chosen & (kind < 0.8), mask_id, torch.where(chosen & (kind >= 0.9), word, ids))
+    return noisy, torch.where(chosen, ids, -100)
