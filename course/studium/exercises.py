@@ -230,7 +230,7 @@ class Exercise:
     def _require_new_name(self, chosen: str) -> None:
         if not _NAME.fullmatch(chosen):
             raise ExerciseError(
-                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lower-case words joined by "
+                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lowercase words joined by "
                 f"hyphens: got {chosen!r}; change it"
             )
         if any(known.name == chosen for known in self.misconceptions):

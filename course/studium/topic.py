@@ -57,7 +57,7 @@ class Topic:
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.slug):
-            raise TopicError(f"a slug is lower-case words joined by hyphens: got {self.slug!r}")
+            raise TopicError(f"a slug is lowercase words joined by hyphens: got {self.slug!r}")
 
     def module(self, name: str) -> ModuleType:
         """Import ``<package>.<name>``, or say in one sentence why that is not possible."""

@@ -21,7 +21,9 @@ from tests.folders import put_in_folder
 
 LINES = {"echo": "y = list(x)"}
 LIST = "exercises/__init__.py"
-UNLISTED = "exercises/response.py must be listed: the tuple of exercises/__init__.py has no exercise of it; add it, or"
+UNLISTED = (
+    "exercises/response.py must be listed: the tuple in exercises/__init__.py has no exercise from it; add it, or"
+)
 
 
 @pytest.fixture

@@ -97,6 +97,6 @@ def test_tests_that_the_shown_code_passes_are_named_though_it_earns_nothing(copy
     (check,) = checked(copy_sample(*shown(body)), "stubs", known=("imports", "solutions")).checks
     assert check.passed
     assert check.detail.splitlines()[1:] == [
-        "tests that the shown code passes, with points where nbgrader grades by itself:",
+        "tests that the shown code passes, and that earn points when nbgrader grades on its own:",
         "response/fades by the same factor from echo to echo",
     ]

@@ -87,7 +87,7 @@ def test_a_notebook_of_the_instructors_own_is_in_the_table_with_its_points(
     nbformat.write(nbformat.v4.new_notebook(cells=[essay]), course / "source" / "ps1" / "essay.ipynb")
     code, out, _ = studium("assign", "ps1", "--course", str(course))
     assert code == 0
-    assert "essay     a notebook of your own  4       2026-03-01 23:59 CET" in out
+    assert "essay     your own notebook  4       2026-03-01 23:59 CET" in out
 
 
 def test_a_topic_that_nobody_has_is_a_problem_of_course_toml(

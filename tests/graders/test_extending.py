@@ -72,7 +72,7 @@ def test_a_student_whom_the_gradebook_does_not_know_is_pointed_out(course, studi
     assert "does not know" not in extend(studium, course, "adda", "ps1", "--until", "2026-03-10T12:00")[1]
     penalties()
     code, out, _ = extend(studium, course, "adda", "ps1", "--until", "2026-03-10 12:00")
-    assert (code, "the gradebook does not know this student yet: did you mean 'ada'?" in out) == (0, True)
+    assert (code, "this student is not in the gradebook yet: did you mean 'ada'?" in out) == (0, True)
     assert "does not know" not in extend(studium, course, "ada", "ps1", "--until", "2026-03-10T12:00+01:00")[1]
 
 

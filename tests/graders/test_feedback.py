@@ -675,7 +675,7 @@ def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studiu
     mark("xia", {ZERO: 1})
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia")
     assert (code, "0 of 2 pages were written" in out) == (0, True)
-    assert "0 of 4, 4 to mark  as before" in out
+    assert "0 of 4, 4 to mark  unchanged" in out
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia", "--json")
     pages = {page["notebook"]: page for page in json.loads(out)["pages"]}
     assert (pages["counting"]["score"], pages["counting"]["max_score"], pages["counting"]["written"]) == (1, 5, False)

@@ -36,7 +36,7 @@ def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, 
     assert "2 submissions collected" in out
     assert "not of this course: zz (99)" in out
     assert "no submissions: readme.txt" in out
-    assert "late in Canvas, and not here without a timestamp.txt: bob" in out
+    assert "late in Canvas, but not here, since there is no timestamp.txt: bob" in out
     assert "nothing from" not in out
 
 
@@ -74,7 +74,7 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced_and_a_dry_run_writes_
     assert submitted(course) == {}
     collect("canvas", {"aa_71_1_lora.ipynb": "1"})
     _, out, _ = collect("canvas", {"aa_71_1_lora.ipynb": "2", "bb_72_1_lora.ipynb": "b"})
-    assert "there already and kept (--replace takes the new ones): ada" in out
+    assert "already there and kept (--replace takes the new ones): ada" in out
     assert submitted(course) == {"ada/ps1/lora.ipynb": "1", "bob/ps1/lora.ipynb": "b"}
     collect("canvas", {"aa_71_1_lora.ipynb": "3"}, "--replace")
     assert submitted(course)["ada/ps1/lora.ipynb"] == "3"
