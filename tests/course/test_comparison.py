@@ -144,7 +144,7 @@ class Odd:
 
 
 def test_values_that_look_alike_are_not_shown_side_by_side():
-    assert difference(Plain(), Plain()) == "Plain does not define ==, so that no two of its objects are equal"
+    assert difference(Plain(), Plain()) == "Plain does not define ==, so no two of its objects are equal"
     assert difference(Odd(), Odd()) == "expected odd, got another that looks like it"
     assert difference(Plain(), Odd()).startswith("expected odd, got <")
 

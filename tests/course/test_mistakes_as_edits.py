@@ -63,7 +63,7 @@ ARGUMENTS = {
     "one of two": ({"edits": [("return start", ""), ("x", "")]}, "'x' is in 2 places"),
     "overlap": (
         {"edits": [("x - 1", "x"), ("step + count(x - 1, step=step)", "0")]},
-        r"must not overlap: 'step \+ count.*' and 'x - 1' do; make them one",
+        r"must not overlap: 'step \+ count.*' and 'x - 1' do; combine them",
     ),
 }
 
@@ -133,7 +133,7 @@ def test_a_traceback_shows_the_line_of_an_edited_solution(load):
 
 def test_an_edit_is_compiled_on_first_use_and_once(load):
     count = load('\ncount.mistake("broken", "You broke it.", replace="return start", by="return (")\n')
-    said = "the mistake 'broken' of count must be Python once it is edited: .* in `return \\(`; correct the edit"
+    said = "the mistake 'broken' of count must still be Python after the edit: .* in `return \\(`; correct the edit"
     with pytest.raises(ExerciseError, match=said):
         count.misconceptions[2].function  # noqa: B018
     assert count.misconceptions[1].function is count.misconceptions[1].function

@@ -125,7 +125,7 @@ def test_what_is_handed_in_leaves_out_what_nbgraders_settings_leave_out_such_as_
         ({"kind": "FetchAssignment", "assignment": "ps9"}, "unknown assignment 'ps9'"),
         ({"kind": "FetchAssignment", "assignment": "ps1", "course": ""}, "a course is needed: name it with --course"),
         ({"kind": "FetchAssignment", "assignment": "ps1", "course": "x"}, "you have not joined the course 'x'"),
-        ({"kind": "Submit", "assignment": "ps1"}, "fetch the assignment, and run this beside its folder"),
+        ({"kind": "Submit", "assignment": "ps1"}, "fetch the assignment, and run this in the folder that contains it"),
         ({"kind": "ReleaseAssignment", "assignment": "ps9", "staff": True}, "there is no folder .*source/ps9"),
     ],
 )
