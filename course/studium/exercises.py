@@ -291,11 +291,11 @@ def exercise(
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
 
     ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
-    (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
+    (18 or more, built from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
     or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
     other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and the
-    learner's cell starts with the code of that mistake. ``mutates_args`` adds to the statement that all arguments stay
-    as they are but those that it names; tests look at that if they have it too.
+    learner's cell starts with that mistake's code. ``mutates_args`` adds to the statement that all arguments except
+    those it names stay as they are; tests that have it too check this.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
@@ -314,7 +314,7 @@ def exercise(
 
 
 def _arguments(function: AnyFunction, mutates_args: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return the names of arguments that may change; raise ExerciseError where the function has none of that name."""
+    """Return the names of arguments that may change; raise ExerciseError if the function has no such argument."""
     if mutates_args is None:
         return None
     names = (mutates_args,) if isinstance(mutates_args, str) else tuple(mutates_args)
@@ -330,25 +330,25 @@ def _require_known(what: str, value: object, known: Iterable[object]) -> None:
 
 
 def mistake_id(topic: str, exercise: str, name: str) -> str:
-    """Return what names a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
+    """Return the id of a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
     return f"{topic}.{exercise}:{name}"
 
 
 def in_points(points: float) -> str:
-    """Say a number of points: "1 point", "2.5 points"."""
+    """Format a number of points: "1 point", "2.5 points"."""
     return f"{points:g} point{'s' if points != 1 else ''}"
 
 
 def is_exercise_file(module: str) -> bool:
-    """Return whether a module is a file of a folder ``exercises``, such as "lora.exercises.merge"."""
+    """Return whether a module is a file in a folder ``exercises``, such as "lora.exercises.merge"."""
     return module.split(".")[-2:-1] == ["exercises"]
 
 
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
-    """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
+    """Collect the exercises of a module in order of definition; of a package, in the order of its tuple ``exercises``.
 
-    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such
-    tuple or a module of its name beside it.
+    Raise ExerciseError if points do not add up, if a shown mistake does not exist, or if a package lacks that tuple or
+    has a module of the same name next to it.
     """
     values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
     found = {value.id: value for value in values if isinstance(value, Exercise)}
@@ -361,7 +361,7 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
         if item.shows and not item.public and item.shown is None:
             names = ", ".join(repr(known.name) for known in item.misconceptions)
             raise ExerciseError(
-                f"{item.id} must show one of its mistakes, {names or 'of which it has none'}: got {item.shows!r}; "
+                f"{item.id} can only show one of its mistakes, {names or 'but it has none'}: got {item.shows!r}; "
                 "name one of them, or write it"
             )
     return found
@@ -372,21 +372,21 @@ def _listed(package: ModuleType) -> tuple[Exercise, ...]:
     for folder in map(Path, package.__path__):
         if folder.with_suffix(".py").is_file():
             raise ExerciseError(
-                f"{name} must be a folder or a file: there are both {folder.name}/ and {folder.name}.py; delete one"
+                f"{name} must be either a folder or a file: {folder.name}/ and {folder.name}.py both exist; delete one"
             )
     listed = vars(package).get("exercises")
     if not isinstance(listed, tuple) or not all(isinstance(item, Exercise) for item in listed):
         raise ExerciseError(
-            f"{name} needs exercises = (…), a tuple of its exercises in the order of the lesson: got "
+            f"{name} needs exercises = (…), a tuple of its exercises in the lesson's order: got "
             f"{type(listed).__name__ if listed is not None else 'none'}; write it into its __init__.py"
         )
     if twice := next((item.id for item in listed if [other.id for other in listed].count(item.id) > 1), ""):
-        raise ExerciseError(f"{name} must list each exercise once: {twice} comes twice; take one out")
+        raise ExerciseError(f"{name} must list each exercise once: {twice} appears twice; remove one")
     return listed
 
 
 def _name_from(sentence: str, taken: set[str]) -> str:
-    """Return the first words of a sentence as a name: five, or as many more as tell it from those that are taken."""
+    """Return the first words of a sentence as a name: five, or more if needed to tell it from the names in use."""
     words = re.findall(r"[^\W_]+", sentence.lower())
     names = ("-".join(words[:count]) for count in range(_FEWEST_WORDS, len(words) + 1))
     return next((name for name in names if name not in taken), "-".join(words))

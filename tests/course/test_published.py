@@ -66,7 +66,7 @@ def test_equal_numbers_are_not_in_the_papers_order():
 
 def test_a_run_that_is_too_small_is_not_compared():
     found = published().beside([LIKE_THE_PAPER], judged=False)
-    assert found.seen == "This run is too small to be compared with the paper."
+    assert found.seen == "This run is too small to compare with the paper."
 
 
 def test_a_number_of_ours_that_is_not_finite_is_not_shown():
@@ -151,7 +151,7 @@ def test_reproduce_prints_both_numbers_with_their_source(with_numbers, studium):
     assert code == 0
     assert "q 0.50 70.4 Hu et al. 2021, Table 5" in told
     assert "v 1.00 73.0 Hu et al. 2021, Table 5" in told
-    assert "This run is too small to be compared with the paper." in told
+    assert "This run is too small to compare with the paper." in told
     assert "The order, from small to large, is that of the paper. Ours is small." in told
 
 

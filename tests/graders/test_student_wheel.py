@@ -136,7 +136,7 @@ def test_check_hint_and_setup_cell_work_on_a_student_machine(make_wheel: Callabl
     command = [sys.executable, "-c", CHECK]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests that you have" in done.stdout
+    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
     assert "is zero for no values: expected 0, got 1" in done.stdout
     assert "Not attempted yet: distance" in done.stdout
     assert "Start from zero and go on." in done.stdout
@@ -267,7 +267,7 @@ def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Ca
     command = [sys.executable, "-c", CHECK]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests that you have" in done.stdout
+    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
     assert "Not attempted yet: distance" in done.stdout
     assert "Start from zero and go on." in done.stdout
 

@@ -84,7 +84,7 @@ def _keep(description: Description, path: Path) -> None:
 
 
 def _path(topic: Topic, host: bytes) -> Path:
-    """Return the file for a topic's description, whose name changes with the topic's place and with any of its files."""
+    """Return the file for a topic's description, whose name changes with the topic's place and files."""
     return data_folder() / "topics" / f"{topic.slug}.{place(topic.package)}.{digest(topic.package, host)}.json"
 
 
