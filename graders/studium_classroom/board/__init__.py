@@ -1,1 +1,1 @@
-"""The page on which the staff sees where a class is."""
+"""The page on which staff can follow the progress of a class."""

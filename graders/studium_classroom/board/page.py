@@ -1,4 +1,4 @@
-"""The page of a board: one file in the site's style, and the policy by which nothing but its own scripts runs."""
+"""The page of a board: one file in the site's style, with a policy that lets only its own scripts run."""
 
 import base64
 import hashlib
@@ -21,14 +21,14 @@ _POLICY = (
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page, and the policy that it is sent with."""
+    """A page, and the policy it is sent with."""
 
     html: str
     policy: str
 
 
 def board_page() -> Page:
-    """Return the page, which is the same for all boards but for a nonce: what a module imports inherits it."""
+    """Return the page, which is the same for all boards except for a nonce that imported modules inherit."""
     html, scripts, styles = _template()
     nonce = secrets.token_urlsafe(16)
     return Page(html.replace(_NONCE, nonce), _POLICY.format(scripts=scripts, styles=styles, nonce=nonce))

@@ -1,4 +1,4 @@
-"""The board: where a class is, live. Its page is empty; what it shows it reads with the session of its link."""
+"""The board: the state of a class, live. Its page is empty, and reads what it shows with the session of its link."""
 
 import asyncio
 from contextlib import suppress
@@ -18,11 +18,13 @@ class PageHandler(ClassroomHandler):
     """The page of a board."""
 
     def refuse_other_sites(self) -> None:
-        """Let links from anywhere lead here: there is nothing in the page, and no other page may frame or script it."""
+        """Let links from anywhere lead here: the page is empty, and no other page may frame or script it."""
 
     @allowed(None)
     async def get(self, course: str, assignment: str) -> None:
-        """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
+        """Return the page, the same for every address: it contains nothing about a course, and asks for it with a
+        token.
+        """
         page = await asyncio.to_thread(_page)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
@@ -31,21 +33,21 @@ class PageHandler(ClassroomHandler):
 
 
 class OpenHandler(ClassroomHandler):
-    """Links of boards."""
+    """Links to boards."""
 
     @allowed(None)
     async def post(self) -> None:
-        """Change the secret of a board's link into a session that reads the boards of its course; it works once."""
+        """Exchange the secret of a board's link for a session that reads the boards of its course; it works once."""
         secret = self.body(BoardLink).secret
         await self.reply(lambda: self.classroom.boards.open(secret), 201)
 
 
 class LinkHandler(ClassroomHandler):
-    """New links of boards."""
+    """New links to boards."""
 
     @allowed(Role.TA)
     async def post(self, course: str) -> None:
-        """Return the secret of a link that opens a board once: `/board/COURSE/ASSIGNMENT#SECRET`, in five minutes."""
+        """Return the secret of a link `/board/COURSE/ASSIGNMENT#SECRET`, which opens a board once in five minutes."""
 
         def link() -> BoardLink:
             self.note(course, "open a board")
@@ -64,11 +66,11 @@ class StatusHandler(ClassroomHandler):
 
 
 class HistoryHandler(ClassroomHandler):
-    """The way of one student through one exercise."""
+    """One student's path through one exercise."""
 
     @allowed(Role.TA, board=True)
     async def get(self, course: str, assignment: str, student: str, exercise: str) -> None:
-        """Return what checks and grading found in one exercise of a student, the newest first."""
+        """Return what checks and grading found in one exercise of a student, newest first."""
         folder, person = self.course(course), self.person
         await self.reply(lambda: self.classroom.history(folder, person, assignment, student, exercise))
 
@@ -78,10 +80,10 @@ class LiveHandler(ClassroomHandler):
 
     @allowed(Role.TA, board=True)
     async def get(self, course: str, assignment: str) -> None:
-        """Send the status as server-sent events, whole at each change, for five minutes; then connect again."""
+        """Send the whole status as server-sent events at each change, for five minutes; then connect again."""
         await asyncio.to_thread(self.require_assignment, course, assignment)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.set_header("X-Accel-Buffering", "no")  # or nginx keeps events back
+        self.set_header("X-Accel-Buffering", "no")  # otherwise nginx buffers events
         with suppress(StreamClosedError):
             async for status in self.classroom.live.follow(course, assignment, self.person.places[course]):
                 self.write(b"data: %b\n\n" % status if status else b":\n\n")
