@@ -150,7 +150,7 @@ def test_whoever_waits_for_a_worker_is_told_so(
     build_assignment(course, "ps1", counting)
     submit(course, "ada", {"counting": {}})
     options = GradeOptions(executor="dask", scheduler=cluster.scheduler_address)
-    with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has begun yet \(dask\)"):
+    with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has started yet \(dask\)"):
         grade_class(course, "ps1", options, counting, Impatient())
 
 

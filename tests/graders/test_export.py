@@ -228,7 +228,7 @@ def test_a_course_without_marks_is_told_so_and_gets_no_gradebook(marked: Class) 
     assert not (marked.root / "gradebook.db").exists()
 
 
-@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignment"), (("ps1",), "has no students")])
+@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignments"), (("ps1",), "has no students")])
 def test_a_gradebook_without_marks_leaves_the_older_file_as_it_is(
     marked: Class, assignments: tuple[str, ...], lack: str
 ) -> None:

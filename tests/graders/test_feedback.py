@@ -253,7 +253,7 @@ def test_a_notebook_that_is_not_there_is_said_to_be_missing(mark: Callable, cour
     folder = mark("hal")
     shutil.rmtree(course / "autograded" / "hal")
     write_feedback(course, "ps1", ["hal"])
-    assert "This notebook was not in what you handed in." in text_of(page_of(folder))
+    assert "This notebook was missing from what you handed in." in text_of(page_of(folder))
 
 
 def test_a_notebook_that_could_not_be_read_is_not_shown_as_the_students_code(mark: Callable) -> None:
@@ -643,7 +643,7 @@ def test_odd_names_get_their_page(student: str, mark: Callable) -> None:
 def test_a_name_that_is_no_folder_gets_a_note_and_no_page(mark: Callable, course: Path) -> None:
     _record(course, "../vic", {}, "2026-03-01")
     found = write_feedback(course, "ps1", ["../vic"])
-    assert (found.pages, "it cannot be the name of a folder" in found.notes[0]) == ([], True)
+    assert (found.pages, "that cannot be the name of a folder" in found.notes[0]) == ([], True)
     assert not (course / "feedback" / "vic").exists()
 
 
@@ -693,7 +693,7 @@ def test_what_fails_for_one_student_costs_nobody_else_a_page(mark: Callable, cou
     assert {page["student"] for page in told["pages"] if page["notebook"] == "counting"} == {"ann", "cem"}
     assert [page.is_file() for page in pages.values()] == [True, False, True]
     (problem,) = told["problems"]
-    assert "the feedback for ben could not be written, and what is there may be older: IsADirectoryError" in problem
+    assert "the feedback for ben could not be written, and the existing page may be older: IsADirectoryError" in problem
     assert problem in err
 
 

@@ -39,7 +39,7 @@ def test_a_copy_is_filled_in_and_both_sides_hear_of_whom_the_other_does_not_know
     assert lines[3] == "B,2,,bob,L,"
     assert "1 marks changed" in out
     assert "students without a row in the file: eve, new, zoe" in out
-    assert "rows without a student of the course: B (row 4)" in out
+    assert "rows that match no student of the course: B (row 4)" in out
 
 
 def test_nobody_but_its_owner_reads_a_table_of_marks(course, studium, modes):
