@@ -40,7 +40,7 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
         rows = list(rows_of(session, assignments))
     if not rows:
         name = make_url(gradebook).database
-        raise CourseError(f"there are no marks yet: {name} has no students; {path} was not written: grade first")
+        raise CourseError(f"no marks exist yet: {name} has no students; {path} was not written: grade first")
     content = _table(rows).encode()
     try:
         if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes

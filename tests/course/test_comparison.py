@@ -102,7 +102,7 @@ def test_modules_are_compared_by_structure_parameters_and_what_is_trainable():
     other.load_state_dict(one.state_dict())
     assert difference(one, other) == ""
     other.weight.requires_grad_(False)
-    assert difference(other, one) == "parameter weight must be trainable, and is not"
+    assert difference(other, one) == "parameter weight must be trainable, but is not"
     assert difference(torch.nn.ReLU(), one).startswith("expected the modules")
 
 

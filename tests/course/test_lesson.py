@@ -49,7 +49,7 @@ def test_hints_come_one_more_at_a_time_and_then_all(lesson):
 
 
 def test_an_exercise_without_hints_says_so(lesson):
-    assert "There is no hint for twice" in repr(lesson.hint("twice"))
+    assert "twice has no hints" in repr(lesson.hint("twice"))
 
 
 def test_the_solution_is_revealed_after_an_attempt_alone(lesson):

@@ -39,14 +39,14 @@ def test_our_numbers_are_means_over_the_seeds_in_the_papers_order():
 
 
 def test_pairs_in_the_papers_order_are_counted():
-    assert beside(LIKE_THE_PAPER).seen.startswith("5 of 6 pairs have the paper's order, from small to large.")
-    assert beside({"q": 1, "v": 2, "o": 3, "q, v": 4}).seen.startswith("All 6 pairs have the paper's order")
-    assert beside({"q": 4, "v": 3, "o": 2, "q, v": 1}).seen.startswith("0 of 6 pairs have the paper's order")
+    assert beside(LIKE_THE_PAPER).seen.startswith("5 of 6 pairs are in the paper's order, from small to large.")
+    assert beside({"q": 1, "v": 2, "o": 3, "q, v": 4}).seen.startswith("All 6 pairs are in the paper's order")
+    assert beside({"q": 4, "v": 3, "o": 2, "q, v": 1}).seen.startswith("0 of 6 pairs are in the paper's order")
 
 
 def test_numbers_that_the_paper_does_not_tell_apart_have_no_order():
     told = beside(LIKE_THE_PAPER, spread=0.5).seen
-    assert told.startswith("All 4 pairs have the paper's order, from small to large (pairs that are too close in the")
+    assert told.startswith("All 4 pairs are in the paper's order, from small to large (pairs that are too close in the")
     assert "left out: 2)" in told
     assert beside(LIKE_THE_PAPER, spread=9).seen.startswith("The paper's numbers are too close to each other")
 

@@ -95,7 +95,7 @@ BROKEN = {
     ),
     "many brackets": (("= 5 }", f"= {'[' * 2000} }}"), "must be valid TOML: .*; correct that line"),
     "no penalty": (("penalty_percent = 10", ""), "needs penalty_percent in late for the policy 'per-day'; add one"),
-    "same name": (('"ps2"', '"ps1"'), "needs a name of its own for each assignment: 'ps1' came twice; rename one"),
+    "same name": (('"ps2"', '"ps1"'), "needs a unique name for each assignment: 'ps1' appears twice; rename one"),
     "refused name": (('"ps2"', '"ps+2"'), "needs names of letters, .*: got 'ps\\+2'; rename it"),
     "a path": (('"ps2"', '"../ps2"'), "needs names of letters, .*: got '../ps2'"),
     "a bad id": (('"gen-ai"', '"gen ai"'), "needs names of letters, .*: got 'gen ai'"),

@@ -174,7 +174,7 @@ def test_without_a_scheduler_there_is_one_sentence(monkeypatch: pytest.MonkeyPat
     with pytest.raises(CourseError, match=r"needs the address of a scheduler; add --scheduler"):
         dask_executor({})
     monkeypatch.setattr("studium_graders.executors._CONNECT_SECONDS", 1)
-    with pytest.raises(CourseError, match=r"no dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(CourseError, match=r"the dask scheduler at tcp://127.0.0.1:9 does not answer"):
         dask_executor({"scheduler": "tcp://127.0.0.1:9"})
 
 

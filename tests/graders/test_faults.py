@@ -276,7 +276,7 @@ def undisturbed(course: Path, executor: str) -> float:
     return time.monotonic() - start
 
 
-STOPPED = "studium: stopped; what was graded is kept: run studium grade ps1 again to grade the rest\n"
+STOPPED = "studium: stopped; everything graded so far is kept: run studium grade ps1 again to grade the rest\n"
 
 
 @pytest.mark.sample(1)

@@ -656,7 +656,7 @@ def test_unknown_names_are_usage_errors(mark: Callable, course: Path) -> None:
 
 
 def test_a_course_without_marks_is_told_so(make_course: Callable, tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match="ps1 must be built before this"):
+    with pytest.raises(CourseError, match="ps1 must be built first"):
         write_feedback(make_course(), "ps1")
     with pytest.raises(CourseError, match="a course folder has"):
         write_feedback(tmp_path, "ps1")
@@ -668,7 +668,7 @@ def test_an_assignment_of_which_nobody_has_marks_is_told_what_to_do(
     root = make_course()
     build_assignment(root, "ps1", counting)
     code, out, err = studium("feedback", "ps1", "--course", str(root))
-    assert (code, out, err) == (1, "", "studium: no marks of ps1 to write about; run: studium grade ps1\n")
+    assert (code, out, err) == (1, "", "studium: ps1 has no marks to write about; run: studium grade ps1\n")
 
 
 def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studium: Callable) -> None:

@@ -274,7 +274,7 @@ def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     result = grade()
     assert {row.student for row in result.submissions} == set(STUDENTS)
     assert "mallory" not in {row[0] for row in gradebook_rows(course)["students"]}
-    why = f"{place} is a link to '{target}'; replace it by what was handed in"
+    why = f"{place} is a link to '{target}'; replace it with what was handed in"
     assert result.problems == [f"mallory was not graded: {why}"]
 
 

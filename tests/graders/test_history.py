@@ -98,7 +98,7 @@ def test_the_file_knows_its_layout_and_a_newer_one_is_left_alone(tmp_path):
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
     (tmp_path / FILE).write_text("not a database" * 100)
-    with pytest.raises(CourseError, match=r"history\.db must be a file of SQLite that can be written: .*move"):
+    with pytest.raises(CourseError, match=r"history\.db must be a writable SQLite file: .*move"):
         read_attempts(tmp_path)
 
 

@@ -42,9 +42,9 @@ def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, 
 
 def test_an_archive_with_nobody_of_the_course_says_which_roster_is_needed(course, collect):
     code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "x"}, roster=False)
-    assert (code, "aa (71) is none; name --roster, the system's export of grades" in err) == (1, True)
+    assert (code, "aa (71) is not one; name --roster, the system's export of grades" in err) == (1, True)
     code, _, err = collect("canvas", {"zz_99_1_lora.ipynb": "x"})
-    assert (code, "zz (99) is none; name a --roster of this course" in err) == (1, True)
+    assert (code, "zz (99) is not one; name a --roster of this course" in err) == (1, True)
     assert submitted(course) == {}
 
 
