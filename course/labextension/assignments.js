@@ -114,7 +114,7 @@ async function checkIt(desk, show) {
   const body = { path: desk.path, notebook: widget.context.model.toJSON(), exercise };
   const answer = await desk.tried(desk.api.post("classroom/check", body));
   if (!answer) return show();
-  const left = `${answer.checks_left} checks are left in this hour.`;
+  const left = `${answer.checks_left} checks left this hour.`;
   show(...answer.exercises.map(checked), answer.problem ? h("p", { class: "studium-note" }, answer.problem) : "", h("p", { class: "studium-note" }, left));
 }
 

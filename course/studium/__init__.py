@@ -1,7 +1,7 @@
 """Studium: the course host. It discovers topics, compiles their lessons and checks exercises.
 
-What a topic package may use is exactly what this module exports; the rest is private to the host. Each name is
-imported on first use, so that ``import studium`` costs a few milliseconds and never loads torch.
+A topic package may use exactly what this module exports; everything else is private to the host. Names are imported on
+first use, so ``import studium`` costs a few milliseconds and never loads torch.
 """
 
 from importlib import import_module
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 hookimpl = pluggy.HookimplMarker("studium")
-"""Marks a function as Studium's hook; the function is named ``studium_<hook>``."""
+"""Mark a function as one of Studium's hooks; the function is named ``studium_<hook>``."""
 
 _HOMES = {
     "Claim": "claims",

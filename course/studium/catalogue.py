@@ -1,4 +1,4 @@
-"""The catalogue: every topic that installed packages bring, in reading order, with what is wrong."""
+"""The catalogue: every topic from installed packages, in reading order, and the problems found."""
 
 import graphlib
 from collections import defaultdict
@@ -14,7 +14,7 @@ from studium.topic import Topic
 
 @dataclass(frozen=True)
 class Entry:
-    """A topic, and the entry point and distribution that brought it."""
+    """A topic, and the entry point and distribution it came from."""
 
     topic: Topic
     entry_point: str
@@ -32,21 +32,23 @@ class Catalogue:
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """The topics by track, order and slug; a track stands where its first topic does. Openers are left out."""
+        """The topics by track, order and slug, without openers; a track comes where its first topic does."""
         return tuple(entry.topic for entry in self.entries if not entry.topic.opener)
 
     @property
     def opener(self) -> Topic | None:
-        """The lesson before all topics, the first of several; None where there is none."""
+        """The lesson before all topics, the first if there are several; None if there is none."""
         return next((entry.topic for entry in self.entries if entry.topic.opener), None)
 
     @property
     def lessons(self) -> tuple[Topic, ...]:
-        """The opener, where there is one, and the topics."""
+        """The opener, if there is one, and the topics."""
         return (*([self.opener] if self.opener else []), *self.topics)
 
     def __getitem__(self, slug: str) -> Topic:
-        """Return the topic called ``slug``; raise with the nearest slug, or with the problem that keeps it away."""
+        """Return the topic called ``slug``; raise with the nearest slug, or with the problem that keeps it from
+        loading.
+        """
         for entry in self.entries:
             if entry.topic.slug == slug:
                 return entry.topic
@@ -57,7 +59,7 @@ class Catalogue:
 
 
 def load_catalogue() -> Catalogue:
-    """Load all plugins afresh and collect their topics. Raises nothing that a plugin raises."""
+    """Load all plugins afresh and collect their topics. An error in a plugin becomes a problem and is not raised."""
     plugins = load_plugins()
     problems = list(plugins.problems)
     entries: list[Entry] = []
@@ -82,7 +84,7 @@ def _collect(plugins: Plugins) -> Iterator[Entry | Problem]:
             if isinstance(topic, Topic):
                 yield Entry(topic, *where, loaded.version)
             else:
-                yield Problem(*where, f"studium_topics must give Topic objects: got {type(topic).__name__}")
+                yield Problem(*where, f"studium_topics must return Topic objects: got {type(topic).__name__}")
 
 
 def _clashes(entries: Iterable[Entry]) -> Iterator[Problem]:
@@ -103,7 +105,7 @@ def _cycles(entries: Iterable[Entry]) -> Iterator[Problem]:
     except graphlib.CycleError as error:
         cycle: list[str] = error.args[1]
         chain = " needs ".join(reversed(cycle))
-        text = f"prerequisites must not go round in a circle: {chain}; remove one of them"
+        text = f"prerequisites must not form a cycle: {chain}; remove one of them"
         yield from (
             Problem(e.entry_point, e.distribution, text, e.topic.slug) for e in entries if e.topic.slug in cycle
         )

@@ -1,17 +1,19 @@
-"""Cell ids that are derived, never random: update, reset and deep links depend on them.
+"""Cell ids, which are derived and never random: update, reset and deep links depend on them.
 
-Next to the ids of exercises ("lora-merge", "lora-merge-check") stand those of sections ("lora-in-merge") and of the
-setup cell ("lora-import"): `in` and `import` are keywords, so that no exercise can have such a name.
+Besides the ids of exercises ("lora-merge", "lora-merge-check") there are those of sections ("lora-in-merge") and of the
+setup cell ("lora-import"). `in` and `import` are keywords, so an exercise can never have such a name.
 """
 
 import hashlib
 import re
 
-_LONGEST = 64  # of an id in nbformat 4.5
+_LONGEST = 64  # the longest id in nbformat 4.5
 
 
 def cell_id(*parts: str) -> str:
-    """Join topic, section or exercise, and role to an id: "lora-merge-check". A long one ends in a hash of itself."""
+    """Join topic, section or exercise, and role into an id: "lora-merge-check". A long id is shortened and ends in a
+    hash.
+    """
     text = "-".join(filter(None, map(slug_of, parts))).lower()
     if len(text) <= _LONGEST:
         return text

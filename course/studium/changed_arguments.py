@@ -1,6 +1,6 @@
-"""An answer that changes what it is given: the argument, and what became of it.
+"""Answers that change what they are given: find the argument, and what happened to it.
 
-A test computes what it expects from the same arguments as a rule, so that its own message would mislead.
+A test usually computes what it expects from the same arguments, so its own message would be misleading.
 """
 
 import functools
@@ -17,9 +17,9 @@ _PAIR = re.compile(r"expected (.*?), got ", re.DOTALL)
 
 
 def changed_argument(exercise: Exercise, calls: list[Call]) -> str:
-    """Return a sentence about the first argument that the calls changed and the solution leaves alone, or "".
+    """Return a sentence about the first argument that the calls changed but the solution leaves alone, or "".
 
-    It is "" in the public edition, of which the solution is not known.
+    It is "" in the public edition, where the solution is not known.
     """
     if exercise.public:
         return ""
@@ -42,10 +42,9 @@ def _changed(exercise: Exercise, call: Call) -> Iterator[str]:
 
 
 def keeps_arguments(function: AnyFunction, mutates_args: Collection[str] = ()) -> AnyFunction:
-    """Return a function that does the same, and fails with a sentence where it changes one of its arguments.
+    """Return a function that behaves the same, but fails with a sentence if it changes one of its arguments.
 
-    Arguments named in ``mutates_args`` may change. The cell of a test that was registered with ``mutates_args`` calls
-    this.
+    Arguments named in ``mutates_args`` may change. The cell of a test registered with ``mutates_args`` calls this.
     """
     parameters = list(inspect.signature(function).parameters)
 
@@ -68,7 +67,7 @@ def _said(function: str, name: str, found: str) -> str:
 
 
 def _names(function: AnyFunction, call: Call) -> list[str]:
-    """Return the names of the arguments that can be compared, in their order."""
+    """Return the names of the arguments that can be compared, in order."""
     named = _named(list(inspect.signature(function).parameters), call.args, call.kwargs)
     return [name for name, value in named if comparable((value,), {})]
 

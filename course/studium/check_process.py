@@ -1,7 +1,7 @@
-"""The process in which answers are checked: runs a notebook's cells, then its exercises, and writes down each step.
+"""The process that checks answers: it runs a notebook's cells, then its exercises, and records each step.
 
-It is either started for one request, which comes as JSON on standard input, or forked from a warm one
-(``desk.zygote``); both live the same life. Events go as JSON lines to the file that the request names.
+It is either started for one request, which comes as JSON on standard input, or forked from a warm process
+(``desk.zygote``); both behave the same. Events go as JSON lines to the file named in the request.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from studium.topic import Topic
 
 
 class CodeCell(msgspec.Struct, frozen=True):
-    """A cell to run: its source, and the exercise that is answered in it ("" for none)."""
+    """A cell to run: its source, and the exercise answered in it ("" for none)."""
 
     source: str
     exercise: str = ""
@@ -32,9 +32,8 @@ class CodeCell(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct):
     """What to do: run the cells, check the exercises, write events to the file.
 
-    ``differences``: also show the arrays that differ in a wrong answer.
-    ``scratch`` is a folder that may be written to. ``memory_mb`` is what the process may take beyond what it has; 0 for
-    no limit.
+    With ``differences``, arrays that differ in a wrong answer are shown too. ``scratch`` is a folder that may be
+    written to. ``memory_mb`` is how much more memory the process may take; 0 means no limit.
     """
 
     topic: str
@@ -46,14 +45,14 @@ class Request(msgspec.Struct):
 
     @property
     def events(self) -> Path:
-        """The file of events."""
+        """The file for events."""
         return Path(self.scratch) / "events"
 
 
 class Event(msgspec.Struct):
-    """What comes next (the number of a cell, or an exercise), or an exercise's result, or how it ended early.
+    """What comes next (the number of a cell, or an exercise), an exercise's result, or why it ended early.
 
-    ``difference`` holds what shows the arrays that differ, by MIME type, where it was asked for.
+    ``difference`` shows the arrays that differ, by MIME type, if requested.
     """
 
     cell: int | None = None
@@ -66,16 +65,18 @@ class Event(msgspec.Struct):
 def prepare() -> InteractiveShell:
     """Return a quiet shell that writes no history."""
     config = Config()
-    config.HistoryManager.enabled = False  # it has a thread and a file
+    config.HistoryManager.enabled = False  # it would use a thread and a file
     config.InteractiveShell.colors = "nocolor"
     config.InteractiveShell.xmode = "Plain"
     shell = InteractiveShell.instance(config=config, history_length=0)
-    shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more
+    shell.compile.flags = (
+        0  # compiled like a file: IPython's own call reports many errors as "incomplete input" and nothing more
+    )
     return shell
 
 
 def prepare_topic(topic: Topic) -> dict[str, Exercise]:
-    """Import what the exercises need, torch as a rule, and give them."""
+    """Import what the exercises need, usually torch, and return them."""
     exercises = topic.exercises
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # the learner's kernel may be training
@@ -85,7 +86,7 @@ def prepare_topic(topic: Topic) -> dict[str, Exercise]:
 def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
     """Carry out one request."""
     os.environ[VARIABLE] = request.scratch  # a check within a check must not count as an attempt
-    exercises = prepare_topic(topic)  # before the first time limit begins
+    exercises = prepare_topic(topic)  # before the first time limit starts
     _limit_memory(request.memory_mb)
     with request.events.open("ab", buffering=0) as file:
 
@@ -105,28 +106,28 @@ def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
 
 
 def _limit_memory(more_mb: float) -> None:
-    """Let this process take only so much more. Then an allocation fails, in place of the whole machine."""
-    if not more_mb or not sys.platform.startswith("linux"):  # elsewhere the limit is not kept to
+    """Limit how much more memory this process may take, so an allocation fails instead of the whole machine."""
+    if not more_mb or not sys.platform.startswith("linux"):  # other systems do not enforce the limit
         return
     import resource
 
     pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack, as RLIMIT_DATA counts them
     most = pages * resource.getpagesize() + int(more_mb * 2**20)
-    with contextlib.suppress(ValueError, OSError):  # a lower limit is in force
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
-    """Run one cell; give the sentence that says why it failed, or ""."""
+    """Run one cell; return a sentence about why it failed, or ""."""
     outcome = shell.run_cell(cell.source, store_history=False)
     error = outcome.error_before_exec or outcome.error_in_exec
     if error is None:
         return ""
-    return f"the cell does not run: {type(error).__name__}: {_told(error)}"
+    return f"the cell fails: {type(error).__name__}: {_told(error)}"
 
 
 def _told(error: BaseException) -> str:
-    """Return what an error says, with the line of a syntax error."""
+    """Return an error's message, with the line number of a syntax error."""
     if not isinstance(error, SyntaxError):
         return str(error)
     return f"{error.msg} (line {error.lineno} of the cell)" if error.lineno else error.msg

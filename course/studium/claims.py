@@ -1,7 +1,7 @@
 """A paper's claim, reproduced in miniature and measured.
 
-``experiment.py`` of a topic defines ``claims``, a tuple of Claim. Each names an experiment: a function that takes the
-building blocks by name (``reference.py`` supplies them; in the lesson the learner's own functions do) and, by keyword,
+A topic's ``experiment.py`` defines ``claims``, a tuple of Claim. Each names an experiment: a function that takes the
+building blocks by name (from ``reference.py``, or in the lesson the learner's own functions) and, by keyword,
 ``profile`` and ``seed``.
 """
 
@@ -18,11 +18,11 @@ from studium.topic import Topic
 
 @dataclass(frozen=True)
 class Claim:
-    """One measurable claim: ``measure`` reads a number off the experiment's result, which must reach the threshold.
+    """One measurable claim: ``measure`` takes a number from the experiment's result, which must reach the threshold.
 
-    Exactly one of ``at_least`` and ``at_most`` is given. ``paper`` is an arXiv id. Below the profile ``holds_from`` the
-    claim is measured and not judged: a smoke run is too small for it. ``published`` has the paper's numbers for the
-    same comparison, which a lesson shows beside its own.
+    Give exactly one of ``at_least`` and ``at_most``. ``paper`` is an arXiv id. Below the profile ``holds_from`` the
+    claim is measured but not judged, because a smoke run is too small for it. ``published`` has the paper's numbers for
+    the same comparison, which a lesson shows next to its own.
     """
 
     text: str
@@ -45,13 +45,13 @@ class Claim:
         return float(bound)  # type: ignore[arg-type]
 
     def worst(self, measured: list[float]) -> float:
-        """Return the measurement that is nearest to breaking the claim."""
+        """Return the measurement that comes closest to breaking the claim."""
         if any(value != value for value in measured):
             return float("nan")
         return max(measured) if self.at_least is None else min(measured)
 
     def holds(self, value: float, profile: Profile) -> bool | None:
-        """Return whether ``value`` bears the claim out; None where the profile is too small to judge."""
+        """Return whether ``value`` supports the claim; None if the profile is too small to judge."""
         if not self.judged_at(profile):
             return None
         return bool(value <= self.threshold if self.at_least is None else value >= self.threshold)
@@ -61,7 +61,7 @@ class Claim:
         return NAMES.index(profile.name) >= NAMES.index(self.holds_from)
 
     def beside_paper(self, results: Sequence[Any], profile: Profile) -> BesidePaper | None:
-        """Return the paper's numbers beside those of some runs of the experiment, None where the claim has none."""
+        """Return the paper's numbers next to those of some runs of the experiment, or None if the claim has none."""
         return self.published.beside(results, judged=self.judged_at(profile)) if self.published else None
 
 
@@ -84,12 +84,13 @@ def building_blocks(topic: Topic, experiment: Callable[..., Any]) -> dict[str, A
             given[name] = getattr(reference, name)
         elif parameter.default is parameter.empty:
             raise TopicError(
-                f"{experiment.__name__} of {topic.slug} takes {name!r}, which reference.py does not define; define it"
+                f"{experiment.__name__} of {topic.slug} takes {name!r}, but reference.py does not define it; add it "
+                f"there"
             )
     return given
 
 
 def experiments(topic: Topic) -> Iterator[tuple[Callable[..., Any], list[Claim]]]:
-    """Return each experiment of a topic once, with the claims that are read off it."""
+    """Return each experiment of a topic once, with the claims measured from it."""
     for experiment in dict.fromkeys(claim.experiment for claim in topic.claims):
         yield experiment, [claim for claim in topic.claims if claim.experiment is experiment]

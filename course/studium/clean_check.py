@@ -1,6 +1,6 @@
-"""Checking a notebook in a clean process, exercise by exercise, with a time limit for each.
+"""Check a notebook in a clean process, exercise by exercise, with a time limit for each.
 
-This keeps the learner's kernel, screen and memory out of the way. It is no sandbox: for marks, see the graders.
+This keeps the check away from the learner's kernel, screen and memory. It is not a sandbox: for marks, see the graders.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ from studium.notebooks import cells_to_run, read_notebook, slug_in
 from studium.profiles import VARIABLE, available_mb
 
 _POLL = 0.02
-_START_SECONDS = 30.0  # importing torch cold may take its time
+_START_SECONDS = 30.0  # importing torch cold may take a while
 
 
 class CancelledError(StudiumError):
-    """Somebody stopped the check."""
+    """The check was stopped on request."""
 
 
 class NotebookResult(msgspec.Struct, frozen=True):
-    """The result of every exercise that was asked for, in the lesson's order.
+    """The results of all requested exercises, in the lesson's order.
 
-    ``differences`` holds what shows the arrays that differ, by exercise and MIME type, where it was asked for.
+    ``differences`` shows the arrays that differ, by exercise and MIME type, if requested.
     """
 
     exercises: list[ExerciseResult]
@@ -50,10 +50,10 @@ class Child(Protocol):
     """A process that carries out a request."""
 
     def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
+        """Return the exit code, or None while it is running."""
 
     def kill(self) -> None:
-        """End it, and wait until it has ended."""
+        """End the process, and wait until it has ended."""
 
 
 Launch = Callable[[Request, Path], Child]
@@ -61,12 +61,12 @@ Launch = Callable[[Request, Path], Child]
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a check runs.
+    """The terms on which a check runs.
 
-    ``limit`` is the longest that one cell or one exercise may take, in seconds; ``memory_mb`` what the process may take
-    (None: what is free here); ``launch`` starts a process. ``watch`` is told the name of each exercise when its turn
-    comes and the moment (of ``time.monotonic``) at which its time is up; ``stopped`` is asked whether to stop.
-    ``differences``: also show the arrays that differ.
+    ``limit`` is the most seconds that one cell or exercise may take; ``memory_mb`` is what the process may take (None:
+    whatever is free here); ``launch`` starts a process. ``watch`` is called with the name of each exercise when its
+    turn comes and the moment (of ``time.monotonic``) when its time is up; ``stopped`` is asked whether to stop. With
+    ``differences``, arrays that differ are shown too.
     """
 
     limit: float = 60.0
@@ -78,9 +78,9 @@ class Terms:
 
 
 def check_notebook(path: Path, exercise: str | None = None, terms: Terms | None = None) -> NotebookResult:
-    """Check a notebook on the disk.
+    """Check a notebook on disk.
 
-    Raise NotebookError for a file that is no notebook, UnknownNameError for a topic or exercise that is not there.
+    Raise NotebookError for a file that is not a notebook, UnknownNameError for an unknown topic or exercise.
     """
     return check_document(read_notebook(path), path, exercise, terms or Terms(), load_catalogue())
 
@@ -90,7 +90,7 @@ def check_document(
 ) -> NotebookResult:
     """Check a notebook that need not be saved; ``path`` is where it belongs.
 
-    Raise CancelledError where it was stopped.
+    Raise CancelledError if the check was stopped.
     """
     topic = description_of(catalogue, slug_in(notebook, path))
     wanted = [topic.exercise(exercise).id] if exercise else _exercises(notebook, topic)
@@ -100,7 +100,7 @@ def check_document(
 
 
 def _exercises(notebook: NotebookNode, topic: Description) -> list[str]:
-    """Return the exercises of the topic; of an assignment those that it hands out."""
+    """Return the topic's exercises; for an assignment, those that it hands out."""
     names = [item.id for item in topic.exercises]
     if notebook.metadata.get("studium", {}).get("edition") != Edition.ASSIGNMENT:
         return names
@@ -109,7 +109,7 @@ def _exercises(notebook: NotebookNode, topic: Description) -> list[str]:
 
 
 class _Batch:
-    """Runs child processes until every exercise has its result. What hangs or crashes one is left out of the next."""
+    """Runs child processes until every exercise has a result, skipping what made an earlier child hang or crash."""
 
     def __init__(self, topic: Description, cells: list[CodeCell], folder: Path, terms: Terms) -> None:
         self.topic, self.cells, self.folder, self.terms = topic, cells, folder, terms
@@ -136,7 +136,7 @@ class _Batch:
         self._blame(last, request)
 
     def _blame(self, last: Event, request: Request) -> None:
-        """Put down to the last event why a child ended early, so that the next child gets further."""
+        """Attribute a child's early end to its last event, so the next child gets further."""
         missing = [name for name in request.exercises if name not in self.found]
         if last.cell is None:
             culprit = last.exercise if last.exercise in missing else missing[0]
@@ -148,7 +148,7 @@ class _Batch:
 
 
 def _events(request: Request, folder: Path, terms: Terms) -> Iterator[Event]:
-    """Run one child and give its events; the last one says how an unfinished child ended."""
+    """Run one child and yield its events; the last one tells how an unfinished child ended."""
     request.events.touch()
     with _running(request, folder, terms) as child, request.events.open("rb") as file:
         deadline, last = time.monotonic() + terms.limit + _START_SECONDS, Event()
@@ -184,14 +184,14 @@ def _running(request: Request, folder: Path, terms: Terms) -> Iterator[Child]:
 
 
 class _Cold:
-    """A process started for one request."""
+    """A process started for a single request."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.poll = process.poll
 
     def kill(self) -> None:
-        if hasattr(os, "killpg"):  # and what it has started
+        if hasattr(os, "killpg"):  # and everything it has started
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
@@ -199,13 +199,13 @@ class _Cold:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a process that checks: one thread, as the learner's kernel may be training."""
+    """Return the environment of a checking process: one thread, because the learner's kernel may be training."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return os.environ | one | {VARIABLE: "smoke"}
 
 
 def launch_cold(request: Request, folder: Path) -> Child:
-    """Start a process of its own; it takes the seconds that importing torch takes."""
+    """Start a new process; it takes the seconds that importing torch takes."""
     process = subprocess.Popen(
         [sys.executable, "-m", "studium.check_process"],
         stdin=subprocess.PIPE,
@@ -216,6 +216,6 @@ def launch_cold(request: Request, folder: Path) -> Child:
         start_new_session=True,
     )
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:  # it ended at once: seen when it is waited for
+    with contextlib.suppress(BrokenPipeError), process.stdin:  # it ended at once, which is noticed when waiting for it
         process.stdin.write(msgspec.json.encode(request))
     return _Cold(process)

@@ -1,4 +1,4 @@
-"""Comparing numbers, NumPy arrays, torch tensors and modules."""
+"""Compare numbers, NumPy arrays, torch tensors and modules."""
 
 import sys
 from numbers import Number
@@ -18,9 +18,9 @@ _TOLERANCES = {
 
 
 def compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str | None:
-    """Compare arrays by shape and value, modules by structure, parameters and what is trainable.
+    """Compare arrays by shape and value, and modules by structure, parameters and what is trainable.
 
-    Give "" where equal, a sentence where not, None where ``expected`` is neither.
+    Return "" if equal, a sentence if not, and None if ``expected`` is neither.
     """
     if _is_module(actual) and _is_module(expected):
         return _compare_modules(actual, expected, rtol, atol)
@@ -32,7 +32,7 @@ def compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) 
 
 
 def tolerances(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
-    """Return (relative, absolute) as they apply: those given, else those of the coarser of the two dtypes."""
+    """Return the (relative, absolute) tolerances that apply: those given, or else those of the coarser dtype."""
     standard = max((_TOLERANCES.get(_dtype(x), (0.0, 0.0)) for x in (actual, expected)), key=lambda pair: pair[0])
     relative, absolute = (own if given is None else given for given, own in zip((rtol, atol), standard, strict=True))
     return relative, absolute
@@ -46,7 +46,7 @@ def _compare_arrays(actual: Any, expected: Any, rtol: float | None, atol: float 
     if relative or absolute:
         wrong = ~np.isclose(_floating(theirs), _floating(ours), rtol=relative, atol=absolute, equal_nan=True)
     else:
-        # Integers, exactly: a float would round those beyond 2**53. Only NaN differs from itself.
+        # Integers are compared exactly: as floats, those beyond 2**53 would be rounded. Only NaN differs from itself.
         wrong = np.asarray((theirs != ours) & ~((theirs != theirs) & (ours != ours)))
     return _describe(theirs, ours, wrong) if wrong.any() else ""
 
@@ -61,7 +61,7 @@ def _describe(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> st
 
 
 def _extent(actual: np.ndarray, expected: np.ndarray) -> str:
-    """Say by how much values differ, all of which do, and how many of them are, or should be, nan or infinite."""
+    """Describe by how much values differ if all of them do, and how many are, or should be, nan or infinite."""
     if not {actual.dtype.kind, expected.dtype.kind} <= set("iufc"):
         return ""
     said = [
@@ -77,7 +77,7 @@ def _extent(actual: np.ndarray, expected: np.ndarray) -> str:
 
 
 def _distinct(one: Any, other: Any) -> tuple[str, str]:
-    """Return two values as text, short unless they would look alike."""
+    """Return two values as text, kept short unless they would look alike."""
     short = _short(one), _short(other)
     return short if short[0] != short[1] else (str(one), str(other))
 
@@ -93,7 +93,7 @@ def _compare_modules(actual: Any, expected: Any, rtol: float | None, atol: float
         return f"expected the modules {ours}, got {theirs}"
     for (name, one), (_, other) in zip(expected.named_parameters(), actual.named_parameters(), strict=False):
         if one.requires_grad != other.requires_grad:
-            return f"parameter {name} must be {'trainable' if one.requires_grad else 'frozen'}, and is not"
+            return f"parameter {name} must be {'trainable' if one.requires_grad else 'frozen'}, but is not"
     state, other_state = expected.state_dict(), actual.state_dict()
     if state.keys() != other_state.keys():
         return f"expected the parameters {sorted(state)}, got {sorted(other_state)}"
@@ -102,7 +102,7 @@ def _compare_modules(actual: Any, expected: Any, rtol: float | None, atol: float
 
 
 def _torch() -> Any:
-    return sys.modules.get("torch")  # a value can only be a tensor where torch is loaded
+    return sys.modules.get("torch")  # a value can only be a tensor if torch is loaded
 
 
 def _is_module(value: Any) -> bool:

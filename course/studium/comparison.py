@@ -1,4 +1,4 @@
-"""Comparing a learner's value with the expected one, and saying in one sentence where they first differ."""
+"""Compare a learner's value with the expected one, and describe in one sentence where they first differ."""
 
 import reprlib
 from collections.abc import Mapping, Sequence, Set
@@ -15,11 +15,11 @@ _LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 def assert_close(
     actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None, message: str = ""
 ) -> None:
-    """Fail with a sentence that names the first difference, unless ``actual`` equals ``expected`` within tolerance.
+    """Fail with a sentence about the first difference, unless ``actual`` equals ``expected`` within tolerance.
 
-    Knows numbers, strings, containers, dataclasses, arrays, tensors (shape exact, dtype free) and modules, and what
-    plugins add with ``studium_compare``. Tolerances default to those of ``torch.testing.assert_close`` for the coarser
-    of the two dtypes. ``message`` goes before the difference.
+    Handles numbers, strings, containers, dataclasses, arrays, tensors (exact shape, any dtype) and modules, and
+    whatever plugins add with ``studium_compare``. Tolerances default to those of ``torch.testing.assert_close`` for the
+    coarser of the two dtypes. ``message`` is put before the difference.
     """
     comparison = _Comparison(rtol, atol)
     found = comparison.difference(actual, expected)
@@ -28,12 +28,12 @@ def assert_close(
 
 
 def difference(actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None) -> str:
-    """Return "" where the values are equal, else one sentence about the first difference."""
+    """Return "" if the values are equal, or one sentence about the first difference."""
     return _Comparison(rtol, atol).difference(actual, expected)
 
 
 class DifferenceError(AssertionError):
-    """Values that should be equal are not. ``pair``: the parts that differ first, or None where they are no arrays."""
+    """Values that should be equal are not. ``pair`` is the first parts that differ, or None if they are not arrays."""
 
     def __init__(self, sentence: str, comparison: "_Comparison") -> None:
         super().__init__(sentence)
@@ -42,7 +42,7 @@ class DifferenceError(AssertionError):
 
 
 def show_difference(error: DifferenceError) -> Any | None:
-    """Return the picture that a plugin makes of the two arrays, or None where no plugin knows them."""
+    """Return a plugin's picture of the two arrays, or None if no plugin knows them."""
     from studium.compare_arrays import tolerances
 
     if error.pair is None:
@@ -54,7 +54,7 @@ def show_difference(error: DifferenceError) -> Any | None:
 
 
 def saved_difference(error: DifferenceError) -> dict[str, Any]:
-    """Return the same by MIME type, without what needs a kernel; its sentence where no plugin knows the arrays."""
+    """Return the same picture by MIME type, without what needs a kernel; its sentence if no plugin knows the arrays."""
     shown = show_difference(error)
     if shown is None:
         return {"text/plain": str(error)}
@@ -70,7 +70,7 @@ def _has_axes(value: Any) -> bool:
 class _Comparison:
     rtol: float | None
     atol: float | None
-    pair: tuple[Any, Any] | None = None  # the parts, actual and expected, that a plugin found different
+    pair: tuple[Any, Any] | None = None  # the actual and expected parts that a plugin found to differ
 
     def difference(self, actual: Any, expected: Any) -> str:
         if isinstance(expected, bool | str | bytes | None):
@@ -113,14 +113,14 @@ class _Comparison:
     def _unequal(self, actual: Any, expected: Any) -> str:
         try:
             same = bool(actual == expected)
-        except Exception:  # an __eq__ of the learner's may do anything
+        except Exception:  # a learner's __eq__ may do anything
             same = False
         return "" if same else _unequal_values(actual, expected)
 
 
 def _unequal_values(actual: Any, expected: Any) -> str:
     if type(actual) is type(expected) and type(actual).__eq__ is _IDENTITY and not callable(actual):
-        return f"{type(actual).__name__} does not define ==, so that no two of its objects are equal"
+        return f"{type(actual).__name__} does not define ==, so no two of its objects are equal"
     shown, other = reprlib.repr(expected), reprlib.repr(actual)
     if shown == other and isinstance(actual, str) and isinstance(expected, str):
         return _unequal_texts(actual, expected)

@@ -1,4 +1,4 @@
-"""Findings about a machine: what is there, whether that will do, and what to do if not."""
+"""Findings about a machine: what is there, whether it is enough, and what to do if not."""
 
 import platform
 import sys
@@ -13,11 +13,11 @@ from studium.errors import StudiumError
 from studium.profiles import LAPTOP_MB, available_mb, choose_profile
 
 _PACKAGES = ("jupyterlab", "notebook", "ipywidgets", "anywidget", "plotly", "jupytext", "nbgrader")
-_OPTIONAL = {"nbgrader": "needed by instructors alone: pip install 'studium[grade]'"}
+_OPTIONAL = {"nbgrader": "only instructors need it: pip install 'studium[grade]'"}
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at; where it is not fine, ``found`` ends with what to do."""
+    """One thing that was examined; if it is not fine, ``found`` ends with what to do."""
 
     what: str
     found: str
@@ -25,7 +25,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def diagnose(catalogue: Catalogue) -> list[Finding]:
-    """Look at everything that Studium stands on."""
+    """Examine everything that Studium depends on."""
     return [
         Finding("studium", __version__),
         Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
@@ -45,7 +45,7 @@ def diagnose(catalogue: Catalogue) -> list[Finding]:
 
 
 def _operator() -> Iterator[Finding]:
-    """Say which defaults an operator has set, or why their file cannot be used; nothing without a file."""
+    """Report which defaults an operator has set, or why their file cannot be used; nothing without a file."""
     from studium.desk.operator_defaults import place, read_defaults
 
     if (path := place()) is None:
@@ -57,7 +57,7 @@ def _operator() -> Iterator[Finding]:
 
 
 def _of_plugins(catalogue: Catalogue) -> Iterator[Finding]:
-    """Ask one plugin after the other, so that one that fails does not close the others."""
+    """Ask the plugins one by one, so a failing one does not hide the others."""
     manager = catalogue.manager
     for name, plugin in manager.list_name_plugin():
         others = [other for other in manager.get_plugins() if other is not plugin]
@@ -93,5 +93,5 @@ def _memory() -> Finding:
     free = available_mb()
     enough = free >= LAPTOP_MB
     return Finding(
-        "memory", f"{free} MB free{'' if enough else f'; the experiments want {LAPTOP_MB} MB: close something'}", enough
+        "memory", f"{free} MB free{'' if enough else f'; the experiments need {LAPTOP_MB} MB: close something'}", enough
     )

@@ -1,4 +1,4 @@
-"""A wrong answer that is written as edits of the solution: the function that they make of it."""
+"""A wrong answer written as edits of the solution, turned into a function."""
 
 import __future__
 
@@ -36,31 +36,33 @@ class MarkedSolution:
         body = solution_body(self.lines[self.start :])
         if not body:
             raise ExerciseError(
-                f"a mistake of {self.id} edits its solution between ### BEGIN SOLUTION and ### END SOLUTION: there is "
-                "none; add the two lines"
+                f"a mistake of {self.id} edits its solution between ### BEGIN SOLUTION and ### END SOLUTION: these "
+                f"are missing; add the two lines"
             )
         return body
 
     def require(self, what: str, edits: Edits) -> None:
-        """Raise ExerciseError, about ``what``, unless each edit fits one place and no two share a piece of it."""
+        """Raise ExerciseError, about ``what``, unless each edit fits exactly one place and no two overlap."""
         for old, _ in edits:
             count = sum(1 for _ in places(self.body, old))
             if count == 0:
                 raise ExerciseError(
-                    f"{what} must edit something between the markers: {old!r} is not there; copy it from the solution, "
-                    "with all its brackets"
+                    f"{what} must edit something between the markers: {old!r} does not occur; copy it from the "
+                    f"solution, with all its brackets"
                 )
             if count > 1:
                 raise ExerciseError(
-                    f"{what} must edit one place: {old!r} is in {count} places; copy more of what is around it"
+                    f"{what} must edit a single place: {old!r} occurs in {count} places; include more of the code "
+                    f"around it"
                 )
         if pair := overlapping(self.body, [old for old, _ in edits]):
-            raise ExerciseError(f"the edits of {what} must not overlap: {pair[0]!r} and {pair[1]!r} do; make them one")
+            raise ExerciseError(f"the edits of {what} must not overlap: {pair[0]!r} and {pair[1]!r} do; combine them")
 
     def with_edits(self, name: str, edits: Edits) -> AnyFunction:
-        """Return the edited solution, whose source can be looked up. What it calls by the exercise's name is right.
+        """Return the edited solution, whose source can be looked up. Calls to the exercise's name reach the right
+        solution.
 
-        Raise ExerciseError where it is not Python any more.
+        Raise ExerciseError if the result is no longer Python.
         """
         file = f"<{self.solution.__module__}.{self.id}:{name}>"
         try:
@@ -68,7 +70,7 @@ class MarkedSolution:
             code = _compiled(text, file, inspect.unwrap(self.solution).__code__.co_flags)
         except SyntaxError as error:
             raise ExerciseError(
-                f"the mistake {name!r} of {self.id} must be Python once it is edited: {error.msg} in "
+                f"the mistake {name!r} of {self.id} must still be Python after the edit: {error.msg} in "
                 f"`{(error.text or '').strip()}`; correct the edit"
             ) from error
         linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
@@ -93,14 +95,14 @@ def edited_function(lines: Sequence[str], start: int, edits: Edits) -> str:
 
 
 def marked_solution(solution: AnyFunction) -> MarkedSolution:
-    """Return a solution with the text of its file, as it is now."""
+    """Return a solution with the current text of its file."""
     code = inspect.unwrap(solution).__code__
     linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename, inspect.unwrap(solution).__globals__)
     return MarkedSolution(solution, lines, code.co_firstlineno - 1)
 
 
-_KEPT = "_as_it_is"  # the name of a decorator that stands where the solution's own registers the exercise
+_KEPT = "_as_it_is"  # the name of a decorator that takes the place of the one that registers the exercise
 
 
 def _compiled(text: str, file: str, flags: int) -> Any:
@@ -113,7 +115,7 @@ def _compiled(text: str, file: str, flags: int) -> Any:
 
 
 def _names(solution: AnyFunction) -> dict[str, Any]:
-    """Return the names that a solution sees: those of its module, with what a function around it has."""
+    """Return the names that a solution can use: those of its module, and those of an enclosing function."""
     function = inspect.unwrap(solution)
     around = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     names: dict[str, Any] = function.__globals__

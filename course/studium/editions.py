@@ -27,7 +27,7 @@ from studium.topic import Topic
 
 
 class Edition(StrEnum):
-    """What a notebook is for."""
+    """The purpose of a notebook."""
 
     LESSON = "lesson"
     SOLUTION = "solution"
@@ -35,7 +35,7 @@ class Edition(StrEnum):
 
 
 Expand = Callable[[Topic, Exercise, bool], list[NotebookNode]]
-"""The cells of an exercise in one edition: it gets topic, exercise, and whether the exercise is optional."""
+"""Make the cells of an exercise in one edition, given the topic, the exercise, and whether it is optional."""
 
 FURTHER = "Further"
 _SECTION = re.compile(r"^##? +(.+?) *$", re.MULTILINE)
@@ -43,7 +43,7 @@ _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def compile_lesson(topic: Topic, manager: PluginManager) -> NotebookNode:
-    """Build the self-paced lesson: a stub and a check for each exercise."""
+    """Build the self-paced lesson, with a stub and a check for each exercise."""
 
     def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
         prompt, answer = prompt_cell(topic, exercise, optional=optional), answer_cell(topic, exercise, stub(exercise))
@@ -69,7 +69,7 @@ def compile_notebook(
     manager: PluginManager,
     keep: Callable[[NotebookNode], bool] = lambda cell: True,
 ) -> NotebookNode:
-    """Build one edition: ``expand`` gives the cells of an exercise, ``keep`` chooses among the lesson's cells."""
+    """Build one edition: ``expand`` makes the cells of an exercise, ``keep`` selects among the lesson's cells."""
     notebook = read_lesson(topic)
     notebook.cells = list(_expanded(topic, filter(keep, notebook.cells), expand))
     notebook.metadata = nbformat.from_dict(
@@ -87,7 +87,7 @@ def compile_notebook(
 def read_lesson(topic: Topic) -> NotebookNode:
     """Read a topic's ``lesson.py``, with derived cell ids and the role of each cell in its metadata.
 
-    Raise LessonError where it places an exercise that does not exist, or twice, or not at all.
+    Raise LessonError if it places an exercise that does not exist, places one twice, or leaves one out.
     """
     notebook = jupytext.reads(topic.lesson.read_text("utf-8"), fmt="py:percent")
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -105,7 +105,7 @@ def read_lesson(topic: Topic) -> NotebookNode:
 
 
 def role(cell: NotebookNode) -> str:
-    """Return a cell's part: prose, code, experiment, exercise, prompt, check, test or setup; "" for a learner's own."""
+    """Return a cell's role: prose, code, experiment, exercise, prompt, check, test or setup; "" for a learner's own."""
     return str(cell.metadata.get("studium", {}).get("role", ""))
 
 
@@ -115,7 +115,7 @@ def exercise_of(cell: NotebookNode) -> str:
 
 
 def is_optional(cell: NotebookNode) -> bool:
-    """Return whether a cell stands below the heading "Further"."""
+    """Return whether a cell comes below the heading "Further"."""
     return bool(cell.metadata.get("studium", {}).get("optional"))
 
 
@@ -127,7 +127,7 @@ def prompt_cell(topic: Topic, exercise: Exercise, *, optional: bool = False) -> 
 
 
 def answer_cell(topic: Topic, exercise: Exercise, source: str) -> NotebookNode:
-    """Make the cell in which the learner writes; its id is topic and exercise alone."""
+    """Make the cell for the learner's answer; its id consists only of topic and exercise."""
     return new_code_cell(source.rstrip(), **_identity(topic, exercise, "exercise", ""))
 
 
@@ -173,7 +173,7 @@ def _heading(cell: NotebookNode) -> str:
 
 
 def _part(cell: NotebookNode) -> str:
-    """Return the last heading of the first or second level in a cell, "" where there is none."""
+    """Return the last first- or second-level heading in a cell, or "" if it has none."""
     found = _SECTION.findall(_FENCE.sub("", cell.source)) if cell.cell_type == "markdown" else []
     return str(found[-1]) if found else ""
 
@@ -184,6 +184,6 @@ def _require_each_exercise_once(topic: Topic, placed: list[str]) -> None:
         if name not in topic.exercises:
             raise LessonError(f"{where} places the unknown exercise {name!r}; {suggestion(name, topic.exercises)}")
         if times > 1:
-            raise LessonError(f"{where} must place {name!r} once: it does {times} times; remove one")
+            raise LessonError(f"{where} must place {name!r} once, but does so {times} times; remove one")
     if missing := next((name for name in topic.exercises if name not in placed), None):
         raise LessonError(f'{where} must place the exercise {missing!r}; add a cell `# %% exercise="{missing}"`')

@@ -1,7 +1,7 @@
-"""Edits of a solution: which piece of it an edit means, and the text that it becomes.
+"""Edits of a solution: find the piece of it that an edit means, and the resulting text.
 
-Tokens are compared and not text, so a formatter may break lines, space operators, add a trailing comma or put a long
-expression in parentheses: an edit means the same piece as before.
+Tokens are compared instead of text, so an edit still means the same piece after a formatter breaks lines, adds spaces
+around operators or a trailing comma, or puts a long expression in parentheses.
 """
 
 import io
@@ -21,7 +21,7 @@ _OPEN, _CLOSED = "([{", ")]}"
 
 
 class Token(NamedTuple):
-    """A piece of code with its place; the text of a line's end, or of an indentation, does not depend on its form."""
+    """A piece of code with its place; the text of a line end or an indentation does not depend on its form."""
 
     text: str
     start: int
@@ -29,9 +29,9 @@ class Token(NamedTuple):
 
 
 class Code(NamedTuple):
-    """What a text consists of. ``kept`` are the places of the tokens that no formatter adds or takes away.
+    """The tokens of a text. ``kept`` are the places of those that no formatter adds or removes.
 
-    ``pairs`` are the places of parentheses that do nothing but hold an expression of several lines together.
+    ``pairs`` are the places of parentheses whose only purpose is to hold an expression of several lines together.
     """
 
     tokens: list[Token]
@@ -41,7 +41,7 @@ class Code(NamedTuple):
 
 
 def solution_body(lines: Iterable[str]) -> str:
-    """Return what stands between the markers in the lines of a function, dedented; "" where there are none."""
+    """Return what is between the markers in the lines of a function, dedented; "" if there are none."""
     found: list[str] = []
     inside = False
     for line in lines:
@@ -55,7 +55,7 @@ def solution_body(lines: Iterable[str]) -> str:
 
 
 def places(body: str, old: str) -> Iterator[tuple[int, int]]:
-    """Return where ``old`` stands in a text: the first character and the one after the last."""
+    """Return where ``old`` occurs in a text: the first character and the one after the last."""
     whole, part = _code(body), _code(textwrap.dedent(old).strip())
     wanted = [part.tokens[n].text for n in part.kept]
     while wanted and wanted[-1] in _LAYOUT.values():
@@ -69,16 +69,16 @@ def places(body: str, old: str) -> Iterator[tuple[int, int]]:
 
 
 def overlapping(body: str, olds: Sequence[str]) -> tuple[str, str] | None:
-    """Return two pieces of a text, each of which stands there, that share a token; None as a rule."""
+    """Return two pieces of a text that share a token, or None, as is usual."""
     spans = sorted((next(places(body, old)), old) for old in olds)
     neighbours = pairwise(spans)
     return next(((old, other) for ((_, end), old), ((start, _), other) in neighbours if start < end), None)
 
 
 def edited(body: str, edits: Edits | Mapping[str, str]) -> str:
-    """Return a solution's text with each edit made where it fits first, without the comments it had.
+    """Return a solution's text with each edit made where it first fits, without the original comments.
 
-    A text of several lines is indented as the line in which it begins; a line of which nothing remains is left out.
+    A text of several lines is indented like the line where it begins; lines left empty are removed.
     """
     pairs = list(edits.items() if isinstance(edits, Mapping) else edits)
     text = without_comments(body)
@@ -88,7 +88,7 @@ def edited(body: str, edits: Edits | Mapping[str, str]) -> str:
 
 
 def without_comments(text: str) -> str:
-    """Return a text without its comments, and without the lines that hold nothing else."""
+    """Return a text without its comments, and without lines that contain nothing else."""
     for comment in reversed(_code(text).comments):
         text = _replaced(text, comment.start, comment.end, "")
     return text
@@ -104,9 +104,9 @@ def _replaced(text: str, start: int, end: int, new: str) -> str:
     return f"{text[:first]}{before}{textwrap.indent(new, indent).removeprefix(indent)}{after}".rstrip(" ") + text[last:]
 
 
-@lru_cache(maxsize=256)  # each edit of a solution asks
+@lru_cache(maxsize=256)  # each edit of a solution calls this
 def _code(text: str) -> Code:
-    """Read a text; what is no code, or has half a pair of brackets, is empty."""
+    """Tokenise a text; if it is not code, or has unbalanced brackets, the result is empty."""
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -127,7 +127,7 @@ def _code(text: str) -> Code:
 
 
 def _brackets(tokens: list[Token]) -> list[tuple[int, int]]:
-    """Return the places of each pair of brackets, inner ones first; raise IndexError where one is alone."""
+    """Return the places of each pair of brackets, inner ones first; raise IndexError if one is unmatched."""
     opened, pairs = [], []
     for n, token in enumerate(tokens):
         if token.text in _OPEN:
@@ -140,7 +140,7 @@ def _brackets(tokens: list[Token]) -> list[tuple[int, int]]:
 
 
 def _is_holding(text: str, tokens: list[Token], first: int, last: int) -> bool:
-    """Return whether a formatter may have put these brackets around an expression, to break it over lines."""
+    """Return whether a formatter may have put these brackets around an expression to break it over lines."""
     if tokens[first].text != "(" or _follows_a_value(tokens, first) or last - first < 2:
         return False
     opens = "\n" in text[tokens[first].end : tokens[first + 1].start]
@@ -149,7 +149,7 @@ def _is_holding(text: str, tokens: list[Token], first: int, last: int) -> bool:
 
 
 def _trailing_commas(tokens: list[Token], pairs: list[tuple[int, int]]) -> Iterator[int]:
-    """Return the places of commas before a closing bracket, but for the one that makes a tuple of a single value."""
+    """Return the places of commas before a closing bracket, except the one that makes a tuple of a single value."""
     for first, last in pairs:
         if tokens[last - 1].text != ",":
             continue
@@ -161,14 +161,14 @@ def _trailing_commas(tokens: list[Token], pairs: list[tuple[int, int]]) -> Itera
 
 
 def _follows_a_value(tokens: list[Token], place: int) -> bool:
-    """Return whether a bracket calls or indexes what stands before it."""
+    """Return whether a bracket calls or indexes what comes before it."""
     before = tokens[place - 1].text if place else ""
     is_name = before.isidentifier() and not keyword.iskeyword(before)
     return is_name or before[-1:] in (*_CLOSED, '"', "'")
 
 
 def _with_parentheses(pairs: list[tuple[int, int]], first: int, last: int) -> tuple[int, int] | None:
-    """Return a span with the parentheses that hold it; None where it ends in the midst of what they hold."""
+    """Return a span with the parentheses that hold it; None if it ends in the middle of their contents."""
     for a, b in pairs:
         inside = first <= a <= last, first <= b <= last
         if inside == (True, False) and b == last + 1:

@@ -1,7 +1,8 @@
-"""Notebooks of a course on Binder, Colab and Kaggle: the addresses that open them there, and the cells that say so.
+"""A course's notebooks on Binder, Colab and Kaggle: the addresses that open them there, and the cells that link to
+them.
 
-The services read a course's public repository. Nothing here asks them for anything: an address is text, and the cell
-that installs Studium does nothing where Studium is installed.
+The services read a course's public repository. Nothing here contacts them: an address is just text, and the cell that
+installs Studium does nothing if Studium is already installed.
 """
 
 import json
@@ -46,10 +47,10 @@ except ModuleNotFoundError:
 
 
 class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The public repository of a course: its address, and what stands where in it.
+    """The public repository of a course: its address and layout.
 
-    ``handouts`` is the folder in it that holds a folder of notebooks for each assignment, ``site`` the one that holds
-    what ``studium html`` writes. The first cell of a notebook installs Studium from the address ``student_wheel``.
+    ``handouts`` is the folder in it with a folder of notebooks for each assignment, ``site`` the one with the output of
+    ``studium html``. The first cell of a notebook installs Studium from the address ``student_wheel``.
     """
 
     url: str
@@ -59,7 +60,7 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     student_wheel: str = ""
 
     def problem(self) -> str:
-        """Continue the sentence "course.toml …" with what is wrong, or return ""."""
+        """Complete the sentence "course.toml …" with what is wrong, or return ""."""
         host, place = self._place()
         if not host or (host == _ON_GITHUB and place.count("/") > 1):
             needed = "the https address of a public repository, such as https://github.com/owner/course,"
@@ -76,7 +77,9 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ""
 
     def services(self, path: str) -> dict[str, str]:
-        """Return the addresses that open the file ``path`` of the repository, by service. Not all take every host."""
+        """Return the addresses that open the repository's file ``path``, by service. Not every service accepts every
+        host.
+        """
         host, place = self._place()
         named = {_ON_GITHUB: f"gh/{place}", "gitlab.com": f"gl/{quote(place, safe='')}"}
         repository = named.get(host, f"git/{quote(f'https://{host}/{place}', safe='')}")
@@ -89,7 +92,7 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return addresses
 
     def _place(self) -> tuple[str, str]:
-        """Return the host and the path of the repository, "" and "" where ``url`` is no such address."""
+        """Return the host and the path of the repository, or "" and "" if ``url`` is not such an address."""
         found = _ADDRESS.fullmatch(self.url)
         return (found["host"], found["place"].removesuffix(".git")) if found else ("", "")
 

@@ -14,7 +14,7 @@ StudiumError                     the user can mend it: shown as one sentence, ex
 import difflib
 from collections.abc import Iterable
 
-_MOST_NAMES = 30  # in a sentence
+_MOST_NAMES = 30  # names listed in a sentence
 
 
 class StudiumError(Exception):
@@ -30,7 +30,7 @@ class ExerciseError(TopicError):
 
 
 class LessonError(TopicError):
-    """A lesson names something that is not there."""
+    """A lesson names something that does not exist."""
 
 
 class NotebookError(StudiumError):
@@ -42,15 +42,15 @@ class CourseError(StudiumError):
 
 
 class StoppedError(StudiumError):
-    """Somebody stopped the command; the sentence says what is kept and how to continue."""
+    """Somebody stopped the command; the sentence tells what is kept and how to continue."""
 
 
 class UsageError(StudiumError):
-    """The command was given something that is not there."""
+    """The command was given something that does not exist."""
 
 
 class UnknownNameError(UsageError):
-    """A name that nobody has, answered with the nearest one that somebody has."""
+    """An unknown name, answered with the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
@@ -63,7 +63,7 @@ def continued(text: str) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return "did you mean …?" where a known name is near, else a list of them, all if not a class."""
+    """Return "did you mean …?" if a known name is close, or else a list of them, shortened for a whole class."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:

@@ -33,7 +33,7 @@ from studium.errors import ExerciseError
 
 AnyFunction = Callable[..., Any]
 _NAME = re.compile(r"[^\W_A-Z]+(-[^\W_A-Z]+)*")
-_FEWEST_WORDS = 5  # of a name that is made of a sentence
+_FEWEST_WORDS = 5  # words of a name made from a sentence
 F = TypeVar("F", bound=AnyFunction)
 
 LEVELS = ("warm-up", "core", "integrative", "stretch")
@@ -47,7 +47,7 @@ _CODE_OR_TAG = re.compile(r"(```.*?```|`[^`]*`)|<(?=[a-z/!])", re.DOTALL | re.IG
 class Test:
     """One graded test. ``name`` completes the sentence "the function …".
 
-    ``mutates_args`` names the arguments that the function may change; None where the test does not look at them.
+    ``mutates_args`` names the arguments that the function may change; None if the test does not check that.
     """
 
     name: str
@@ -64,9 +64,9 @@ class Test:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A typical wrong answer and the sentence that it deserves. ``name`` is unique within its exercise, and stays.
+    """A typical wrong answer and the sentence for it. ``name`` is unique within its exercise and never changes.
 
-    ``edits`` are the (old, new) pairs that make it of the solution; there are none where it is a function of its own.
+    ``edits`` are the (old, new) pairs that turn the solution into it; empty if it is a separate function.
     """
 
     message: str
@@ -76,7 +76,7 @@ class Misconception:
 
     @functools.cached_property
     def function(self) -> AnyFunction:
-        """The wrong answer; one that is written as edits is compiled on first use."""
+        """The wrong answer as a function; one written as edits is compiled on first use."""
         return self.make()
 
 
@@ -84,10 +84,10 @@ class Misconception:
 class Exercise:
     """A function that the learner writes. Calling the exercise calls its solution.
 
-    ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
+    ``public`` marks the edition for student machines, where the solution is a stub and hidden tests are missing.
     ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS. ``shows`` names the
-    misconception whose code the learner starts from, "" where there is none. ``mutates_args`` names the arguments that
-    may change where the statement promises that all others stay; None where it does not.
+    misconception whose code the learner starts from, or is "". ``mutates_args`` names the arguments that may change if
+    the statement promises that all others stay the same; None if it does not.
     """
 
     solution: AnyFunction
@@ -134,16 +134,17 @@ class Exercise:
 
     @property
     def statement(self) -> str:
-        """The docstring of the solution as Markdown, and what ``mutates_args`` promises. What looks like a tag is text.
+        """The docstring of the solution as Markdown, with the promise about ``mutates_args``. Anything like a tag is
+        text.
 
-        It is "" where there is neither.
+        It is "" if there is neither.
         """
         text = _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
         return "\n\n".join(filter(None, (text, self.promise)))
 
     @property
     def promise(self) -> str:
-        """The sentence about arguments that stay as they are, "" without ``mutates_args``."""
+        """The sentence about arguments that stay the same, or "" without ``mutates_args``."""
         if self.mutates_args is None:
             return ""
         changed = " and ".join(f"`{name}`" for name in self.mutates_args)
@@ -151,7 +152,7 @@ class Exercise:
 
     @property
     def shown(self) -> Misconception | None:
-        """The misconception whose code the learner starts from; None where there is none, or it is not registered."""
+        """The misconception whose code the learner starts from; None if there is none, or if it is not registered."""
         return next((known for known in self.misconceptions if known.name == self.shows), None)
 
     @property
@@ -161,12 +162,12 @@ class Exercise:
 
     @property
     def file_name(self) -> str:
-        """That file as messages call it: "exercises.py", or "exercises/merge.py"."""
+        """The name of that file in messages: "exercises.py", or "exercises/merge.py"."""
         inside = is_exercise_file(self.solution.__module__)
         return f"exercises/{self.file.name}" if inside else self.file.name
 
     def facts(self, *, optional: bool = False) -> str:
-        """Return level, kind, importance, points and minutes in one line; an optional exercise is called so first."""
+        """Return level, kind, importance, points and minutes on one line, starting with "optional" if it is."""
         parts = (*(["optional"] if optional else []), self.level, self.kind, IMPORTANCE[self.importance])
         time = f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"
         return " · ".join([*parts, in_points(self.points), time])
@@ -174,7 +175,7 @@ class Exercise:
     def test(self, name: str, *, points: float, mutates_args: Iterable[str] | None = None) -> Callable[[F], F]:
         """Register a test that learners see, worth ``points``.
 
-        With ``mutates_args``, the test also fails where an argument changes that is not named there.
+        With ``mutates_args``, the test also fails if an argument changes that is not named there.
         """
         return self._test(name, points, mutates_args, hidden=False)
 
@@ -183,10 +184,10 @@ class Exercise:
         return self._test(name, points, mutates_args, hidden=True)
 
     def misconception(self, message: str, *, name: str = "") -> Callable[[F], F]:
-        """Register a wrong answer that is recognised by what it returns; ``message`` is the sentence that it hears.
+        """Register a wrong answer that is recognised by what it returns; ``message`` is the sentence shown for it.
 
-        ``name`` is what records know it by, such as "scaled-by-alpha"; left out, it is made of the sentence's words.
-        Raise ExerciseError where another misconception of this exercise has that name.
+        ``name`` identifies it in records, such as "scaled-by-alpha"; by default it is made from the sentence's words.
+        Raise ExerciseError if another misconception of this exercise has that name.
         """
         chosen = name or _name_from(message, {known.name for known in self.misconceptions})
         self._require_new_name(chosen)
@@ -208,17 +209,19 @@ class Exercise:
     ) -> None:
         """Register a wrong answer that is the solution with ``replace`` replaced ``by`` something else.
 
-        ``edits`` makes several such changes, given as pairs. What is replaced must be in one place between the markers;
-        line breaks, spaces and comments do not matter. A text of several lines is a block in triple quotes, indented as
-        you like. Where the solution calls itself, the mistake calls the right one. Raise ExerciseError for an edit that
-        does not fit, or where another misconception has that name.
+        ``edits`` makes several such changes, given as pairs. The replaced code must occur once between the markers;
+        line breaks, spaces and comments do not matter. A text of several lines is a block in triple quotes, with any
+        indentation. If the solution calls itself, the mistake calls the right one. Raise ExerciseError for an edit that
+        does not fit, or if another misconception has that name.
         """
         self._require_new_name(name)
         what = f"the mistake {name!r} of {self.id}"
         one = replace is not None or by is not None
         if one == bool(edits) or (one and None in (replace, by)):
             got = "both" if one and edits else "neither" if not one else "half of the first"
-            raise ExerciseError(f"{what} needs replace=… and by=…, or edits=[(old, new), …]: got {got}; write one form")
+            raise ExerciseError(
+                f"{what} needs replace=… and by=…, or edits=[(old, new), …]: got {got}; use one of these forms"
+            )
         pairs = tuple(edits) or ((str(replace), str(by)),)
         self._marked.require(what, pairs)
         self.misconceptions.append(Misconception(message, lambda: self._marked.with_edits(name, pairs), name, pairs))
@@ -230,28 +233,28 @@ class Exercise:
     def _require_new_name(self, chosen: str) -> None:
         if not _NAME.fullmatch(chosen):
             raise ExerciseError(
-                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lower-case words joined by "
+                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lowercase words joined by "
                 f"hyphens: got {chosen!r}; change it"
             )
         if any(known.name == chosen for known in self.misconceptions):
             raise ExerciseError(
-                f"each misconception of {self.id} needs its own name: {chosen!r} came twice; rename one"
+                f"each misconception of {self.id} needs its own name: {chosen!r} appears twice; rename one"
             )
 
     def sentence_of(self, mistake: str) -> str:
-        """Return the sentence of the misconception whose id ends in its name, "" where there is none (any more)."""
+        """Return the sentence of the misconception whose id ends in its name, or "" if there is none (any more)."""
         name = mistake.rpartition(":")[2]
         return next((known.message for known in self.misconceptions if known.name == name), "")
 
     def also_correct(self, function: F) -> F:
-        """Register another correct answer, in a style of its own."""
+        """Register another correct answer, in a different style."""
         self.alternatives.append(function)
         return function
 
     def equivalent(self, line: str, reason: str) -> None:
-        """Mark a line that mutation testing makes of the solution as one that computes the same, and say why."""
+        """Mark a line produced by mutation testing of the solution as equivalent, and give the reason."""
         if not reason.strip():
-            raise ExerciseError(f"an equivalent line of {self.id} needs its reason: got none for {line!r}; say why")
+            raise ExerciseError(f"an equivalent line of {self.id} needs a reason: got none for {line!r}; explain why")
         self.equivalents[line.strip()] = reason
 
     def _test(self, name: str, points: float, mutates_args: Iterable[str] | None, *, hidden: bool) -> Callable[[F], F]:
@@ -288,11 +291,11 @@ def exercise(
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
 
     ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
-    (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
+    (18 or more, built from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
     or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
     other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and the
-    learner's cell starts with the code of that mistake. ``mutates_args`` adds to the statement that all arguments stay
-    as they are but those that it names; tests look at that if they have it too.
+    learner's cell starts with that mistake's code. ``mutates_args`` adds to the statement that all arguments except
+    those it names stay as they are; tests that have it too check this.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
@@ -311,7 +314,7 @@ def exercise(
 
 
 def _arguments(function: AnyFunction, mutates_args: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return the names of arguments that may change; raise ExerciseError where the function has none of that name."""
+    """Return the names of arguments that may change; raise ExerciseError if the function has no such argument."""
     if mutates_args is None:
         return None
     names = (mutates_args,) if isinstance(mutates_args, str) else tuple(mutates_args)
@@ -327,25 +330,25 @@ def _require_known(what: str, value: object, known: Iterable[object]) -> None:
 
 
 def mistake_id(topic: str, exercise: str, name: str) -> str:
-    """Return what names a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
+    """Return the id of a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
     return f"{topic}.{exercise}:{name}"
 
 
 def in_points(points: float) -> str:
-    """Say a number of points: "1 point", "2.5 points"."""
+    """Format a number of points: "1 point", "2.5 points"."""
     return f"{points:g} point{'s' if points != 1 else ''}"
 
 
 def is_exercise_file(module: str) -> bool:
-    """Return whether a module is a file of a folder ``exercises``, such as "lora.exercises.merge"."""
+    """Return whether a module is a file in a folder ``exercises``, such as "lora.exercises.merge"."""
     return module.split(".")[-2:-1] == ["exercises"]
 
 
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
-    """Collect the exercises of a module in the order of definition; of a package, in that of its tuple ``exercises``.
+    """Collect the exercises of a module in order of definition; of a package, in the order of its tuple ``exercises``.
 
-    Raise ExerciseError where points do not add up, where a shown mistake does not exist, or where a package has no such
-    tuple or a module of its name beside it.
+    Raise ExerciseError if points do not add up, if a shown mistake does not exist, or if a package lacks that tuple or
+    has a module of the same name next to it.
     """
     values = _listed(module) if hasattr(module, "__path__") else vars(module).values()
     found = {value.id: value for value in values if isinstance(value, Exercise)}
@@ -358,7 +361,7 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
         if item.shows and not item.public and item.shown is None:
             names = ", ".join(repr(known.name) for known in item.misconceptions)
             raise ExerciseError(
-                f"{item.id} must show one of its mistakes, {names or 'of which it has none'}: got {item.shows!r}; "
+                f"{item.id} can only show one of its mistakes, {names or 'but it has none'}: got {item.shows!r}; "
                 "name one of them, or write it"
             )
     return found
@@ -369,21 +372,21 @@ def _listed(package: ModuleType) -> tuple[Exercise, ...]:
     for folder in map(Path, package.__path__):
         if folder.with_suffix(".py").is_file():
             raise ExerciseError(
-                f"{name} must be a folder or a file: there are both {folder.name}/ and {folder.name}.py; delete one"
+                f"{name} must be either a folder or a file: {folder.name}/ and {folder.name}.py both exist; delete one"
             )
     listed = vars(package).get("exercises")
     if not isinstance(listed, tuple) or not all(isinstance(item, Exercise) for item in listed):
         raise ExerciseError(
-            f"{name} needs exercises = (…), a tuple of its exercises in the order of the lesson: got "
+            f"{name} needs exercises = (…), a tuple of its exercises in the lesson's order: got "
             f"{type(listed).__name__ if listed is not None else 'none'}; write it into its __init__.py"
         )
     if twice := next((item.id for item in listed if [other.id for other in listed].count(item.id) > 1), ""):
-        raise ExerciseError(f"{name} must list each exercise once: {twice} comes twice; take one out")
+        raise ExerciseError(f"{name} must list each exercise once: {twice} appears twice; remove one")
     return listed
 
 
 def _name_from(sentence: str, taken: set[str]) -> str:
-    """Return the first words of a sentence as a name: five, or as many more as tell it from those that are taken."""
+    """Return the first words of a sentence as a name: five, or more if needed to tell it from the names in use."""
     words = re.findall(r"[^\W_]+", sentence.lower())
     names = ("-".join(words[:count]) for count in range(_FEWEST_WORDS, len(words) + 1))
     return next((name for name in names if name not in taken), "-".join(words))

@@ -1,4 +1,4 @@
-"""What `studium export` tells an exporter besides where the marks are."""
+"""What `studium export` passes to an exporter besides the location of the marks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How marks are to be written.
+    """How to write marks.
 
-    ``into``: a file that another system exported and that is to be filled in, or None. ``columns``: the column of an
-    assignment in it. ``scale``: marks become shares of that file's maximum. ``dry_run``: nothing is written.
-    ``say``: takes a line for the user. ``course``: the course folder. ``feedback``: a ZIP file to write, with the
-    feedback pages of those whose marks are written, or None.
+    ``into``: a file exported by another system that is to be filled in, or None. ``columns``: the column in it for each
+    assignment. ``scale``: marks become shares of that file's maximum. ``dry_run``: nothing is written. ``say``: takes a
+    line for the user. ``course``: the course folder. ``feedback``: a ZIP file to write, with the feedback pages of the
+    students whose marks are written, or None.
     """
 
     into: Path | None = None

@@ -1,4 +1,4 @@
-"""Comparing gradients, in the learner's words."""
+"""Compare gradients, and report differences in the learner's words."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,14 +22,14 @@ def assert_gradients(
     """Fail with a sentence unless ``outputs`` has the ``expected`` gradients with respect to ``inputs``.
 
     ``inputs`` maps names to tensors. ``expected`` maps some of these names to gradients, or is a function that computes
-    the right outputs of the tensors, in their order. ``grad_outputs`` is as in ``torch.autograd.grad``, and may be left
-    out for a single number. The graph stays, so a second output can be looked at. ``message`` goes before the sentence.
+    the right outputs from the tensors, in order. ``grad_outputs`` is as in ``torch.autograd.grad``, and can be left out
+    for a single number. The graph is kept, so a second output can be checked. ``message`` is put before the sentence.
     """
     import torch
 
     start = f"{message}: " if message else ""
     assert isinstance(outputs, torch.Tensor), (
-        f"{start}a tensor is needed, through which gradients flow; got {type(outputs).__name__}"
+        f"{start}expected a tensor through which gradients flow, got {type(outputs).__name__}"
     )
     shape = () if grad_outputs is None else tuple(grad_outputs.shape)
     one_number = grad_outputs is None and outputs.numel() == 1
@@ -57,7 +57,7 @@ def _gradients(outputs: Any, inputs: "Mapping[str, Tensor]", grad_outputs: Any) 
 def _gradients_of(
     function: "Callable[..., Tensor]", inputs: "Mapping[str, Tensor]", grad_outputs: Any
 ) -> "dict[str, Tensor | None]":
-    """Return the gradients of a right function at the same inputs, None for those that it does not use."""
+    """Return the gradients of a correct function at the same inputs, with None for those it does not use."""
     import torch
 
     leaves = {name: value.detach().clone().requires_grad_() for name, value in inputs.items()}

@@ -1,4 +1,4 @@
-"""The hooks of Studium. A plugin implements them in the module that its entry point (group ``studium``) names."""
+"""Studium's hooks. A plugin implements them in the module named by its entry point (group ``studium``)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ hookspec = pluggy.HookspecMarker("studium")
 
 @hookspec
 def studium_topics() -> Iterable[Topic]:  # type: ignore[empty-body]
-    """Return the topics that a package brings.
+    """Return the topics in a package.
 
-    Called once for each catalogue that is loaded. Import nothing heavy: a topic is metadata.
+    Called once for each catalogue that is loaded. Import nothing heavy: a topic is only metadata.
     """
 
 
@@ -39,9 +39,11 @@ def studium_commands(app: typer.Typer) -> None:
 
 @hookspec
 def studium_begin(arguments: list[str]) -> None:
-    """Begin what the command in ``arguments`` plainly needs and takes long, such as a process that imports torch.
+    """Start whatever the command in ``arguments`` will certainly need and takes long, such as a process that imports
+    torch.
 
-    Called first of all: import little, and leave mistakes in the arguments to the command, which reads them later.
+    This is called before anything else, so import little, and leave mistakes in the arguments to the command, which
+    parses them later.
     """
 
 
@@ -49,7 +51,7 @@ def studium_begin(arguments: list[str]) -> None:
 def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition) -> None:
     """Change a compiled notebook in place, before it is validated and written.
 
-    The host uses it for the setup cell; a hub would add its links, a course its honour code.
+    The host uses this for the setup cell; a hub could add its links, and a course its honour code.
     """
 
 
@@ -57,23 +59,23 @@ def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition
 def studium_compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str | None:
     """Compare two values of a type that you know.
 
-    Return "" where they are equal within the tolerances (None: the type's own), a sentence that names the first
-    difference where they are not, and None for a type that is not yours.
+    Return "" if they are equal within the tolerances (None: the type's own), a sentence about the first difference if
+    they are not, and None for a type that is not yours.
     """
 
 
 @hookspec(firstresult=True)
 def studium_show_difference(actual: Any, expected: Any, rtol: float, atol: float) -> Any | None:
-    """Return a picture of two arrays that should be equal and are not; None for a type that you do not know.
+    """Return a picture of two arrays that should be equal but are not; None for a type that you do not know.
 
-    What you give is displayed in the notebook, so it needs a representation that a saved notebook keeps. Values differ
-    where |actual - expected| > atol + rtol |expected|. Shapes may differ.
+    The result is displayed in the notebook, so it needs a representation that a saved notebook keeps. Values differ if
+    |actual - expected| > atol + rtol |expected|. Shapes may differ.
     """
 
 
 @hookspec(firstresult=True)
 def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
-    """Return the executor called ``name`` on which grading runs, or None where the name is not yours."""
+    """Return the executor called ``name`` on which grading runs, or None if the name is not yours."""
 
 
 @hookspec(firstresult=True)
@@ -84,39 +86,39 @@ def studium_export(
     assignments: tuple[str, ...],
     options: ExportOptions,
 ) -> Path | None:
-    """Write the marks in ``gradebook`` (a database URL) to ``path``; None where ``format`` is not yours.
+    """Write the marks in ``gradebook`` (a database URL) to ``path``, or return None if ``format`` is not yours.
 
-    ``assignments`` names those that are wanted; all of them where it is empty. An exporter that needs none of the
-    options leaves the parameter out. Return the path that was written.
+    ``assignments`` names the ones to write, or all if it is empty. An exporter that does not need the options can leave
+    that parameter out. Return the path that was written.
     """
 
 
 @hookspec
 def studium_export_formats() -> Iterable[str]:  # type: ignore[empty-body]
-    """Return the formats that your ``studium_export`` writes, to be listed where somebody asks for another."""
+    """Return the formats that your ``studium_export`` writes; they are listed when somebody asks for an unknown one."""
 
 
 @hookspec(firstresult=True)
 def studium_repository(course: Path) -> Repository | None:
-    """Return the public repository that the course in the folder ``course`` names; None where it names none.
+    """Return the public repository named by the course in the folder ``course``, or None if it names none.
 
-    Raise StudiumError, one sentence, for a course whose settings cannot be used.
+    Raise StudiumError, with one sentence, if the course's settings cannot be used.
     """
 
 
 @hookspec
 def studium_findings() -> Iterable[Finding]:  # type: ignore[empty-body]
-    """Look at what your plugin needs of this machine, for ``studium doctor``.
+    """Check what your plugin needs from this machine, for ``studium doctor``.
 
-    Each finding is a line: what was looked at, what was found and, where it is not fine, what to do. Import nothing
-    heavy, and take no longer than a second.
+    Each finding is a line: what was checked, what was found and, if that is not fine, what to do. Import nothing heavy,
+    and take no longer than a second.
     """
 
 
 @hookspec
 def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str]]]:  # type: ignore[empty-body]
-    """Return what else must hold for a topic, for ``studium topic check``: a function for each name of a check.
+    """Return further checks of a topic for ``studium topic check``, as a function for each check's name.
 
-    A function gives the problems that it finds, one sentence each: what was needed, what came, what to do next. None
-    means that the check passes. It may run beside other checks, so let it work in a process of its own.
+    A function returns the problems it finds, one sentence each: what was needed, what came, what to do next. If there
+    are none, the check passes. It may run alongside other checks, so do the work in a separate process.
     """

@@ -1,4 +1,4 @@
-"""The host's own plugin. Each hook imports its work when it is called: the catalogue must load in milliseconds."""
+"""The host's own plugin. Each hook imports what it needs when called: the catalogue must load in milliseconds."""
 
 from __future__ import annotations
 

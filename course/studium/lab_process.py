@@ -1,14 +1,14 @@
-"""The process of ``studium lab``: JupyterLab, which says in one line where it is, and else only what goes wrong."""
+"""The process of ``studium lab``: JupyterLab, which prints its address on one line and otherwise only problems."""
 
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
 
 class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no types for mypy here
-    """JupyterLab's server, without the dozen lines around its address."""
+    """JupyterLab's server, without the dozen lines it prints around its address."""
 
     def find_server_extensions(self) -> None:
-        """Leave out nbgrader's: they are an instructor's, and warn each learner that nothing is configured."""
+        """Leave out nbgrader's extensions: they are for instructors and warn learners that nothing is configured."""
         super().find_server_extensions()
         for name in [name for name in self.jpserver_extensions if name.startswith("nbgrader.")]:
             del self.jpserver_extensions[name]
@@ -16,7 +16,7 @@ class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no typ
     def start_app(self) -> None:
         """Print the address, and start."""
         print(f"JupyterLab is at {self.public_url}", flush=True)  # noqa: T201
-        self.identity_provider.token_generated = False  # of one that it has generated, the server tells in many lines
+        self.identity_provider.token_generated = False  # if the server generated one, it explains that in many lines
         super().start_app()
 
 

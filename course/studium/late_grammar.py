@@ -1,7 +1,7 @@
-"""A second less for every process that reads a notebook.
+"""Saves a second in every process that reads a notebook.
 
-Reading one imports jsonschema, and with it rfc3987_syntax where that is installed: it builds 39 grammars of web
-addresses when it is imported, and no notebook has an address to check. So it is imported when somebody uses it.
+Reading one imports jsonschema, and with it rfc3987_syntax if that is installed, which builds 39 grammars of web
+addresses on import. Notebooks have no addresses to check, so that import is put off until somebody uses it.
 """
 
 import sys
@@ -13,10 +13,10 @@ _NAME = "rfc3987_syntax"
 
 
 class _Later(ModuleType):
-    """In the place of the module until something of it is used."""
+    """A placeholder for the module until something from it is used."""
 
     def is_valid_syntax(self, term: str, value: str) -> bool:
-        """What jsonschema imports of it."""
+        """Check syntax, which is all that jsonschema imports from the module."""
         checked: bool = self._imported().is_valid_syntax(term, value)
         return checked
 
@@ -32,7 +32,7 @@ class _Later(ModuleType):
 
 
 def put_off() -> None:
-    """Let the grammars wait, where they are installed and not built already."""
+    """Let the grammars wait, if they are installed and not built yet."""
     if _NAME not in sys.modules and (spec := find_spec(_NAME)):
         sys.modules[_NAME] = later = _Later(_NAME)
         later.__spec__, later.__path__ = spec, spec.submodule_search_locations or []

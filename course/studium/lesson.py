@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from studium.desk.journal import Journal
 
 
-STAND_IN = "so the course's own runs in its place."
-"""How the line ends that ``Lesson.mine`` prints where an answer is not right."""
+STAND_IN = "so the course's own version runs instead."
+"""The end of the line that ``Lesson.mine`` prints if an answer is not right."""
 
 
 def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
-    """Open the lesson of a topic; ``profile`` is one of smoke, laptop, gpu (the best for this machine if left out)."""
+    """Open the lesson of a topic; ``profile`` is smoke, laptop or gpu (by default the largest this machine can run)."""
     lesson = Lesson(load_catalogue()[slug], choose_profile(profile))
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):  # a notebook's own
@@ -43,7 +43,7 @@ def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
 
 
 class Lesson:
-    """One topic at the learner's desk. What was tried, and which hints were taken, is kept for good."""
+    """One topic at the learner's desk. What was tried, and which hints were taken, is recorded permanently."""
 
     def __init__(self, topic: Topic, profile: Profile) -> None:
         self.topic = topic
@@ -70,21 +70,21 @@ class Lesson:
         return verdict
 
     def difference(self, function: Any) -> Any:
-        """Show your array beside the expected one, from the first test of the last check in which arrays differed."""
+        """Show your array next to the expected one, from the first test of the last check in which arrays differed."""
         exercise = self._exercise(function)
         if exercise.id not in self._results:
-            return Note(f"Run lesson.check({exercise.id}) first, then ask for the difference.")
+            return Note(f"Run lesson.check({exercise.id}) first; then you can look at the difference.")
         found = self._differences[exercise.id]
         if found is None:
-            return Note(f"In the last check of {exercise.id} no arrays differed; what the check said is all.")
+            return Note(f"The last check of {exercise.id} found no arrays that differ; its message is all there is.")
         return show_difference(found) or Note(str(found))
 
     def hint(self, function: Any) -> Note:
-        """Return the next hint; after the last one, all of them again."""
+        """Return the next hint; after the last one, return them all again."""
         exercise = self._exercise(function)
         total = len(exercise.hints)
         if not total:
-            return Note(f"There is no hint for {exercise.id}; what lesson.check({exercise.id}) says is the hint.")
+            return Note(f"{exercise.id} has no hints; lesson.check({exercise.id}) tells you what is wrong.")
         try:
             taken = self._journal.take_hint(self.topic.slug, exercise.id, total)
         except StudiumError as error:
@@ -93,10 +93,10 @@ class Lesson:
         return Note("\n".join(f"Hint {number} of {total}: {text}" for number, text in numbered))
 
     def reveal(self, function: Any) -> Note:
-        """Show a solution, once an answer has been checked that was an attempt. That it was shown is written down."""
+        """Show a solution, once an attempt has been checked. This is recorded."""
         exercise = self._exercise(function)
         if exercise.public:
-            return Note(f"This edition has no solution of {exercise.id}; ask your instructor.")
+            return Note(f"This edition has no solution for {exercise.id}; ask your instructor.")
         try:
             self._journal.reveal(self.topic.slug, exercise.id)
         except StudiumError as error:
@@ -104,7 +104,7 @@ class Lesson:
         return Note(f"One solution of {exercise.id}:", code=solved(exercise))
 
     def mine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return your function if it is right; otherwise say so and return a correct one."""
+        """Return your function if it is right; otherwise print a note and return a correct one."""
         exercise = self._exercise(function)
         known = self._functions.get(exercise.id) is function and exercise.id in self._results
         result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function)
@@ -115,23 +115,23 @@ class Lesson:
         return exercise.solution
 
     def predict(self, name: str, guess: "float | EllipsisType", question: str = "") -> Note:
-        """Write down what you expect, before you look. The first guess counts; ``...`` stands for none yet."""
+        """Record what you expect, before you look. The first guess counts; ``...`` means no guess yet."""
         if guess is ...:
-            return Note("Put your number in the place of the dots, and run the cell again.")
+            return Note("Replace the dots with your number, and run the cell again.")
         if not isinstance(guess, int | float) or not math.isfinite(guess):
             return Note(f"A guess is one number, such as 3 or 0.5: got {guess!r}.")
         self._journal.predict(self.topic.slug, name, guess, question)
         return Note(f"You expect {guess:g} for {name}. Now find out.")
 
     def found(self, name: str, value: float, within: float = 0.1) -> Note:
-        """Compare what came out with your guess; one within the fraction ``within`` is a hit."""
-        value = float(value)  # a tensor, say
+        """Compare the result with your guess; a guess within the fraction ``within`` is a hit."""
+        value = float(value)  # a tensor, for example
         if not math.isfinite(value):
-            return Note(f"{name} did not come out as a number here ({value:g}), so that your guess waits.")
+            return Note(f"{name} did not come out as a number here ({value:g}), so your guess is still open.")
         guess = self._journal.guess(self.topic.slug, name)
         found = self._journal.found(self.topic.slug, name, value, within)
         if guess is None or found is None:
-            return Note(f"{name} is {value:g}. You had not guessed; next time, lesson.predict it first.")
+            return Note(f"{name} is {value:g}. You made no guess; next time, use lesson.predict first.")
         return Note(f"{name} is {value:g}; you expected {guess:g}{', a hit.' if found.hit else '.'}")
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Running a topic's experiments in fresh processes, and judging its claims."""
+"""Run a topic's experiments in fresh processes, and judge its claims."""
 
 import multiprocessing
 import sys
@@ -20,9 +20,9 @@ from studium.topic import Topic
 class ClaimResult(msgspec.Struct, frozen=True):
     """One claim: ``measured`` is the worst over the seeds; ``seconds`` is the time of all seeds together.
 
-    ``holds`` is None where the profile is too small to judge the claim. Claims of one experiment share its run, and so
-    its ``seconds`` and ``peak_mb`` (resident memory of the process). ``published`` has the paper's numbers for the same
-    comparison, where the claim gives some, beside ours, which are means over the seeds.
+    ``holds`` is None if the profile is too small to judge the claim. Claims of one experiment share its run, and so its
+    ``seconds`` and ``peak_mb`` (resident memory of the process). ``published`` has the paper's numbers for the same
+    comparison, if the claim gives some, next to ours, which are means over the seeds.
     """
 
     topic: str
@@ -46,10 +46,10 @@ def reproduce(
     wanted: Sequence[int] | None = None,
     threads: int | None = None,
 ) -> Iterator[ClaimResult]:
-    """Measure each experiment of a topic in a process of its own; give the results of its claims.
+    """Measure each experiment of a topic in a separate process; return the results of its claims.
 
-    ``wanted`` chooses experiments by their place in the order of ``experiments``; ``threads`` is how many torch may
-    use, as many as it likes where it is None.
+    ``wanted`` selects experiments by their position in ``experiments``; ``threads`` limits torch's threads, and None
+    leaves the choice to torch.
     """
     for index in range(len(list(experiments(topic)))) if wanted is None else wanted:
         context = multiprocessing.get_context("spawn")
@@ -58,8 +58,8 @@ def reproduce(
                 yield from pool.submit(_measure, topic.slug, index, profile, list(seeds), threads).result()
             except BrokenProcessPool:
                 raise TopicError(
-                    f"an experiment of {topic.slug} was ended from outside, as when memory is short; free some, or "
-                    "choose a smaller profile"
+                    f"an experiment of {topic.slug} was killed from outside, as happens when memory runs out; free "
+                    f"some, or choose a smaller profile"
                 ) from None
 
 
@@ -91,7 +91,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads:
 
 
 def peak_mb(*, children: bool = False) -> float:
-    """Return the most resident memory of this process, in MB, or of one of its ended children if more."""
+    """Return the peak resident memory of this process, or of a finished child if that is more, in MB."""
     if sys.platform == "win32":
         import psutil
 

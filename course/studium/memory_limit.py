@@ -1,7 +1,7 @@
-"""Limiting what an answer may allocate: how a test sees that no large table is made, wherever the answer runs.
+"""Limit what an answer may allocate, so a test can check that it builds no large table, wherever the answer runs.
 
-The kernel keeps the limit, so it counts every library's memory and costs nothing. That needs Linux: elsewhere nothing
-is measured.
+The kernel enforces the limit, so it covers every library's memory and costs nothing. That requires Linux; elsewhere
+nothing is measured.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ class TooMuchMemoryError(AssertionError):
 
 @contextmanager
 def at_most_mb(megabytes: float, why: str = "") -> Iterator[None]:
-    """Let the answer allocate at most so much more memory inside the block; an answer that needs more fails the test.
+    """Let the answer allocate at most this much more memory inside the block; an answer that needs more fails the test.
 
     ``why`` ends the sentence that the learner reads: "no table of queries by keys may exist". Call the answer inside
-    the block and compare its result after it. Choose data for which the table takes twice the limit, and at least
-    64 MB: smaller pieces may fit into memory that was used before. A GPU's memory does not count, and on macOS and
+    the block and compare its result after it. Choose data for which the table takes twice the limit, and at least 64
+    MB, because smaller pieces may fit into memory that was used before. A GPU's memory does not count, and on macOS and
     Windows nothing is measured.
     """
     failed = ""
@@ -44,21 +44,21 @@ def at_most_mb(megabytes: float, why: str = "") -> Iterator[None]:
 
 
 def ran_out(kind: type[BaseException] | None, text: str) -> bool:
-    """Return whether an exception of this class and text says that there was no more memory."""
+    """Return whether an exception with this class and text means that memory ran out."""
     if kind is None or not issubclass(kind, MemoryError | RuntimeError):
         return False
     return issubclass(kind, MemoryError) or any(sign in text for sign in _SIGNS)
 
 
 def limit_elsewhere(limiter: Limiter) -> None:
-    """From now on, limit not this process but the one in which the answer runs."""
+    """From now on, limit the process in which the answer runs instead of this one."""
     global _limiter
     _limiter = limiter
 
 
 @contextmanager
 def _limit_this_process(megabytes: float) -> Iterator[None]:
-    """Lower this process's own limit; in one that may not change it, measure nothing."""
+    """Lower this process's own limit; if the process may not change it, measure nothing."""
     before = _lowered(megabytes)
     try:
         with _one_thread():
@@ -69,13 +69,13 @@ def _limit_this_process(megabytes: float) -> Iterator[None]:
 
 
 def _lowered(megabytes: float) -> tuple[int, int] | None:
-    """Lower the limit and return what it was; None where that is impossible."""
+    """Lower the limit and return the old one; None if that is impossible."""
     if not sys.platform.startswith("linux"):
         return None
     before = resource.getrlimit(resource.RLIMIT_DATA)
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])  # data and stack, as the limit counts them
     wanted = pages * resource.getpagesize() + int(megabytes * _MB)
-    with contextlib.suppress(ValueError, OSError):  # a lower limit is in force
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
         resource.setrlimit(resource.RLIMIT_DATA, (wanted, before[1]))
         return before
     return None
@@ -83,7 +83,7 @@ def _lowered(megabytes: float) -> tuple[int, int] | None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Start no threads meanwhile: the stack of each counts, and how many there are is the machine's affair."""
+    """Prevent new threads for a while: each one's stack counts, and their number depends on the machine."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield

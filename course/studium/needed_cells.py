@@ -1,7 +1,7 @@
 """Which cells an answer needs: its own, and those that define what it uses.
 
-A check that ran the whole notebook would draw every figure first. Names are followed from cell to cell; a cell that may
-do anything (magic, ``exec``, a star import) is always needed.
+Running the whole notebook for a check would first draw every figure. Names are followed from cell to cell; a cell that
+may do anything (magic, ``exec``, a star import) is always needed.
 """
 
 import ast
@@ -16,9 +16,9 @@ _FREE_HANDS = frozenset({"exec", "eval", "globals", "locals", "setattr"})
 
 @dataclass(frozen=True)
 class Names:
-    """What a cell does to names: those that it reads from outside, and those that it binds or changes.
+    """What a cell does with names: those it reads from outside, and those it binds or changes.
 
-    ``anything`` marks a cell of which neither can be told.
+    ``anything`` marks a cell for which neither can be determined.
     """
 
     reads: frozenset[str] = frozenset()
@@ -39,10 +39,10 @@ def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
 
 
 def names_in(source: str) -> Names:
-    """Read off the names of a cell, without running it."""
+    """Find a cell's names without running it."""
     try:
         tree, table = parse(source), symtable.symtable(source, "<cell>", "exec")
-    except (SyntaxError, ValueError, RecursionError):  # magic, or an answer that is not finished
+    except (SyntaxError, ValueError, RecursionError):  # magic, or an unfinished answer
         return Names(anything=True)
     reads = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     writes = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}

@@ -1,4 +1,4 @@
-"""Reading and writing notebook files: a bad one gets a sentence, and a write is all or nothing."""
+"""Read and write notebook files: a bad file gets a sentence, and a write is all or nothing."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _NOT_RUN = ("check", "experiment", "test")
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook of any nbformat version as version 4; raise UsageError or NotebookError if it cannot be."""
+    """Read a notebook of any nbformat version as version 4; raise UsageError or NotebookError if that is impossible."""
     try:
         return _read_now(path)
     except NotebookError:
@@ -32,7 +32,7 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def _wait_for_save(path: Path) -> None:
-    """Wait while Jupyter saves: it writes into the file itself, and keeps the old text beside it until it is done."""
+    """Wait while Jupyter saves: it writes into the file itself, and keeps the old text next to it until it is done."""
     kept, end = path.with_name(f".~{path.name}"), time.monotonic() + _SAVE_SECONDS
     while kept.exists() and time.monotonic() < end:
         time.sleep(0.02)
@@ -42,22 +42,22 @@ def _read_now(path: Path) -> NotebookNode:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise UsageError(f"a notebook is needed: there is no file {path}; check the name") from None
+        raise UsageError(f"a notebook is needed, but the file {path} does not exist; check the name") from None
     except IsADirectoryError:
-        raise UsageError(f"a notebook is needed: {path} is a folder; name a file in it") from None
+        raise UsageError(f"a notebook is needed, but {path} is a folder; name a file in it") from None
     except UnicodeDecodeError as error:
-        raise NotebookError(f"{path} is not a notebook that can be read: {error}; restore it from a copy") from error
+        raise NotebookError(f"{path} cannot be read as a notebook: {error}; restore it from a copy") from error
     return parse_notebook(text, path)
 
 
 def parse_notebook(text: str, path: Path) -> NotebookNode:
-    """Read a notebook from its JSON; ``path`` names it in the error."""
+    """Read a notebook from its JSON; ``path`` names it in error messages."""
     try:
         notebook = nbformat.reads(text, as_version=4)
         _require_form(notebook)
     except Exception as error:
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise NotebookError(f"{path} is not a notebook that can be read: {why}; restore it from a copy") from error
+        raise NotebookError(f"{path} cannot be read as a notebook: {why}; restore it from a copy") from error
     return notebook
 
 
@@ -67,19 +67,19 @@ def _require_form(notebook: NotebookNode) -> None:
     for part in (notebook, *notebook.cells):
         metadata = part.metadata
         if not isinstance(metadata, dict) or not isinstance(metadata.get("studium", {}), dict):
-            raise ValueError("its metadata is no table")
+            raise ValueError("its metadata is not a table")
     for cell in notebook.cells:
         if not isinstance(cell.source, str) or not isinstance(cell.cell_type, str):
             raise ValueError("a cell has no text")
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook so that a full disk or a crash leaves the old file as it was."""
+    """Write a notebook so that a full disk or a crash leaves the old file intact."""
     write_text(nbformat.writes(notebook) + "\n", path)
 
 
 def write_text(text: str, path: Path, mode: int = 0o644) -> None:
-    """Write a text file all at once: into a file beside it, then over it. ``mode`` counts whatever the umask."""
+    """Write a text file atomically, through a temporary file next to it. ``mode`` applies whatever the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -95,7 +95,7 @@ def write_text(text: str, path: Path, mode: int = 0o644) -> None:
 
 
 def slug_in(notebook: NotebookNode, path: Path) -> str:
-    """Return the slug of the topic that a notebook was built from, even where its metadata was lost."""
+    """Return the slug of the topic that a notebook was built from, even if its metadata was lost."""
     if slug := notebook.metadata.get("studium", {}).get("topic"):
         return str(slug)
     for cell in notebook.cells:
@@ -103,15 +103,15 @@ def slug_in(notebook: NotebookNode, path: Path) -> str:
             return found[1]
     if "nbgrader" in (kept := {key for cell in notebook.cells for key in cell.metadata}) and "studium" not in kept:
         raise NotebookError(
-            f"{path} is a notebook of your instructor's own, without a topic: run its cells from the top to check it"
+            f"{path} was written by your instructor and has no topic: run its cells from the top to check it"
         )
     raise NotebookError(
-        f'{path} does not say its topic: no cell opens it with open_lesson("…"); restore its first cell'
+        f'{path} does not name its topic: the cell with open_lesson("…") is missing; restore its first cell'
     )
 
 
 def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted: Iterable[str]) -> list[CodeCell]:
-    """Return the code cells that the ``wanted`` of the ``known`` exercises need; no checks, tests, trainings."""
+    """Return the code cells that the ``wanted`` of the ``known`` exercises need, without checks, tests, trainings."""
     cells = [
         (role(cell), CodeCell(cell.source, answered_in(cell, slug, known)))
         for cell in notebook.cells
@@ -122,9 +122,9 @@ def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted
 
 
 def cells_up_to(notebook: NotebookNode, name: str) -> list[str]:
-    """Return the ids of the code cells that the cell called ``name`` needs, itself last; no checks, no tests.
+    """Return the ids of the code cells that the cell called ``name`` needs, itself last, without checks and tests.
 
-    Raise UsageError where there is no such cell.
+    Raise UsageError if there is no such cell.
     """
     cells = [
         cell
@@ -139,7 +139,7 @@ def cells_up_to(notebook: NotebookNode, name: str) -> list[str]:
 
 
 def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
-    """Return the name of the exercise that is answered in a code cell, even where its metadata was lost, or ""."""
+    """Return the name of the exercise answered in a code cell, even if its metadata was lost, or ""."""
     if name := exercise_of(cell):
         return name
     for name in known:
@@ -149,7 +149,7 @@ def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
 
 
 def answer_cell(notebook: NotebookNode, slug: str, name: str) -> NotebookNode | None:
-    """Return the cell in which an exercise is answered: the lesson's own, else one that defines it; None if none is."""
+    """Return the cell with the answer to an exercise: the lesson's own, or else one that defines it, or else None."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) not in _NOT_RUN]
     found = [cell for cell in cells if answered_in(cell, slug, [name]) == name]
     return next((cell for cell in found if role(cell) == "exercise"), found[0] if found else None)

@@ -1,4 +1,4 @@
-"""Finding and loading plugins. A plugin that cannot be used becomes a Problem and stops nobody else."""
+"""Find and load plugins. A plugin that cannot be used becomes a Problem and does not affect the others."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ GROUP = "studium"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one plugin, in one sentence; ``clash`` where two distributions claim the same thing."""
+    """What is wrong with one plugin, in one sentence; ``clash`` if two distributions claim the same thing."""
 
     entry_point: str
     distribution: str
@@ -29,7 +29,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A plugin that could be loaded, and where it came from."""
+    """A plugin that was loaded, and where it came from."""
 
     plugin: object
     entry_point: str
@@ -39,7 +39,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugin manager with the host's own and all installed plugins, and what could not be loaded."""
+    """The plugin manager with the host's own and all installed plugins, and whatever could not be loaded."""
 
     manager: pluggy.PluginManager
     loaded: list[Loaded] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Plugins:
 
 
 def builtin_plugins() -> pluggy.PluginManager:
-    """Return a fresh manager with the host's own plugins alone."""
+    """Return a fresh manager with only the host's own plugins."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(host_plugin)
@@ -78,7 +78,7 @@ def load_plugins() -> Plugins:
 
 @dataclass(frozen=True)
 class _Claim:
-    """An entry point, and the name and version of the distribution that has it."""
+    """An entry point, with the name and version of its distribution."""
 
     entry: EntryPoint
     distribution: str
@@ -90,15 +90,15 @@ def _claims() -> Iterator[_Claim]:
     for distribution in distributions():
         if not (entries := distribution.entry_points.select(group=GROUP)):
             continue
-        metadata = distribution.metadata  # parsed afresh whenever it is asked for: milliseconds
-        # A distribution that is on the path twice counts once, where imports would find it.
+        metadata = distribution.metadata  # parsed again on every access, which takes milliseconds
+        # A distribution that is on the path twice counts once, at the place where imports would find it.
         if metadata["Name"] not in seen:
             seen.add(metadata["Name"])
             yield from (_Claim(entry, metadata["Name"], metadata["Version"]) for entry in entries)
 
 
 def _register(plugins: Plugins, claim: _Claim) -> str:
-    """Load and register one plugin; give the sentence that says why this failed, or ""."""
+    """Load and register one plugin; return a sentence about why this failed, or ""."""
     entry = claim.entry
     try:
         plugin = entry.load()

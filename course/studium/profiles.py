@@ -1,4 +1,4 @@
-"""Profiles: how big an experiment may be here, from the hardware and the memory really available."""
+"""Profiles: how big an experiment may be here, judging by the hardware and the memory really available."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from studium.errors import StudiumError, UnknownNameError
 Name = Literal["smoke", "laptop", "gpu"]
 NAMES: tuple[Name, ...] = ("smoke", "laptop", "gpu")
 VARIABLE = "STUDIUM_PROFILE"
-# What a lesson's experiment may need at "laptop", with the kernel around it (DESIGN: Binder gives 2 GB).
+# What a lesson's experiment may need at "laptop", including the kernel (DESIGN: Binder gives 2 GB).
 LAPTOP_MB = 1500
 
 T = TypeVar("T")
@@ -29,10 +29,10 @@ class Profile:
 
 
 def choose_profile(name: str | None = None, device: str | None = None) -> Profile:
-    """Return the profile called ``name``, or the one that this machine can carry.
+    """Return the profile called ``name``, or the largest that this machine can run.
 
-    The environment variable STUDIUM_PROFILE stands in for a missing name. Raise UnknownNameError for a name that does
-    not exist, StudiumError where ``device`` is not there.
+    The environment variable STUDIUM_PROFILE replaces a missing name. Raise UnknownNameError for an unknown name, and
+    StudiumError if ``device`` is not available.
     """
     name = name or os.environ.get(VARIABLE) or None
     if name is not None and name not in NAMES:
@@ -40,13 +40,13 @@ def choose_profile(name: str | None = None, device: str | None = None) -> Profil
     if device is None:
         device = "cuda" if name in (None, "gpu") and _cuda() else "cpu"
     elif device.startswith("cuda") and not _cuda():
-        raise StudiumError(f"device {device!r} needs a CUDA build of torch and a GPU, and there is none; use cpu")
+        raise StudiumError(f"device {device!r} needs a CUDA build of torch and a GPU, but none is available; use cpu")
     return Profile(name or _largest(device), device)
 
 
 def available_mb() -> int:
-    """Return the memory that this process may still take, in MB: the system's, or its container's if that is less."""
-    import psutil  # 20 ms that the command line need not pay
+    """Return how much more memory this process may take, in MB: the system's, or its container's if that is less."""
+    import psutil  # 20 ms that the command line need not spend
 
     limits: list[int] = [psutil.virtual_memory().available]
     for limit, used in _CGROUP_FILES:
@@ -70,6 +70,6 @@ def _largest(device: str) -> Name:
 
 
 def _cuda() -> bool:
-    import torch  # seconds; only where a device has to be chosen
+    import torch  # seconds; needed only to choose a device
 
     return torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""Progress bars for long work, in the terminal and in notebooks; silent where nobody watches."""
+"""Progress bars for long tasks, in the terminal and in notebooks; silent if nobody is watching."""
 
 import sys
 import time
@@ -8,18 +8,18 @@ from html import escape
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Draw = Callable[[int, str], None]  # of how many items are done, and the words beside the bar
+Draw = Callable[[int, str], None]  # returns how many items are done, and the words next to the bar
 
-_EVERY = 0.1  # seconds between two pictures; what is over sooner shows no bar in a notebook
+_EVERY = 0.1  # seconds between two updates; anything shorter shows no bar in a notebook
 
 
 def track(
     items: Iterable[T], description: str, *, total: float | None = None, note: Callable[[], str] | None = None
 ) -> Generator[T]:
-    """Yield ``items`` behind a bar with the time left, which leaves nothing behind at the end.
+    """Yield ``items`` while showing a bar with the time left, which disappears at the end.
 
-    ``total`` is the number of items where they have no length. ``note()``, called up to ten times a second, returns a
-    few words to show beside the bar.
+    ``total`` is the number of items if they have no length. ``note()``, called up to ten times a second, returns a few
+    words to show next to the bar.
     """
     size = len(items) if total is None and isinstance(items, Sized) else total
     with _bar(description, size) as draw:
@@ -58,9 +58,9 @@ def _terminal_bar(description: str, total: float | None) -> Iterator[Draw]:
 
 @contextmanager
 def _notebook_bar(description: str, total: float | None) -> Iterator[Draw]:
-    """Draw into one output of the cell. At the end it holds no form that could be shown, so that it takes no room.
+    """Draw into one output of the cell. At the end that output is empty, so it takes no space.
 
-    rich and tqdm leave an ipywidgets view there, which fails after the page is loaded again.
+    rich and tqdm leave an ipywidgets view there, which breaks once the page is reloaded.
     """
     from IPython.display import HTML, display
 

@@ -1,4 +1,4 @@
-"""Our numbers and a paper's side by side: two small dot plots, each with an axis and a unit of its own."""
+"""Our numbers and a paper's side by side: two small dot plots, each with its own axis and unit."""
 
 import math
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from html import escape
 
 from studium.published import BesidePaper
 
-HUES = ("#1398e5", "#e86717", "#2a8970", "#c965ae", "#71632b", "#6353c4")  # of the widgets, in their order
+HUES = ("#1398e5", "#e86717", "#2a8970", "#c965ae", "#71632b", "#6353c4")  # the hues of the widgets, in their order
 
 
 def panels(found: BesidePaper) -> str:
-    """Return both plots as HTML, side by side or, in a narrow column, one below the other, and what to see in them."""
+    """Return both plots as HTML, side by side or, in a narrow column, one below the other, and what they show."""
     ours = _panel(f"Here: {found.our_unit}", found.ours, _decimals(found.ours))
     theirs = _panel(f"{found.source}: {found.unit}", found.values, _printed(found.values))
     return (
@@ -20,20 +20,20 @@ def panels(found: BesidePaper) -> str:
 
 
 def as_lines(found: BesidePaper) -> list[str]:
-    """Return the same as lines of text, for where there is no HTML."""
+    """Return the same as lines of text, for use without HTML."""
     numbers = (f"  {name}: {ours} here, {theirs} in the paper" for name, ours, theirs in rows(found))
     head = f"  here: {found.our_unit}; {found.source}: {found.unit}"
     return [head, *numbers, f"  {found.seen}"]
 
 
 def rows(found: BesidePaper) -> list[tuple[str, str, str]]:
-    """Return what is compared, our number and the paper's, as they are shown."""
+    """Return what is compared, our number and the paper's, formatted for display."""
     ours, theirs = _decimals(found.ours), _printed(found.values)
     return [(name, f"{found.ours[name]:.{ours}f}", f"{value:.{theirs}f}") for name, value in found.values.items()]
 
 
 def _panel(title: str, numbers: Mapping[str, float], decimals: int) -> str:
-    """Return one plot. A screen reader hears all of it as one sentence."""
+    """Return one plot. A screen reader reads all of it as one sentence."""
     shown = {name: f"{value:.{decimals}f}" for name, value in numbers.items()}
     low, high = _ends(numbers)
     heard = escape(f"{title}. {'; '.join(f'{name}: {value}' for name, value in shown.items())}.")
@@ -63,7 +63,7 @@ def _track(share: float, hue: str) -> str:
 
 
 def _ends(numbers: Mapping[str, float]) -> tuple[float, float]:
-    """Return the ends of an axis for the numbers, both round; it begins at 0 where that costs at most half of it."""
+    """Return rounded ends of an axis for the numbers; it starts at 0 if that costs at most half of it."""
     low, high = min(numbers.values()), max(numbers.values())
     low = 0.0 if 0 <= low <= high / 2 else low
     step = 10.0 ** math.floor(math.log10(high - low or abs(high) or 1.0))
@@ -72,7 +72,7 @@ def _ends(numbers: Mapping[str, float]) -> tuple[float, float]:
 
 
 def _decimals(numbers: Mapping[str, float]) -> int:
-    """Return how many decimals show two digits of the range of some numbers."""
+    """Return how many decimals are needed to show two digits of the numbers' range."""
     spread = max(numbers.values()) - min(numbers.values()) or max(map(abs, numbers.values())) or 1.0
     return max(0, 1 - math.floor(math.log10(spread)))
 

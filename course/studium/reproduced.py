@@ -17,8 +17,8 @@ from studium.published import BesidePaper
 from studium.published_panels import as_lines, panels
 from studium.topic import Topic
 
-_FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so that plotly is not imported without need
-_WIDTH, _SMALL = 40, 54  # characters of a line of a title and of its subtitle: a phone shows so many
+_FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so plotly is not imported needlessly
+_WIDTH, _SMALL = 40, 54  # characters in a line of a title and of its subtitle, as many as fit on a phone
 _LINE = 20  # px
 _WORDS = {True: "reproduced", False: "not reproduced", None: "too small a run to judge, measured"}
 _MARKS = {True: "✓", False: "✗", None: "○"}
@@ -31,9 +31,9 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One claim and the number that a run has found for it; ``holds`` is None where the profile is too small.
+    """One claim and the number that a run found for it; ``holds`` is None if the profile is too small.
 
-    ``paper`` has the paper's numbers for the same comparison beside those of the run, where the claim gives some.
+    ``paper`` has the paper's numbers for the same comparison next to those of the run, if the claim gives some.
     """
 
     claim: Claim
@@ -43,14 +43,14 @@ class Measured:
 
     @property
     def beside(self) -> str:
-        """The measured number beside the one that the claim needs."""
+        """The measured number next to the one that the claim needs."""
         bound = "at most" if self.claim.at_least is None else "at least"
         return f"{self.value:.3g} here; the claim needs {bound} {self.claim.threshold:g}"
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """The claims of the experiments that one cell has run, and the seconds until they were there."""
+    """The claims of the experiments that one cell has run, and the seconds until they were available."""
 
     rows: tuple[Measured, ...]
     seconds: float
@@ -62,7 +62,7 @@ class Reproduction:
         return self.rows[0]
 
     def badge(self, holds: bool | None) -> str:
-        """Return how the run came out, where, and in which time: "reproduced on 2 cores in 84 s"."""
+        """Return how the run turned out, where, and in what time: "reproduced on 2 cores in 84 s"."""
         return f"{_WORDS[holds]} on {self.machine} in {max(1, round(self.seconds))} s"
 
     def __repr__(self) -> str:
@@ -82,9 +82,9 @@ class Reproduction:
 
 
 def show_reproductions(shell: Any, topic: Topic, profile: Profile) -> None:
-    """Have a kernel's shell say, for each cell that runs experiments of ``topic``, what its claims measure.
+    """Make a kernel's shell show, for each cell that runs experiments of ``topic``, what its claims measure.
 
-    A plotly figure without a title that such a cell ends with is titled with the first claim.
+    If such a cell ends with a plotly figure without a title, the first claim becomes its title.
     """
     remove_reproductions(shell)
     watch = _Watch(shell, topic, profile)
@@ -94,34 +94,34 @@ def show_reproductions(shell: Any, topic: Topic, profile: Profile) -> None:
 
 
 def remove_reproductions(shell: Any) -> None:
-    """Take away what a lesson that was opened before in the same kernel has registered."""
+    """Remove what a lesson opened earlier in the same kernel has registered."""
     for name, method in (("pre_run_cell", "begin"), ("post_run_cell", "end")):
         for old in [one for one in shell.events.callbacks[name] if isinstance(getattr(one, "__self__", None), _Watch)]:
             shell.events.unregister(name, getattr(old.__self__, method))
 
 
 def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profile) -> Iterator[Measured]:
-    """Yield the claims of the experiments whose results the code of a cell binds to a name, as ``x = experiment()``."""
+    """Yield the claims of the experiments whose results a cell's code binds to a name, as in ``x = experiment()``."""
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
             continue
         function, target = _value(node.value.func, names), _value(node.targets[0], names)
         for claim in topic.claims:
             if function is claim.experiment and target is not None:
-                with contextlib.suppress(Exception):  # a result of the learner's own functions may have any form
+                with contextlib.suppress(Exception):  # the result of the learner's own functions may have any form
                     value = float(claim.measure(target))
                     yield Measured(claim, value, claim.holds(value, profile), _beside_paper(claim, target, profile))
 
 
 def _beside_paper(claim: Claim, result: Any, profile: Profile) -> BesidePaper | None:
-    """Return the paper's numbers for a claim, None where there are none or a learner's result cannot be read."""
+    """Return the paper's numbers for a claim; None if there are none, or if the learner's result cannot be read."""
     with contextlib.suppress(Exception):
         return claim.beside_paper([result], profile)
     return None
 
 
 def titled(figure: Any, found: Reproduction) -> None:
-    """Set the first claim as title of a plotly figure that has none; its plot keeps its size."""
+    """Set the first claim as the title of a plotly figure without one, keeping the size of its plot."""
     if figure.layout.title.text:
         return
     row = found.headline
@@ -138,7 +138,7 @@ def titled(figure: Any, found: Reproduction) -> None:
 
 
 class _Watch:
-    """Knows the code of the cell that runs and when it was begun."""
+    """Tracks the code of the cell that is running, and when it started."""
 
     def __init__(self, shell: Any, topic: Topic, profile: Profile) -> None:
         self.shell, self.topic, self.profile = shell, topic, profile
@@ -154,16 +154,16 @@ class _Watch:
             display(found)
 
     def show(self, figure: Any) -> None:
-        """Show a figure, titled where the cell has reproduced something."""
+        """Show a figure, with a title if the cell has reproduced something."""
         if found := self.found():
             titled(figure, found)
         figure._ipython_display_()
 
     def found(self) -> Reproduction | None:
-        """Return what the cell has reproduced so far, None where it runs no experiment of a claim."""
-        if f"{self.topic.package}.experiment" not in sys.modules:  # then no cell can have run it
+        """Return what the cell has reproduced so far; None if it runs no experiment of a claim."""
+        if f"{self.topic.package}.experiment" not in sys.modules:  # then it cannot have been run by a cell
             return None
-        with contextlib.suppress(SyntaxError):  # a magic, say
+        with contextlib.suppress(SyntaxError):  # such as a magic
             rows = tuple(measured_in(self.source, self.shell.user_ns, self.topic, self.profile))
             if rows:
                 return Reproduction(rows, time.perf_counter() - self.since, _machine(self.profile))
@@ -171,7 +171,7 @@ class _Watch:
 
 
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
-    """Return the value of a name, or of an attribute of one; None for all else."""
+    """Return the value of a name, or of an attribute of one; None for anything else."""
     match node:
         case ast.Name(id=name):
             return names.get(name)
@@ -188,13 +188,13 @@ def _machine(profile: Profile) -> str:
 
 
 def _together(rows: tuple[Measured, ...]) -> bool | None:
-    """Return False where a claim does not hold, None where the run is too small to judge one, else True."""
+    """Return False if a claim does not hold, None if the run is too small to judge one, and otherwise True."""
     judged = {row.holds for row in rows}
     return False if False in judged else None if None in judged else True
 
 
 def _row(row: Measured) -> str:
-    """Return a claim with its number as a bar, on which a line marks what the claim needs, and what the paper found."""
+    """Return a claim with its number as a bar, a line at the value that the claim needs, and the paper's result."""
     whole = 1.15 * max(abs(row.value), abs(row.claim.threshold)) or 1.0
     share, bound = (f"{min(100, 100 * abs(value) / whole):.1f}%" for value in (row.value, row.claim.threshold))
     colour = _COLOURS[row.holds]

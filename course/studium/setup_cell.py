@@ -1,4 +1,4 @@
-"""The first cell of every notebook: what the exercises import, and ``lesson``, the way to checks and hints."""
+"""The first cell of every notebook: the exercises' imports, and ``lesson``, which gives access to checks and hints."""
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
@@ -11,7 +11,7 @@ from studium.topic import Topic
 
 
 def insert_setup_cell(topic: Topic, notebook: NotebookNode) -> None:
-    """Insert the setup cell after the title, or first where the notebook has no title."""
+    """Insert the setup cell after the title, or first if the notebook has no title."""
     first_is_title = bool(notebook.cells) and notebook.cells[0].cell_type == "markdown"
     cell = new_code_cell(
         setup_source(topic, [exercise_of(cell) for cell in notebook.cells]),
@@ -22,14 +22,14 @@ def insert_setup_cell(topic: Topic, notebook: NotebookNode) -> None:
 
 
 def fold_code(notebook: NotebookNode) -> None:
-    """Hide the source of all cells that a reader neither writes nor reads: Jupyter shows three dots in its place."""
+    """Hide the source of all cells that a reader neither writes nor reads: Jupyter shows three dots instead."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and role(cell) in ("setup", "code", "check"):
             cell.metadata["jupyter"] = {"source_hidden": True}
 
 
 def setup_source(topic: Topic, exercises: list[str]) -> str:
-    """Import what the solutions of ``exercises`` need, and open the lesson."""
+    """Return code that imports what the solutions of ``exercises`` need, and opens the lesson."""
     statements = {
         statement
         for name in dict.fromkeys(filter(None, exercises))

@@ -19,12 +19,12 @@ _REGION = re.compile(
     r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[ \t]*\n.*?^[ \t]*### END SOLUTION[ \t]*\n?", re.MULTILINE | re.DOTALL
 )
 _MARKER = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
-# The same two lines that nbgrader's ClearSolutions leaves, so that every edition has one stub.
+# The same two lines that nbgrader's ClearSolutions leaves, so every edition has the same stub.
 _STUB = "{indent}# YOUR CODE HERE\n{indent}raise NotImplementedError()\n"
 
 
 def marked(exercise: Exercise) -> str:
-    """Return the solution with its markers, without its decorator: what nbgrader calls the source version."""
+    """Return the solution with its markers, without its decorator, which nbgrader calls the source version."""
     text = definition(exercise.solution)
     if not _REGION.search(text):
         raise ExerciseError(
@@ -34,25 +34,27 @@ def marked(exercise: Exercise) -> str:
 
 
 def stub(exercise: Exercise) -> str:
-    """Return what the learner starts from: the code of the mistake that is shown, or a function that is not written."""
+    """Return what the learner starts from: the code of the mistake that is shown, or an unwritten function."""
     if exercise.public or exercise.shown is None:
         return unwritten(exercise)
     return with_code(marked(exercise), definition(exercise.shown.function))
 
 
 def unwritten(exercise: Exercise) -> str:
-    """Return the function without its solution, whatever the learner starts from; in public what is public of it."""
+    """Return the function without its solution, whatever the learner starts from; in the public edition its public
+    part.
+    """
     return definition(exercise.solution) if exercise.public else without_solution(marked(exercise))
 
 
 def without_solution(text: str) -> str:
-    """Return the text of a function with each solution region replaced by the stub, or "" where there is no region."""
+    """Return a function's text with each solution region replaced by the stub, or "" if it has no region."""
     stubbed, regions = _REGION.subn(lambda match: _STUB.format(indent=match["indent"]), text)
     return stubbed.rstrip() + "\n" if regions else ""
 
 
 def answered(exercise: Exercise, body: str) -> str:
-    """Return the function of an exercise with ``body`` in the place of its solution."""
+    """Return an exercise's function with ``body`` instead of its solution."""
     return _REGION.sub(lambda match: textwrap.indent(body.rstrip() + "\n", match["indent"]), marked(exercise))
 
 
@@ -62,7 +64,7 @@ def solved(exercise: Exercise) -> str:
 
 
 def definition(function: AnyFunction) -> str:
-    """Return the source of a function without the decorator that registers it, dedented, with the comments that end it.
+    """Return a function's source without the decorator that registers it, dedented, with the comments at its end.
 
     Decorators below that one, such as ``@torch.no_grad()``, are part of the answer.
     """
@@ -70,13 +72,13 @@ def definition(function: AnyFunction) -> str:
 
 
 def definition_at(lines: list[str], start: int) -> str:
-    """Return the same of the function that begins at the line ``start`` of a file, counted from 0."""
+    """Return the same for the function that begins at the line ``start`` of a file, counted from 0."""
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
     return without_first_decorator(lines, parse(text).body[0], start)
 
 
 def without_first_decorator(lines: list[str], node: ast.stmt, start: int = 0) -> str:
-    """Return the lines of a parsed definition below its first decorator, dedented; it was parsed from ``start`` on."""
+    """Return the lines of a definition, parsed from ``start`` on, below its first decorator, dedented."""
     first = next(iter(getattr(node, "decorator_list", ())[1:]), node)
     end = start + (node.end_lineno or 0)
     while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
@@ -85,12 +87,12 @@ def without_first_decorator(lines: list[str], node: ast.stmt, start: int = 0) ->
 
 
 def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
-    """Return the public seed of a test: the same on every machine and in every edition."""
+    """Return the public seed of a test, the same on every machine and in every edition."""
     return zlib.crc32(f"{topic}/{exercise.id}/{test.name}".encode())
 
 
 def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
-    """Write a test as a cell that needs nothing but the learner's function, with the chance of its public seed."""
+    """Write a test as a cell that needs only the learner's function, with random data from its public seed."""
     name = f"test_{exercise.id}"
     body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1, flags=re.MULTILINE)
     imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
@@ -101,7 +103,7 @@ def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
     if test.wants_rng:
         imports = sorted({*imports, "import torch"})
         arguments += f", rng=torch.Generator().manual_seed({seed})"
-    seeding = [f"torch.manual_seed({seed})"] if "import torch" in imports else []  # as it is when an answer is judged
+    seeding = [f"torch.manual_seed({seed})"] if "import torch" in imports else []  # as when an answer is judged
     return "\n".join([*imports, "", "", body.rstrip(), "", "", *seeding, f"{name}({arguments})"]).lstrip() + "\n"
 
 
@@ -118,13 +120,13 @@ def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list
 
 
 def public_imports(exercise: Exercise) -> list[str]:
-    """Return the imports of a public exercise's module: its solution, and what that needs, is absent."""
+    """Return the imports of a public exercise's module, where the solution and what it needs are missing."""
     found = _imports_of(exercise.solution)
     return sorted({line for _, line in found if not line.startswith(("from studium ", "from __future__"))})
 
 
 def is_of_exercise(node: ast.Import | ast.ImportFrom) -> bool:
-    """Return whether a statement in a file of ``exercises/`` imports another of its files; notebooks never do."""
+    """Return whether a statement in a file of ``exercises/`` imports another of its files, which notebooks never do."""
     if isinstance(node, ast.ImportFrom) and node.level:
         return node.level == 1 or (node.module or "").split(".")[0] == "exercises"
     modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [item.name for item in node.names]
@@ -132,13 +134,13 @@ def is_of_exercise(node: ast.Import | ast.ImportFrom) -> bool:
 
 
 def _imports_of(function: AnyFunction) -> tuple[tuple[str, str], ...]:
-    """Return (name, statement) of what a function's module imports, other exercises excepted."""
+    """Return (name, statement) for each import of a function's module, except other exercises."""
     module = inspect.getmodule(function)
     assert module is not None
     return _imports(inspect.getsource(module), is_exercise_file(module.__name__))
 
 
-# Each test and each solution of a module asks, and parsing the module takes most of the time.
+# Called for each test and each solution of a module, and parsing the module takes most of the time.
 @lru_cache(maxsize=1024)
 def _imports(source: str, of_exercise: bool) -> tuple[tuple[str, str], ...]:
     return tuple(_imported(parse(source), of_exercise))
@@ -154,8 +156,8 @@ def _imported(module: ast.Module, of_exercise: bool) -> Iterator[tuple[str, str]
 
 
 def global_names(source: str) -> set[str]:
-    """Return the names that a piece of source takes from its module, or from the builtins."""
-    scopes = [symtable.symtable(source, "<exercise>", "exec")]  # the outermost one holds defaults and annotations
+    """Return the names that a piece of source takes from its module or from the builtins."""
+    scopes = [symtable.symtable(source, "<exercise>", "exec")]  # the outermost one contains defaults and annotations
     names: set[str] = set()
     while scopes:
         scope = scopes.pop()

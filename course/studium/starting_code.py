@@ -14,10 +14,10 @@ from studium.syntax import parse
 
 
 def with_code(text: str, mistake: str) -> str:
-    """Return the function ``text`` with what the function ``mistake`` does in the place of its statements.
+    """Return the function ``text`` with its statements replaced by those of the function ``mistake``.
 
-    Its head stays, and so does its docstring; the comments of the mistake, which may tell, are left out. Raise
-    ExerciseError where the two take other arguments.
+    Its head and docstring stay; comments of the mistake, which may give it away, are left out. Raise ExerciseError if
+    the two take different arguments.
     """
     mistake = without_comments(mistake)
     function, wrong = _function(text), _function(mistake)
@@ -32,12 +32,12 @@ def with_code(text: str, mistake: str) -> str:
 
 
 def is_same_code(function: Callable[..., Any], text: str) -> bool:
-    """Return whether a function is that of ``text``, docstring included, wherever its lines stand."""
+    """Return whether a function is the one in ``text``, docstring included, whatever its line numbers."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return isinstance(code, CodeType) and _facts(code) == _facts_of(text)
 
 
-@lru_cache(maxsize=256)  # each check of an answer asks
+@lru_cache(maxsize=256)  # called for each check of an answer
 def _facts_of(text: str) -> Any:
     module = compile(text, "<start>", "exec", dont_inherit=True)
     codes = [value for value in module.co_consts if isinstance(value, CodeType)]
@@ -62,7 +62,7 @@ def _names(arguments: ast.arguments) -> list[str]:
 
 
 def _end_of_head(lines: list[str], function: ast.FunctionDef) -> int:
-    """Return how many lines of a function come before what it does: its head and docstring."""
+    """Return how many lines of a function come before its statements: its head and docstring."""
     first = function.body[0]
     if ast.get_docstring(function) is not None:
         return first.end_lineno or first.lineno
@@ -73,7 +73,7 @@ def _end_of_head(lines: list[str], function: ast.FunctionDef) -> int:
 
 
 def _statements(text: str, function: ast.FunctionDef) -> str:
-    """Return what a function does, dedented, without its docstring."""
+    """Return a function's statements, dedented, without its docstring."""
     body = function.body[1 if ast.get_docstring(function) is not None else 0 :]
     first = min([body[0].lineno, *(item.lineno for item in getattr(body[0], "decorator_list", ()))])
     column = body[0].col_offset

@@ -7,17 +7,17 @@ _one_at_a_time = threading.RLock()
 
 
 def parse(source: str) -> ast.Module:
-    """Do what ``ast.parse`` does.
+    """Do the same as ``ast.parse``.
 
-    Python 3.11.7 counts how deep a tree is for all threads together: two that parse at once, with a switch while
-    garbage is collected, can end in a SystemError.
+    Python 3.11.7 keeps one count of a tree's depth for all threads: if two parse at once, and a garbage collection
+    switches between them, the result can be a SystemError.
     """
     with _one_at_a_time:
         return ast.parse(source)
 
 
 def fault(source: str) -> str:
-    """Return what keeps a text from being Python, with its line, or "" where nothing does."""
+    """Return why a text is not valid Python, with the line, or ""."""
     try:
         parse(source)
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""What a topic is: metadata alone. All else follows from its package by convention and is loaded on first use."""
+"""A topic: only metadata. Everything else follows from its package by convention and is loaded on first use."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper that a topic teaches: title, year and arXiv id such as "2106.09685" (empty where there is none)."""
+    """A paper that a topic teaches: title, year and arXiv id such as "2106.09685" (empty if it has none)."""
 
     title: str
     year: int
@@ -37,10 +37,10 @@ class Paper:
 class Topic:
     """One topic of a course.
 
-    ``package`` is the import name of the topic's folder, normally ``__name__`` of its ``__init__.py``. ``minutes`` is
-    the reading and working time, ``needs`` holds the slugs of prerequisites, ``order`` sorts within a track. With
-    ``cover``, the lesson's first widget is what a course opens with; of several such topics, the first one's. An
-    ``opener`` is a lesson of a few minutes before all others, reached from the cover, which is in no list of topics.
+    ``package`` is the import name of the topic's folder, normally ``__name__`` in its ``__init__.py``. ``minutes`` is
+    the time for reading and working, ``needs`` lists the slugs of prerequisites, ``order`` sorts within a track. With
+    ``cover``, a course opens with the lesson's first widget; if several topics have it, the first one's. An ``opener``
+    is a lesson of a few minutes before all others, reached from the cover and not in any list of topics.
     """
 
     slug: str
@@ -57,10 +57,10 @@ class Topic:
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.slug):
-            raise TopicError(f"a slug is lower-case words joined by hyphens: got {self.slug!r}")
+            raise TopicError(f"a slug is lowercase words joined by hyphens: got {self.slug!r}")
 
     def module(self, name: str) -> ModuleType:
-        """Import ``<package>.<name>``, or say in one sentence why that is not possible."""
+        """Import ``<package>.<name>``, or explain in one sentence why that is not possible."""
         try:
             return import_module(f"{self.package}.{name}")
         except Exception as error:
@@ -74,7 +74,7 @@ class Topic:
 
     @cached_property
     def exercises(self) -> dict[str, "Exercise"]:
-        """The exercises of ``exercises.py`` or of the folder ``exercises``, in their order, by id; else empty."""
+        """The exercises of ``exercises.py`` or of the folder ``exercises`` by id, in order; empty if there are none."""
         from studium.exercises import exercises_of  # a topic's metadata must load without torch
 
         return exercises_of(self.module("exercises")) if self.has("exercises") else {}
@@ -92,7 +92,7 @@ class Topic:
 
     @property
     def lesson(self) -> Traversable:
-        """The file ``lesson.py``: a percent notebook. Raise TopicError where there is none."""
+        """The file ``lesson.py``: a percent notebook. Raise TopicError if it does not exist."""
         path = files(self.package) / "lesson.py"
         if not path.is_file():
             raise TopicError(f"topic {self.slug} needs a lesson.py in its package {self.package}; write one")

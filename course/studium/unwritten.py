@@ -1,4 +1,4 @@
-"""Who says that something is not written yet: the answer itself, or another function of the learner's that it calls."""
+"""Find out what is not written yet: the answer itself, or another function of the learner's that it calls."""
 
 import dis
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 def is_unwritten(error: BaseException | None, function: AnyFunction) -> bool:
     """Return whether ``function`` itself raised NotImplementedError.
 
-    A library that has no such operation, and another function that is not written, are something else.
+    A library without some operation, or another function that is not written, is a different case.
     """
     if not isinstance(error, NotImplementedError):
         return False
@@ -53,7 +53,7 @@ def with_solutions(function: FunctionType, exercises: Mapping[str, Exercise]) ->
 
 
 def _raised_in(error: BaseException) -> CodeType | None:
-    """Return the code whose ``raise`` statement raised an error; None where no such statement did."""
+    """Return the code whose ``raise`` statement raised an error; None if it was not raised by one."""
     trace: TracebackType | None = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -67,7 +67,7 @@ def _has_code(function: AnyFunction) -> bool:
 
 
 def _is_part(code: CodeType, function: Any) -> bool:
-    """Return whether code is that of a function or class, or of a function inside it."""
+    """Return whether code belongs to a function or class, or to a function inside it."""
     own = function.__qualname__
     return code.co_qualname == own or code.co_qualname.startswith(f"{own}.")
 

@@ -1,7 +1,7 @@
-"""Vacuous answers: what nobody would call an answer, made of a right one to see which tests let it pass.
+"""Vacuous answers: nobody would call them answers, but made from a right one they show which tests let them pass.
 
-That a test passes with NaN, with an empty list or with whatever it was given is for its author to know: no answer loses
-a mark for it.
+If a test passes with NaN, with an empty list or with its own arguments, its author should know; answers do not lose
+marks for it.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ Answer = Callable[..., Any]
 
 
 def _constant(value: Any) -> Callable[[Answer], Answer]:
-    """Return what makes a function that gives a constant."""
+    """Return something that makes a function returning a constant."""
     return lambda _: lambda *args, **kwargs: list(value) if isinstance(value, list) else value
 
 
@@ -22,7 +22,7 @@ def _first(_: Answer) -> Answer:
 
 
 def _emptied(_: Answer) -> Answer:
-    """Return what sets its arguments to nothing in place, and gives that: a test may compare with them."""
+    """Return something that empties its arguments in place and returns them: a test may compare with them."""
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
@@ -47,7 +47,7 @@ def _narrow(solution: Answer) -> Answer:
 
 
 def _more(solution: Answer) -> Answer:
-    """Return the right answer with more than was asked for."""
+    """Return the right answer with more than was requested."""
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         found = solution(*args, **kwargs)
@@ -59,7 +59,7 @@ def _more(solution: Answer) -> Answer:
 
 
 def _many(_: Answer) -> Answer:
-    """Return so many numbers that a right one is among them."""
+    """Return so many numbers that one of them is right."""
 
     def answer(*args: Any, **kwargs: Any) -> Any:
         import numpy as np
@@ -100,11 +100,11 @@ VACUOUS: dict[str, Callable[[Answer], Answer]] = {
     "the right answer in half precision": _narrow,
     "the right answer and more": _more,
 }
-"""What makes of a right function a vacuous one, by what that gives."""
+"""What turns a right function into a vacuous one, by what the latter returns."""
 
 
 def vacuous(kind: str, right: Any) -> Any:
-    """Return the vacuous answer in place of a right one: of a function, of a class, or of a value."""
+    """Return a vacuous answer instead of a right one: for a function, a class, or a value."""
     make = VACUOUS[kind]
     if isinstance(right, type):
         return _vacuous_class(right, make)
@@ -116,7 +116,7 @@ def vacuous(kind: str, right: Any) -> Any:
 
 
 def _vacuous_class(right: type, make: Callable[[Answer], Answer]) -> type:
-    """Return a class each of whose methods is a vacuous function; other attributes are its values."""
+    """Return a class whose methods are all vacuous functions; other attributes keep their values."""
     names = [name for base in right.__mro__[:-1] for name in vars(base) if not name.startswith("__")]
     own: dict[str, Any] = {name: _vacuous_part(getattr(right, name), make) for name in names}
     more = ("__len__", "__iter__", "__getitem__", "__call__", "__contains__", "__add__", "__setitem__")

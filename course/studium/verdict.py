@@ -1,7 +1,7 @@
-"""How a check, a hint or a solution looks in a notebook, in plain text and as HTML in the theme's colours.
+"""How a check, a hint or a solution looks in a notebook, as plain text and as HTML in the theme's colours.
 
-A verdict is a card, made here alone: the badge, the toolbar's button and the check cell all show this one. JupyterLab's
-extension takes it by its own MIME type and adds buttons below; everywhere else it is HTML.
+A verdict is a card, made only here: the badge, the toolbar's button and the check cell all show this card. JupyterLab's
+extension recognises it by its own MIME type and adds buttons below; everywhere else it is HTML.
 """
 
 import re
@@ -17,7 +17,7 @@ VERDICT = "application/vnd.studium.verdict+json"
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
 _MARKS = {True: "✓", False: "✗"}
 _SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
-_COLOURS = {  # the extension's and the site's own, which follow their themes; else those of JupyterLab's theme
+_COLOURS = {  # those of the extension and the site, which follow their themes, or else those of JupyterLab's theme
     "right": "var(--studium-good, var(--jp-success-color1, #2e7d32))",
     "wrong": "var(--studium-bad, var(--jp-warn-color1, #b26a00))",
     "not attempted": "var(--studium-open, var(--jp-info-color1, #1565c0))",
@@ -27,9 +27,9 @@ _VALUES = re.compile(r"(?<!is )(?<!are )\bexpected (.+?), got (.+?)(?=$| \(\d|; 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to ``lesson.check``. One failed test is shown in full, the others by name; last a remark.
+    """The answer to ``lesson.check``. One failed test is shown in full, the others by name, and a remark comes last.
 
-    ``topic`` is the slug of the exercise's topic; ``answer`` is the text that was checked, "" where it is not known.
+    ``topic`` is the slug of the exercise's topic; ``answer`` is the text that was checked, "" if it is not known.
     """
 
     result: ShownResult
@@ -45,7 +45,7 @@ class Verdict:
         return self.forms()
 
     def forms(self) -> dict[str, Any]:
-        """Return what a notebook's cell shows of it, by MIME type."""
+        """Return what a notebook's cell shows, by MIME type."""
         result = self.result
         about = {"topic": self.topic, "exercise": result.id, "outcome": result.outcome, "differs": result.differs}
         about |= {"tested": result.tested, "answer": self.answer}
@@ -56,7 +56,7 @@ class Verdict:
         text = f"{_TITLES[result.outcome]}: {result.id}"
         if result.outcome == "not attempted":
             return f"{text} ({in_points(result.max_points)})"
-        visible = " in the tests that you have" if self.public else ""
+        visible = " in the tests you can see" if self.public else ""
         return f"{text}, {result.points:g} of {in_points(result.max_points)}{visible}"
 
     def _details(self) -> list[str]:
@@ -72,13 +72,13 @@ class Verdict:
         return [self.result.mistake, *lines]
 
     def _call(self) -> str:
-        """Return how to see the arrays that differ, "" where none do; the extension has a button in its place."""
+        """Return how to see the arrays that differ, or "" if none do; the extension has a button instead."""
         if not self.result.differs:
             return ""
-        return f"See your values beside the expected ones: `lesson.difference({self.result.id})`"
+        return f"Compare your values with the expected ones: `lesson.difference({self.result.id})`"
 
     def _sentence(self) -> str:
-        """Return the sentence that stands largest: the mistake, the cause or the failed test; or what is right."""
+        """Return the sentence in the largest type: the mistake, the cause or the failed test, or what is right."""
         result, failing = self.result, shown_failure(self.result)
         if result.outcome == "not attempted":
             return ""
@@ -87,7 +87,7 @@ class Verdict:
         return result.mistake or self._cause() or f"`{result.id}` fails this test: {failing.name}."
 
     def _cause(self) -> str:
-        """Return why every test failed, as a sentence, "" where each has its own reason or the mistake has a name."""
+        """Return why every test failed, as a sentence; "" if the reasons differ or the mistake has a name."""
         cause = "" if self.result.mistake else common_cause(self.result)
         if cause.startswith(f"{self.result.id} "):
             cause = f"`{self.result.id}`{cause.removeprefix(self.result.id)}"
@@ -142,12 +142,12 @@ def _reason(test: TestResult, failing: TestResult) -> str:
 
 
 def _code(line: str) -> str:
-    """Escape a line and set what stands between backticks as code."""
+    """Escape a line and format text in backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(line))
 
 
 def _values(message: str) -> str:
-    """Escape a test's message and set the two values in it, the expected one and the learner's, as code."""
+    """Escape a test's message and format the expected value and the learner's value in it as code."""
     pieces, end = [], 0
     for found in _VALUES.finditer(message):
         expected, got = (f"<code><strong>{escape(value)}</strong></code>" for value in found.groups())

@@ -1,4 +1,4 @@
-"""A learner's workspace: a folder with every lesson and a page to start from. Answers in it are never overwritten."""
+"""A learner's workspace: a folder with every lesson and a start page. Answers in it are never overwritten."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ START = "START.md"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace folder: lessons that are new, lessons that were there with answers, and why some are missing."""
+    """A workspace folder: new lessons, existing lessons with answers, and why some are missing."""
 
     folder: Path
     made: list[str]
@@ -30,9 +30,9 @@ class Workspace:
 
 
 def build_workspace(catalogue: Catalogue, folder: Path) -> Workspace:
-    """Write the lessons that are not there yet, and the start page.
+    """Write the lessons that do not exist yet, and the start page.
 
-    A topic that breaks its contract is noted, for it must not close the others.
+    A topic that breaks its contract is noted, because it must not hide the others.
     """
     if folder.exists() and not folder.is_dir():
         raise StudiumError(f"the workspace must be a folder: {folder} is a file; name another with --course")
@@ -48,7 +48,7 @@ def build_workspace(catalogue: Catalogue, folder: Path) -> Workspace:
 
 
 def add_lesson(folder: Path, description: Description) -> str:
-    """Write a lesson if it is not there, with itself as the base of updates; give the file's name."""
+    """Write a lesson if it does not exist yet, with itself as the base of updates; return the file's name."""
     name = f"{description.slug}.ipynb"
     if not (folder / name).exists():
         lesson = with_base(description.lesson())
@@ -59,14 +59,14 @@ def add_lesson(folder: Path, description: Description) -> str:
 
 @cache
 def _language_info() -> dict[str, Any]:
-    """Return what the kernel says of its language: a notebook that has it is not changed by being opened."""
+    """Return what the kernel reports about its language: with that in it, opening a notebook does not change it."""
     from ipykernel.ipkernel import IPythonKernel
 
     return dict(IPythonKernel.language_info)
 
 
 def start_page(topics: Iterable[tuple[Topic, Description]]) -> str:
-    """Write the start page: the topics, each with its number of exercises, by track, in reading order."""
+    """Write the start page: the topics by track in reading order, each with its number of exercises."""
     lines = [
         "# Studium",
         "",

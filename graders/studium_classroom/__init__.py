@@ -1,1 +1,1 @@
-"""The course server: it hands assignments out, takes submissions in, checks, grades, and shows marks and feedback."""
+"""The course server: it hands out assignments, takes in submissions, checks, grades, and shows marks and feedback."""

@@ -1,4 +1,4 @@
-"""A course as one file: its folder, what students handed in and what became of it. No token and no invitation."""
+"""A course as one file: its folder, what students handed in and the results. Without tokens and invitations."""
 
 import sqlite3
 import tempfile
@@ -39,7 +39,7 @@ _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What an archive is of, and when it was made; ``version`` is that of the tables."""
+    """Which course an archive contains, and when it was made; ``version`` is that of the tables."""
 
     course: str
     archived: datetime
@@ -48,14 +48,14 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def archive_course(classroom: Classroom, course: str, target: Path) -> Manifest:
-    """Write a course to the file ``target``, whole or not at all. Raise UsageError where there is a file already.
+    """Write a course to the file ``target``, completely or not at all. Raise UsageError if the file exists.
 
-    Only its owner can read the file. The server may be running. A gradebook on a database server is not in the
-    course's folder, and not in the archive.
+    Only its owner can read the file. The server may be running. A gradebook on a database server is not in the course's
+    folder, and so not in the archive.
     """
     root, manifest = classroom.courses[course].root, Manifest(course, datetime.now(UTC))
     if target.exists() or target.resolve().is_relative_to(root):
-        raise UsageError(f"an archive is a new file outside the course's folder: got {target}; name another one")
+        raise UsageError(f"an archive must be a new file outside the course's folder: got {target}; choose another one")
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".archive-") as made:
         staged = private_file(Path(made, "archive.zip"))
         with zipfile.ZipFile(staged, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as written:
@@ -73,7 +73,7 @@ def archive_course(classroom: Classroom, course: str, target: Path) -> Manifest:
 
 
 def _rows(database: Database, course: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of a course by table, all as they are at one moment."""
+    """Return the rows of a course by table, all as of the same moment."""
     with database.reading() as session:
         whole = [kind for kind in KINDS if "course" in kind.__table__.c]
         found = {table_name(kind): _of(session, kind.__table__, course) for kind in whole}
@@ -90,7 +90,7 @@ def _of(session: Session, table: FromClause, course: str) -> list[dict[str, Any]
 
 
 def table_name(kind: type[Base]) -> str:
-    """Return the name of a table's rows in an archive."""
+    """Return the name of the file with a table's rows in an archive."""
     return str(kind.__tablename__)
 
 
@@ -103,7 +103,7 @@ def _files(root: Path, data: Path) -> Iterator[Path]:
 
 
 def _settled(path: Path, scratch: Path) -> Path:
-    """Return a copy of a database as it is after its last transaction, and any other file itself."""
+    """Return a copy of a database as of its last transaction, or any other file itself."""
     with path.open("rb") as file:
         if file.read(len(_SQLITE)) != _SQLITE:
             return path

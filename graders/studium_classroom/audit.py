@@ -35,7 +35,7 @@ class Audit:
             session.add(row)
 
     def of(self, course: str) -> list[Entry]:
-        """Return the last thousand lines of a course, the newest first."""
+        """Return the last thousand lines about a course, newest first."""
         query = select(Event).where(Event.course == course).order_by(Event.id.desc()).limit(_MOST)
         with self._database.reading() as session:
             return [Entry(row.at, row.user, row.action, row.subject, row.refused) for row in session.scalars(query)]

@@ -1,4 +1,4 @@
-"""Files by their content: archives that were handed in, and pages of feedback. What is here is on the disk for good."""
+"""Files stored by content: archives that were handed in, and feedback pages. Whatever is here stays on disk."""
 
 import hashlib
 import os
@@ -9,13 +9,13 @@ from studium_graders.private_files import private_folder
 
 
 class Blobs:
-    """A folder of files that are named by the SHA-256 of what is in them."""
+    """A folder of files, each named by the SHA-256 of its contents."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, content: bytes) -> str:
-        """Keep bytes and return their name once they are on the disk, where a loss of power leaves them."""
+        """Store bytes and return their name, once they are on disk and safe from a loss of power."""
         name = hashlib.sha256(content).hexdigest()
         path = self.path(name)
         if path.is_file() and path.stat().st_size == len(content):
@@ -31,16 +31,16 @@ class Blobs:
         return name
 
     def get(self, name: str) -> bytes:
-        """Return the bytes of a name that ``put`` gave."""
+        """Return the bytes for a name that ``put`` returned."""
         return self.path(name).read_bytes()
 
     def path(self, name: str) -> Path:
-        """Return where the bytes of a name lie."""
+        """Return where the bytes for a name are stored."""
         return self._folder / name[:2] / name
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder written to the disk, where the system can."""
+    """Have the names in a folder written to disk, if the system can do that."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

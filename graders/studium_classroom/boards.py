@@ -1,4 +1,4 @@
-"""Who may look at a board: a link that works once, within minutes, and the session that it is changed into."""
+"""Who may look at a board: a link that works once, within minutes, and the session it is exchanged for."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ SESSION = timedelta(hours=8)  # a day of teaching
 
 
 class Boards:
-    """The boards of all courses of one server. A session reads the boards of one course, and can do nothing else."""
+    """The boards of all courses of one server. A session can read the boards of one course, and nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,17 +29,19 @@ class Boards:
             return _add(session, Person(user, {course: place}), LINK, is_link=True)
 
     def open(self, secret: str) -> BoardSession:
-        """Change the secret of a link into a session, once. Raise InvitationError for one that cannot be used."""
+        """Exchange the secret of a link for a session, once. Raise InvitationError if it cannot be used."""
         with self._database.writing() as session:
             row, now = session.get(BoardPass, hash_of(secret)), datetime.now(UTC)
             if row is None or not row.is_link or row.expires < now:
-                raise InvitationError("the link of the board is unknown, used or older than 5 minutes; make another")
+                raise InvitationError(
+                    "the link to the board is unknown, used or older than 5 minutes; make another one"
+                )
             person = _person(row)
             session.delete(row)
             return BoardSession(row.course, row.user, _add(session, person, SESSION, is_link=False), now + SESSION)
 
     def person(self, token: str) -> Person | None:
-        """Return whose session it is, with the place in its one course; None where there is none, or no more."""
+        """Return whose session it is, with the place in its one course; None if it is unknown or has ended."""
         with self._database.reading() as session:
             row = session.get(BoardPass, hash_of(token))
         return _person(row) if row and not row.is_link and row.expires > datetime.now(UTC) else None

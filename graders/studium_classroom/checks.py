@@ -1,4 +1,4 @@
-"""Checks that were made: what they found, and how many are left in this hour."""
+"""Checks that were made: what they found, and how many are left this hour."""
 
 import secrets
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Checks:
         self._database = database
 
     def left(self, course: str, assignment: str, user: str, per_hour: int, now: datetime) -> int:
-        """Return how many checks somebody may still make in this hour."""
+        """Return how many checks somebody may still make this hour."""
         query = select(func.count(func.distinct(Check.request))).where(
             Check.course == course, Check.assignment == assignment, Check.user == user, Check.at > now - _HOUR
         )
@@ -29,7 +29,7 @@ class Checks:
             return max(0, per_hour - (session.scalar(query) or 0))
 
     def note(self, course: str, assignment: str, user: str, answer: CheckAnswer, mistakes: Mapping[str, str]) -> None:
-        """Write down what a check found."""
+        """Record what a check found."""
         request, now = secrets.token_hex(8), datetime.now().astimezone()
         with self._database.writing() as session:
             for one in answer.exercises:

@@ -1,4 +1,4 @@
-"""Reading where a class is: the roster, what came in, what was found in it, and what the gradebook has by now."""
+"""Read the state of a class: the roster, submissions, findings, and what the gradebook has by now."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,7 +25,7 @@ class ClassReader:
         self._submissions, self._findings, self._members = submissions, findings, members
 
     def read(self, course: CourseFolder, assignment: str, problem: str) -> ClassState:
-        """Return the state of an assignment that was released; ``problem`` says why it cannot be graded now."""
+        """Return the state of a released assignment; ``problem`` is why it cannot be graded now."""
         attempts = self._submissions.of_assignment(course.id, assignment)
         standings = self._findings.standings(course.id, assignment)
         totals = _totals(course, assignment) if attempts else {}
@@ -40,7 +40,7 @@ class ClassReader:
 
 
 def _totals(course: CourseFolder, assignment: str) -> Mapping[str, Total]:
-    """Return the marks in the gradebook; none where it is busy, or has none yet: the next look finds them."""
+    """Return the marks in the gradebook; none if it is busy or has none yet, since the next look will find them."""
     with suppress(StudiumError):
         return read_totals(open_course(course.root).db_url, assignment)
     return {}

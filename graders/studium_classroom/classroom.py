@@ -1,4 +1,4 @@
-"""The course server without HTTP: who may see what of which assignment, and what is done with what comes in."""
+"""The course server without HTTP: who may see what of which assignment, and what happens to what comes in."""
 
 import asyncio
 import contextlib
@@ -63,17 +63,19 @@ class Classroom:
         parts = (self.courses, self.submissions, self.blobs, self._grader, self.terms)
         self.line = GradingLine(*parts, changed=self.live.changed)
         self._checking: set[tuple[str, str]] = set()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of those who hand in now
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = (
+            WeakValueDictionary()
+        )  # submissions of those who hand in now
         self._grading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to grade what waits, and warm up."""
+        """Start grading whatever is waiting, and warm up."""
         self._grading = asyncio.create_task(self.line.run())
         await self._grader.start()
         await self._checker.start()
 
     async def close(self) -> None:
-        """End the processes; what waits is graded by the next server."""
+        """End the processes; the next server grades what is still waiting."""
         if self._grading:
             self._grading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -85,7 +87,7 @@ class Classroom:
     # ------------------------------------------------------------------------------------------------ for students
 
     def assignments(self, course: CourseFolder, person: Person, now: datetime) -> list[AssignmentView]:
-        """Return the assignments of a course as somebody has them."""
+        """Return the assignments of a course as one person sees them."""
         role = person.places[course.id].role
         attempts = self.submissions.attempts(course.id, [person.name])
         return [
@@ -126,15 +128,15 @@ class Classroom:
                 return self.releases.has(course.id, assignment.name)
 
     async def hand_in(self, course: CourseFolder, person: Person, name: str, archive: bytes, now: datetime) -> Receipt:
-        """Take a submission in as ``take`` does; of one student one at a time, since unpacking costs memory."""
+        """Take in a submission as ``take`` does; one at a time for each student, since unpacking costs memory."""
         turn = self._turns.setdefault(person.name, asyncio.Lock())
         async with turn:
             return await asyncio.to_thread(self.take, course, person, name, archive, now)
 
     def take(self, course: CourseFolder, person: Person, name: str, archive: bytes, now: datetime) -> Receipt:
-        """Take a submission in and return its receipt. Raise StudiumError where it cannot be taken.
+        """Take in a submission and return its receipt. Raise StudiumError if it cannot be accepted.
 
-        What costs least is looked at first: the date, how many came in this hour, and then the archive.
+        The cheapest checks come first: the date, how many came in this hour, and only then the archive.
         """
         assignment = course.assignment(name, person.places[course.id].role, now)
         deadline = course.deadline(assignment, person.name)
@@ -150,16 +152,20 @@ class Classroom:
         return receipt
 
     async def check(self, course: CourseFolder, person: Person, name: str, asked: CheckRequest) -> CheckAnswer:
-        """Check a notebook against all tests. Raise TooManyError, or StudiumError where it cannot be checked."""
+        """Check a notebook against all tests. Raise TooManyError, or StudiumError if it cannot be checked."""
         now = utc_now()
         course.assignment(name, person.places[course.id].role, now)
         per_hour = course.course.classroom.checks_per_hour
         left = await asyncio.to_thread(self.checks.left, course.id, name, person.name, per_hour, now)
         if not left:
-            raise TooManyError(f"{per_hour} checks of {name} an hour are allowed, and you have made them; wait a while")
+            raise TooManyError(
+                f"{per_hour} checks of {name} an hour are allowed, and you have used them up; wait a while"
+            )
         key = (course.id, person.name)
         if key in self._checking:
-            raise TooManyError("one check at a time is allowed, and one of yours is under way; wait for its answer")
+            raise TooManyError(
+                "only one check at a time is allowed, and one of yours is still running; wait for its answer"
+            )
         self._checking.add(key)
         try:
             job = CheckJob(str(course.root), name, asked.notebook, asked.document, asked.exercise, self.terms.trust)
@@ -171,31 +177,33 @@ class Classroom:
         return msgspec.structs.replace(done.answer, checks_left=left - 1)
 
     def feedback(self, course: CourseFolder, student: str, name: str, attempt: int, notebook: str) -> bytes:
-        """Return a page of a student's own feedback. Raise RefusedError where there is none to be seen."""
+        """Return a page of a student's own feedback. Raise RefusedError if there is none to see."""
         assignment, now = course.assignment(name, Role.STUDENT, utc_now()), utc_now()
         rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
         row = next((row for row in rows if row.attempt == attempt), None)
         shown = self.shows_marks(course, assignment, course.deadline(assignment, student), now)
         page = self.submissions.page(row.id, notebook) if row and shown else None
         if page is None:
-            raise RefusedError(f"there is no feedback on attempt {attempt} of {name} to be seen yet; look again later")
+            raise RefusedError(f"you cannot see feedback on attempt {attempt} of {name} yet; look again later")
         return page
 
     # ------------------------------------------------------------------------------------------------ for the staff
 
     def status(self, course: CourseFolder, person: Person, name: str) -> Status:
-        """Return where all students are whom somebody of the staff serves."""
+        """Return the state of all students that a member of staff is responsible for."""
         place = person.places[course.id]
         course.assignment(name, place.role, utc_now())
         return self._seen(self._state(course.id, name), place)
 
     def history(self, course: CourseFolder, person: Person, name: str, student: str, exercise: str) -> History:
-        """Return what was found in one exercise of a student. Raise RefusedError for one whom they do not serve."""
+        """Return what was found in one exercise of a student. Raise RefusedError outside the person's section."""
         place = person.places[course.id]
         course.assignment(name, place.role, utc_now())
         sections = {one.user: one.section for one in self.members.roster(course.id)}
         if not place.sees(sections.get(student, "")):
-            raise RefusedError(f"you serve the section {place.section!a} of {course.id}, which has no {student[:60]!a}")
+            raise RefusedError(
+                f"you are responsible for section {place.section!a} of {course.id}, and {student[:60]!a} is not in it"
+            )
         found = self.findings.history(course.id, name, student, exercise)
         mistakes = {one.mistake for one in found if one.mistake}
         return History(student, exercise, found, {one: self._sentence(one) or one for one in sorted(mistakes)})
@@ -211,21 +219,23 @@ class Classroom:
 
     @cached_property
     def _sentences(self) -> "Sentences":
-        from studium.catalogue import load_catalogue  # here: a server at whose boards nobody looks needs neither
+        from studium.catalogue import load_catalogue  # here: a server whose boards nobody opens needs neither
         from studium_graders.mistakes import Sentences
 
         return Sentences(load_catalogue())
 
     def received(self, course: CourseFolder, person: Person, name: str) -> list[Receipt]:
-        """Return the receipts of all that was handed in by the students whom somebody of the staff serves."""
+        """Return the receipts of all submissions by the students that a member of staff is responsible for."""
         return [receipt_of(row) for row in self._received(course, person, name)]
 
     def archive(self, course: CourseFolder, person: Person, name: str, student: str, attempt: int) -> bytes:
-        """Return what a student handed in. Raise RefusedError where there is none that the person may see."""
+        """Return what a student handed in. Raise RefusedError if there is nothing that the person may see."""
         rows = self._received(course, person, name)
         row = next((row for row in rows if (row.user, row.attempt) == (student, attempt)), None)
         if row is None:
-            raise RefusedError(f"there is no attempt {attempt} of {student} at {name} among the students you serve")
+            raise RefusedError(
+                f"attempt {attempt} of {student} at {name} does not exist, or the student is not in your section"
+            )
         return self.submissions.archive(row)
 
     def _received(self, course: CourseFolder, person: Person, name: str) -> list[Submission]:
@@ -258,7 +268,7 @@ def _state(row: Submission) -> State:
 
 
 def _require_usable(archive: bytes, name: str, wanted: Sequence[str]) -> None:
-    """Raise ArchiveError for an archive that grading could not use: taken in, it would replace one that counts."""
+    """Raise ArchiveError for an archive that grading could not use: if accepted, it would replace one that counts."""
     notebooks = {path: data for path, data in handed_in_files(archive).items() if path.casefold().endswith(".ipynb")}
     if not notebooks:
         raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")

@@ -22,7 +22,7 @@ from studium_classroom.roles import Role
 class Handout(msgspec.Struct, frozen=True):
     """An assignment as students get it: an archive of ``release/``, named by its content, and its notebooks.
 
-    ``exercises`` are those of all notebooks, as ``exercise_key`` names them.
+    ``exercises`` are those of all notebooks, under the names that ``exercise_key`` gives them.
     """
 
     digest: str
@@ -32,18 +32,18 @@ class Handout(msgspec.Struct, frozen=True):
 
 
 class Deadline(msgspec.Struct, frozen=True):
-    """When one student is due, and when nothing is taken any more; None where there is no such date."""
+    """When one student's work is due, and when nothing is accepted any more; None if there is no such date."""
 
     due: datetime | None
     closes: datetime | None
     extended: bool
 
     def is_late(self, when: datetime) -> bool:
-        """Return whether something that comes then is late."""
+        """Return whether work that arrives at that time is late."""
         return self.due is not None and when > self.due
 
     def is_closed(self, when: datetime) -> bool:
-        """Return whether nothing is taken then."""
+        """Return whether nothing is accepted at that time."""
         return self.closes is not None and when > self.closes
 
 
@@ -60,7 +60,7 @@ class CourseFolder:
 
     @property
     def course(self) -> Course:
-        """What course.toml says now. Raise CourseError where it cannot be used."""
+        """The current contents of course.toml. Raise CourseError if it cannot be used."""
         found = (self.root / FILE).stat() if (self.root / FILE).is_file() else None
         stamp = (found.st_mtime_ns, found.st_size) if found else (0, 0)
         with self._lock:
@@ -69,13 +69,13 @@ class CourseFolder:
             return self._read[1]
 
     def assignments(self, role: Role, now: datetime) -> list[Assignment]:
-        """Return the assignments that somebody may see: students those that have opened, staff all of them."""
+        """Return the assignments that somebody may see: for students those that have opened, for staff all of them."""
         course = self.course
         released = [one for one in course.assignments if self._release(one.name).is_dir()]
         return [one for one in released if role > Role.STUDENT or self._is_open(course, one, now)]
 
     def assignment(self, name: str, role: Role, now: datetime) -> Assignment:
-        """Return an assignment that somebody may see; raise UnknownNameError for every other name."""
+        """Return an assignment that somebody may see; raise UnknownNameError for any other name."""
         seen = {one.name: one for one in self.assignments(role, now)}
         if name not in seen:
             raise UnknownNameError("assignment", name[:100], seen)
@@ -92,7 +92,7 @@ class CourseFolder:
         return Deadline(due, closes, bool(later))
 
     def handout(self, name: str) -> Handout:
-        """Return what students get of an assignment that was released."""
+        """Return what students get for a released assignment."""
         folder = self._release(name)
         stamp = tuple(sorted((str(path), *_times(path)) for path in folder.rglob("*") if path.is_file()))
         with self._lock:
@@ -117,7 +117,7 @@ class CourseFolder:
 
 
 def _exercises(notebook: str, content: bytes) -> list[str]:
-    """Return the exercises of a notebook in their order; graded cells of no exercise count for the whole of it."""
+    """Return the exercises of a notebook in order; graded cells outside exercises count for the notebook as a whole."""
     found: dict[str, None] = {}
     for cell in json.loads(content)["cells"]:
         ours, marks = cell["metadata"].get("studium", {}), cell["metadata"].get("nbgrader", {})
@@ -140,7 +140,7 @@ class Courses:
             course = CourseFolder(root)
             if other := self._by_id.get(course.id):
                 raise CourseError(
-                    f"each course of a server needs an id of its own: {other.root} and {course.root} are both "
+                    f"each course of a server needs a unique id: {other.root} and {course.root} are both "
                     f"{course.id!r}; change one course.toml"
                 )
             self._by_id[course.id] = course
@@ -161,5 +161,5 @@ class Courses:
 
 
 def utc_now() -> datetime:
-    """Return the server's time, which alone counts."""
+    """Return the server's time, the only one that counts."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Opening the database of the course server: a file of SQLite's, or PostgreSQL by its URL."""
+"""Open the course server's database: an SQLite file, or PostgreSQL by its URL."""
 
 import threading
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from studium.errors import CourseError
 from studium_classroom.schema import VERSION, Base, Setting
 
 _WRITES = "studium_writes"
-_WAIT_SECONDS = 30  # for another program that writes
+_WAIT_SECONDS = 30  # seconds to wait while another program writes
 
 
 class Database:
-    """The database at ``url``; its tables are made where there are none. Its methods may be called from any thread."""
+    """The database at ``url``, whose tables are created if missing. Its methods may be called from any thread."""
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
@@ -29,7 +29,9 @@ class Database:
                 _require_version(session)
         except OperationalError as error:
             why = str(error.orig).splitlines()[0]
-            raise CourseError(f"the classroom's database must answer: {why}; start it, or correct its URL") from error
+            raise CourseError(
+                f"the classroom's database cannot be reached: {why}; start it, or correct its URL"
+            ) from error
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -39,12 +41,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Return the only session that writes: its work is kept at its end, or undone where something is raised."""
+        """Return the only session that writes: its work is committed at the end, or undone if something is raised."""
         with self._lock, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Release the database."""
         self._engine.dispose()
 
 
@@ -60,15 +62,15 @@ def _engine(url: str) -> Engine:
 
 
 def _connected(connection: Any, _: Any) -> None:
-    """Let readers read while somebody writes, and let a receipt mean that the row is on the disk."""
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says so
+    """Let readers read while somebody writes, and make sure that a receipt means the row is on disk."""
+    connection.isolation_level = None  # transactions begin where SQLAlchemy begins them
     for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
         connection.execute(f"pragma {setting}")
     connection.execute(f"pragma busy_timeout = {_WAIT_SECONDS * 1000}")
 
 
 def _begin(connection: Connection) -> None:
-    """Take the lock for writing at once: a transaction that asks for it later may find that others have written."""
+    """Take the write lock at once: a transaction that asks for it later may find that others have written."""
     connection.exec_driver_sql("begin immediate" if _WRITES in connection.get_execution_options() else "begin")
 
 
@@ -78,5 +80,5 @@ def _require_version(session: Session) -> None:
         session.add(Setting(name="version", value=str(VERSION)))
     elif found != str(VERSION):
         raise CourseError(
-            f"the classroom's database has tables of version {found}, and {VERSION} is needed; update Studium"
+            f"the classroom's database has tables of version {found}, but version {VERSION} is needed; update Studium"
         )

@@ -1,6 +1,6 @@
-"""nbgrader's exchange over HTTP, for the staff: list --inbound, collect, release_assignment and release_feedback.
+"""nbgrader's exchange over HTTP, for staff: list --inbound, collect, release_assignment and release_feedback.
 
-The staff's ``nbgrader_config.py`` chooses these classes, and those of ``studium.classroom.exchange`` for the rest.
+The staff's ``nbgrader_config.py`` selects these classes, and those of ``studium.classroom.exchange`` for the rest.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ from studium_classroom.staff_client import StaffClient, staff_client
 
 
 class StaffExchange(Exchange):
-    """What these classes share: a client with the token of somebody of the staff."""
+    """What these classes share: a client with a staff member's token."""
 
     @contextmanager
     def connected(self) -> Iterator[StaffClient]:
@@ -35,7 +35,7 @@ class ExchangeList(OwnList, StaffExchange):
     """``nbgrader list``, with --inbound for what students have handed in."""
 
     def init_src(self) -> None:
-        """Require a course for what students have handed in."""
+        """Require a course, to list what students have handed in."""
         if self.inbound and not self.remove:
             StaffExchange.init_src(self)
         else:
@@ -56,7 +56,7 @@ class ExchangeCollect(StaffExchange, abc.ExchangeCollect):  # type: ignore[misc]
     """``nbgrader collect``: the newest submission of each student, or with --before-duedate the newest in time."""
 
     def copy_files(self) -> None:
-        """Lay what was handed in into the folder of submissions, with the server's time in ``timestamp.txt``."""
+        """Put submissions into the folder for them, with the server's time in ``timestamp.txt``."""
         course, name = self.coursedir.course_id, self.coursedir.assignment_id
         with self.connected() as client:
             receipts = _of(client.received(course, name), self.coursedir.student_id)
@@ -78,7 +78,7 @@ class ExchangeCollect(StaffExchange, abc.ExchangeCollect):  # type: ignore[misc]
         return newest.values()
 
     def _is_wanted(self, receipt: Receipt) -> bool:
-        """Return whether it is to be collected: nothing was, or with --update something older was."""
+        """Return whether to collect a submission: there is none yet, or with --update only an older one."""
         folders = self.coursedir
         target = folders.format_path(folders.submitted_directory, receipt.student, receipt.assignment)
         if not Path(target).is_dir():
@@ -88,22 +88,24 @@ class ExchangeCollect(StaffExchange, abc.ExchangeCollect):  # type: ignore[misc]
             return bool(there != when)
         if self.update and (there is None or when > there):
             return True
-        self.log.info("%s %s was collected before; --update takes a newer one", receipt.student, receipt.assignment)
+        self.log.info("%s %s was already collected; --update takes a newer one", receipt.student, receipt.assignment)
         return False
 
 
 class ExchangeReleaseAssignment(StaffExchange, abc.ExchangeReleaseAssignment):  # type: ignore[misc]
-    """``nbgrader release_assignment``: sends ``source/``, of which the server makes what students get."""
+    """``nbgrader release_assignment``: sends ``source/``, from which the server makes what students get."""
 
     def copy_files(self) -> None:
-        """Send the source; --force lets it take the place of one that is there."""
+        """Send the source; with --force it replaces an existing one."""
         course, name, folders = self.coursedir.course_id, self.coursedir.assignment_id, self.coursedir
         source = Path(folders.format_path(folders.source_directory, ".", name))
         if not source.is_dir():
-            self.fail(f"there is no folder {source}; name an assignment of the folder {folders.source_directory}")
+            self.fail(
+                f"the folder {source} does not exist; name an assignment in the folder {folders.source_directory}"
+            )
         with self.connected() as client:
             if not self.force and name in {view.name for view in client.assignments(course)}:
-                self.fail(f"{name} of {course} is released already; add --force to release it anew")
+                self.fail(f"{name} of {course} is already released; add --force to release it again")
             opened = client.put_source(course, name, pack(files_of(source)))
         self.log.info("Released as: %s %s, open from %s on", course, name, self.stamp(opened.opens))
 

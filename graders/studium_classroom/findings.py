@@ -1,4 +1,4 @@
-"""What checks and grading found, exercise by exercise, and where each student is with an exercise because of it."""
+"""What checks and grading found, exercise by exercise, and where each student stands because of it."""
 
 import threading
 from collections import defaultdict
@@ -19,9 +19,9 @@ _MOST = 100  # findings of one student and exercise that are shown
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was found in one exercise: by a check, or by grading the submission ``attempt`` (0 for a check).
+    """What was found in one exercise by a check, or by grading the submission ``attempt`` (0 for a check).
 
-    ``at`` is when the answer was sent; ``mistake`` is the id of a misconception, "" where none was recognised.
+    ``at`` is when the answer was sent; ``mistake`` is the id of a misconception, "" if none was recognised.
     """
 
     at: datetime
@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Where a student is with an exercise: ``at``, ``outcome`` and ``mistake`` are those of the newest finding."""
+    """Where a student stands with an exercise: ``at``, ``outcome`` and ``mistake`` are those of the newest finding."""
 
     exercise: str
     state: State
@@ -42,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """The mistake, as the counts of the report take it."""
+        """The mistake, in the form that the report counts."""
         return (self.mistake,) if self.mistake else ()
 
 
@@ -53,7 +53,7 @@ class Trail(msgspec.Struct, frozen=True):
     last: tuple[Finding, ...] = ()
 
     def plus(self, finding: Finding) -> "Trail":
-        """Return the trail with one check more."""
+        """Return the trail with another check added."""
         return Trail(self.checks + 1, (*self.last[1 - STUCK_AFTER :], finding))
 
 
@@ -72,7 +72,7 @@ class Findings:
         self._read: defaultdict[tuple[str, str], _Read] = defaultdict(_Read)
 
     def standings(self, course: str, assignment: str) -> dict[str, list[Standing]]:
-        """Return where each student is, by student, one entry for each exercise in which something was found."""
+        """Return where each student stands, with an entry for each exercise in which something was found."""
         trails, graded = self._trails(course, assignment), self._graded(course, assignment)
         found: defaultdict[str, list[Standing]] = defaultdict(list)
         for user, exercise in sorted({*trails, *graded}):
@@ -81,7 +81,7 @@ class Findings:
         return dict(found)
 
     def history(self, course: str, assignment: str, user: str, exercise: str) -> list[Finding]:
-        """Return what was found in one exercise of one student, the newest first, a hundred at most."""
+        """Return what was found in one exercise of one student, newest first, at most a hundred findings."""
         checks = _checks(course, assignment).where(Check.user == user, Check.exercise == exercise)
         graded = _graded(course, assignment).where(Submission.user == user, GradedExercise.exercise == exercise)
         with self._database.reading() as session:
@@ -90,7 +90,7 @@ class Findings:
         return sorted(found, key=lambda one: one.at, reverse=True)[:_MOST]
 
     def _trails(self, course: str, assignment: str) -> dict[tuple[str, str], Trail]:
-        """Return the checks by student and exercise; only rows that are new since the last call are read."""
+        """Return the checks by student and exercise, reading only rows added since the last call."""
         with self._lock, self._database.reading() as session:
             read = self._read[course, assignment]
             query = _checks(course, assignment).where(Check.id > read.last).order_by(Check.id)
@@ -101,16 +101,16 @@ class Findings:
             return dict(read.trails)
 
     def _graded(self, course: str, assignment: str) -> dict[tuple[str, str], Finding]:
-        """Return what grading found in the newest submission that was graded, by student and exercise."""
+        """Return what grading found in the newest graded submission, by student and exercise."""
         query = _graded(course, assignment).order_by(Submission.attempt)
         with self._database.reading() as session:
             return {(row.user, row.exercise): _of_grading(row) for row in session.execute(query)}
 
 
 def exercise_key(notebook: str, exercise: str) -> str:
-    """Return how an exercise is called where an assignment has several notebooks: "lora.merge".
+    """Return the name of an exercise in an assignment with several notebooks: "lora.merge".
 
-    Tests of no exercise count for the whole notebook, whose name they have.
+    Tests outside exercises count for the whole notebook and have its name.
     """
     return notebook if exercise in ("", notebook) else f"{notebook}.{exercise}"
 

@@ -1,4 +1,4 @@
-"""Grading on submit: what waits is graded, one course's assignment after the other, and written down."""
+"""Grading on submit: whatever is waiting is graded, one course's assignment after another, and recorded."""
 
 import asyncio
 import logging
@@ -15,13 +15,13 @@ from studium_classroom.jobs.worker import Worker, WorkerDied
 from studium_classroom.schema import Submission
 from studium_classroom.submissions import Graded, Submissions
 
-_BATCH = 32  # submissions that are recorded together: the first ones of a rush need not wait for the last ones
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds after a batch that could not be graded
+_BATCH = 32  # submissions recorded together: the first ones of a rush need not wait for the last
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds to wait after a batch that could not be graded
 _log = logging.getLogger(__name__)
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """Where grading runs, as ``studium grade`` has it."""
+    """Where grading runs, as for ``studium grade``."""
 
     executor: str = "local"
     scheduler: str = ""
@@ -29,7 +29,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class GradingLine:
-    """The line of submissions that wait. It is kept in the database, so that a server that was killed goes on with it.
+    """The queue of submissions waiting to be graded, kept in the database so a restarted server continues with it.
 
     ``problems`` has a sentence for each assignment, by course and name, that cannot be graded now; ``changed`` is
     called with course and name after each batch.
@@ -50,7 +50,7 @@ class GradingLine:
         self.problems: dict[tuple[str, str], str] = {}
 
     def wake(self) -> None:
-        """Look again for what waits."""
+        """Look again for waiting submissions."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -63,12 +63,12 @@ class GradingLine:
                 await self._grade(course, assignment)
             failing = bool(self.problems.keys() & set(waiting))
             pause = min(2 * pause, _LONGEST_PAUSE) if failing else _FIRST_PAUSE
-            if set(waiting) <= self.problems.keys():  # what can be graded does not wait for what cannot
+            if set(waiting) <= self.problems.keys():  # what can be graded need not wait for what cannot
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), pause if failing else None)
 
     async def _grade(self, course: str, assignment: str) -> None:
-        """Grade one batch and write down what became of it; why nothing can be graded is kept for the instructors."""
+        """Grade one batch and record the results; if nothing can be graded, keep the reason for the instructors."""
         batch, problem = await asyncio.to_thread(self._submissions.next_batch, course, assignment, _BATCH), ""
         try:
             graded = await self._graded(course, assignment, batch)
@@ -85,10 +85,11 @@ class GradingLine:
     async def _one_by_one(
         self, course: str, assignment: str, batch: Sequence[Submission], error: StudiumError
     ) -> tuple[list[Graded], str]:
-        """Grade each of a batch alone after an error of them all. Return what is known then, and what the problem is.
+        """Grade each submission of a batch alone after they failed together. Return what is known then, and the
+        problem.
 
-        A failure counts where it is the submission's own: another one gets through, it has failed alone before, or it
-        ended the process. Otherwise the course may be the reason, and nobody's submission is given up for that.
+        A failure counts against a submission if it is its own fault: another one gets through, it has failed alone
+        before, or it ended the process. Otherwise the course may be the reason, and no submission is given up for that.
         """
         graded: list[Graded] = []
         failed = {batch[0].user: error} if len(batch) == 1 else {}
@@ -103,20 +104,20 @@ class GradingLine:
         own = [row for row in known if graded or row.tries or isinstance(failed[row.user], WorkerDied)]
         for row in own:
             _log.warning("%s %s: %s could not be graded: %s", course, assignment, row.user, failed[row.user])
-        tries = min(2, len(batch))  # with the others, and alone
+        tries = min(2, len(batch))  # failed with the others, and alone
         graded += [Graded(row.user, problem=str(failed[row.user]), tries=tries) for row in own]
         unclear = ", ".join(row.user for row in known if row not in own)
         return graded, f"{unclear} could not be graded: {error}" if unclear else ""
 
     def _tell(self, course: str, assignment: str, problem: str) -> None:
-        """Keep why an assignment cannot be graded now, for its instructors and in the log; "" where it can be."""
+        """Keep why an assignment cannot be graded now, for its instructors and in the log; "" if it can be."""
         self.problems.pop((course, assignment), None)
         if problem:
             self.problems[course, assignment] = problem
             _log.warning("%s %s: %s", course, assignment, problem)
 
     async def _graded(self, course: str, assignment: str, batch: Sequence[Submission]) -> list[Graded]:
-        """Have a batch graded, and return what became of each of them. Raise what the worker raises."""
+        """Have a batch graded, and return the result for each submission. Raise what the worker raises."""
         done = await self._worker.grade(self._job(course, assignment, batch))
         for note in done.notes:
             _log.warning("%s %s: %s", course, assignment, note)

@@ -1,20 +1,21 @@
-"""Tokens and invitations that failed: an address with many different ones in a minute has to wait."""
+"""Failed tokens and invitations: an address that tries many different ones in a minute has to wait."""
 
 import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-MOST_FAILED = 20  # different tokens of one address in a minute
+MOST_FAILED = 20  # different tokens from one address in a minute
 _WINDOW_SECONDS, _TRUSTED_SECONDS = 60.0, 3600.0
 _MOST_KEPT = 10_000  # addresses, and tokens that worked
 
 
 class Guesses:
-    """Secrets that failed and tokens that worked, in memory. One secret counts once: an old client stops nobody else.
+    """Secrets that failed and tokens that worked, in memory. Each secret counts once, so an old client blocks nobody
+    else.
 
-    A token that worked within the last hour is looked up even where its address has to wait: on a hub, all students
-    may have one address. ``clock`` gives seconds.
+    A token that worked within the last hour is looked up even if its address has to wait: on a hub, all students may
+    have the same address. ``clock`` returns seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +24,7 @@ class Guesses:
         self._worked: OrderedDict[bytes, float] = OrderedDict()
 
     def may_try(self, address: str, secret: str) -> bool:
-        """Return whether a token or an invitation from this address is looked up at all."""
+        """Return whether to look up a token or an invitation from this address at all."""
         now = self._clock()
         if self._worked.get(_digest(secret), 0.0) > now:
             return True
@@ -31,7 +32,7 @@ class Guesses:
         return len(recent) < MOST_FAILED
 
     def failed(self, address: str, secret: str) -> None:
-        """Take note of a secret that is nobody's."""
+        """Record a secret that does not exist."""
         now = self._clock()
         kept = {key: when for key, when in self._failed.pop(address, {}).items() if when > now - _WINDOW_SECONDS}
         self._failed[address] = kept | {_digest(secret): now}
@@ -39,7 +40,7 @@ class Guesses:
         _forget(self._failed)
 
     def worked(self, token: str) -> None:
-        """Take note of a token that is somebody's."""
+        """Record a token that exists."""
         self._worked.pop(_digest(token), None)
         self._worked[_digest(token)] = self._clock() + _TRUSTED_SECONDS
         _forget(self._worked)
@@ -50,6 +51,6 @@ def _digest(secret: str) -> bytes:
 
 
 def _forget(kept: OrderedDict[str, dict[bytes, float]] | OrderedDict[bytes, float]) -> None:
-    """Forget the oldest of too many."""
+    """Forget the oldest entries if there are too many."""
     while len(kept) > _MOST_KEPT:
         kept.popitem(last=False)

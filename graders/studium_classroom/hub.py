@@ -1,4 +1,4 @@
-"""The configuration by which a JupyterHub runs the course server as its service."""
+"""The configuration with which a JupyterHub runs the course server as a service."""
 
 import re
 import sys
@@ -42,10 +42,11 @@ c.Spawner.environment.update({{"STUDIUM_CLASSROOM": {link!r}}})
 
 
 def configuration(settings: Settings, folder: Path, service: str) -> str:
-    """Return lines for jupyterhub_config.py. Raise UsageError for a name that cannot be a service's."""
+    """Return lines for jupyterhub_config.py. Raise UsageError for a name that a service cannot have."""
     if not _NAME.fullmatch(service):
         raise UsageError(
-            f"a service's name has small letters, digits and hyphens: got {service[:60]!a}; choose another"
+            f"a service's name may have only lowercase letters, digits and hyphens: got {service[:60]!a}; choose "
+            f"another"
         )
     url = f"http://{settings.address}:{settings.port}"
     link = f"{settings.link}/services/{service}/"

@@ -1,4 +1,4 @@
-"""Boards that are open: the state of a class is read once after a change, however many look at it."""
+"""Open boards: the state of a class is read once after a change, however many people look at it."""
 
 import asyncio
 from collections import defaultdict
@@ -10,20 +10,20 @@ import msgspec
 from studium_classroom.roles import Place
 from studium_classroom.status import ClassState, Status
 
-AT_MOST = 2.0  # seconds between two readings of one class
-LOOK_AGAIN = 15.0  # seconds until what other programs changed is looked for, and a sign of life is sent
-LASTS = 300.0  # seconds of one stream: a role that was taken away ends then at the latest
+AT_MOST = 2.0  # seconds between two reads of one class
+LOOK_AGAIN = 15.0  # seconds between looks for changes by other programs, and between signs of life
+LASTS = 300.0  # seconds of one stream, so a role that was taken away ends by then
 
 Read = Callable[[str, str], ClassState]
 Show = Callable[[ClassState, Place], Status]
 
 
 class _Class:
-    """One assignment that somebody looks at."""
+    """One assignment that somebody is looking at."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.news = asyncio.Event()  # of the next change
+        self.news = asyncio.Event()  # set at the next change
         self.changes, self.seen = 0, 0
         self.read_at = 0.0
         self.state: ClassState | None = None
@@ -39,7 +39,7 @@ class Live:
         self._closing = asyncio.Event()
 
     def changed(self, course: str, assignment: str) -> None:
-        """Have those who look at an assignment see what became of it."""
+        """Show an assignment's new state to everyone looking at it."""
         if found := self._classes.get((course, assignment)):
             found.changes += 1
             found.news.set()
@@ -52,7 +52,7 @@ class Live:
             found.news.set()
 
     async def follow(self, course: str, assignment: str, place: Place) -> AsyncIterator[bytes]:
-        """Yield the status as JSON, whole, now and whenever it has changed; b"" where it has not for a while."""
+        """Yield the whole status as JSON, now and whenever it has changed; b"" if it has not changed for a while."""
         found, clock = self._classes[course, assignment], asyncio.get_running_loop().time
         sent, end = b"", clock() + LASTS
         while not self._closing.is_set() and clock() < end:

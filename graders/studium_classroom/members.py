@@ -1,4 +1,4 @@
-"""Who is in which course, by a roster or an invitation, and which token is whose."""
+"""Who belongs to which course, by a roster or an invitation, and whose token is whose."""
 
 import hashlib
 import re
@@ -31,14 +31,15 @@ class RosterEntry(msgspec.Struct, frozen=True):
 
 
 class InvitationError(StudiumError):
-    """An invitation that is not, or no more, one of this server's."""
+    """An invitation that this server does not have, or no longer has."""
 
 
 def require_user(name: str) -> str:
-    """Return a name that can be a student's: a folder is called so. Raise UsageError for another."""
+    """Return a name that a student can have, since a folder is named after it. Raise UsageError otherwise."""
     if not _USER.fullmatch(name) or name.endswith("."):
         raise UsageError(
-            f"a student's name has letters, digits and . _ @ + - and begins with a letter or digit: got {name[:100]!a}"
+            f"a student's name may have only letters, digits and . _ @ + - and must begin with a letter or digit: got "
+            f"{name[:100]!a}"
         )
     return name
 
@@ -50,18 +51,18 @@ class Members:
         self._database = database
 
     def put(self, course: str, user: str, place: Place) -> None:
-        """Let somebody be in a course, at this place and no other. Raise UsageError for a name that cannot be."""
+        """Put somebody into a course, at this place only. Raise UsageError for a name that cannot be used."""
         with self._database.writing() as session:
             _set_place(session, course, require_user(user), place, datetime.now(UTC) + _INVITED)
 
     def remove(self, course: str, user: str) -> None:
-        """Let somebody be in a course no more: tokens, invitations and boards end; what was handed in stays."""
+        """Remove somebody from a course: tokens, invitations and boards end, but their submissions stay."""
         with self._database.writing() as session:
             for kind in (AccessToken, BoardPass, InvitationRow, Member):
                 _delete(session, kind, course, user)
 
     def places(self, user: str) -> dict[str, Place]:
-        """Return the place of somebody in each course whose roster has the name."""
+        """Return somebody's place in each course whose roster has the name."""
         with self._database.reading() as session:
             rows = session.scalars(select(Member).where(Member.user == user))
             return {row.course: _place(row) for row in rows}
@@ -84,7 +85,7 @@ class Members:
         return secret
 
     def join(self, secret: str) -> Joined:
-        """Change an invitation into a token, once. Raise InvitationError for one that cannot be used."""
+        """Exchange an invitation for a token, once. Raise InvitationError if it cannot be used."""
         token = secrets.token_urlsafe(32)
         with self._database.writing() as session:
             row, now = session.get(InvitationRow, hash_of(secret)), datetime.now(UTC)
@@ -96,7 +97,7 @@ class Members:
             return Joined(row.user, row.course, token)
 
     def person(self, token: str) -> Person | None:
-        """Return whose token it is: somebody in one course, and in no other even where the name is there, too."""
+        """Return whose token it is: a member of one course, and of no other even if the name occurs there too."""
         with self._database.reading() as session:
             found = session.get(AccessToken, hash_of(token))
             member = found and session.get(Member, (found.course, found.user))
@@ -110,9 +111,9 @@ def _delete(
 
 
 def _set_place(session: Session, course: str, user: str, place: Place, expires: datetime) -> None:
-    """Put somebody at a place. What was given for another one ends: boards, and invitations that nobody has used.
+    """Put somebody at a place. Whatever was issued for another place ends: boards, and unused invitations.
 
-    An invitation ends that expires by ``expires``: all where that is 30 days from now, and where somebody has joined by
+    Invitations that expire by ``expires`` end: all of them if that is 30 days from now, and if somebody has joined by
     one, those that are not newer.
     """
     row = Member(course=course, user=user, since=datetime.now(UTC), role=place.role.label, section=place.section)
@@ -127,5 +128,5 @@ def _place(row: Member | InvitationRow) -> Place:
 
 
 def hash_of(secret: str) -> str:
-    """Return the hash of a secret of 256 random bits: nothing slower is needed, as with a password."""
+    """Return the hash of a secret of 256 random bits, which needs nothing as slow as a password hash."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

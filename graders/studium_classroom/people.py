@@ -1,4 +1,4 @@
-"""Who asks: by a token of this server's own, or by a token of the JupyterHub that the server is a service of."""
+"""Find out who is asking, by this server's own tokens or by those of the JupyterHub it is a service of."""
 
 import asyncio
 import os
@@ -12,20 +12,20 @@ from studium_classroom.members import Members
 from studium_classroom.roles import Person, higher, places_of
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
-_KEPT_SECONDS = 60  # that an answer of the hub is believed: a group that was taken away ends then
+_KEPT_SECONDS = 60  # seconds to trust the hub's answer: membership of a group that was taken away ends then
 
 
 class Authentication(Protocol):
-    """Says whose token it is. ``invites``: people join by an invitation."""
+    """Identifies the owner of a token. ``invites``: people join by invitation."""
 
     invites: bool
 
     async def person(self, token: str) -> Person | None:
-        """Return whose token it is, None for nobody's."""
+        """Return whose token it is, or None."""
 
 
 class OwnTokens:
-    """Tokens that this server gave for invitations."""
+    """Tokens that this server issued for invitations."""
 
     invites = True
 
@@ -38,7 +38,7 @@ class OwnTokens:
 
 
 class HubTokens:
-    """Tokens of a JupyterHub. Its groups, and this server's rosters, say who is what in which course."""
+    """Tokens of a JupyterHub. Its groups, and this server's rosters, determine everyone's role in each course."""
 
     invites = False
 
@@ -48,7 +48,7 @@ class HubTokens:
         self._scopes = frozenset(self._hub.access_scopes)
 
     async def person(self, token: str) -> Person | None:
-        """Return the hub's user whose token it is. None for a service, and for a token that may not come here."""
+        """Return the hub's user whose token it is. None for a service, and for a token that may not be used here."""
         model = await self._hub.user_for_token(token, sync=False)
         if not model or model.get("kind") != "user" or not _NAME.fullmatch(name := model["name"]):
             return None
@@ -61,7 +61,7 @@ class HubTokens:
 
 
 def authentication(members: Members, courses: Courses) -> Authentication:
-    """Return the hub's tokens where a JupyterHub has started this server, and its own otherwise."""
+    """Return the hub's tokens if a JupyterHub started this server, and otherwise its own."""
     if os.environ.get("JUPYTERHUB_API_TOKEN") and os.environ.get("JUPYTERHUB_SERVICE_NAME"):
         return HubTokens(members, courses)
     return OwnTokens(members)

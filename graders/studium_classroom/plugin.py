@@ -1,4 +1,4 @@
-"""What the course server adds to the command line. Loading this module imports nothing but the host."""
+"""What the course server adds to the command line. Loading this module imports only the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receipts: what the server has of a submission, signed so that nobody else can make one, or change one."""
+"""Receipts: what the server has of a submission, signed so nobody else can make or change one."""
 
 import hashlib
 import hmac
@@ -11,7 +11,7 @@ from studium.classroom.messages import Receipt
 
 
 class Seal:
-    """Signs receipts with the server's secret, a file that is made when it is first needed."""
+    """Signs receipts with the server's secret, a file that is created on first use."""
 
     def __init__(self, file: Path) -> None:
         self._secret = _secret(file)
@@ -21,7 +21,7 @@ class Seal:
         return msgspec.structs.replace(receipt, signature=self._signature(receipt))
 
     def is_genuine(self, receipt: Receipt) -> bool:
-        """Return whether this server has made the receipt, and nobody changed it."""
+        """Return whether this server issued the receipt and nobody changed it."""
         return hmac.compare_digest(self._signature(receipt).encode(), receipt.signature.encode())
 
     def _signature(self, receipt: Receipt) -> str:

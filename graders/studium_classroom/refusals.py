@@ -1,4 +1,4 @@
-"""What the course server refuses somebody, though it is well formed."""
+"""Well-formed requests that the course server refuses."""
 
 from studium.errors import StudiumError
 
@@ -8,4 +8,4 @@ class RefusedError(StudiumError):
 
 
 class TooManyError(RefusedError):
-    """More of something than is allowed in an hour, or one beside another."""
+    """More than is allowed in an hour, or two at the same time."""

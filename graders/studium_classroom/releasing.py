@@ -1,4 +1,4 @@
-"""Releasing an assignment from afar: its source comes in, the release is made here, and course.toml says since when."""
+"""Release an assignment remotely: its source comes in, the release is built here, and course.toml records the time."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,15 +15,17 @@ from studium_graders.results_store import write_whole
 
 
 def release(root: Path, name: str, files: Mapping[str, bytes], now: datetime) -> datetime:
-    """Make what students get of an assignment's source files, and return from when on they get it.
+    """Build what students get from an assignment's source files, and return the time from which they can get it.
 
-    That is when ``opens`` in course.toml says, and ``now`` where it says nothing: then it is written there. Raise
-    StudiumError or OSError with the course as it was.
+    That is ``opens`` in course.toml, or else ``now``, which is then written there. On StudiumError or OSError the
+    course is unchanged.
     """
     if not any(path.endswith(".ipynb") and "/" not in path for path in files):
         raise ArchiveError(f"the source of {name} needs a notebook: got none; send the folder source/{name}")
     if not is_usable_name(name):
-        raise UsageError(f"an assignment's name has letters, digits, hyphens, dots and underscores: got {name[:60]!a}")
+        raise UsageError(
+            f"an assignment's name may have only letters, digits, hyphens, dots and underscores: got {name[:60]!a}"
+        )
     course = read_course(root)
     found = next((one for one in course.assignments if one.name == name), Assignment(name))
     changed = _opened(course, name, now, root / FILE) if found.opens is None else ""
@@ -34,7 +36,7 @@ def release(root: Path, name: str, files: Mapping[str, bytes], now: datetime) ->
 
 
 def _opened(course: Course, name: str, now: datetime, path: Path) -> str:
-    """Return course.toml with ``opens`` for an assignment, all else as it is. Raise CourseError where it cannot be."""
+    """Return course.toml with only ``opens`` changed for an assignment. Raise CourseError if that fails."""
     document = tomlkit.parse(path.read_text("utf-8-sig"))
     tables = document.setdefault("assignments", tomlkit.aot())
     table = next((table for table in tables if table["name"] == name), None)
@@ -47,5 +49,5 @@ def _opened(course: Course, name: str, now: datetime, path: Path) -> str:
     try:
         msgspec.toml.decode(text, type=Course)
     except msgspec.MsgspecError as error:
-        raise CourseError(f"{path} cannot say since when {name} is open: {error}; add opens by hand") from error
+        raise CourseError(f"{path} could not be changed to open {name}: {error}; add opens by hand") from error
     return text

@@ -1,4 +1,4 @@
-"""Roles, and how the groups of a JupyterHub name them."""
+"""Roles, and how the groups of a JupyterHub express them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ _NBGRADER = re.compile(r"(?P<kind>formgrade|nbgrader)-(?P<course>.+)")
 
 
 class Role(IntEnum):
-    """What somebody may do in a course: each role may do what those before it may."""
+    """What somebody may do in a course: each role may do everything that the ones before it may."""
 
     STUDENT = 1
     TA = 2
@@ -28,35 +28,39 @@ class Role(IntEnum):
 
     @classmethod
     def named(cls, name: str) -> "Role":
-        """Return the role of a name. Raise UsageError for a name of none."""
+        """Return the role with a name. Raise UsageError for an unknown one."""
         try:
             return cls[name.upper()]
         except KeyError:
-            raise UsageError(f"a role is student, ta, instructor or owner: got {name[:60]!a}; correct it") from None
+            raise UsageError(
+                f"a role must be student, ta, instructor or owner: got {name[:60]!a}; correct it"
+            ) from None
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
-    """Somebody's role in one course; ``section`` "" is the whole course."""
+    """Somebody's role in one course; a ``section`` of "" means the whole course."""
 
     role: Role
     section: str = ""
 
     def sees(self, section: str) -> bool:
-        """Return whether a member of the staff serves students of ``section``."""
+        """Return whether a member of staff is responsible for students of ``section``."""
         return self.role > Role.TA or not self.section or self.section == section
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user whose identity is known, with the place in each of their courses."""
+    """An identified user, with their place in each of their courses."""
 
     name: str
     places: Mapping[str, Place]
 
 
 def places_of(groups: Iterable[str]) -> dict[str, Place]:
-    """Return the places that groups name: ``studium:COURSE:ROLE[:SECTION]``, ``formgrade-COURSE``, ``nbgrader-COURSE``.
+    """Return the places that groups express: ``studium:COURSE:ROLE[:SECTION]``, ``formgrade-COURSE``,
+    ``nbgrader-COURSE``.
 
-    Of several roles in a course the highest holds, and of one role in a section and in the whole course the latter.
+    If there are several roles in a course, the highest counts; of the same role in a section and in the whole course,
+    the latter.
     """
     found: dict[str, Place] = {}
     for group in groups:

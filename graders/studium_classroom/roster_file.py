@@ -1,4 +1,4 @@
-"""A roster as a CSV file: one line for each member."""
+"""A roster as a CSV file, with a line for each member."""
 
 import csv
 from pathlib import Path
@@ -10,18 +10,18 @@ from studium_classroom.roles import Place, Role
 
 
 def read_roster(path: Path) -> dict[str, Place]:
-    """Return the place of each member in a file. Raise UsageError, with the line, for one that cannot be used."""
+    """Return the place of each member in a file. Raise UsageError, naming the line, if it cannot be used."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"a roster is a CSV file in UTF-8: {path}: {error}; save it so") from error
+        raise UsageError(f"a roster must be a CSV file in UTF-8: {path}: {error}; save it as one") from error
     found = {}
     for number, row in enumerate(rows, 2):
         user = (row.get("student") or row.get("user") or "").strip()
         if not user:
             raise UsageError(
-                f"a roster needs a column student with a name in each line: line {number} of {path} has none"
+                f"a roster needs a student column with a name in each line: line {number} of {path} has none"
             )
         role = Role.named((row.get("role") or "student").strip().lower())
         found[require_user(user)] = Place(role, (row.get("section") or "").strip())

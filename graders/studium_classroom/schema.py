@@ -1,4 +1,4 @@
-"""The tables of the course server. Marks stay in the gradebook; here is who may do what, and what came in when."""
+"""The tables of the course server. Marks stay in the gradebook; these record who may do what, and what came in when."""
 
 from datetime import UTC, datetime
 
@@ -10,13 +10,13 @@ VERSION = 1
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time in UTC: SQLite keeps no zone, PostgreSQL does."""
+    """A time in UTC: SQLite stores no time zone, PostgreSQL does."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time in UTC; one without a zone is a mistake of ours."""
+        """Return the time in UTC; a time without a zone is a bug of ours."""
         assert value is None or value.tzinfo
         return value and value.astimezone(UTC)
 
@@ -32,7 +32,7 @@ class Base(DeclarativeBase):
 
 
 class Setting(Base):
-    """What is true of the database itself: the version of its tables."""
+    """A fact about the database itself: the version of its tables."""
 
     __tablename__ = "setting"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -40,7 +40,7 @@ class Setting(Base):
 
 
 class Member(Base):
-    """Somebody in a course. ``section`` "" is the whole course."""
+    """Somebody in a course. A ``section`` of "" means the whole course."""
 
     __tablename__ = "member"
     course: Mapped[str] = mapped_column(primary_key=True)
@@ -51,7 +51,7 @@ class Member(Base):
 
 
 class InvitationRow(Base):
-    """An invitation that can be used once. The secret of its link is not kept, only its hash."""
+    """An invitation that can be used once. Only a hash of its link's secret is stored."""
 
     __tablename__ = "invitation"
     sha256: Mapped[str] = mapped_column(primary_key=True)
@@ -64,7 +64,7 @@ class InvitationRow(Base):
 
 
 class AccessToken(Base):
-    """A token of one member in one course; only its hash is kept."""
+    """A token of one member in one course; only its hash is stored."""
 
     __tablename__ = "access_token"
     sha256: Mapped[str] = mapped_column(primary_key=True)
@@ -74,7 +74,7 @@ class AccessToken(Base):
 
 
 class BoardPass(Base):
-    """The secret of a link that opens a board once, or of the session that it was changed into; only its hash is kept.
+    """The secret of a link that opens a board once, or of the session it was exchanged for; only its hash is stored.
 
     It has the place that its owner had in the course when the link was made.
     """
@@ -90,7 +90,7 @@ class BoardPass(Base):
 
 
 class Submission(Base):
-    """What somebody handed in, and what became of it. Rows are added, and only the part below ``state`` changes."""
+    """What somebody handed in, and the result. Rows are only added, and only the columns below ``state`` change."""
 
     __tablename__ = "submission"
     __table_args__ = (UniqueConstraint("course", "assignment", "user", "attempt"),)
@@ -114,7 +114,7 @@ class Submission(Base):
 
 
 class FeedbackPage(Base):
-    """One page of feedback, as it was when the submission was graded."""
+    """One feedback page, as of when the submission was graded."""
 
     __tablename__ = "feedback_page"
     submission: Mapped[int] = mapped_column(ForeignKey("submission.id"), primary_key=True)

@@ -1,4 +1,4 @@
-"""Running the course server until it is stopped."""
+"""Run the course server until it is stopped."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,13 @@ from studium_classroom.people import authentication
 from studium_classroom.web.routes import application
 
 _IDLE_SECONDS = 120.0
-_ROOM = 1 << 20  # beside an archive, in a body
+_ROOM = 1 << 20  # bytes of a body besides an archive
 
 
 async def serve(classroom: Classroom, address: str, port: int, prefix: str, ready: Callable[[int], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ``ready`` is called with the port once the server answers. Port 0 is any."""
+    """Serve until SIGINT or SIGTERM; ``ready`` is called with the port once the server answers. Port 0 picks a free
+    one.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     app = application(classroom, authentication(classroom.members, classroom.courses), prefix)
     try:

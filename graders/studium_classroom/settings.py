@@ -1,6 +1,6 @@
 """``classroom.toml``: which courses a server serves, where it keeps what came in, and where it listens.
 
-A folder with a course.toml and no classroom.toml is a server of that one course.
+A folder with a course.toml but without a classroom.toml is a server with only that course.
 """
 
 import tomllib
@@ -17,9 +17,10 @@ FILE = "classroom.toml"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A course server. Paths begin at the folder of the file; ``database`` "" is a file of SQLite's in ``data``.
+    """A course server. Paths are relative to the file's folder; a ``database`` of "" is an SQLite file in ``data``.
 
-    ``url`` is what students' links begin with, "" where it is the address itself. The rest is as in ``studium grade``.
+    ``url`` is what students' links begin with, or "" if that is the server's address. The rest is as for ``studium
+    grade``.
     """
 
     courses: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -34,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def link(self) -> str:
-        """What the links of invitations begin with: ``url``, or the address of the server that is running."""
+        """What invitation links begin with: ``url``, or the address of the running server."""
         return self.url.rstrip("/") or self._running() or f"http://{self.address}:{self.port}"
 
     @property
@@ -50,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_settings(folder: Path) -> Settings:
-    """Return the settings of the server in a folder, their paths made absolute. Raise CourseError or UsageError."""
+    """Return the settings of the server in a folder, with absolute paths. Raise CourseError or UsageError."""
     folder = folder.resolve()
     found = _read(folder)
     data, courses = str(folder / found.data), tuple(str(folder / course) for course in found.courses)
@@ -68,4 +69,4 @@ def _read(folder: Path) -> Settings:
     except msgspec.ValidationError as error:
         raise CourseError(f"{path} {convert_message(str(error), Settings, {})}") from error
     except ValueError as error:
-        raise CourseError(f"{path} must be TOML: {continued(str(error))}; correct that line") from error
+        raise CourseError(f"{path} must be valid TOML: {continued(str(error))}; correct that line") from error

@@ -1,4 +1,4 @@
-"""A course server, as a client of the staff sees it: what was handed in, sources, releases."""
+"""A client of a course server for staff: submissions, sources, releases."""
 
 from studium.classroom.client import Client, path_of, quoted
 from studium.classroom.connections import connection_of
@@ -8,19 +8,19 @@ _LONG = 300.0  # seconds
 
 
 class StaffClient(Client):
-    """A connection with the token of somebody of the staff. A context manager."""
+    """A connection with a staff member's token. A context manager."""
 
     def received(self, course: str, assignment: str) -> list[Receipt]:
-        """Return the receipts of all that was handed in by the students whom the token's owner serves."""
+        """Return the receipts of all submissions by the students that the token's owner is responsible for."""
         return self.asked("GET", f"{path_of(course, assignment)}/received", list[Receipt])
 
     def archive(self, receipt: Receipt) -> bytes:
-        """Return what a receipt is for."""
+        """Return the archive that a receipt is for."""
         path = f"{path_of(receipt.course, receipt.assignment)}/received/{quoted(receipt.student)}/{receipt.attempt}"
         return self.sent("GET", path, timeout=_LONG).content
 
     def put_source(self, course: str, assignment: str, archive: bytes) -> Opened:
-        """Send an assignment with its solutions and hidden tests; the server makes of it what students get."""
+        """Send an assignment with its solutions and hidden tests; the server makes what students get from it."""
         return self.asked("PUT", f"{path_of(course, assignment)}/source", Opened, content=archive, timeout=_LONG)
 
     def release(self, course: str, assignment: str) -> None:
@@ -29,6 +29,6 @@ class StaffClient(Client):
 
 
 def staff_client(course: str) -> StaffClient:
-    """Return a client of the server of a course. Raise UsageError where the course was not joined."""
+    """Return a client of the course's server. Raise UsageError if the course was not joined."""
     connection = connection_of(course)
     return StaffClient(connection.url, connection.token)

@@ -1,4 +1,4 @@
-"""An assignment as the staff has it: who is where with each exercise, and what needs the instructor now."""
+"""An assignment as staff see it: where everyone stands with each exercise, and what needs the instructor now."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +23,7 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 class Row(msgspec.Struct, frozen=True):
     """One student: the newest attempt, and the standing in each exercise that was tried or graded.
 
-    ``needs`` says why the student needs the staff: stuck, not graded, to mark (by hand), would change (the gradebook
+    ``needs`` tells why the student needs the staff: stuck, not graded, to mark (by hand), would change (the gradebook
     has another mark), waiting (for a mark), late.
     """
 
@@ -40,10 +40,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """An assignment as one of the staff sees it. ``problem`` says why grading stands still, "" where it does not.
+    """An assignment as a member of staff sees it. ``problem`` is why grading has stopped, or "".
 
-    ``queue`` counts the students by what they need; ``exercises`` counts outcomes and mistakes among the students who
-    are listed, in the order of the assignment; ``sentences`` are those of the mistakes, by id.
+    ``queue`` counts the students by what they need; ``exercises`` counts outcomes and mistakes among the students
+    listed, in the order of the assignment; ``sentences`` has the sentences of the mistakes by id.
     """
 
     course: str
@@ -57,7 +57,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """What was found in one exercise of a student, the newest first, and the sentences of the mistakes, by id."""
+    """What was found in one exercise of a student, newest first, and the sentences of the mistakes by id."""
 
     student: str
     exercise: str
@@ -66,7 +66,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 class ClassState(msgspec.Struct, frozen=True):
-    """An assignment with all students, of which each of the staff sees those that they serve."""
+    """An assignment with all students; each member of staff sees those they are responsible for."""
 
     course: str
     title: str
@@ -76,7 +76,7 @@ class ClassState(msgspec.Struct, frozen=True):
     problem: str
 
     def seen_by(self, place: Place, sentence: Callable[[str], str]) -> Status:
-        """Return the part that somebody of the staff sees; ``sentence`` words a mistake by its id."""
+        """Return what a member of staff may see; ``sentence`` turns a mistake's id into words."""
         rows = [row for row in self.rows if place.sees(row.section)]
         needs = Counter(need for row in rows for need in row.needs)
         counted = [_counted(name, rows) for name in self.exercises]

@@ -1,4 +1,4 @@
-"""Submissions: rows that are only added, each with its archive on the disk before there is a receipt."""
+"""Submissions: rows that are only ever added, each with its archive on disk before a receipt is given."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -17,21 +17,21 @@ from studium_classroom.refusals import TooManyError
 from studium_classroom.schema import FeedbackPage, GradedExercise, Submission
 
 WAITING, GRADED, FAILED, REPLACED = "waiting", "graded", "not graded", "replaced"
-MOST_TRIES = 3  # of grading one submission, before an instructor has to ask for it
+MOST_TRIES = 3  # attempts to grade one submission, before an instructor has to ask again
 _HOUR = timedelta(hours=1)
 
 
 class GradedOutcome(msgspec.Struct, frozen=True):
-    """What grading found in an exercise; ``mistake`` is the id of a misconception, "" where none was recognised."""
+    """What grading found in an exercise; ``mistake`` is the id of a misconception, "" if none was recognised."""
 
     outcome: Outcome
     mistake: str = ""
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """What became of one student's newest submission. ``problem`` says why it has no mark, "" where it has one.
+    """The result for one student's newest submission. ``problem`` is why it has no mark, or "".
 
-    ``tries`` is how often grading was tried for this.
+    ``tries`` is how often grading was attempted for this.
     """
 
     student: str
@@ -56,7 +56,8 @@ class Submissions:
     ) -> Receipt | None:
         """Raise TooManyError for a student who has sent ``per_hour`` submissions in the hour before ``when``.
 
-        Return the receipt of the newest one where it is this very archive, which is none more; None otherwise.
+        If the newest submission is this very archive, return its receipt, since it does not count again; otherwise
+        return None.
         """
         with self._database.reading() as session:
             newest = _require_room(session, course, assignment, student, sha256, when, per_hour)
@@ -73,9 +74,9 @@ class Submissions:
         late: bool,
         per_hour: float = inf,
     ) -> Receipt:
-        """Keep a submission and return its receipt. Raise TooManyError as ``require_room``, in one transaction.
+        """Store a submission and return its receipt. Raise TooManyError as ``require_room`` does, in one transaction.
 
-        What equals the student's newest submission is that one, sent again because the answer was lost.
+        A copy of the student's newest submission counts as the same one, sent again because the answer was lost.
         """
         sha256 = self._blobs.put(archive)
         with self._database.writing() as session:
@@ -97,7 +98,7 @@ class Submissions:
         return row is not None and receipt_of(row) == receipt
 
     def attempts(self, course: str, students: Collection[str] = ()) -> dict[tuple[str, str], list[Submission]]:
-        """Return the submissions of a course by assignment and student, the oldest first; of ``students`` alone."""
+        """Return a course's submissions by assignment and student, oldest first, or only those of ``students``."""
         query = select(Submission).where(Submission.course == course).order_by(Submission.attempt)
         if students:
             query = query.where(Submission.user.in_(students))
@@ -108,7 +109,7 @@ class Submissions:
         return dict(found)
 
     def of_assignment(self, course: str, assignment: str) -> dict[str, list[Submission]]:
-        """Return the submissions of an assignment by student, the oldest first."""
+        """Return the submissions of an assignment by student, oldest first."""
         query = select(Submission).where(Submission.course == course, Submission.assignment == assignment)
         found: defaultdict[str, list[Submission]] = defaultdict(list)
         with self._database.reading() as session:
@@ -117,7 +118,7 @@ class Submissions:
         return dict(found)
 
     def waiting(self) -> list[tuple[str, str]]:
-        """Return the courses and assignments with submissions that wait to be graded, the longest wait first."""
+        """Return the courses and assignments with submissions waiting to be graded, the longest wait first."""
         query = (
             select(Submission.course, Submission.assignment)
             .where(Submission.state == WAITING)
@@ -128,7 +129,7 @@ class Submissions:
             return [(course, assignment) for course, assignment in session.execute(query)]
 
     def next_batch(self, course: str, assignment: str, most: int) -> list[Submission]:
-        """Return the submissions to be graded next: those that failed come last and one by one."""
+        """Return the submissions to grade next: those that failed come last, one by one."""
         query = select(Submission).where(
             Submission.course == course, Submission.assignment == assignment, Submission.state == WAITING
         )
@@ -137,7 +138,7 @@ class Submissions:
         return rows[:1] if rows and rows[0].tries else [row for row in rows if not row.tries]
 
     def grade_again(self, course: str, assignment: str) -> int:
-        """Let the newest submission of each student wait to be graded once more, and return how many there are."""
+        """Queue the newest submission of each student for grading again, and return how many there are."""
         with self._database.writing() as session:
             rows = _newest(session, course, assignment)
             for row in rows:
@@ -145,7 +146,7 @@ class Submissions:
             return len(rows)
 
     def note(self, batch: Sequence[Submission], graded: Collection[Graded], now: datetime) -> None:
-        """Write down what became of a batch. One that has no result waits, or is given up after some tries."""
+        """Record the results of a batch. A submission without a result waits, or is given up after some tries."""
         by_student = {one.student: one for one in graded}
         pages = {one.student: {name: self._blobs.put(html) for name, html in one.pages.items()} for one in graded}
         with self._database.writing() as session:
@@ -165,13 +166,13 @@ class Submissions:
                     row.state, row.sentence = FAILED, one.problem[:2000]
 
     def page(self, submission: int, notebook: str) -> bytes | None:
-        """Return a page of feedback, None where there is none."""
+        """Return a feedback page, or None if there is none."""
         with self._database.reading() as session:
             row = session.get(FeedbackPage, (submission, notebook))
         return self._blobs.get(row.sha256) if row else None
 
     def pages(self, submissions: Collection[int]) -> dict[int, list[str]]:
-        """Return the notebooks that have a page of feedback, by submission."""
+        """Return the notebooks that have a feedback page, by submission."""
         query = select(FeedbackPage.submission, FeedbackPage.notebook).where(FeedbackPage.submission.in_(submissions))
         found: defaultdict[int, list[str]] = defaultdict(list)
         with self._database.reading() as session:
@@ -185,7 +186,7 @@ class Submissions:
 
 
 def receipt_of(row: Submission) -> Receipt:
-    """Return the receipt of a submission, as it was given."""
+    """Return a submission's receipt, as it was given."""
     values = (row.course, row.assignment, row.user, row.attempt, row.received, row.sha256, row.size, row.late)
     return Receipt(*values, row.signature)
 
@@ -217,15 +218,15 @@ def _of(course: str, assignment: str, student: str) -> Select[Submission]:
 def _require_room(
     session: Session, course: str, assignment: str, student: str, sha256: str, when: datetime, per_hour: float
 ) -> Submission | None:
-    """Return a student's newest submission, None where there is none. Raise TooManyError where another is too many."""
+    """Return a student's newest submission, or None. Raise TooManyError if another would be too many."""
     newest = session.scalar(_of(course, assignment, student).order_by(Submission.attempt.desc()).limit(1))
     if newest is not None and newest.sha256 == sha256:
         return newest
     recent = _of(course, assignment, student).where(Submission.received > when - _HOUR).subquery()
     if (session.scalar(select(func.count()).select_from(recent)) or 0) >= per_hour:
         raise TooManyError(
-            f"{per_hour} submissions of {assignment} an hour are taken, and you have sent them; the last one counts, "
-            "so wait a while before you send another"
+            f"{per_hour} submissions of {assignment} an hour are accepted, and you have sent that many; the last one "
+            f"counts, so wait a while before you send another"
         )
     return newest
 

@@ -23,8 +23,8 @@ _ADVICE = {
     CHANGES: "clone it first",
     WATCHES: "limit the answer's memory with studium.at_most_mb instead",
 }
-# What cannot cross yet: torch's parametrised layers in what an answer returns, and instances of a topic's own class
-# for which an answer asks isinstance. These tests run in one process.
+# What cannot cross yet: torch's parametrised layers in what an answer returns, and instances of a topic's own class on
+# which an answer uses isinstance. These tests run in one process.
 WAITING = frozenset(
     {
         "llm-evaluation-metrics.evaluate/values ranking by log-probability per token and writing by pass@k, "
@@ -36,11 +36,11 @@ WAITING = frozenset(
 
 
 def problems(topic: Topic) -> Iterator[str]:
-    """Say which tests of a topic must run in one process with the answer, why, and what to do; nothing as a rule."""
+    """Report which tests of a topic must run in one process with the answer, why, and what to do; usually none."""
     for test, why in together(topic).items():
         if f"{topic.slug}.{test}" not in WAITING:
             advice = _ADVICE.get(why, "let it only call the answer and compare what comes back")
-            yield f"{test} must run apart from the answer, and does not: {why}; {advice}"
+            yield f"{test} must run apart from the answer, but does not: {why}; {advice}"
 
 
 def together(topic: Topic, ancestor: Zygote = warm.ancestor) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Building an assignment: source/ from the catalogue, release/ by nbgrader, the gradebook in step. All or nothing."""
+"""Build an assignment, all or nothing: source/ from the catalogue, release/ with nbgrader, the gradebook to match."""
 
 import os
 import shutil
@@ -32,9 +32,9 @@ from studium_graders.source_notebook import introduce, source_notebook
 
 
 class AssignedNotebook(msgspec.Struct, frozen=True):
-    """One notebook of an assignment: its name without .ipynb, its exercises and all its points.
+    """One notebook of an assignment: its name without .ipynb, its exercises and its total points.
 
-    A notebook of the instructor's own has no exercises of a topic.
+    The instructor's own notebook has no exercises of a topic.
     """
 
     notebook: str
@@ -45,8 +45,8 @@ class AssignedNotebook(msgspec.Struct, frozen=True):
 class Assigned(msgspec.Struct, frozen=True):
     """An assignment that was built: where, for when, and what is in it.
 
-    ``kept`` are notebooks that were changed in source/ and stay as they are; ``copies`` are the files to which changed
-    notebooks were copied before they were built anew. ``questions`` are sentences about dates that look like slips.
+    ``kept`` are notebooks that were changed in source/ and left alone; ``copies`` are the files to which changed
+    notebooks were copied before they were rebuilt. ``questions`` are sentences about dates that look like slips.
     """
 
     assignment: str
@@ -60,17 +60,17 @@ class Assigned(msgspec.Struct, frozen=True):
 
 
 def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bool = False) -> Assigned:
-    """Build ``source/name`` and ``release/name`` of the course in ``root`` and note them in its gradebook.
+    """Build ``source/name`` and ``release/name`` of the course in ``root`` and record them in its gradebook.
 
-    A notebook that was changed in source/ stays as it is, and is released so. With ``replace`` it is built anew, and
-    a copy of it is kept. Raise StudiumError or OSError with both folders and the gradebook as they were.
+    A notebook that was changed in source/ is kept and released with its changes. With ``replace`` it is rebuilt, and a
+    copy of it is kept. On StudiumError or OSError both folders and the gradebook are unchanged.
     """
     course = read_course(root)
     assignment = course.assignment(name)
     if not (assignment.topics or assignment.exercises):
         raise CourseError(
             f"{root / FILE} needs topics or exercises for the assignment {name!r}: got neither; add one, or build it "
-            f"from notebooks of your own with nbgrader generate_assignment {name}"
+            f"from your own notebooks with nbgrader generate_assignment {name}"
         )
     plans = _plans(root, assignment, catalogue)
     notebooks = {plan.topic.slug: _notebook(plan, catalogue, course, assignment) for plan in plans}
@@ -85,9 +85,9 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
 
 
 def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes]) -> None:
-    """Let ``files``, by relative path, be the source of an assignment, and make its release of them as nbgrader does.
+    """Make ``files``, by relative path, the source of an assignment, and build its release from them as nbgrader does.
 
-    Raise StudiumError or OSError with both folders and the gradebook as they were.
+    On StudiumError or OSError both folders and the gradebook are unchanged.
     """
 
     def write(_: Path, new: Path) -> None:
@@ -100,10 +100,10 @@ def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes
 
 @dataclass
 class _Built:
-    """The notebooks of an assignment on their way into source/, where the instructor may have changed the ones before.
+    """The notebooks of an assignment on their way into source/, where the instructor may have changed the old ones.
 
-    ``kept`` are those that stay as they were changed, ``lost`` those that do not; ``copies`` are the files to which
-    these were copied.
+    ``kept`` are the changed ones that stay, ``lost`` those that do not; ``copies`` are the files to which these were
+    copied.
     """
 
     notebooks: Mapping[str, NotebookNode]
@@ -132,14 +132,14 @@ def _replace(
     write: Callable[[Path, Path], None],
     finish: Callable[[Path, Path, Path], None] = lambda root, old, new: None,
 ) -> tuple[Path, Path]:
-    """Put a new source, which ``write(old, new)`` writes, and its release in the place of the old ones. Return both.
+    """Replace the source with what ``write(old, new)`` writes, and the release to match. Return both.
 
-    ``finish(root, old, new)`` is called when all is built and nothing is replaced yet.
+    ``finish(root, old, new)`` is called when everything is built and nothing has been replaced yet.
     """
     name, config = assignment.name, load_config(root.resolve(), course)
     final = course_directory(config, name)
-    root = Path(final.root)  # nbgrader's settings may have the course elsewhere
-    if "[" in str(root):  # a pattern for nbgrader, which looks for notebooks with glob
+    root = Path(final.root)  # nbgrader's settings may put the course elsewhere
+    if "[" in str(root):  # nbgrader treats it as a pattern, since it looks for notebooks with glob
         raise CourseError(f"nbgrader needs a course folder with a path without [: got {root}; rename the folder")
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
@@ -160,7 +160,7 @@ def _replace(
 
 
 def _plans(root: Path, assignment: Assignment, catalogue: Catalogue) -> list[NotebookPlan]:
-    """Look up topics and exercises. Raise CourseError where course.toml names one that nobody has."""
+    """Look up topics and exercises. Raise CourseError if course.toml names one that does not exist."""
     try:
         return plan_notebooks(assignment, catalogue)
     except UnknownNameError as error:
@@ -168,7 +168,7 @@ def _plans(root: Path, assignment: Assignment, catalogue: Catalogue) -> list[Not
 
 
 def _notebook(plan: NotebookPlan, catalogue: Catalogue, course: Course, assignment: Assignment) -> NotebookNode:
-    """Build a notebook of an assignment, with what opens it elsewhere if the course has a repository."""
+    """Build a notebook of an assignment, with links that open it elsewhere if the course has a repository."""
     notebook, name = source_notebook(plan, catalogue.manager), assignment.name
     if repository := course.repository:
         open_elsewhere(notebook, plan.topic, repository, repository.handouts, name, f"{plan.topic.slug}.ipynb")
@@ -177,16 +177,17 @@ def _notebook(plan: NotebookPlan, catalogue: Catalogue, course: Course, assignme
 
 
 def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
-    """Let nbgrader read and write below ``scratch``, a folder of the course, and keep the course's gradebook."""
+    """Let nbgrader read and write below ``scratch``, a folder of the course, but use the course's gradebook."""
     coursedir.source_directory = f"{scratch}/{coursedir.source_directory}"
     coursedir.release_directory = f"{scratch}/{coursedir.release_directory}"
     return coursedir
 
 
 def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path, kept: Collection[str]) -> None:
-    """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, images, notebooks.
+    """Write the notebooks next to a copy of everything else the instructor keeps in the folder: data, images,
+    notebooks.
 
-    ``kept`` are names of notebooks that were built here and changed, and are copied, too.
+    ``kept`` are names of notebooks that were built here and then changed, which are copied too.
     """
     new.mkdir(parents=True)
     if old.is_dir():
@@ -200,7 +201,7 @@ def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path, k
 
 
 def _generated(where: str, names: list[str], kept: Collection[str]) -> set[str]:
-    """Name what is not to be copied: the notebooks that were built here before, and what nbgrader ignores."""
+    """Return the names that must not be copied: notebooks that were built here before, and what nbgrader ignores."""
     paths = [Path(where, name) for name in names]
     built = {path.name for path in paths if path.suffix == ".ipynb" and path.stem not in kept and was_built(path)}
     linked = {path.name for path in paths if path.is_symlink() and path.is_dir()}
@@ -208,7 +209,7 @@ def _generated(where: str, names: list[str], kept: Collection[str]) -> set[str]:
 
 
 def _put_links_back(old: Path, new: Path) -> None:
-    """Let what was a link in the source folder be one again: nbgrader has released the file that it leads to."""
+    """Restore links in the source folder: nbgrader has released the files that they lead to."""
     for where, folders, names in os.walk(old):
         for link in (path for name in (*folders, *names) if (path := Path(where, name)).is_symlink()):
             copied = new / link.relative_to(old)
@@ -223,7 +224,7 @@ def _all_notebooks(source: Path, config: Config) -> dict[str, NotebookNode]:
 
 
 def _summary(source: Path, name: str, exercises: list[str]) -> AssignedNotebook:
-    """Return what is in a notebook as it lies in ``source``, where points may have been changed."""
+    """Return what is in a notebook as found in ``source``, where points may have been changed."""
     marks = [cell.metadata.get("nbgrader", {}) for cell in read_notebook(source / f"{name}.ipynb").cells]
     points = sum(each.get("points") or 0 for each in marks if each.get("grade") or each.get("task"))
     return AssignedNotebook(name, exercises, points)

@@ -1,4 +1,4 @@
-"""The folder autograded/STUDENT/ASSIGNMENT: canonical notebooks with outputs, which formgrader and feedback read."""
+"""The folder autograded/STUDENT/ASSIGNMENT: canonical notebooks with outputs, for formgrader and feedback."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output
 from studium_graders.results_store import write_whole
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # as Python writes it: <Model object at 0x7f…>
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # as Python prints it: <Model object at 0x7f…>
 
 
 def autograded_files(
     submission: CanonicalSubmission, result: SubmissionResult, material: Material, sentences: Sentences
 ) -> dict[str, bytes]:
-    """Return what belongs into the folder: relative path to content."""
-    files = material.files | submission.files  # intake left out what a student may not replace
+    """Return what belongs in the folder: relative path to content."""
+    files = material.files | submission.files  # intake dropped what a student may not replace
     if submission.timestamp:
         files[TIMESTAMP] = f"{submission.timestamp}\n".encode()
     results = {book.name: book for book in result.notebooks}
@@ -38,9 +38,9 @@ def autograded_files(
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
-    """Make ``folder`` hold these files and no others; each file changes at once or stays. Raise OSError.
+    """Make ``folder`` contain exactly these files; each file changes in one step or stays. Raise OSError.
 
-    What was there first makes room: a file where a folder must be, a folder where a file must be, and every link.
+    Whatever is in the way is removed: a file where a folder must be, a folder where a file must be, and every link.
     """
     wanted = {folder.joinpath(*PurePosixPath(path).parts): content for path, content in files.items()}
     _clear(folder, wanted)
@@ -53,9 +53,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
 
 
 def seen_notebooks(folder: Path, files: Mapping[str, bytes], material: Material) -> frozenset[str]:
-    """Return the notebooks among ``files`` that look as those in ``folder`` did to the person who marked them.
+    """Return the notebooks among ``files`` that look the same to the person who marked those in ``folder``.
 
-    Addresses of objects, which differ from run to run, are nothing new, nor are texts that nobody marks.
+    Addresses of objects, which differ between runs, do not count as changes, and neither do texts that nobody marks.
     """
     books = ((book, f"{book.name}.ipynb") for book in material.notebooks)
     return frozenset(book.name for book, path in books if path in files and _has_seen(folder / path, files[path], book))
@@ -65,12 +65,12 @@ def _has_seen(path: Path, content: bytes, book: NotebookMaterial) -> bool:
     unmarked = {cell.id for cell in book.cells} - {cell.id for cell in book.judged().cells}
     try:
         return _shown(path.read_bytes(), unmarked) == _shown(content, unmarked)
-    except (OSError, ValueError, LookupError, TypeError):  # what another program wrote there
+    except (OSError, ValueError, LookupError, TypeError):  # written there by another program
         return False
 
 
 def _shown(notebook: bytes, unmarked: Collection[str]) -> list[tuple[str, ...]]:
-    """Return the id, the type, the source and the rest that is shown of each cell."""
+    """Return each cell's id, type, source and everything else that is shown."""
     return [
         (cell["id"], cell["cell_type"], cell["source"], *(_plain(cell.get(key)) for key in ("outputs", "attachments")))
         for cell in json.loads(notebook)["cells"]
@@ -83,7 +83,7 @@ def _plain(shown: Any) -> str:
 
 
 def _clear(folder: Path, wanted: Collection[Path]) -> None:
-    """Remove all but the regular files that are wanted and the folders that hold them; no link is followed."""
+    """Remove everything except the wanted regular files and the folders containing them, following no links."""
     for where, folders, names in os.walk(folder, topdown=False):
         for path in (Path(where, name) for name in names):
             if path not in wanted or not stat.S_ISREG(path.lstat().st_mode):
@@ -103,7 +103,7 @@ def _has(path: Path, content: bytes) -> bool:
 
 
 def _inert(document: dict[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
-    """Return the notebook with each text made inert that is not the assignment's ``own``, by the id of its cell."""
+    """Return the notebook with each text made inert except the assignment's ``own``, by the id of the cell."""
     for cell in document["cells"]:
         if cell["cell_type"] == "markdown" and cell["source"] != own.get(cell.get("id", "")):
             cell["source"] = inert(cell["source"], cell.get("attachments", ()))
@@ -122,9 +122,9 @@ def _document(document: dict[str, Any], result: NotebookResult | None, sentences
 
 
 def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences) -> list[dict[str, Any]]:
-    """Return what a cell shows: what it printed, and for a test that lost points why, as nbgrader scores it.
+    """Return what a cell shows: what it printed, and why a test lost points, in the form nbgrader scores.
 
-    A hidden test shows its message alone, because what it printed may tell its data.
+    A hidden test shows only its message, because its output may reveal its data.
     """
     printed = safe_outputs(run.outputs) if run and not (test and test.hidden) else []
     if test is None or (test.outcome == "manual" and not test.message):

@@ -1,4 +1,4 @@
-"""What ``studium grade`` begins before anything else: the process that imports torch."""
+"""What ``studium grade`` starts before anything else: the process that imports torch."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ _OTHER = frozenset(("-h", "--help", "--executor"))  # no grading, or grading els
 
 
 def begin_early(arguments: Sequence[str]) -> None:
-    """Begin to import torch before the command line is read, where it plainly says that there will be need for it."""
+    """Start importing torch before the command line is parsed, if it clearly will be needed."""
     match arguments:
         case ["grade", str(name), *options] if not (name.startswith("-") or _OTHER.intersection(options)):
             course = dict(pairwise(options)).get("--course", "")
@@ -16,7 +16,7 @@ def begin_early(arguments: Sequence[str]) -> None:
 
 
 def begin(course: Path, name: str, *, force: bool) -> None:
-    """Begin to warm up where an assignment does not look as if it were graded already."""
+    """Start warming up if an assignment does not look as if it has been graded."""
     from studium_graders import warm
     from studium_graders.results_store import looks_graded
 

@@ -1,4 +1,4 @@
-"""The calibration of an assignment: kept from the last run where nothing changed since, or made while one can wait."""
+"""The calibration of an assignment: kept from the last run if nothing has changed, or made in the background."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -13,14 +13,14 @@ from studium_graders.sharing import ALONE, Sharing
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What a calibration found, and what it is a calibration of."""
+    """What a calibration found, and what it depends on."""
 
     key: str = ""
     calibration: dict[str, Calibration] = {}
 
 
 class Calibrating:
-    """A calibration, under way from the beginning. ``key`` says what it depends on; ``folder`` is where it is kept."""
+    """A calibration that starts at once. ``key`` identifies what it depends on; ``folder`` is where it is kept."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Calibrating:
             self._under_way = executor.submit(work.calibrate, how, msgspec.msgpack.encode(material))
 
     def waiting(self, most: int) -> Iterator[None]:
-        """Yield None again and again until the calibration is done, at most so often."""
+        """Yield None at this interval until the calibration is done."""
         for _ in range(most):
             if self._under_way is None or self._under_way.done():
                 return
             yield
 
     def result(self) -> tuple[Material, list[str]]:
-        """Return the material with what its reference solution needs, and the problems that it has with its tests."""
+        """Return the material with what its reference solution needs, and the problems found with its tests."""
         if self._under_way is not None:
             calibrated = msgspec.msgpack.decode(self._under_way.result(), type=Material)
             self._kept = msgspec.structs.replace(self._kept, calibration=calibrated.calibration)

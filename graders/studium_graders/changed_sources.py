@@ -1,4 +1,4 @@
-"""What an instructor changed in a notebook that ``studium assign`` built: kept, or put aside before it is replaced."""
+"""What an instructor changed in a notebook built by ``studium assign``: kept, or copied before it is replaced."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ from nbformat import NotebookNode
 from studium.errors import NotebookError
 from studium.notebooks import read_notebook
 
-_SEAL = "built"  # beside the topic in a notebook's metadata: the digest of its cells as they were built
+_SEAL = "built"  # next to the topic in a notebook's metadata: the digest of its cells when they were built
 
 
 def seal(notebook: NotebookNode) -> NotebookNode:
-    """Write into a notebook's metadata what its cells are, so that a later change is seen; return it."""
+    """Write a digest of a notebook's cells into its metadata, to detect later changes, and return the notebook."""
     notebook.metadata.studium[_SEAL] = _digest(notebook)
     return notebook
 
@@ -25,9 +25,9 @@ def was_built(path: Path) -> bool:
 
 
 def changed_notebooks(source: Path) -> list[str]:
-    """Return the names of the notebooks of a source folder that were changed since they were built.
+    """Return the names of the notebooks in a source folder that were changed since they were built.
 
-    Outputs, and what Jupyter writes when it saves, are no change. Of a notebook without a seal nobody can tell, so it
+    Outputs, and what Jupyter writes when it saves, are not changes. A notebook without a seal cannot be judged, so it
     counts as changed.
     """
     books = {path.stem: _read(path) for path in sorted(source.glob("*.ipynb"))}
@@ -35,7 +35,7 @@ def changed_notebooks(source: Path) -> list[str]:
 
 
 def put_aside(source: Path, names: Iterable[str], folder: Path) -> list[Path]:
-    """Copy notebooks of a source folder into ``folder``, where older copies stay; return the copies."""
+    """Copy notebooks of a source folder into ``folder``, without replacing older copies, and return the copies."""
     return [_copy(source / f"{name}.ipynb", folder) for name in names]
 
 

@@ -1,6 +1,6 @@
 """``course.toml``: what a course hands out, when it is due, and what a late answer costs.
 
-Topics and exercises are only names here: whether the catalogue has them is asked when an assignment is built.
+Topics and exercises are only names here; whether the catalogue has them is checked when an assignment is built.
 """
 
 import re
@@ -28,8 +28,8 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a late submission costs: ``penalty_percent`` of its points for each day or hour that has begun.
 
-    Nothing within ``grace_minutes``, after which the clock starts; never more than ``cap_percent``. ``late_days`` is
-    how many days each student may be late in the whole term before it costs anything.
+    Nothing within ``grace_minutes``, after which the clock starts, and never more than ``cap_percent``. ``late_days``
+    is how many days in total each student may be late during the term at no cost.
     """
 
     policy: Literal["none", "zero", "per-day", "per-hour"] = "none"
@@ -42,9 +42,9 @@ class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One assignment: whole topics by slug, and single exercises as "topic.exercise".
 
-    ``points`` gives an exercise another worth; ``experiments`` keeps the cells that train or measure. ``limits``
-    changes single limits of the course; ``gpu`` has submissions graded where there is one. The course server hands it
-    out from ``opens`` on, and not at all without it; after ``closes`` it takes nothing more in.
+    ``points`` changes what an exercise is worth; ``experiments`` keeps the cells that train or measure. ``limits``
+    changes single limits of the course; with ``gpu``, submissions are graded on a machine with a GPU. The course server
+    hands it out from ``opens`` on, and not at all without that date; after ``closes`` it accepts nothing more.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A due date of one student's own, and why, for those who read the file."""
+    """A later due date for one student, and the reason, for people who read the file."""
 
     student: str
     assignment: str
@@ -71,8 +71,8 @@ class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What students see of their work on the course server, and when.
 
-    ``checks_per_hour`` counts the checks of one student on one assignment; 0 turns checks off. ``hidden_tests`` says
-    whether a check runs hidden tests and tells how many of them pass. ``submissions_per_hour`` counts one student's
+    ``checks_per_hour`` limits the checks of one student on one assignment; 0 turns checks off. ``hidden_tests`` decides
+    whether a check runs hidden tests and reports how many of them pass. ``submissions_per_hour`` limits one student's
     submissions of one assignment.
     """
 
@@ -86,7 +86,7 @@ class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
 
-    Of several ``extensions`` of a student for an assignment, the last one holds.
+    If a student has several ``extensions`` for an assignment, the last one counts.
     """
 
     id: str
@@ -107,20 +107,22 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         raise UnknownNameError("assignment", name, (assignment.name for assignment in self.assignments))
 
     def limits_of(self, name: str) -> Limits:
-        """Return what a submission of an assignment may use; of one that is not in the file, what the course allows."""
+        """Return what a submission of an assignment may use; if the assignment is not in the file, what the course
+        allows.
+        """
         change = next((assignment.limits for assignment in self.assignments if assignment.name == name), LimitsChange())
         return change.applied_to(self.limits)
 
     def needs_gpu(self, name: str) -> bool:
-        """Return whether an assignment says that it needs a GPU."""
+        """Return whether an assignment needs a GPU."""
         return any(assignment.gpu for assignment in self.assignments if assignment.name == name)
 
     def due(self, assignment: Assignment) -> datetime | None:
-        """Return the due date with its time zone: one that names none is in the course's."""
+        """Return the due date with its time zone, which is the course's unless it names one."""
         return assignment.due and self.zoned(assignment.due)
 
     def zoned(self, when: datetime) -> datetime:
-        """Return a time of the file with its time zone, the course's where it names none."""
+        """Return a time in the file with its time zone, which is the course's unless it names one."""
         return when if when.tzinfo else when.replace(tzinfo=ZoneInfo(self.timezone))
 
     def extensions_of(self, name: str) -> dict[str, timedelta]:
@@ -136,14 +138,15 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_course(root: Path) -> Course:
-    """Read the course.toml of a course folder. Raise CourseError, one sentence, for a file that cannot be used."""
+    """Read the course.toml of a course folder. Raise CourseError, with one sentence, for a file that cannot be used."""
     path, text = root / FILE, ""
     try:
-        text = path.read_text("utf-8-sig")  # some editors write a mark before the text
+        text = path.read_text("utf-8-sig")  # some editors write a byte order mark before the text
         course = msgspec.convert(tomllib.loads(text), Course)
     except FileNotFoundError:
         raise CourseError(
-            f"a course needs {path}: there is none; run studium new course, or name it with --course"
+            f"a course needs the file {path}, which does not exist; run studium new course, or name the folder with "
+            f"--course"
         ) from None
     except UnicodeDecodeError as error:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
@@ -153,32 +156,32 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = continued(str(error))
-        raise CourseError(f"{path} must be TOML: {why}; correct that line{_line(text, why)}") from error
+        raise CourseError(f"{path} must be valid TOML: {why}; correct that line{_line(text, why)}") from error
     if found := _problem(course):
         raise CourseError(f"{path} {found}")
     return course
 
 
 def _line(text: str, why: str) -> str:
-    """Return the line of the file that an error names, as ``: due = 8.12.2026``, or ""."""
+    """Return the line of the file that an error refers to, as ``: due = 8.12.2026``, or ""."""
     found = re.search(r"at line (\d+)", why)
     lines = text.split("\n")
     return f": {lines[int(found[1]) - 1].strip()[:80]}" if found else ""
 
 
 def is_usable_name(name: str) -> bool:
-    """Return whether nbgrader takes ``name`` as the id of a course or an assignment, on every file system."""
+    """Return whether nbgrader accepts ``name`` as the id of a course or an assignment, on every file system."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(".")
 
 
 def _problem(course: Course) -> str:
-    """Say what is wrong with a course whose types are right, or ""."""
+    """Return what is wrong with a course whose types are right, or ""."""
     names = Counter(assignment.name for assignment in course.assignments)
     for name in (course.id, *names):
         if not is_usable_name(name):
             return f"needs names of letters, digits, hyphens, dots and underscores: got {name!r}; rename it"
     if twice := next((name for name, times in names.items() if times > 1), None):
-        return f"needs a name of its own for each assignment: {twice!r} came twice; rename one"
+        return f"needs a unique name for each assignment: {twice!r} appears twice; rename one"
     if course.timezone not in available_timezones():
         return f"names the unknown timezone {course.timezone!r}; {suggestion(course.timezone, _zones())}"
     if course.late.policy.startswith("per") and not course.late.penalty_percent:
@@ -213,5 +216,5 @@ def _assignment_problem(assignment: Assignment) -> str:
         if not (topic and dot and function):
             return f'needs "topic.exercise" for an exercise of {name!r}: got {exercise!r}; write it like "lora.merge"'
         if topic in assignment.topics:
-            return f"has {exercise!r} in {name!r} beside its whole topic {topic!r}; remove one of them"
+            return f"has {exercise!r} in {name!r} as well as its whole topic {topic!r}; remove one of them"
     return ""

@@ -21,12 +21,12 @@ _PLACES = {"nbgrader_step", "student_id", "assignment_id"}
 
 
 def load_config(root: Path, course: Course | None) -> Config:
-    """Return nbgrader's configuration of a course: what is set for the user and the machine, course.toml, its own.
+    """Return nbgrader's configuration of a course: the settings of the user, the machine, course.toml and the course.
 
-    ``course`` None is a course of nbgrader's without a course.toml.
+    If ``course`` is None, it is an nbgrader course without a course.toml.
     """
     config = Config()
-    for folder in map(Path, reversed(jupyter_config_path())):  # the first one counts most
+    for folder in map(Path, reversed(jupyter_config_path())):  # the first one takes precedence
         if os.access(folder, os.R_OK | os.X_OK):
             _merge(config, folder, root)
     config.CourseDirectory.root = str(root)
@@ -46,7 +46,7 @@ def _merge(config: Config, folder: Path, root: Path) -> None:
         with modules_of(root):
             config.merge(PyFileConfigLoader(CONFIG, path=str(folder)).load_config())
     except (Exception, SystemExit) as error:
-        if isinstance(error.__cause__, StudiumError):  # a sentence on course.toml, with which `configure` ended
+        if isinstance(error.__cause__, StudiumError):  # a sentence about course.toml, with which `configure` ended
             raise error.__cause__ from None
         why = f"{type(error).__name__}: {error}"
         raise CourseError(f"{folder / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
@@ -54,9 +54,9 @@ def _merge(config: Config, folder: Path, root: Path) -> None:
 
 @contextmanager
 def modules_of(root: Path) -> Iterator[None]:
-    """Let modules in a course folder be imported meanwhile: nbgrader's settings name plugins and preprocessors there.
+    """Make modules in a course folder importable for a while: nbgrader's settings name plugins and preprocessors there.
 
-    No longer than that: what grades students' code has the import path of this process.
+    No longer than that, because processes that grade students' code inherit the import path of this one.
     """
     sys.path.insert(0, str(root))
     try:
@@ -67,7 +67,7 @@ def modules_of(root: Path) -> Iterator[None]:
 
 
 def _anchor(settings: Config, root: Path) -> None:
-    """Let relative paths begin at the course folder, in which nbgrader is started, wherever this program was."""
+    """Make relative paths start at the course folder, from which nbgrader is run, wherever this program was started."""
     if isinstance(own := settings.root, str):
         settings.root = str(root / own)
     url = settings.get("db_url")
@@ -78,14 +78,14 @@ def _anchor(settings: Config, root: Path) -> None:
 
 
 def _anchor_header_and_footer(config: Config) -> None:
-    """Let the notebooks that nbgrader puts around each assignment be found from wherever this program is."""
+    """Make sure that the notebooks nbgrader puts around each assignment are found wherever this program was started."""
     for name in ("header", "footer"):
         if path := config.IncludeHeaderFooter.get(name):
             config.IncludeHeaderFooter[name] = str(Path(config.CourseDirectory.root, str(path)))
 
 
 def course_directory(config: Config, assignment: str) -> CourseDirectory:
-    """Return nbgrader's view of a course. Raise CourseError where its folders would not be told apart."""
+    """Return nbgrader's view of a course. Raise CourseError if its folders could not be told apart."""
     coursedir = CourseDirectory(config=config, assignment_id=assignment)
     structure = coursedir.directory_structure
     if _fields(structure) != _PLACES:
@@ -97,7 +97,7 @@ def course_directory(config: Config, assignment: str) -> CourseDirectory:
 
 
 def _fields(structure: str) -> set[str | None]:
-    """Name what stands in braces, nothing where they do not match."""
+    """Return the names in braces, or nothing if the braces do not match."""
     try:
         return {name for _, name, _, _ in string.Formatter().parse(structure)} - {None}
     except ValueError:
@@ -105,10 +105,10 @@ def _fields(structure: str) -> set[str | None]:
 
 
 def left_out(coursedir: CourseDirectory) -> frozenset[str]:
-    """Name the students whom nbgrader's settings leave out, where nobody asks for them by name."""
+    """Return the students that nbgrader's settings exclude, unless somebody asks for them by name."""
     return frozenset(name.strip() for name in coursedir.student_id_exclude.split(","))
 
 
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:
-    """Return the folder of an assignment at a step that has no student: source or release."""
+    """Return the folder of an assignment at a step without students: source or release."""
     return Path(coursedir.format_path(step, ".", assignment)).resolve()

@@ -1,4 +1,4 @@
-"""Turning what msgspec says about a file into one sentence for the person who wrote the file."""
+"""Turn msgspec's errors about a file into one sentence for the person who wrote the file."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _CHOICE = re.compile(r"Invalid enum value (.+)")
 
 
 def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, type[msgspec.Struct]]) -> str:
-    """Continue the sentence "course.toml …" from an error of ``msgspec.convert`` to the struct ``root``.
+    """Complete the sentence "course.toml …" from an error of ``msgspec.convert`` to the struct ``root``.
 
     ``tables`` gives the struct of each table in it, for "did you mean".
     """
@@ -49,7 +49,7 @@ def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, 
 
 
 def _advice(needed: str, got: str | None, place: str) -> str:
-    """Say what to write where brackets or quotes are missing, as TOML needs them."""
+    """Suggest what to write if brackets or quotes that TOML needs are missing."""
     if (needed, got) == ("array", "object"):
         return f"write [[{place}]] in two brackets"
     if (needed, got) == ("float", "object"):
@@ -68,6 +68,6 @@ def _nearest_choice(value: str, path: str, struct: type[msgspec.Struct]) -> str:
 
 
 def _place(path: str) -> str:
-    """Say "due of assignment 2" for ``assignments[1].due``."""
+    """Return "due of assignment 2" for ``assignments[1].due``."""
     numbered = re.sub(r"(\w+?)s?\[(\d+)\]", lambda found: f"{found[1]} {int(found[2]) + 1}", path.replace("[...]", ""))
     return " of ".join(reversed(numbered.split("."))) if numbered else ""

@@ -9,21 +9,21 @@ from typing import Any
 
 from studium.errors import CourseError
 
-LARGE = 2**16  # bytes of an argument that is sent to a cluster once, not with each task
-_KEPT = 4  # of these, the last that a task was given; of others the cluster forgets what no task waits for
+LARGE = 2**16  # bytes of an argument large enough to be sent to a cluster once instead of with each task
+_KEPT = 4  # how many of these to remember; the cluster forgets others once no task waits for them
 _TRIES = 3
 _CONNECT_SECONDS = 20
 
 
 def local_executor(options: dict[str, Any]) -> Executor:
-    """Return threads: the work itself is done by processes that they watch. ``options["jobs"]`` of them."""
+    """Return ``options["jobs"]`` threads; the work itself is done by processes that they watch."""
     return ThreadPoolExecutor(options.get("jobs") or usable_cpus(), thread_name_prefix="grading")
 
 
 def dask_executor(options: dict[str, Any]) -> Executor:
     """Return the workers of the cluster at ``options["scheduler"]``, those with a GPU if ``gpu`` is set.
 
-    Raise CourseError where dask.distributed is not installed or nobody answers.
+    Raise CourseError if dask.distributed is not installed or the scheduler does not answer.
     """
     scheduler = options.get("scheduler") or os.environ.get("DASK_SCHEDULER_ADDRESS", "")
     if not scheduler:
@@ -38,13 +38,13 @@ def dask_executor(options: dict[str, Any]) -> Executor:
         client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(
-            f"no dask scheduler answers at {scheduler}: {error}; start one, or correct --scheduler"
+            f"the dask scheduler at {scheduler} does not answer: {error}; start one, or correct --scheduler"
         ) from error
     return DaskExecutor(client, {"GPU": 1} if options.get("gpu") else {})
 
 
 class DaskExecutor(Executor):
-    """A dask cluster as an executor. Work of a worker that is lost is done again by another."""
+    """A dask cluster as an executor. Work of a lost worker is done again by another."""
 
     def __init__(self, client: Any, resources: dict[str, int]) -> None:
         self._client = client
@@ -60,13 +60,13 @@ class DaskExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster, which goes on running."""
+        """Leave the cluster, which keeps running."""
         self._sent.clear()
         self._executor.shutdown(wait=wait and not cancel_futures)
         self._client.close()
 
     def _send(self, value: Any) -> Any:
-        """Return a large value as a task that gives it: unlike scattered data, a lost worker's copy is made again."""
+        """Return a task that produces a large value: unlike scattered data, it is made again if a worker is lost."""
         if not isinstance(value, bytes) or len(value) < LARGE:
             return value
         key = f"studium-{hashlib.sha256(value).hexdigest()}"

@@ -1,4 +1,4 @@
-"""The files that decide what a topic's tests ask: its exercises.py, and what that imports of the same package."""
+"""The files that decide what a topic's tests check: its exercises.py, and what that imports from its package."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,21 +12,21 @@ from studium_graders.engine.processes.public_imports import imported
 
 
 def packages_of(material: Material, catalogue: Catalogue) -> list[str]:
-    """Name the packages whose exercises judge this material."""
+    """Return the packages whose exercises judge this material."""
     topics = {cell.topic for book in material.notebooks for cell in book.cells if cell.topic}
     return [topic.package for topic in catalogue.topics if topic.slug in topics]
 
 
 def exercise_files(package: str) -> list[Path]:
-    """Return the exercises.py of a topic's package and the modules that it needs, near or far; nothing of them is run.
+    """Return the exercises.py of a topic's package and all modules that it needs, without running them.
 
-    Modules of other distributions are not among them.
+    Modules of other distributions are left out.
     """
     top = package.partition(".")[0]
     spec = find_spec(top)
     places = list(map(Path, (spec.submodule_search_locations or ()) if spec else ()))
     names, found = [f"{package}.exercises"], list[Path]()
-    for name in names:  # it grows meanwhile
+    for name in names:  # it grows during the loop
         if file := _file_of(name.split(".")[1:], places):
             found.append(file)
             needed = _imported_by(file, name)
@@ -35,7 +35,7 @@ def exercise_files(package: str) -> list[Path]:
 
 
 def _file_of(parts: list[str], places: list[Path]) -> Path | None:
-    """Return the file of a module or package below one of ``places``, None where there is none."""
+    """Return the file of a module or package below one of ``places``, or None."""
     folders = [place.joinpath(*parts) for place in places]
     files = (file for folder in folders for file in (folder / "__init__.py", folder.with_suffix(".py")))
     return next((file for file in files if file.is_file()), None)
@@ -43,5 +43,5 @@ def _file_of(parts: list[str], places: list[Path]) -> Path | None:
 
 def _imported_by(file: Path, name: str) -> Iterator[str]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    with suppress(ImportError):  # more dots than there are packages
+    with suppress(ImportError):  # more dots than packages
         yield from imported(file.read_text("utf-8", "replace"), package)

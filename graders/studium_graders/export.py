@@ -1,4 +1,4 @@
-"""The marks as a CSV file: the columns, the rows and the values of nbgrader's own exporter, safe to open in a sheet."""
+"""The marks as a CSV file: the columns, rows and values of nbgrader's own exporter, safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -32,15 +32,15 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 
 def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> Path:
-    """Write one row for each assignment and student; only those of ``assignments`` where some are named.
+    """Write one row for each assignment and student, only for ``assignments`` if any are named.
 
-    Raise UnknownNameError for an assignment that the gradebook does not know, CourseError where it has no students.
+    Raise UnknownNameError for an assignment that is not in the gradebook, CourseError if it has no students.
     """
     with reading_gradebook(gradebook) as session:
         rows = list(rows_of(session, assignments))
     if not rows:
         name = make_url(gradebook).database
-        raise CourseError(f"there are no marks yet: {name} has no students; {path} was not written: grade first")
+        raise CourseError(f"no marks exist yet: {name} has no students; {path} was not written: grade first")
     content = _table(rows).encode()
     try:
         if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
@@ -48,7 +48,7 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
         else:
             write_whole(path, content)
     except OSError as error:
-        error.filename = str(path)  # what was asked for
+        error.filename = str(path)  # what was requested
         raise
     return path
 
@@ -62,17 +62,17 @@ def _table(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return what stands in a cell. An apostrophe keeps a sheet from running text that looks like a formula."""
+    """Return the text of a cell. An apostrophe keeps a spreadsheet from running text that looks like a formula."""
     if isinstance(value, str):
-        value = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module would not quote a lone \r
+        value = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module would not quote a single \r
         return f"'{value}" if value.startswith(_STARTS_A_FORMULA) else value
     return "" if value is None else str(value)
 
 
 def rows_of(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]]:
-    """Return the values of COLUMNS for each assignment, of ``wanted`` where some are named, and each student.
+    """Return the values of COLUMNS for each assignment, only for ``wanted`` if any are named, and each student.
 
-    The timestamp is "" where nothing was handed in. Raise UnknownNameError for an assignment that is not known.
+    The timestamp is "" if nothing was handed in. Raise UnknownNameError for an unknown assignment.
     """
     found = session.execute(
         select(Assignment.id, Assignment.name, Assignment.duedate, Assignment.max_score).order_by(
@@ -98,7 +98,7 @@ def rows_of(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ..
 
 
 def _submitted(session: Session, assignment: str) -> dict[str, tuple[Any, float, float]]:
-    """Return timestamp, score and penalty of each submission by student, in three queries whatever the class's size."""
+    """Return each student's timestamp, score and penalty, in three queries whatever the size of the class."""
     of_this = SubmittedAssignment.assignment_id == assignment
     times = session.execute(
         select(SubmittedAssignment.id, SubmittedAssignment.student_id, SubmittedAssignment.timestamp).where(of_this)

@@ -1,4 +1,4 @@
-"""Extensions of single students: tables at the end of course.toml, which `studium grade` applies."""
+"""Extensions for single students: tables at the end of course.toml, which `studium grade` applies."""
 
 import json
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from studium_graders.results_store import write_whole
 
 @dataclass(frozen=True)
 class Extended:
-    """The due date of everybody, and that of the student, both with their time zones.
+    """Everybody's due date, and the student's, both with their time zones.
 
-    ``unknown`` says who could be meant where the gradebook has students and not this one, else it is "".
+    ``unknown`` suggests who could be meant if the gradebook has students but not this one; otherwise it is "".
     """
 
     due: datetime
@@ -28,24 +28,24 @@ class Extended:
 
 
 def until_of(text: str) -> datetime:
-    """Return a date with its time. Raise UsageError for what is none: a day alone leaves open when it ends."""
+    """Return a date with its time. Raise UsageError for anything else, since a day alone does not say when it ends."""
     try:
         if len(text) > len("2026-12-15"):
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise UsageError(f"an extension ends at a date and a time, such as 2026-12-15T12:00: got {text!r}")
+    raise UsageError(f"an extension needs a date and a time, such as 2026-12-15T12:00: got {text!r}")
 
 
 def extend(root: Path, student: str, assignment: str, until: datetime, reason: str) -> Extended:
-    """Add a table to course.toml; raise CourseError or UnknownNameError, and leave it as it is, where it cannot be."""
+    """Add a table to course.toml; if that is not possible, raise CourseError or UnknownNameError and change nothing."""
     course = read_course(root)
     known = course.assignment(assignment)
     due, later = course.due(known), course.zoned(until)
     if due is None:
         raise CourseError(f"an extension needs a due date: {assignment} has none in {root / FILE}; add one")
     if later <= due:
-        raise CourseError(f"an extension ends after {due:%Y-%m-%d %H:%M %Z}, when {assignment} is due: got {later}")
+        raise CourseError(f"an extension must end after {due:%Y-%m-%d %H:%M %Z}, when {assignment} is due: got {later}")
     path = root / FILE
     before = path.read_text("utf-8-sig")
     lines = ["", "[[extensions]]", f"student = {json.dumps(student)}", f"assignment = {json.dumps(assignment)}"]

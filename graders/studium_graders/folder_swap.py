@@ -1,11 +1,11 @@
-"""Putting new folders in the place of old ones: all of them, or none."""
+"""Replace old folders with new ones: all of them, or none."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 
 def swap_folders(pairs: Iterable[tuple[Path, Path]], scratch: Path) -> None:
-    """Move each new folder to its target; what was there goes to ``scratch``. An error undoes every move.
+    """Move each new folder to its target; whatever was there goes to ``scratch``. An error undoes every move.
 
     All paths must be on one file system, where a move needs no space.
     """

@@ -1,4 +1,4 @@
-"""Making release/ with nbgrader's own GenerateAssignment, in this process, with its errors in one sentence."""
+"""Make release/ with nbgrader's own GenerateAssignment, in this process, and report its errors in one sentence."""
 
 import logging
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _OF_SETTINGS = (ImportError, LookupError, TypeError, ValueError, AttributeError)
 
 
 def generate_release(coursedir: CourseDirectory, config: Config, due: datetime | None) -> None:
-    """Run GenerateAssignment on ``coursedir`` and note the due date (UTC, naive) in the gradebook."""
+    """Run GenerateAssignment on ``coursedir`` and record the due date (UTC, naive) in the gradebook."""
     errors: list[str] = []
     try:
         with modules_of(Path(coursedir.root)):
@@ -40,17 +40,17 @@ def generate_release(coursedir: CourseDirectory, config: Config, due: datetime |
 
 
 def with_header_and_footer(notebook: NotebookNode, config: Config) -> NotebookNode:
-    """Return a notebook between the cells that nbgrader's settings put around each. Raise CourseError or OSError."""
+    """Return a notebook between the cells that nbgrader's settings put around it. Raise CourseError or OSError."""
     try:
         return IncludeHeaderFooter(config=config)(notebook, {})[0]
     except _OF_SETTINGS as error:
         names = " and ".join(filter(None, map(config.IncludeHeaderFooter.get, ("header", "footer"))))
-        raise CourseError(f"{names} must be a notebook that can be read: {error}; correct it") from error
+        raise CourseError(f"{names} must be a valid notebook: {error}; correct it") from error
 
 
 @contextmanager
 def _errors_of(log: logging.Logger, errors: list[str]) -> Iterator[None]:
-    """Collect what is logged as an error; nbgrader logs the reason and raises another."""
+    """Collect what is logged as an error: nbgrader logs the reason and then raises something else."""
     handler = logging.Handler(logging.ERROR)
     handler.emit = lambda record: errors.append(record.getMessage())  # type: ignore[method-assign]
     log.addHandler(handler)
@@ -61,6 +61,6 @@ def _errors_of(log: logging.Logger, errors: list[str]) -> Iterator[None]:
 
 
 def _reason(errors: list[str]) -> str:
-    """Return the last line of the first traceback, which names the reason."""
+    """Return the last line of the first traceback, which gives the reason."""
     tracebacks = [text for text in errors if "Traceback" in text]
     return tracebacks[0].strip().splitlines()[-1] if tracebacks else ""

@@ -1,4 +1,4 @@
-"""The ids under which nbgrader keeps marks. They are derived from names, so that reordering tests keeps the marks."""
+"""The ids under which nbgrader stores marks. They are derived from names, so reordering tests keeps the marks."""
 
 import zlib
 from collections import Counter
@@ -11,7 +11,7 @@ from studium.topic import Topic
 def test_ids(topic: Topic, exercise: Exercise) -> dict[str, str]:
     """Return the grade id of each test by the test's name, such as "lora-merge-scales-with-alpha-r".
 
-    Where two names come to the same letters, each gets a checksum of its own name.
+    If two names reduce to the same letters, each gets a checksum of its own name.
     """
     plain = {test.name: cell_id(topic.slug, exercise.id, test.name) for test in exercise.tests}
     times = Counter(plain.values())

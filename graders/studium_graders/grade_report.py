@@ -1,4 +1,4 @@
-"""What a grading run tells: a row for each submission, the marks that changed, and what went wrong."""
+"""The report of a grading run: a row for each submission, the marks that changed, and what went wrong."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from studium_graders.report.same_answers import SameAnswers
 
 
 class TestRow(msgspec.Struct, frozen=True):
-    """One test of one submission. ``mistake`` is the sentence of the misconception that ``mistake_id`` names."""
+    """One test of one submission. ``mistake`` is the sentence of the misconception with the id ``mistake_id``."""
 
     exercise: str
     name: str
@@ -29,12 +29,12 @@ class TestRow(msgspec.Struct, frozen=True):
 
 
 class SubmissionRow(msgspec.Struct, frozen=True):
-    """One submission. ``score`` is what the engine gave, before a late penalty and marks by hand.
+    """One submission. ``score`` is what the engine gave, before late penalty and marks by hand.
 
-    ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None where
-    the submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
-    ``untimed`` where late work loses points and nobody knows when this came.
-    ``reused`` where an earlier run had the result already; ``recorded`` where it is in the gradebook now.
+    ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None if the
+    submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
+    ``untimed`` means that late work loses points but the time of this submission is unknown. ``reused`` means that an
+    earlier run had the result already; ``recorded`` that it is in the gradebook now.
     """
 
     student: str
@@ -51,15 +51,15 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     notes: list[str] = []
     reused: bool = False
     recorded: bool = False
-    sha256: str = ""  # of the code and files that were graded
+    sha256: str = ""  # digest of the code and files that were graded
 
 
 class ClassResult(msgspec.Struct):
     """A grading run. ``problems`` are sentences about what is not the students' fault.
 
-    ``judged`` is how many submissions were run: what several students handed in alike is run once. ``vacuous`` are the
-    tests that vacuous answers pass, where their author has not been told yet. ``waiting`` counts the answers that a
-    person has to mark, by student. ``same`` are groups of the same answers among the submissions of this run.
+    ``judged`` is how many submissions were run; identical ones are run once. ``vacuous`` are the tests that vacuous
+    answers pass, if their author has not been told yet. ``waiting`` counts, by student, the answers that a person has
+    to mark. ``same`` are groups of identical answers among the submissions of this run.
     """
 
     assignment: str
@@ -74,13 +74,13 @@ class ClassResult(msgspec.Struct):
     same: SameAnswers = SameAnswers()
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
-        """Return the marks that became others, or those that would: somebody said no, or they could not be recorded."""
+        """Return the marks that changed, or that would have: somebody declined, or they could not be recorded."""
         students = {row.student for row in self.submissions if row.recorded}
         return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
     def in_one_process(self) -> dict[str, list[str]]:
-        """The tests that ran in the students' own process, where a submission can disturb them, by the reason."""
+        """The tests that ran in the students' own process, where a submission can disturb them, by reason."""
         tests = (test for row in self.submissions for test in row.tests if test.mode == "one process")
         found = sorted({(test.reason, f"{test.exercise}/{test.name}") for test in tests})
         return {why: [name for reason, name in found if reason == why] for why, _ in found}
@@ -96,7 +96,7 @@ def submission_row(
     recorded: bool = False,
     sha256: str = "",
 ) -> SubmissionRow:
-    """Return the row of a result; ``plan`` is what recording it writes, None where it cannot be recorded."""
+    """Return the row for a result; ``plan`` is what recording it writes, None if it cannot be recorded."""
     return SubmissionRow(
         result.student,
         result.score,
@@ -117,7 +117,7 @@ def submission_row(
 
 
 def _detail(result: SubmissionResult) -> str:
-    """Return why the notebooks ended as they did, each reason once."""
+    """Return why the notebooks ended as they did, without repeats."""
     details = list(dict.fromkeys(book.detail for book in result.notebooks if book.detail))
     if 1 < len(details) == len(result.notebooks) and all(detail.endswith(NOT_THERE) for detail in details):
         return "no notebook was handed in"

@@ -1,4 +1,4 @@
-"""Keeping a gradebook safe while an assignment is built again: marks stay, and an error puts the file back."""
+"""Keep a gradebook safe while an assignment is rebuilt: marks stay, and an error restores the file."""
 
 import math
 import sqlite3
@@ -16,16 +16,16 @@ from studium_graders.gradebook_errors import WAIT_SECONDS
 
 
 def gradebook_file(url: str, root: Path) -> Path | None:
-    """Return the file of a gradebook that is a SQLite file, None for one on a server or in memory."""
+    """Return the file of an SQLite gradebook, or None for one on a server or in memory."""
     address = make_url(url)
     return root / address.database if address.get_backend_name() == "sqlite" and address.database else None
 
 
 @contextmanager
 def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
-    """Put a gradebook that is a SQLite file back as it was where the block raises. Other databases are left alone.
+    """Restore an SQLite gradebook as it was if the block raises. Other databases are left alone.
 
-    Raise sqlite3.Error for a file that cannot be copied, or is locked for too long.
+    Raise sqlite3.Error for a file that cannot be copied, or that stays locked for too long.
     """
     original, saved = gradebook_file(url, root), scratch / "gradebook.db"
     if original is None:
@@ -45,7 +45,9 @@ def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
 
 
 def _copy(source: Path, target: Path, most_seconds: float = math.inf) -> None:
-    """Copy page by page through SQLite, which waits for what other programs have locked, and else without end."""
+    """Copy page by page through SQLite, which waits while other programs hold a lock, but would otherwise never give
+    up.
+    """
     end = time.monotonic() + most_seconds
 
     def look(status: int, remaining: int, total: int) -> None:
@@ -57,7 +59,7 @@ def _copy(source: Path, target: Path, most_seconds: float = math.inf) -> None:
 
 
 def require_same_cells(url: str, assignment: str, notebooks: Mapping[str, NotebookNode]) -> None:
-    """Raise CourseError where submissions exist and a notebook or graded cell would come or go: marks would be lost."""
+    """Raise CourseError if submissions exist and a notebook or graded cell would come or go: marks would be lost."""
     with Gradebook(url) as gradebook:
         try:
             found = gradebook.find_assignment(assignment)

@@ -1,4 +1,4 @@
-"""Reading a gradebook without changing it: nbgrader's own class would add a course, tables and files."""
+"""Read a gradebook without changing it: nbgrader's own class would add a course, tables and files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,21 +17,21 @@ from studium_graders.gradebook_errors import gradebook_errors
 def reading_gradebook(url: str) -> Iterator[Session]:
     """Return a session on the gradebook at ``url``.
 
-    Raise CourseError where there is none, it has no assignment, or it cannot be read.
+    Raise CourseError if there is none, if it has no assignments, or if it cannot be read.
     """
     with reading_if_there(url, "grade") as session:
-        lack = "is no gradebook" if session is None else "" if _has_assignment(session) else "has no assignment"
+        lack = "is not a gradebook" if session is None else "" if _has_assignment(session) else "has no assignments"
         if session is None or lack:
             name = make_url(url).database
-            raise CourseError(f"there are no marks yet: {name} {lack}; build and grade an assignment first")
+            raise CourseError(f"no marks exist yet: {name} {lack}; build and grade an assignment first")
         yield session
 
 
 @contextmanager
 def reading_if_there(url: str, table: str) -> Iterator[Session | None]:
-    """Return a session on the gradebook at ``url``, None where no file is there yet or no ``table`` is in it.
+    """Return a session on the gradebook at ``url``, or None if there is no file yet or no ``table`` in it.
 
-    Raise CourseError where it cannot be read.
+    Raise CourseError if it cannot be read.
     """
     try:
         address = make_url(url)

@@ -15,7 +15,7 @@ class Total(msgspec.Struct, frozen=True):
 
 
 def read_totals(url: str, assignment: str) -> dict[str, Total]:
-    """Return the totals by student, none for an unknown assignment. Raise CourseError where they cannot be read."""
+    """Return the totals by student, none for an unknown assignment. Raise CourseError if they cannot be read."""
     waits = exists().where(
         SubmittedNotebook.assignment_id == SubmittedAssignment.id,
         Grade.notebook_id == SubmittedNotebook.id,

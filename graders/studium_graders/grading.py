@@ -1,7 +1,7 @@
-"""Grading a class: what was handed in goes through the engine once, and into the gradebook.
+"""Grade a class: everything handed in goes through the engine once, and into the gradebook.
 
-Every result is kept before it is recorded, under a key that names what it is a result of. So a run that was stopped
-anywhere goes on where it was, and running again changes nothing that is right already.
+Every result is stored before it is recorded, under a key that identifies what it is a result of. A run that was stopped
+at any point can therefore continue, and running again changes nothing that is already right.
 """
 
 from collections import deque
@@ -45,13 +45,13 @@ from studium_graders.submissions import Submitted, find_submissions
 from studium_graders.unfinished import waiting_marks
 from studium_graders.vacuous_check import is_checked, note_checked
 
-_ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
-_PATIENCE_SECONDS = 10  # until somebody who waits for a worker is told so
-_AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, that are read while the reference solution is graded
+_ON_A_CLUSTER = 64  # submissions in progress at the same time, unless set otherwise
+_PATIENCE_SECONDS = 10  # seconds until somebody waiting for a worker is told so
+_AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, to read while the reference solution is being graded
 
 
 class GradeOptions(msgspec.Struct, frozen=True):
-    """How to grade. ``jobs`` 0 is one for each processor; ``students`` empty is all of them."""
+    """How to grade. ``jobs`` 0 means one per processor; ``students`` empty means all of them."""
 
     students: tuple[str, ...] = ()
     jobs: int = 0
@@ -65,19 +65,19 @@ class GradeOptions(msgspec.Struct, frozen=True):
 
 
 class Watcher(Protocol):
-    """Who is told how grading goes, and asked before marks change."""
+    """Is told how grading is going, and asked before marks change."""
 
     def begin(self, total: int, sandbox: str) -> None:
         """Grading of ``total`` submissions begins."""
 
     def done(self, student: str, *, reused: bool) -> None:
-        """One more submission has its result."""
+        """Another submission has its result."""
 
     def note(self, sentence: str) -> None:
-        """Something that the instructor should know."""
+        """Something the instructor should know."""
 
     def agree(self, changes: Sequence[MarkChange]) -> bool:
-        """Return whether marks in the gradebook may become others."""
+        """Return whether marks in the gradebook may change."""
 
 
 def grade_class(
@@ -85,7 +85,7 @@ def grade_class(
 ) -> ClassResult:
     """Grade what was handed in for an assignment of the course in ``root`` and record it.
 
-    Raise StudiumError, or OSError, where the course or this machine cannot be used; results so far are kept.
+    Raise StudiumError or OSError if the course or this machine cannot be used; results so far are kept.
     """
     coursedir = open_course(root, assignment)
     own = Path(coursedir.root) / ".studium"
@@ -98,15 +98,15 @@ def grade_class(
             if error.errno not in DISK_FULL:
                 raise
             raise CourseError(
-                f"the disk of {run.root} is full: what was graded so far is kept; free some space and run again"
+                f"the disk of {run.root} is full: everything graded so far is kept; free some space and run again"
             ) from error
 
 
 @contextmanager
 def _run_noted(marker: Path, options: GradeOptions, watcher: Watcher, sharing: Sharing) -> Iterator[None]:
-    """Leave a mark while a run is under way, so that the next one can say that this one was stopped."""
+    """Leave a mark while a run is in progress, so the next run can tell that this one was stopped."""
     if marker.exists() and not options.resume:
-        watcher.note("the last run was stopped before its end; what it had graded is used (--resume says you know)")
+        watcher.note("the last run was stopped before its end; its results are used (--resume turns this note off)")
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
     sharing.share(marker)
@@ -135,15 +135,16 @@ class _Run:
             return self._grade(submissions)
         finally:
             self.executor.shutdown(wait=False, cancel_futures=True)
-            work.close_engines()  # what is still under way after an error ends with its engine
+            work.close_engines()  # whatever is still running after an error ends with its engine
 
     def _grade(self, submissions: Sequence[Submitted]) -> ClassResult:
         level = self._level()
         self.material = material_of(self.coursedir.config, self.root, self.assignment, self.limits)
         if changed := self.material.changed:
             self.watcher.note(
-                f"source/{self.assignment} was changed after it was released, in {_some(changed)}; what was released "
-                f"counts: to use the change, run studium assign or nbgrader generate_assignment for {self.assignment}"
+                f"source/{self.assignment} was changed after it was released, in {_some(changed)}; the released "
+                f"version counts: to use the change, run studium assign or nbgrader generate_assignment for "
+                f"{self.assignment}"
             )
         self.packages = packages_of(self.material, self.catalogue)
         self.environment = environment_hash(self.packages)
@@ -185,7 +186,7 @@ class _Run:
         return report
 
     def _keep(self, graded: Sequence[Graded], report: ClassResult) -> None:
-        """Put what was recorded into the history; marks count without it, so that one which fails is a problem only."""
+        """Add what was recorded to the history; marks count without it, so a failure is only reported as a problem."""
         results = [
             Recorded(one.submission.digest, read_timestamp(one.submission.timestamp), one.result) for one in graded
         ]
@@ -208,25 +209,25 @@ class _Run:
         return executor
 
     def _level(self) -> str:
-        """Return the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for.
+        """Return the sandbox level where the work is done. Raise CourseError if it is weak and that was not allowed.
 
-        It forks: nothing else goes on in this process meanwhile.
+        This forks, so nothing else may be going on in this process.
         """
         asked = self.executor.submit(work.probe_level)
         if not wait([asked], _PATIENCE_SECONDS).done:
             worker = "a worker that has a GPU" if self.gpu else "a worker"
-            self.watcher.note(f"waiting for {worker}: none has begun yet ({self.options.executor})")
+            self.watcher.note(f"waiting for {worker}: none has started yet ({self.options.executor})")
         level, weakness = asked.result()
         if weakness and not self.options.trust:
             raise CourseError(
-                f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, grade on another "
-                "machine, or let submissions reach more than they should with --trust-submissions"
+                f"grading needs a sandbox of level L2, but this machine has {level}: {weakness}; fix that, grade on "
+                f"another machine, or use --trust-submissions, with which submissions can reach more than they should"
             )
         return str(level)
 
 
 class _Line:
-    """The submissions on their way through intake, store and engine; a few at a time, so that memory stays flat."""
+    """The submissions on their way through intake, store and engine; a few at a time, so memory use stays flat."""
 
     def __init__(self, run: _Run, level: str, report: ClassResult) -> None:
         self.run, self.level, self.report = run, level, report
@@ -243,21 +244,21 @@ class _Line:
             run.environment,
             () if local else work.code_of(run.packages),
         )
-        self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
+        self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # identical ones together
         self.written: dict[str, Written] = {}
         self.under_way: dict[str, Future[bytes]] = {}
-        self.kept: dict[str, str] = {}  # of what several students may hand in: key to one whose result is kept
+        self.kept: dict[str, str] = {}  # for what several students may hand in: the key of one whose result is stored
         key = f"{run.material.digest} {run.environment} {level}"
         kept = run.root / ".studium" / "calibration"
         self.calibrating = Calibrating(kept, key, run.material, run.executor, self.work, run.sharing)
 
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
-        """Return each result once it is kept, and whether an earlier run had it."""
+        """Return each result once it is stored, and whether an earlier run had it."""
         reading = filter(None, map(self._read, submissions))
         ahead = self._read_ahead(reading)
-        self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
+        self.material, problems = self.calibrating.result()  # part of the keys, since another one may judge differently
         for problem in problems:
-            self.run.watcher.note(f"{problem}; submissions are judged there with more caution")
+            self.run.watcher.note(f"{problem}; submissions are judged more cautiously there")
         self.packed = msgspec.msgpack.encode(self.material)
         self._tell_author()
         for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):
@@ -288,7 +289,7 @@ class _Line:
         note_checked(self.run.root, self.run.material, self.run.sharing)
 
     def stored(self, submitted: Submitted) -> Graded | None:
-        """Return the result that is kept; None, after noting why, where something else lies in the folder now."""
+        """Return the stored result; None, after noting why, if the folder now contains something else."""
         submission = self._read(submitted)
         if submission is None:
             return None
@@ -300,7 +301,7 @@ class _Line:
         return None
 
     def _read_ahead(self, reading: Iterator[CanonicalSubmission]) -> deque[CanonicalSubmission]:
-        """Read some while the calibration is under way, as long as they are small."""
+        """Read some while the calibration is in progress, as long as they are small."""
         ahead: deque[CanonicalSubmission] = deque()
         left = _AHEAD_MB << 20
         for _, submission in zip(self.calibrating.waiting(_AHEAD), reading, strict=False):
@@ -311,14 +312,15 @@ class _Line:
         return ahead
 
     def _read(self, submitted: Submitted) -> CanonicalSubmission | None:
-        """Read a submission; None, after noting why, where this machine does not let it be read."""
+        """Read a submission; None, after noting why, if this machine cannot read it."""
         try:
             submission = read_submission(self.run.material, submitted.folder, submitted.student)
         except OSError as error:
             folder, name = str(submitted.folder), str(error.filename or "")
             what = folder if name in ("", folder) else f"{name} in {folder}"
             self.report.problems.append(
-                f"{submitted.student} was not graded: {what} cannot be read ({error.strerror}): mend it and grade again"
+                f"{submitted.student} was not graded: {what} cannot be read ({error.strerror}); fix that and grade "
+                f"again"
             )
             self.run.watcher.done(submitted.student, reused=False)
             return None
@@ -326,7 +328,7 @@ class _Line:
         return submission
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
-        """Return a submission's key, and the result that is kept of it."""
+        """Return a submission's key, and the stored result for it."""
         key = result_key(submission, self.material, self.run.environment, self.level)
         return key, self.run.store.load(submission.student, key)
 
@@ -358,12 +360,12 @@ class _Line:
         return Graded(submission, result)
 
     def _note(self, key: str, result: SubmissionResult) -> None:
-        """Let others who handed in the same have a kept result, unless a limit or this machine may have decided it."""
+        """Share a stored result with others who handed in the same, unless a limit or this machine decided it."""
         if result.verdict == "graded":
             self.kept[key] = result.student
 
     def _twin(self, submission: CanonicalSubmission, key: str) -> Graded | None:
-        """Return the result of somebody who handed in the same, as this student's; None where there is none."""
+        """Return the result of somebody who handed in the same, as this student's; None if there is none."""
         found = self.run.store.load(self.kept[key], key) if key in self.kept else None
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""One grader at a time: the lock of an assignment names its holder, and is free again when the holder is dead."""
+"""One grader at a time: the lock of an assignment names its holder, and is freed when the holder dies."""
 
 import getpass
 import json
@@ -17,7 +17,7 @@ from studium_graders.sharing import ALONE, Sharing
 
 @contextmanager
 def only_grader(folder: Path, assignment: str, sharing: Sharing = ALONE) -> Iterator[None]:
-    """Hold the lock of an assignment in ``folder``. Raise CourseError, naming the other, where somebody grades it."""
+    """Hold the lock of an assignment in ``folder``. Raise CourseError, naming the holder, if somebody is grading it."""
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / f"{assignment}.json"
     try:

@@ -1,4 +1,4 @@
-"""What course.toml says of the grading of one assignment."""
+"""What course.toml sets for the grading of one assignment."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ class Terms(NamedTuple):
 
 
 def terms_of(root: Path, assignment: str, url: str) -> Terms:
-    """Return the terms of an assignment; ``url`` is the gradebook, which knows when students handed other ones in."""
+    """Return the terms of an assignment; ``url`` is the gradebook, which knows when students handed in other ones."""
     if not (root / FILE).is_file():
         return Terms(Limits(), False, lambda student, received: None, None)
     course = read_course(root)

@@ -1,4 +1,4 @@
-"""What students get of a topic, its public exercises and its release notebook, gives nothing away."""
+"""Checks that what students get of a topic, its public exercises and its release notebook, gives nothing away."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def leaks(topic: Topic) -> Iterator[str]:
-    """Say what the public exercises and the release notebook of a topic give away; nothing as a rule."""
+    """Report what the public exercises and the release notebook of a topic give away; usually nothing."""
     if not topic.exercises:
         return
     answers = answers_of(topic)
@@ -31,11 +31,11 @@ def leaks(topic: Topic) -> Iterator[str]:
     yield from leaks_in(answers, "the release notebook", release)
     for name, times in Counter(str(cell.id) for cell in cells).items():
         if times > 1:
-            yield f"each cell of the release notebook needs its own id: {name!r} comes {times} times; rename a test"
+            yield f"each cell of the release notebook needs its own id: {name!r} appears {times} times; rename a test"
 
 
 def release_notebook(topic: Topic) -> "NotebookNode":
-    """Build the release version of a topic as nbgrader does: without solutions and hidden tests."""
+    """Build the release version of a topic as nbgrader does, without solutions and hidden tests."""
     from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
     plan = NotebookPlan(topic, topic.exercises, whole=True, experiments=True)

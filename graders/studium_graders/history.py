@@ -1,7 +1,7 @@
-"""The history of submissions: every attempt that was graded, and what it got each time, in a file beside the gradebook.
+"""The history of submissions: every graded attempt and its result each time, in a file next to the gradebook.
 
-The file is SQLite. Its layout changes by the scripts below alone, which run in order; `PRAGMA user_version` says how
-many of them the file has had.
+The file is SQLite. Its layout changes only through the scripts below, which run in order; `PRAGMA user_version` counts
+how many of them the file has had.
 """
 
 import sqlite3
@@ -49,7 +49,7 @@ MIGRATIONS = (
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """What decides about marks beside the submission: digests of the assignment, its limits and the software."""
+    """What determines marks besides the submission: digests of the assignment, its limits and the software."""
 
     tests: str = ""
     limits: str = ""
@@ -69,7 +69,7 @@ class HistoryResult(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One submission. ``received`` is in UTC, None where no time is known. ``results`` are the oldest first."""
+    """One submission. ``received`` is in UTC, None if no time is known. ``results`` come oldest first."""
 
     assignment: str
     student: str
@@ -80,7 +80,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A result as it goes into the history. ``sha256`` names the code and files that were graded."""
+    """A result as stored in the history. ``sha256`` identifies the code and files that were graded."""
 
     sha256: str
     received: datetime | None
@@ -88,14 +88,14 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 def basis_of(material: Material, software: str, sandbox: str) -> Basis:
-    """Return what a material's results are based on; its calibration and limits are no part of the tests."""
+    """Return what a material's results are based on; its calibration and limits do not belong to the tests."""
     bare = msgspec.structs.replace(material, calibration={}, limits=Material("", ()).limits)
     limits = msgspec.structs.replace(Material("", ()), limits=material.limits)
     return Basis(bare.digest, limits.digest, software, sandbox)
 
 
 class History:
-    """A history that is open. Raise CourseError where its file cannot be used."""
+    """An open history. Raise CourseError if its file cannot be used."""
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
         self._path, self._database = path, database
@@ -103,9 +103,9 @@ class History:
             self._migrate()
 
     def record(self, assignment: str, basis: Basis, results: Iterable[Recorded]) -> None:
-        """Add results: all of them, or none. One that is there already, with the same basis, is not added again.
+        """Add results: all of them, or none. A result already there with the same basis is not added again.
 
-        A submission is a new attempt where its content or its time differs from those of the student's last one.
+        A submission is a new attempt if its content or its time differs from the student's last one.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._usable(), self._database:
@@ -113,7 +113,7 @@ class History:
                 self._add(assignment, basis, one, now)
 
     def attempts(self, assignment: str = "", student: str = "") -> list[Attempt]:
-        """Return the attempts at an assignment, or at all, of a student, or of everybody, in their order."""
+        """Return the attempts at one assignment or all, by one student or everybody, in order."""
         query = (
             "select id, assignment, student, attempt, received, sha256 from submission"
             " where ? in ('', assignment) and ? in ('', student) order by assignment, student, attempt"
@@ -171,8 +171,8 @@ class History:
         (version,) = self._database.execute("pragma user_version").fetchone()
         if version > len(MIGRATIONS):
             raise CourseError(
-                f"{self._path} must be of this version of Studium or an older one: it has layout {version}, and "
-                f"{len(MIGRATIONS)} is known; install the newer version"
+                f"{self._path} must come from this version of Studium or an older one: it has layout {version}, but "
+                f"only {len(MIGRATIONS)} is known; install the newer version"
             )
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             self._database.executescript(f"begin immediate; {script} pragma user_version = {number}; commit;")
@@ -183,14 +183,14 @@ class History:
             yield
         except sqlite3.Error as error:
             raise CourseError(
-                f"the history {self._path} must be a file of SQLite that can be written: {error}; allow that, or move "
-                "the file away: it is made anew, without what was in it"
+                f"the history {self._path} must be a writable SQLite file: {error}; allow that, or move the file "
+                f"elsewhere: a new, empty one is then created"
             ) from error
 
 
 @contextmanager
 def open_history(root: Path) -> Iterator[History]:
-    """Return the history of the course in ``root``, made where it is not there."""
+    """Return the history of the course in ``root``, created if missing."""
     path = root / FILE
     if not path.exists():
         private_file(path)
@@ -199,7 +199,7 @@ def open_history(root: Path) -> Iterator[History]:
 
 
 def read_attempts(root: Path, assignment: str = "", student: str = "") -> list[Attempt]:
-    """Return the attempts in a course's history, none where it has no history yet; make no file."""
+    """Return the attempts in a course's history, none if it has no history yet, without creating a file."""
     if not (root / FILE).is_file():
         return []
     with open_history(root) as history:
@@ -207,7 +207,7 @@ def read_attempts(root: Path, assignment: str = "", student: str = "") -> list[A
 
 
 def _utc(when: datetime) -> datetime:
-    """Return a time in UTC; one without a time zone is in UTC already, as nbgrader keeps it."""
+    """Return a time in UTC; a time without a zone is in UTC already, as nbgrader stores it."""
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 

@@ -1,7 +1,7 @@
-"""A student's Markdown in which nothing can run: no tag, no link to a script, no image from elsewhere.
+"""A student's Markdown made harmless: no tags, no links to scripts, no images from elsewhere.
 
-Formgrader turns Markdown into HTML with nbconvert and lets every tag and every link through. Each rule here puts a
-space where it takes the meaning away, so that a person who marks still reads what was written.
+Formgrader turns Markdown into HTML with nbconvert and lets every tag and every link through. Each rule here inserts a
+space that takes the meaning away, so the person who marks still reads what was written.
 """
 
 import re
@@ -12,15 +12,16 @@ _TAG = re.compile(rf"<(?=[A-Za-z/!?])(?!/?(?:{_PLAIN_TAGS}) ?/?>)", re.IGNORECAS
 _RELATIVE = r"[\w./%#?=+~-]*(?=[\s)]|\Z)"
 _LINK = re.compile(rf"\](?=[(:])(?!.\s*+(?:https?://|mailto:|attachment:|{_RELATIVE}))", re.IGNORECASE)
 _ATTACHED = re.compile(r"\](?=\(\s*+attachment:([^\s)]*))", re.IGNORECASE)
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")  # nbconvert ends the whole page at a name that it encodes or does not find
+# nbconvert fails on the whole page at a name that it encodes or does not find.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _IMAGE = re.compile(r"!(?=\[)(?!\[[^\[\]]*\]\((?:attachment:|(?!/|[^\s)]*\.\.)[\w./%~-]+[\s)]))")
 
 
 def inert(source: str, attachments: Collection[str] = ()) -> str:
-    """Return Markdown that shows as ``source`` does, but for what could run or load something.
+    """Return Markdown that looks like ``source``, except for what could run or load something.
 
-    Tags other than plain ones such as <sub> are text. A link leads to the web, to a mail address or to a file beside
-    the notebook; an image lies beside the notebook or is one of the ``attachments`` of its cell, by name.
+    Tags other than plain ones such as <sub> become text. A link may lead to the web, to a mail address or to a file
+    next to the notebook; an image must be next to the notebook or one of the ``attachments`` of its cell, by name.
     """
     source = _TAG.sub("< ", source)
     source = _LINK.sub("] ", source)

@@ -1,8 +1,8 @@
-"""The late budget of a term: days that each student may be late in all, spent in the order of the due dates.
+"""The late budget of a term: days that each student may be late in total, spent in the order of the due dates.
 
-A late day moves a due date to the same time of the next day on the clock of the course's time zone, so that it has 23
-or 25 hours where clocks change. Within the grace time of the late policy none is spent, and none where it would not
-lessen the penalty.
+A late day moves a due date to the same time of the next day in the course's time zone, so it has 23 or 25 hours when
+clocks change. Within the grace time of the late policy no late days are spent, nor if they would not reduce the
+penalty.
 """
 
 from collections import defaultdict
@@ -19,14 +19,14 @@ from studium_graders.course_file import FILE, Course, read_course
 from studium_graders.gradebook_reading import reading_if_there
 
 Extensions = Callable[[str, datetime | None], timedelta | None]
-"""Returns how much later than others a student is due who handed in then (UTC); None where nothing is known of it."""
+"""Returns how much later than others a student is due who handed in then (UTC); None if unknown."""
 
 Times = Mapping[str, Mapping[str, datetime]]
 """When each student handed in each assignment: student to assignment to UTC."""
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What one assignment cost a student: due with the granted extension, days late, days spent and days left."""
+    """What one assignment cost a student: due date with the granted extension, days late, days spent and days left."""
 
     student: str
     assignment: str
@@ -38,7 +38,7 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 def spend(course: Course, student: str, received: Mapping[str, datetime]) -> list[Spent]:
-    """Return what each assignment with a due date cost a student, in the order of the due dates of everybody."""
+    """Return what each assignment with a due date cost a student, in the order of everybody's due dates."""
     found, left = [], course.late.late_days
     dated = [(due, one.name) for one in course.assignments if (due := course.due(one))]
     for due, name in sorted(dated, key=lambda pair: (pair[0].astimezone(UTC), pair[1])):
@@ -53,9 +53,10 @@ def spend(course: Course, student: str, received: Mapping[str, datetime]) -> lis
 
 
 def extensions(course: Course, assignment: str, times: Times) -> Extensions:
-    """Return the extensions for an assignment: those of course.toml, and the late days that students spend.
+    """Return the extensions for an assignment: those in course.toml, and the late days that students spend.
 
-    Without a late budget, None for students who have none in course.toml. ``times`` are those of other assignments.
+    Without a late budget, the result has None for students who have no extension in course.toml. ``times`` are those of
+    other assignments.
     """
     granted = course.extensions_of(assignment)
     if not course.late.late_days:
@@ -73,7 +74,7 @@ def extensions(course: Course, assignment: str, times: Times) -> Extensions:
 
 
 def times_of(url: str) -> Times:
-    """Return when each student handed in what, as the gradebook at ``url`` has it."""
+    """Return when each student handed in what, according to the gradebook at ``url``."""
     found: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
     with reading_if_there(url, "submitted_assignment") as session:
         if session is not None:
@@ -86,12 +87,12 @@ def times_of(url: str) -> Times:
 
 
 def course_zone(root: Path) -> ZoneInfo:
-    """Return the time zone of a course, UTC where it has no course.toml."""
+    """Return the time zone of a course, or UTC if it has no course.toml."""
     return ZoneInfo(read_course(root).timezone if (root / FILE).is_file() else "UTC")
 
 
 def _days_late(due: datetime, received: datetime, grace_minutes: float) -> int:
-    """Return how many days on the clock the due date has to move until nothing is lost."""
+    """Return how many days the due date has to move until no points are lost."""
     over = received - timedelta(minutes=grace_minutes)
     days = max(0, (over - due.astimezone(UTC)).days - 1)
     while (due + timedelta(days=days)).astimezone(UTC) < over:

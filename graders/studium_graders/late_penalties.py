@@ -1,4 +1,4 @@
-"""What a late notebook loses: the course's own plugin, asked as nbgrader's AssignLatePenalties asks it."""
+"""What a late notebook loses: the course's own plugin, called the way nbgrader's AssignLatePenalties does."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from studium_graders.late_policy import LatePolicy
 
 
 class LatePenalties:
-    """The late policy that the configuration of the course in ``root`` names."""
+    """The late policy set by the configuration of the course in ``root``."""
 
     def __init__(self, config: Config, root: Path) -> None:
         with modules_of(root):
@@ -21,15 +21,15 @@ class LatePenalties:
 
     @property
     def may_cost(self) -> bool:
-        """Whether handing in late can cost points; of a plugin of the course's own it is not known, and so it may."""
+        """Whether handing in late can cost points; for a course's own plugin that is unknown, so it may."""
         plugin = self._preprocessor.plugin_inst
         setting = {LatePolicy: "policy", LateSubmissionPlugin: "penalty_method"}.get(type(plugin))
         return bool(self._preprocessor.enabled) and (setting is None or getattr(plugin, setting) != "none")
 
     def points(self, student: str, score: float, seconds: float) -> float | None:
-        """Return the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.
+        """Return the points taken off ``score`` for being ``seconds`` late, between 0 and the score, or None.
 
-        Raise CourseError where the course's plugin gives no points.
+        Raise CourseError if the course's plugin returns no points.
         """
         if not self._preprocessor.enabled:
             return None
@@ -39,6 +39,6 @@ class LatePenalties:
             return None if found is None else min(max(found, 0.0), score)
         except Exception as error:
             raise CourseError(
-                f"the late policy {type(plugin).__name__} must give points for {score:g} points of {student} that are "
-                f"{seconds:g} s late: {type(error).__name__}: {error}; correct it and grade again"
+                f"the late policy {type(plugin).__name__} must return points when {student} has {score:g} points and "
+                f"is {seconds:g} s late: {type(error).__name__}: {error}; correct it and grade again"
             ) from error

@@ -1,4 +1,4 @@
-"""What recording a submission would change in the gradebook, and which of its marks may become others."""
+"""What recording a submission would change in the gradebook, and which of its marks may change."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ LATE = "late penalty"
 
 
 class MarkChange(msgspec.Struct, frozen=True):
-    """A mark that is in the gradebook and would become another. None is a mark that a person has to give."""
+    """A mark in the gradebook that would change. None is a mark that a person has to give."""
 
     student: str
     notebook: str
@@ -18,23 +18,23 @@ class MarkChange(msgspec.Struct, frozen=True):
 
     @property
     def is_gain(self) -> bool:
-        """Whether the student gains by it; a mark that a person has to give is none."""
+        """Whether the student gains by it; a mark that a person has to give does not count as a gain."""
         if self.before is None or self.after is None:
             return False
         return self.after < self.before if self.cell == LATE else self.after > self.before
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which marks in the gradebook may become others: all, only gains, or none; of ``tests`` alone, if there are any.
+    """Which marks in the gradebook may change: all, only gains, or none; limited to ``tests`` if there are any.
 
-    Tests are named as "notebook/cell". A late penalty follows where another mark of its notebook changes.
+    Tests are named as "notebook/cell". A late penalty follows if another mark of its notebook changes.
     """
 
     changes: Literal["all", "gains", "none"] = "all"
     tests: frozenset[str] = frozenset()
 
     def wants(self, change: MarkChange) -> bool:
-        """Return whether a mark may become another one."""
+        """Return whether a mark may change."""
         if self.changes == "none" or (self.tests and f"{change.notebook}/{change.cell}" not in self.tests):
             return False
         return self.changes == "all" or change.is_gain
@@ -47,7 +47,7 @@ class Plan(msgspec.Struct):
     """What recording one submission would write: rows by model, and the marks that would change.
 
     ``score`` are the points that count then, with marks by hand, before the ``penalty``; ``waiting`` are the points
-    that nobody has given or refused yet. ``untimed``: late work loses points, and nobody knows when this came.
+    that nobody has decided yet. ``untimed``: late work loses points, but the time of this submission is unknown.
     """
 
     student: str

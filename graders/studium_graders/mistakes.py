@@ -1,4 +1,4 @@
-"""The sentences of the mistakes that results name by their ids, as the topics word them now."""
+"""The sentences of the mistakes that results identify by id, in the topics' current wording."""
 
 import re
 from functools import cache, partial
@@ -11,15 +11,15 @@ _ID = re.compile(r"([a-z0-9-]+)\.(\w+):\S+")  # as studium.exercises.mistake_id 
 
 
 class Sentences:
-    """The sentences of the topics of a catalogue; each topic is looked up once."""
+    """The sentences of a catalogue's topics; each topic is looked up once."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._topic = cache(partial(description_of, catalogue))
 
     def of(self, mistake: str) -> str:
-        """Return the sentence of a mistake, "" where its topic cannot be used or names it no more.
+        """Return the sentence of a mistake, "" if its topic cannot be used or no longer has it.
 
-        Results of before mistakes had ids hold the sentence itself, which is returned as it is.
+        Results from before mistakes had ids contain the sentence itself, which is returned unchanged.
         """
         found = _ID.fullmatch(mistake)
         if found is None:

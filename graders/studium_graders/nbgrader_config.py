@@ -41,7 +41,7 @@ _FEEDBACK = [
 def configure(config: Any, file: str) -> None:
     """Configure nbgrader for the course whose ``nbgrader_config.py`` is ``file``.
 
-    Exits with one sentence where course.toml cannot be used: marks without the late policy would be wrong.
+    Exits with one sentence if course.toml cannot be used, because marks without the late policy would be wrong.
     """
     root = Path(file).resolve().parent
     reach_gradebook(config.CourseDirectory, root)
@@ -67,9 +67,9 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
 
 
 def release_starting_cells(config: Any) -> None:
-    """Let ``nbgrader generate_assignment`` put the code of an exercise with a bug into its cell.
+    """Make ``nbgrader generate_assignment`` put the starting code of an exercise with a bug into its cell.
 
-    A course that sets ``c.GenerateAssignment.preprocessors`` afterwards decides for itself: with nbgrader's own
+    A course can override this by setting ``c.GenerateAssignment.preprocessors`` afterwards: with nbgrader's own
     ClearSolutions, such a cell starts with nbgrader's stub.
     """
     own = config.GenerateAssignment.get("preprocessors")
@@ -80,13 +80,13 @@ def release_starting_cells(config: Any) -> None:
 
 
 def reach_gradebook(settings: Any, root: Path) -> None:
-    """Set the address of the gradebook in ``root`` where none is set and nbgrader's own would lead elsewhere."""
+    """Set the address of the gradebook in ``root`` if none is set and nbgrader's own would lead elsewhere."""
     if "db_url" not in settings and (address := sqlite_url(file := root / "gradebook.db")) != f"sqlite:///{file}":
         settings.db_url = address
 
 
 def sqlite_url(file: Path) -> str:
-    """Return the database URL of a file, in which ``%`` and ``?`` are written so that they mean themselves."""
+    """Return the database URL of a file, with ``%`` and ``?`` escaped."""
     plain = f"sqlite:///{file}"
     if make_url(plain).database == str(file):
         return plain
@@ -94,9 +94,9 @@ def sqlite_url(file: Path) -> str:
 
 
 def grade_with_engine(config: Any) -> None:
-    """Let ``nbgrader autograde`` and formgrader grade with Studium's engine; any course of nbgrader's can have it.
+    """Make ``nbgrader autograde`` and formgrader grade with Studium's engine; this works for any nbgrader course.
 
-    A course that sets ``c.Autograde.autograde_preprocessors`` afterwards decides for itself. Pages of submissions that
+    A course can override this by setting ``c.Autograde.autograde_preprocessors`` afterwards. Pages of submissions that
     nbgrader shows lose their scripts.
     """
     config.HTMLExporter.sanitize_html = True

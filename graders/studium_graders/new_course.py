@@ -1,4 +1,4 @@
-"""Making a course folder: course.toml with an example that works at once, and nbgrader's configuration."""
+"""Create a course folder: course.toml with an example that works at once, and nbgrader's configuration."""
 
 import tempfile
 from contextlib import suppress
@@ -56,7 +56,7 @@ configure(get_config(), __file__)
 
 
 def make_course(name: str, root: Path, catalogue: Catalogue) -> Path:
-    """Make the course folder ``root``, all at once. Raise CourseError for a bad id or a folder that exists."""
+    """Create the course folder ``root`` in one step. Raise CourseError for a bad id or a folder that exists."""
     if not is_usable_name(name):
         raise CourseError(
             f"a course id must be letters, digits, hyphens, dots and underscores: got {name!r}; change it"
@@ -84,7 +84,7 @@ def course_text(name: str, catalogue: Catalogue) -> str:
 
 
 def _example(catalogue: Catalogue) -> tuple[str, str]:
-    """Return the first topic that has exercises, and the first of them; a topic that does not load is passed over."""
+    """Return the first topic that has exercises, and the first of them, skipping topics that do not load."""
     for topic in catalogue.topics:
         with suppress(StudiumError):
             if topic.exercises:

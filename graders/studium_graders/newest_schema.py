@@ -1,4 +1,4 @@
-"""The schema of a new gradebook: nbgrader starts alembic to learn its version, which takes a second."""
+"""The schema of a new gradebook: nbgrader runs alembic to find out its version, which takes a second."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from nbgrader.dbutil import ALEMBIC_DIR
 
 @contextmanager
 def schema_known() -> Iterator[None]:
-    """Let nbgrader learn in this process which schema a new gradebook has."""
+    """Tell nbgrader in this process which schema a new gradebook has."""
     with mock.patch.object(api, "get_alembic_version", newest_schema):
         yield
 

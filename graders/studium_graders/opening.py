@@ -1,4 +1,4 @@
-"""Opening a course folder, Studium's or one that only nbgrader knows."""
+"""Open a course folder, Studium's or one that only nbgrader knows."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from studium_graders.course_folder import CONFIG, course_directory, folder, load
 def open_course(root: Path, assignment: str = "") -> CourseDirectory:
     """Return nbgrader's view of the course in ``root``; its ``config`` is the whole configuration.
 
-    Raise CourseError for a folder that is no course, or whose files cannot be used, and for an ``assignment`` that
-    course.toml describes and nobody has built.
+    Raise CourseError for a folder that is not a course, or whose files cannot be used, and for an ``assignment`` that
+    is in course.toml but has not been built.
     """
     root = root.resolve()
     if not any((root / name).is_file() for name in (FILE, CONFIG, "gradebook.db")):
@@ -27,5 +27,5 @@ def open_course(root: Path, assignment: str = "") -> CourseDirectory:
     if described and not any(folder(directory, step, assignment).is_dir() for step in steps):
         ours = described[0].topics or described[0].exercises
         build = "studium assign" if ours else "nbgrader generate_assignment"
-        raise CourseError(f"{assignment} must be built before this: {FILE} alone has it; run: {build} {assignment}")
+        raise CourseError(f"{assignment} must be built first: it is only in {FILE} so far; run: {build} {assignment}")
     return directory

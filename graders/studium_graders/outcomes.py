@@ -1,4 +1,4 @@
-"""What became of an exercise, by what became of its tests."""
+"""The outcome of an exercise, derived from the outcomes of its tests."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -9,7 +9,7 @@ ExerciseOutcome = Literal["right", "wrong", "not attempted"]
 def outcome_of(tests: Iterable[str]) -> ExerciseOutcome:
     """Return the outcome of an exercise from those of its tests.
 
-    A test that waits for a person counts neither way; an exercise of such tests alone is not right yet.
+    A test that waits for a person counts neither way; an exercise that has only such tests is not right yet.
     """
     outcomes = set(tests)
     if outcomes - {"manual"} == {"passed"}:

@@ -1,4 +1,4 @@
-"""Outputs that are safe to look at: what a student's cell showed, reduced to types in which no script can hide."""
+"""Outputs that are safe to look at: what a student's cell showed, reduced to types that cannot hide a script."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
 def safe_outputs(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return nbformat outputs again as streams, errors, plain text and bitmaps; anything else is left out."""
+    """Return nbformat outputs as streams, errors, plain text and bitmaps; anything else is dropped."""
     return [safe for output in outputs if (safe := _safe(output))]
 
 

@@ -1,4 +1,4 @@
-"""What an assignment consists of: for each topic a notebook, with the exercises at the points they are worth."""
+"""The contents of an assignment: a notebook for each topic, with the exercises at the points they are worth."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from studium_graders.course_file import Assignment
 
 @dataclass(frozen=True)
 class NotebookPlan:
-    """One notebook: its topic, its exercises by id, and whether it is the whole lesson or these exercises alone."""
+    """One notebook: its topic, its exercises by id, and whether it is the whole lesson or only these exercises."""
 
     topic: Topic
     exercises: Mapping[str, Exercise]
@@ -29,7 +29,7 @@ class NotebookPlan:
 def plan_notebooks(assignment: Assignment, catalogue: Catalogue) -> list[NotebookPlan]:
     """Look up the topics and exercises of an assignment; topics in its order, then those of single exercises.
 
-    Raise UnknownNameError for a name that the catalogue lacks, CourseError for what cannot be graded.
+    Raise UnknownNameError for a name that the catalogue lacks, CourseError for anything that cannot be graded.
     """
     wanted: dict[str, list[str]] = {slug: [] for slug in assignment.topics}
     for name in assignment.exercises:
@@ -59,7 +59,7 @@ def _plan(topic: Topic, names: list[str], assignment: Assignment) -> NotebookPla
 
 
 def worth_points(exercise: Exercise, points: float) -> Exercise:
-    """Return the exercise at another worth: each test keeps its share, in hundredths that add up to ``points``."""
+    """Return the exercise with a new worth: each test keeps its share, in hundredths that add up to ``points``."""
     if points == exercise.points:
         return exercise
     shares = _hundredths([test.points / exercise.points for test in exercise.tests], points)

@@ -1,4 +1,4 @@
-"""What the graders add to the host: the classroom commands. Loading this module imports nothing but the host."""
+"""What the graders add to the host: the classroom commands. Loading this module imports only the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def studium_begin(arguments: list[str]) -> None:
-    """Have torch imported for ``studium grade`` while the command line is read."""
+    """Start importing torch for ``studium grade`` while the command line is parsed."""
     from studium_graders.beginning import begin_early
 
     begin_early(arguments)
@@ -60,7 +60,7 @@ def studium_commands(app: typer.Typer) -> None:
 
 @hookimpl
 def studium_findings() -> Iterable[Finding]:
-    """Say how strongly students' code is held when it is graded on this machine."""
+    """Report how well students' code is isolated when it is graded on this machine."""
     from studium.diagnosis import Finding
 
     from studium_graders.engine.sandbox import describe, probe
@@ -98,7 +98,7 @@ def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str
 
 @hookimpl
 def studium_export_formats() -> Iterable[str]:
-    """Name what nbgrader's own exporter writes, and the systems whose sheets are filled in."""
+    """Return what nbgrader's own exporter writes, and the systems whose sheets can be filled in."""
     return ("csv", "canvas", "moodle")
 
 
@@ -131,7 +131,7 @@ def studium_repository(course: Path) -> Repository | None:
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:
-    """Return the group of commands called ``name``: the host's, or a new one where the host has none."""
+    """Return the group of commands called ``name``: the host's, or a new one if the host has none."""
     from typer import Typer
 
     for group in app.registered_groups:

@@ -1,7 +1,7 @@
-"""The engine inside nbgrader: ``nbgrader autograde`` and formgrader's button grade with tests out of students' reach.
+"""The engine inside nbgrader: ``nbgrader autograde`` and formgrader's button grade with tests beyond students' reach.
 
-``nbgrader_config.grade_with_engine(c)`` puts ``SplitExecute`` in the place of nbgrader's ``Execute``. It writes outputs
-from which nbgrader's own SaveAutoGrades reads exactly the engine's points; everything after it is nbgrader's.
+``nbgrader_config.grade_with_engine(c)`` replaces nbgrader's ``Execute`` with ``SplitExecute``. It writes outputs from
+which nbgrader's own SaveAutoGrades computes exactly the engine's points; everything after it is nbgrader's.
 """
 
 import json
@@ -39,14 +39,14 @@ from studium_graders.results_store import exercise_hashes
 
 
 class SplitExecute(Execute):  # type: ignore[misc]
-    """Runs a notebook in the engine. What is configured for ``Execute`` holds here: ``timeout`` and ``enabled``."""
+    """Runs a notebook in the engine. The settings of ``Execute`` apply here too: ``timeout`` and ``enabled``."""
 
     trust_submissions = Bool(
-        False, help="Grade even where the sandbox is too weak to keep a submission from the files of others."
+        False, help="Grade even if the sandbox is too weak to keep a submission away from other people's files."
     ).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Return the notebook in its canonical form, with outputs that are worth what the engine gave."""
+        """Return the notebook in its canonical form, with outputs worth what the engine gave."""
         try:
             with installed_path():
                 return self._graded(nb, resources), resources
@@ -73,7 +73,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
         return made
 
     def _material(self, assignment: str) -> tuple[Material, bytes, work.Work]:
-        """Return the calibrated material, also packed, and how it is to be graded."""
+        """Return the calibrated material, also packed, and how to grade it."""
         converter = self.parent.parent
         root = Path(converter.coursedir.root)
         config = converter.config.copy()
@@ -93,13 +93,13 @@ class SplitExecute(Execute):  # type: ignore[misc]
         level, weakness = _probed()
         if weakness and not self.trust_submissions:
             raise StudiumError(
-                f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, or write into "
-                "nbgrader_config.py: c.SplitExecute.trust_submissions = True"
+                f"grading needs a sandbox of level L2, but this machine has {level}: {weakness}; fix that, or write "
+                f"into nbgrader_config.py: c.SplitExecute.trust_submissions = True"
             )
         return level
 
     def _limits(self, root: Path, assignment: str) -> tuple[Limits, bool]:
-        """Return the limits of course.toml, with the time for a cell that is configured for nbgrader; and the GPU."""
+        """Return the limits of course.toml, with the time for a cell that nbgrader's settings give; and the GPU."""
         limits, gpu = Limits(), False
         if (root / FILE).is_file():
             course = read_course(root)
@@ -111,7 +111,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
 
 
 def _exercises(material: Material) -> str:
-    """Name the exercises of topics that judge this material as they are now: formgrader may be open for weeks."""
+    """Return the topics' exercises that judge this material, in their current state: formgrader may run for weeks."""
     if not any(cell.topic for book in material.notebooks for cell in book.cells):
         return ""
     return " ".join(exercise_hashes(packages_of(material, load_catalogue())).values())
@@ -124,7 +124,7 @@ def _probed() -> tuple[str, str]:
 
 @contextmanager
 def installed_path() -> Iterator[None]:
-    """Import from what is installed alone: nbgrader adds the folder it was started in, which student code must not see.
+    """Import only what is installed: nbgrader adds the folder it was started in, which student code must not see.
 
     What the engine starts has the import path of the process that starts it.
     """
@@ -147,9 +147,10 @@ _CALIBRATED: dict[work.Work, bytes] = {}  # of the one assignment that this proc
 
 
 def _submission(nb: NotebookNode, notebook: str, student: str, material: Material, folder: Path) -> CanonicalSubmission:
-    """Return the canonical submission of a notebook that nbgrader has sanitised, with the files beside it.
+    """Return the canonical submission for a notebook that nbgrader has sanitised, with the files next to it.
 
-    It has put the instructor's cells back already, hidden tests too: what the student changed in them nobody knows.
+    nbgrader has already put back the instructor's cells, including hidden tests, so any student changes to them are
+    lost.
     """
     book = next((book for book in material.notebooks if book.name == notebook), None)
     if book is None:

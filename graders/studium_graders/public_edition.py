@@ -1,6 +1,6 @@
-"""The public edition of a topic's exercises, be they one file or a folder with a file for each.
+"""The public edition of a topic's exercises, whether they are one file or a folder with a file for each.
 
-Of a folder, only the files of exercises that its ``__init__.py`` lists are public; nothing else in it is handed out.
+In a folder, only the files of exercises that its ``__init__.py`` lists are public; nothing else in it is handed out.
 """
 
 import ast
@@ -18,7 +18,7 @@ _LIST = f"{FOLDER}/__init__.py"
 
 
 def exercise_sources(topic: Path) -> dict[str, str]:
-    """Return the text of each file of a topic's exercises, by its path in the topic's folder."""
+    """Return the text of each file with a topic's exercises, by its path in the topic's folder."""
     paths = [*topic.glob(FILE), *sorted(topic.glob(f"{FOLDER}/*.py"))]
     return {path.relative_to(topic).as_posix(): path.read_text("utf-8") for path in paths}
 
@@ -26,7 +26,7 @@ def exercise_sources(topic: Path) -> dict[str, str]:
 def public_edition(sources: Mapping[str, str], topic: str, *, hints: bool = True) -> dict[str, str]:
     """Return the public text of each public file; ``topic`` is the topic's folder, for messages.
 
-    Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
+    Raise ExerciseError if that is not possible, so nothing secret is published by mistake.
     """
     if FILE in sources and len(sources) > 1:
         raise ExerciseError(f"{topic} must have {FILE} or the folder {FOLDER}: it has both; delete one of them")
@@ -48,7 +48,7 @@ def _listed(source: str, name: str) -> list[str]:
     values = [node.value for node in body if isinstance(node, ast.Assign) and _is_list(node)]
     names = [getattr(item, "id", "") for value in values for item in getattr(value, "elts", [""])]
     if len(values) != 1 or not all(names):
-        raise ExerciseError(f"{name} needs one tuple exercises = (…) of names: write it, in the order of the lesson")
+        raise ExerciseError(f"{name} needs one tuple exercises = (…) of names: write it, in the lesson's order")
     return names
 
 
@@ -60,11 +60,11 @@ def _exercise(sources: Mapping[str, str], name: str, topic: str, *, hints: bool)
     path = f"{FOLDER}/{name}.py"
     if path not in sources:
         raise ExerciseError(
-            f"{topic}/{_LIST} lists {name}, which must be in {path}: there is no such file; move it there"
+            f"{topic}/{_LIST} lists {name}, which must be in {path}, but that file does not exist; move it there"
         )
     text = public_source(sources[path], f"{topic}/{path}", hints=hints, in_folder=True)
     if not re.search(rf"^def {name}\(", text, re.MULTILINE):
-        raise ExerciseError(f"{topic}/{path} must define the exercise {name}: it does not; rename the file, or it")
+        raise ExerciseError(f"{topic}/{path} must define the exercise {name}, but does not; rename one of them")
     return text
 
 

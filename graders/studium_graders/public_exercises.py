@@ -1,6 +1,6 @@
 """The public edition of a file of exercises: stubs, visible tests and hints, cut from the text of the real one.
 
-Nothing is imported and nothing runs: the source may be a stranger's.
+Nothing is imported and nothing runs, because the source may be anybody's.
 """
 
 import ast
@@ -21,8 +21,8 @@ HEADER = '"""The exercises in their public edition, generated: prompts, stubs, v
 def public_source(source: str, name: str, *, hints: bool = True, in_folder: bool = False) -> str:
     """Return the public edition of the exercises in ``source``; ``name`` is the file's, for messages.
 
-    A file ``in_folder``, one of several, is public without what it imports from the others.
-    Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
+    A file ``in_folder``, one of several, is public without its imports from the others. Raise ExerciseError if that is
+    not possible, so nothing secret is published by mistake.
     """
     try:
         module = parse(source)
@@ -53,7 +53,7 @@ def _decorator_name(module: ast.Module) -> str:
 
 
 def _call(node: ast.FunctionDef, decorator: str) -> ast.Call | None:
-    """Return the decorator call ``@exercise(…)`` of a function, also where it is written ``@studium.exercise(…)``."""
+    """Return the decorator call ``@exercise(…)`` of a function, also if it is written ``@studium.exercise(…)``."""
     for item in node.decorator_list:
         if isinstance(item, ast.Call) and decorator == getattr(item.func, "id", getattr(item.func, "attr", "")):
             return item
@@ -93,7 +93,7 @@ def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[st
 def _imports(module: ast.Module, needed: set[str], called: set[str], *, in_folder: bool) -> Iterator[str]:
     """Return the import statements whose names are needed, and those from ``__future__``.
 
-    Of what is imported from the other files of a folder, only exercises that the code to start with calls are kept.
+    Of the imports from other files of a folder, only exercises that the starting code calls are kept.
     """
     for node in module.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -106,11 +106,11 @@ def _imports(module: ast.Module, needed: set[str], called: set[str], *, in_folde
 
 
 def _require_imports_alone(source: str, name: str) -> None:
-    """Raise ExerciseError where the public edition uses what the real module has and this one has not."""
+    """Raise ExerciseError if the public edition uses something that the real module has and this one lacks."""
     table = symtable.symtable(source, name, "exec")
     defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported() or symbol.is_assigned()}
     if lost := sorted(global_names(source) - defined - set(dir(builtins))):
         raise ExerciseError(
-            f"{name} may use its imports alone in what is public: {lost[0]!r} is neither imported nor an exercise; "
+            f"{name} may use only its imports in its public parts: {lost[0]!r} is neither imported nor an exercise; "
             "write it into the function"
         )

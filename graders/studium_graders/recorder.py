@@ -1,8 +1,8 @@
-"""Recording marks: the one writer of the gradebook, with nbgrader's own models and the marks that nbgrader would give.
+"""Record marks: the only writer of the gradebook, using nbgrader's own models and the marks that nbgrader would give.
 
 What stock nbgrader does cell by cell in SaveAutoGrades and AssignLatePenalties is done here for many submissions in one
-transaction. Manual scores, extra credit and manual comments are read and never written; of extensions, those alone
-that course.toml grants are.
+transaction. Manual scores, extra credit and manual comments are read and never written; the only extensions changed are
+those that course.toml grants.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +39,7 @@ _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # e
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """A submission with its result: all that is needed to record it."""
+    """A submission with its result: everything needed to record it."""
 
     submission: CanonicalSubmission
     result: SubmissionResult
@@ -56,7 +56,7 @@ class _Cells(msgspec.Struct, frozen=True):
 
 
 class _Recorded(msgspec.Struct, frozen=True):
-    """What the gradebook has of some students, as rows by what they belong to."""
+    """What the gradebook has for some students, as rows by what they belong to."""
 
     students: set[str]
     submissions: dict[str, Any]  # by student
@@ -66,7 +66,7 @@ class _Recorded(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """The gradebook of a course, open for one assignment. Raises GradebookError where it cannot be used."""
+    """The gradebook of a course, open for one assignment. Raises GradebookError if it cannot be used."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Recorder:
         selection: Selection = ALL,
         due: datetime | None = None,
     ) -> None:
-        """Open the gradebook. ``due`` (UTC, naive) replaces the due date in it, where course.toml names one."""
+        """Open the gradebook. ``due`` (UTC, naive) replaces the due date in it, if course.toml has one."""
         self._url, self._due = url, due
         self._penalties = penalties
         self.extensions, self.selection = extensions, selection
@@ -100,10 +100,10 @@ class Recorder:
     def plan(
         self, graded: Sequence[Graded], seen: Callable[[Graded], frozenset[str]] = lambda graded: frozenset()
     ) -> list[Plan]:
-        """Say what recording these submissions would write. Changes nothing.
+        """Return what recording these submissions would write, without changing anything.
 
-        ``seen`` names the notebooks of one in which the person who marks it sees nothing new: what was reviewed there
-        stays so.
+        ``seen`` names a submission's notebooks in which the person who marks it would see no change: what was reviewed
+        stays reviewed.
         """
         with gradebook_errors(self._url):
             recorded = self._read([item.submission.student for item in graded])
@@ -153,7 +153,7 @@ class Recorder:
         return self.due is not None and self._penalties.may_cost
 
     def penalty(self, student: str, score: float, timestamp: datetime | None, extension: Any) -> float | None:
-        """Return the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
+        """Return the points that a late notebook loses, or None, by the course's plugin and nbgrader's rules."""
         due = self.due + extension if self.due and extension else self.due
         late = (timestamp - due).total_seconds() if timestamp and due else 0.0
         return self._penalties.points(student, score, late) if late > 0 else None
@@ -187,7 +187,7 @@ class Recorder:
 
 
 def _require_assignment(url: str, name: str) -> None:
-    """Raise CourseError where the gradebook lacks an assignment. nbgrader's own class would make a gradebook."""
+    """Raise CourseError if the gradebook lacks an assignment. nbgrader's own class would create a gradebook."""
     with reading_if_there(url, "assignment") as session:
         if session is None or session.scalar(select(Assignment.id).where(Assignment.name == name)) is None:
             raise CourseError(
@@ -219,11 +219,11 @@ class _Planner:
 
     @cached_property
     def seen(self) -> frozenset[str]:
-        """The notebooks that the person who marks the submission has seen as they are."""
+        """The notebooks whose current state the person who marks the submission has already seen."""
         return self._seen(self.graded)
 
     def plan(self) -> Plan:
-        """Plan the student, the submission, and each notebook that the gradebook knows."""
+        """Plan the student, the submission, and each notebook that is in the gradebook."""
         if self.student not in self.recorded.students:
             self._insert(Student, id=self.student)
         timestamp = read_timestamp(self.graded.submission.timestamp)
@@ -285,7 +285,7 @@ class _Planner:
         book: CanonicalNotebook | None,
         result: NotebookResult | None,
     ) -> float:
-        """Plan the mark of one cell and give the score it counts with."""
+        """Plan the mark of one cell and return the score it counts with."""
         row = self.recorded.grades.get((notebook, cells.graded[name]))
         manual = row.manual_score if row else None
         extra = (row.extra_credit if row else None) or 0.0
@@ -331,7 +331,7 @@ class _Planner:
         self.made.updates.setdefault(model.__name__, []).append(values)
 
     def _may_change(self, change: MarkChange) -> bool:
-        """Return whether a mark may become another one, and note that it does; one that is new always may."""
+        """Return whether a mark may change, and note that it does; a new mark always may."""
         if change.before is None or change.before == change.after:
             return True
         if wanted := self.recorder.selection.wants(change):
@@ -345,7 +345,7 @@ def _waits(task: Any) -> bool:
 
 
 def _auto_score(name: str, result: NotebookResult) -> float | None:
-    """Return the points of a cell, None where a person has to give them; a cell without a result has none."""
+    """Return the points of a cell, None if a person has to give them; a cell without a result has none."""
     test = next((test for test in result.tests if (test.grade_id or test.name) == name), None)
     if test is None:
         return 0.0
@@ -359,7 +359,7 @@ def _most_points(name: str, result: NotebookResult | None) -> float:
 
 
 def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Group rows that have the same columns, as one statement needs them."""
+    """Group rows that have the same columns, as required by a single statement."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row), []).append(row)

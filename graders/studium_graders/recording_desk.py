@@ -36,7 +36,7 @@ class AutogradedFolder:
         self._sharing.share(self.folder(graded.submission.student))
 
     def seen(self, graded: Graded) -> frozenset[str]:
-        """Return the notebooks that look as they did to the person who marked what is in the folder."""
+        """Return the notebooks that look the same to the person who marked those in the folder."""
         return seen_notebooks(self.folder(graded.submission.student), self._files(graded), self._material)
 
     def _files(self, graded: Graded) -> dict[str, bytes]:
@@ -59,10 +59,10 @@ def _mode(permissions: int) -> int:
 
 
 class RecordingDesk:
-    """Takes results and records them. ``write`` false looks only at what would change.
+    """Takes results and records them. If ``write`` is false, only looks at what would change.
 
-    ``again`` gives the result of a student once more: those that wait are in the store, not in memory. ``keep`` puts
-    what was recorded into the history.
+    ``again`` returns a student's result once more: those that wait are in the store, not in memory. ``keep`` adds what
+    was recorded to the history.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class RecordingDesk:
     def take(self, graded: Graded, *, reused: bool) -> None:
         """Take a result that is in the store.
 
-        Raise GradebookError where it cannot be recorded, OSError where the disk is full.
+        Raise GradebookError if it cannot be recorded, OSError if the disk is full.
         """
         if reused:
             self._reused.add(graded.submission.student)
@@ -98,7 +98,7 @@ class RecordingDesk:
     def finish(self, agree: Callable[[Sequence[MarkChange]], bool]) -> None:
         """Record what is left; ``agree`` is asked once about marks that would change.
 
-        Raise GradebookError where another program held the gradebook all the time.
+        Raise GradebookError if another program held the gradebook all the time.
         """
         self._flush()
         delayed, self._delayed = self._delayed, []
@@ -115,7 +115,7 @@ class RecordingDesk:
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        if self._delayed:  # it was waited for already
+        if self._delayed:  # the wait was over already
             self._delayed += [graded.submission.student for graded in batch]
             return
         try:
@@ -126,7 +126,7 @@ class RecordingDesk:
             self._delayed += [graded.submission.student for graded in batch]
 
     def _record_unchanged(self, batch: Sequence[Graded]) -> None:
-        """Record the submissions of which no mark changes, and note the others."""
+        """Record the submissions whose marks do not change, and note the others."""
         pairs = list(zip(batch, self._plan(batch), strict=True))
         changed = [plan for _, plan in pairs if plan.changes]
         same = [(graded, plan) for graded, plan in pairs if not plan.changes]
@@ -153,7 +153,7 @@ class RecordingDesk:
         ]
 
     def _has_written(self, graded: Graded) -> bool:
-        """Write the folder of one submission; where that fails, note why, for the others must not wait for it."""
+        """Write the folder of one submission; if that fails, note why, because the others must not wait for it."""
         student = graded.submission.student
         self._unwritten.pop(student, None)
         try:
@@ -162,8 +162,8 @@ class RecordingDesk:
             if error.errno in DISK_FULL:
                 raise
             self._unwritten[student] = (
-                f"{student!r} was not recorded: the folder {str(self._autograded.folder(student))!r} must be written "
-                f"and cannot be ({error.strerror}); move away what is in its place, or allow writing, and grade again"
+                f"{student!r} was not recorded: the folder {str(self._autograded.folder(student))!r} could not be "
+                f"written ({error.strerror}); remove whatever is in its place, or allow writing, and grade again"
             )
             return False
         return True

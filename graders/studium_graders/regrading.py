@@ -1,4 +1,4 @@
-"""What a regrade changes, and why: each mark that becomes another, with the messages and the basis of both results."""
+"""What a regrade changes, and why: each mark that changes, with the messages and the basis of both results."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,18 +10,18 @@ from studium_graders.history import Attempt, Basis, HistoryResult
 from studium_graders.mark_changes import LATE, MarkChange
 
 _PARTS = (
-    ("tests", "the assignment was built anew"),
-    ("limits", "the limits are others"),
-    ("software", "Python, a library, Studium or a topic is another version"),
-    ("sandbox", "the sandbox has another level"),
+    ("tests", "the assignment was rebuilt"),
+    ("limits", "the limits have changed"),
+    ("software", "Python, a library, Studium or a topic has another version"),
+    ("sandbox", "the sandbox level has changed"),
 )
-LATENESS = "the time, the due date, the extension, the late policy or the marks of this notebook are others"
-UNKNOWN = "the earlier result is not in the history, so that nothing can be compared"
-SAME = "nothing else is known to have changed: the result depends on the run"
+LATENESS = "the time, the due date, the extension, the late policy or the marks of this notebook have changed"
+UNKNOWN = "the earlier result is not in the history, so nothing can be compared"
+SAME = "nothing else is known to have changed: the result varies between runs"
 
 
 class Regrade(msgspec.Struct, frozen=True):
-    """One mark that becomes another. ``why`` are the reasons that are known; messages are "" where nothing failed."""
+    """One mark that changes. ``why`` lists the known reasons; messages are "" if nothing failed."""
 
     student: str
     notebook: str
@@ -37,7 +37,7 @@ class Regrade(msgspec.Struct, frozen=True):
 
 
 def regrades(result: ClassResult, attempts: Sequence[Attempt]) -> list[Regrade]:
-    """Explain the changes of a grading run; ``attempts`` are those of the history before the run."""
+    """Explain the changes of a grading run; ``attempts`` are those in the history before the run."""
     last = {attempt.student: attempt for attempt in attempts}
     rows = {row.student: row for row in result.submissions}
     found = []
@@ -80,6 +80,6 @@ def _why(change: MarkChange, old: HistoryResult | None, basis: Basis, *, changed
     if old is None:
         yield UNKNOWN
         return
-    reasons = ["the answer was handed in anew"] if changed else []
+    reasons = ["the answer was handed in again"] if changed else []
     reasons += [text for part, text in _PARTS if getattr(old.basis, part) != getattr(basis, part)]
     yield from reasons or [SAME]

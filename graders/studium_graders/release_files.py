@@ -1,4 +1,4 @@
-"""What nbgrader's exchange needs to release feedback: a time, a secret, and pages by the names of the notebooks."""
+"""What nbgrader's exchange needs to release feedback: a time, a secret, and pages with the names of the notebooks."""
 
 import secrets
 from datetime import datetime
@@ -19,7 +19,7 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
     """Put both files, each from the first folder that has it, where nbgrader's release_feedback looks for them.
 
     Without one of them it would release nobody's pages. So a submission that did not come through the exchange gets a
-    secret that nobody knows, under which its page is released to nobody.
+    secret that nobody knows, and its page is released to nobody.
     """
     for name, missing in ((TIMESTAMP, "no time"), (SECRET, secrets.token_hex(32))):
         text = next(filter(None, (_read(folder / name) for folder in (*folders, target))), missing)
@@ -28,7 +28,7 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
 
 
 def renamed_notebooks(material: Material, submitted: Path) -> dict[str, str]:
-    """Return under which other name each notebook was handed in, without ``.ipynb``: the exchange asks for that one."""
+    """Return the name under which each notebook was handed in, without ``.ipynb``: the exchange looks for that."""
     own = {f"{book.name}.ipynb" for book in material.notebooks}
     if {path.name for path in submitted.glob("*.ipynb")} <= own:
         return {}
@@ -41,12 +41,12 @@ def renamed_notebooks(material: Material, submitted: Path) -> dict[str, str]:
 
 
 def read_time(folder: Path) -> datetime | None:
-    """Return when a submission was handed in: UTC without a zone, None where no time can be read."""
+    """Return when a submission was handed in: UTC without a zone, None if no time can be read."""
     return read_timestamp(_read(folder / TIMESTAMP))
 
 
 def _read(path: Path) -> str:
-    """Return the text of a small plain file, "" for anything else, such as a link to where no student may look."""
+    """Return the text of a small plain file, "" for anything else, such as a link to where students may not look."""
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _BIGGEST:
             return ""

@@ -1,4 +1,4 @@
-"""Results on disk, one file for each student, named by what they are results of: nothing graded is lost."""
+"""Results on disk, one file per student, with a key for what they are results of, so nothing graded is lost."""
 
 import glob
 import hashlib
@@ -25,20 +25,20 @@ _DECIDES = ("studium", "torch", "numpy", "pandas", "scipy", "scikit-learn", "mat
 
 
 class StoredResult(msgspec.Struct, frozen=True):
-    """A result with the key that says what it is a result of."""
+    """A result with the key that identifies what it is a result of."""
 
     key: str
     result: SubmissionResult
 
 
 class ResultsStore:
-    """The results of one assignment, in a folder of the course. Each file is written whole or not at all."""
+    """The results of one assignment, in a folder of the course. Each file is written completely or not at all."""
 
     def __init__(self, folder: Path, sharing: Sharing = ALONE) -> None:
         self._folder, self._sharing = folder, sharing
 
     def load(self, student: str, key: str) -> SubmissionResult | None:
-        """Return the result of a student that has this key; None where there is none, or only an older one."""
+        """Return a student's result with this key; None if there is none, or only an older one."""
         try:
             stored = msgspec.msgpack.decode(self._path(student).read_bytes(), type=StoredResult)
         except (FileNotFoundError, msgspec.MsgspecError):
@@ -46,13 +46,13 @@ class ResultsStore:
         return stored.result if stored.key == key and stored.result.student == student else None
 
     def all(self) -> Iterator[tuple[SubmissionResult, float]]:
-        """Return the latest result of each student, and when it was written (seconds since 1970)."""
+        """Return each student's latest result, and when it was written (seconds since 1970)."""
         for path in sorted(self._folder.glob("*.msgpack")):
             with suppress(OSError, msgspec.MsgspecError):
                 yield msgspec.msgpack.decode(path.read_bytes(), type=StoredResult).result, path.stat().st_mtime
 
     def save(self, key: str, result: SubmissionResult) -> None:
-        """Keep a result in the place of the student's earlier one. Raise OSError with the earlier one kept."""
+        """Store a result, replacing the student's earlier one. Raise OSError with the earlier one kept."""
         path = self._path(result.student)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.msgpack.encode(StoredResult(key, result)))
@@ -63,18 +63,18 @@ class ResultsStore:
 
 
 def file_name(student: str) -> str:
-    """Return a file name for a student that every file system takes, readable where the student's own name is plain."""
+    """Return a file name for a student that every file system accepts, readable if the student's own name is plain."""
     if _PLAIN.fullmatch(student):
         return student
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', student)[:40]}~{hashlib.sha256(student.encode()).hexdigest()[:16]}"
 
 
 def looks_graded(root: Path, assignment: str) -> bool:
-    """Return, by times alone, whether all that was handed in has a newer result, where nbgrader's folders are as usual.
+    """Return, judging by times only, whether everything handed in has a newer result, for nbgrader's usual folders.
 
-    A guess, made before nbgrader is imported: whether the engine will hardly be needed.
+    This is a guess made before nbgrader is imported: whether the engine is unlikely to be needed.
     """
-    if Path(assignment).name != assignment:  # no assignment is called so, and the path may lead anywhere
+    if Path(assignment).name != assignment:  # assignments do not have such names, and the path may lead anywhere
         return True
     folders = [folder for folder in (root / "submitted").glob(f"*/{glob.escape(assignment)}") if folder.is_dir()]
     settings = [root / name for name in ("course.toml", "nbgrader_config.py")]
@@ -86,13 +86,13 @@ def looks_graded(root: Path, assignment: str) -> bool:
 
 
 def newest(path: Path) -> float:
-    """Return the time of the last change at or below a path, 0 where there is nothing."""
+    """Return the time of the last change at or below a path, 0 if it does not exist."""
     below = (Path(where, name) for where, folders, names in os.walk(path) for name in (*folders, *names))
     return max((item.lstat().st_mtime for item in (path, *below) if os.path.lexists(item)), default=0.0)
 
 
 def write_whole(path: Path, content: bytes, mode: int = FILE) -> None:
-    """Write a file so that at every moment either the old or the new content is there. Raise OSError and clean up."""
+    """Write a file so that either the old or the new content is there at any moment. Raise OSError and clean up."""
     staged = path.with_name(f".{os.getpid()}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.part")
     try:
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -105,30 +105,30 @@ def write_whole(path: Path, content: bytes, mode: int = FILE) -> None:
 
 
 def result_key(submission: CanonicalSubmission, material: Material, environment: str, level: str) -> str:
-    """Name what a result is a result of, whoever handed it in."""
+    """Return a key for what a result is a result of, whoever handed it in."""
     parts = (submission.digest, material.digest, environment, level)
     return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
 
 
 def environment_hash(packages: Iterable[str] = ()) -> str:
-    """Name the software that decides about marks: Python, libraries, our own code, and the exercises of the topics."""
+    """Return a hash of the software that determines marks: Python, libraries, our code, and topics' exercises."""
     parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
     parts += (own_code_hash(), *exercise_hashes(packages).values())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def own_code_hash() -> str:
-    """Name our own code that decides about marks."""
+    """Return a hash of our own code that determines marks."""
     return _hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")])
 
 
 def exercise_hashes(packages: Iterable[str]) -> dict[str, str]:
-    """Name the exercises of topics, by package, as they are on this machine now."""
+    """Return hashes of topics' exercises, by package, as they are on this machine now."""
     return {package: _hash_of_files(exercise_files(package)) for package in sorted(packages)}
 
 
 def _hash_of_files(paths: Iterable[Path]) -> str:
-    """Hash files: a checkout keeps its version when its code changes."""
+    """Hash files, because a checkout keeps its version when its code changes."""
     found = hashlib.sha256()
     for path in sorted(paths):
         found.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Sharing a course with the group of its folder, where nbgrader's ``CourseDirectory.groupshared`` says so."""
+"""Share a course with the group of its folder, if nbgrader's ``CourseDirectory.groupshared`` says so."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from nbgrader.coursedir import CourseDirectory
 
-_FOLDER, _FILE = 0o2770, 0o660  # what the group needs, as nbgrader gives it
+_FOLDER, _FILE = 0o2770, 0o660  # what the group needs, as nbgrader grants it
 
 
 class Sharing(msgspec.Struct, frozen=True):
@@ -22,7 +22,9 @@ class Sharing(msgspec.Struct, frozen=True):
     group: bool = False
 
     def share(self, path: Path) -> None:
-        """Let the group read and write a file, or a folder with all in it, and reach it; what others own stays so."""
+        """Let the group read and write a file, or a folder with everything in it, and reach it; others' files stay as
+        they are.
+        """
         if self.group:
             for place in (*self._above(path), *_below(path)):
                 with suppress(FileNotFoundError, PermissionError):
@@ -36,7 +38,7 @@ ALONE = Sharing()
 
 
 def sharing_of(coursedir: "CourseDirectory") -> Sharing:
-    """Return what nbgrader's settings say about a course."""
+    """Return what nbgrader's settings say about sharing a course."""
     return Sharing(Path(coursedir.root), coursedir.groupshared)
 
 

@@ -1,4 +1,4 @@
-"""The mistake that an exercise shows, read from the text of its file: nothing is imported and nothing runs."""
+"""The mistake that an exercise shows, read from its file's text: nothing is imported and nothing runs."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from studium.sources import without_first_decorator
 def shown_mistake(module: ast.Module, lines: list[str], node: ast.FunctionDef, shows: ast.expr, name: str) -> str:
     """Return the function of the mistake that the exercise ``node`` shows; ``name`` is the file's, for messages.
 
-    Raise ExerciseError where it cannot be read, because something is not written in plain text.
+    Raise ExerciseError if it cannot be read because something is not plain text.
     """
     wanted = _value(shows)
     for found, text in _mistakes(module, lines, node):
@@ -25,7 +25,7 @@ def shown_mistake(module: ast.Module, lines: list[str], node: ast.FunctionDef, s
 
 
 def _mistakes(module: ast.Module, lines: list[str], node: ast.FunctionDef) -> Iterator[tuple[object, str]]:
-    """Return each mistake of an exercise that is written in plain text: its name and its function."""
+    """Return each mistake of an exercise that is written as plain text: its name and its function."""
     for item in module.body:
         if isinstance(item, ast.FunctionDef) and item.decorator_list:
             if (call := _call(item.decorator_list[0], node.name, "misconception")) is not None:
@@ -37,13 +37,13 @@ def _mistakes(module: ast.Module, lines: list[str], node: ast.FunctionDef) -> It
 
 
 def _edits(given: dict[str, ast.expr]) -> list[tuple[str, str]]:
-    """Return the pairs that the arguments of ``mistake`` give; none where one is not plain text."""
+    """Return the pairs given by the arguments of ``mistake``; none if one is not plain text."""
     pairs: Any = _value(given.get("edits")) or [(_value(given.get("replace")), _value(given.get("by")))]
     return list(pairs) if all(isinstance(text, str) for pair in pairs for text in pair) else []
 
 
 def _call(value: ast.expr, exercise: str, method: str) -> ast.Call | None:
-    """Return the call ``exercise.method(…)`` where a value is one."""
+    """Return the call ``exercise.method(…)`` if a value is one."""
     is_one = isinstance(value, ast.Call) and ast.unparse(value.func) == f"{exercise}.{method}"
     return value if isinstance(value, ast.Call) and is_one else None
 
@@ -53,7 +53,7 @@ def _keywords(call: ast.Call) -> dict[str, ast.expr]:
 
 
 def _value(node: ast.expr | None) -> object:
-    """Return what is written as plain text; None for anything else."""
+    """Return a value written as plain text; None for anything else."""
     try:
         return ast.literal_eval(node) if node is not None else None
     except ValueError:

@@ -16,8 +16,8 @@ from studium_graders.grade_ids import test_ids
 from studium_graders.plan import NotebookPlan
 
 _LESSON = (
-    " These exercises are from the lesson *{title}*, which explains their symbols and the functions that they use. "
-    "`studium lab` opens it, as does the side panel of Studium in JupyterLab."
+    " These exercises are from the lesson *{title}*, which explains their symbols and the functions they use. You can "
+    "open it with `studium lab`, or from Studium's side panel in JupyterLab."
 )
 _QUIET = """
 
@@ -48,7 +48,7 @@ def source_notebook(plan: NotebookPlan, manager: PluginManager) -> NotebookNode:
 
 
 def introduce(notebook: NotebookNode, plan: NotebookPlan, assignment: str, due: datetime | None) -> None:
-    """Insert a cell below the title that names the assignment, its due date, and the lesson if that is not here."""
+    """Insert a cell below the title with the assignment, its due date, and the lesson if it is not in this notebook."""
     when = f", due {due:%Y-%m-%d %H:%M %Z}" if due else ""
     lesson = "" if plan.whole else _LESSON.format(title=plan.topic.title)
     text = f"**Assignment {assignment}{when}.**{lesson}"

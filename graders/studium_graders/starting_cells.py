@@ -1,4 +1,4 @@
-"""Answer cells of a release that start with wrong code, which the learner corrects, and not with nbgrader's stub."""
+"""Answer cells of a release that start with wrong code for the learner to correct, instead of nbgrader's stub."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from nbgrader.preprocessors import ClearSolutions
 
 
 class StartingCells(ClearSolutions):  # type: ignore[misc]
-    """Clears solutions as nbgrader does; a cell of the source that brings the code to start with gets that."""
+    """Clears solutions as nbgrader does, but a cell of the source that comes with starting code gets that code."""
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: dict[str, Any], cell_index: int

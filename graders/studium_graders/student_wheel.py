@@ -1,8 +1,8 @@
-"""A wheel for student machines, made from a built one: text only, no code of it runs.
+"""A wheel for student machines, made from a built one by editing text: no code in it runs.
 
-Left out: the ``reference.py`` and tests of topics, the graders and the course server. A topic's exercises are replaced
-by their public edition, and what that lacks is left out. A topic is a folder with ``lesson.py`` and either
-``exercises.py`` or a folder ``exercises``; the host, which has both files, is none.
+It leaves out the ``reference.py`` and tests of topics, the graders and the course server. A topic's exercises are
+replaced by their public edition, without anything that lacks. A topic is a folder with ``lesson.py`` and either
+``exercises.py`` or a folder ``exercises``; the host has both files, but is not a topic.
 """
 
 import configparser
@@ -26,9 +26,9 @@ _NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]
 
 
 def write_student_wheel(wheel: Path, out: Path, *, hints: bool = True) -> Path:
-    """Write the student edition of ``wheel`` into the folder ``out``, all at once, and give its path.
+    """Write the student edition of ``wheel`` into the folder ``out`` in one step, and return its path.
 
-    Raise StudiumError for a file that is no wheel, or a damaged one; ExerciseError for exercises without a public
+    Raise StudiumError for a file that is not a wheel, or is damaged; ExerciseError for exercises without a public
     edition.
     """
     found = _NAME.fullmatch(wheel.name)
@@ -42,7 +42,7 @@ def write_student_wheel(wheel: Path, out: Path, *, hints: bool = True) -> Path:
             _write(wheel, staged, found["name"], found["version"], hints=hints)
         except (zipfile.BadZipFile, UnicodeDecodeError, configparser.Error) as error:
             why = " ".join(str(error).split())
-            raise StudiumError(f"{wheel} must be a wheel that can be read: {why}; build it again") from error
+            raise StudiumError(f"{wheel} must be a readable wheel: {why}; build it again") from error
         staged.replace(target)
     return target
 
@@ -106,7 +106,7 @@ def _renamed(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 
 def _metadata(name: str, data: bytes, version: str) -> bytes:
-    """Change the version in METADATA and take graders and course server out of the entry points."""
+    """Change the version in METADATA and remove graders and course server from the entry points."""
     if name.endswith(".dist-info/METADATA"):
         return re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data, count=1)
     if name.endswith(".dist-info/entry_points.txt"):

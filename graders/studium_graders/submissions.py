@@ -18,9 +18,9 @@ from studium_graders.gradebook_reading import reading_gradebook
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder.
+    """The folder that one student handed in. ``link`` is a link on the way to it, or None.
 
-    ``shut``: this user may not look into it, so that nobody knows what was handed in. ``is_file``: it is no folder.
+    ``shut``: this user may not look into it, so nobody knows what was handed in. ``is_file``: it is not a folder.
     """
 
     student: str
@@ -35,31 +35,31 @@ class Submitted(msgspec.Struct, frozen=True):
         try:
             self.student.encode()
         except UnicodeEncodeError:
-            return f"the folder {self.student!a} needs a name that is UTF-8 text; rename it and grade again"
+            return f"the folder {self.student!a} needs a name in UTF-8; rename it and grade again"
         if self.shut:
-            return f"{self.student} was not graded: {self.folder} may not be read; allow it and grade again"
+            return f"{self.student} was not graded: {self.folder} cannot be read; allow that and grade again"
         if self.is_file:
             return (
-                f"{self.student} was not graded: {self.folder} is a file; put the notebooks into a folder of that name "
-                "and grade again"
+                f"{self.student} was not graded: {self.folder} is a file; put the notebooks into a folder with that "
+                f"name and grade again"
             )
         if self.link is None:
             return ""
         where = str(self.link.readlink())
-        return f"{self.student} was not graded: {self.link} is a link to {where!a}; replace it by what was handed in"
+        return f"{self.student} was not graded: {self.link} is a link to {where!a}; replace it with what was handed in"
 
 
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
-    """Return the submissions of an assignment, by student; of ``students`` only where some are named.
+    """Return the submissions of an assignment by student, only for ``students`` if any are named.
 
-    Where none is named, those are passed over whom nbgrader's settings leave out.
+    If none are named, students excluded by nbgrader's settings are skipped.
 
-    Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
-    CourseError where nobody did.
+    Raises UnknownNameError for an assignment that is not in the gradebook and for a student who handed nothing in,
+    CourseError if nobody did.
     """
     if assignment in ("", "..") or Path(assignment).name != assignment:
         _require_known(coursedir, assignment)
-        raise CourseError(f"an assignment needs a name that can be that of a folder: got {assignment!r}; correct it")
+        raise CourseError(f"an assignment needs a name that can be a folder's: got {assignment!r}; correct it")
     where = coursedir.submitted_directory
     pattern = re.compile(
         coursedir.format_path(re.escape(where), "(?P<student_id>[^/]+)", re.escape(assignment), escape=True)
@@ -76,8 +76,8 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     if not found:
         _require_known(coursedir, assignment)
         raise CourseError(
-            f"grading needs submissions like {coursedir.format_path(where, 'STUDENT', assignment)}: there is none; "
-            "collect them first"
+            f"grading needs submissions like {coursedir.format_path(where, 'STUDENT', assignment)}, but finds none; "
+            f"collect them first"
         )
     for student in students:
         if student not in found:
@@ -86,7 +86,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
 
 
 def _require_known(coursedir: CourseDirectory, assignment: str) -> None:
-    """Raise UnknownNameError where there is a gradebook that can be read, and it has other assignments alone."""
+    """Raise UnknownNameError if there is a readable gradebook that has only other assignments."""
     with suppress(CourseError), reading_gradebook(coursedir.db_url) as session:
         known = list(session.scalars(select(Assignment.name)))
         if known and assignment not in known:
@@ -94,20 +94,20 @@ def _require_known(coursedir: CourseDirectory, assignment: str) -> None:
 
 
 def _shut_folders(coursedir: CourseDirectory, assignment: str) -> list[Path]:
-    """Return the folders of students, whose submissions lie below, that this user may not look into."""
+    """Return the folders of students, with submissions below, that this user may not look into."""
     above, star, below = _wildcard(coursedir, coursedir.submitted_directory, assignment).rpartition("/*/")
     places = map(Path, glob.glob(f"{above}/*") if star and below else [])  # noqa: PTH207 - it may be absolute
     return [place for place in places if place.is_dir() and not os.access(place, os.R_OK | os.X_OK)]
 
 
 def _link_to(folder: Path, start: int) -> Path | None:
-    """Return the first link among a student's folders: those whose path goes on beyond ``start``, where the name is."""
+    """Return the first link among a student's folders: those whose path goes on after ``start``, where the name is."""
     own = [place for place in (folder, *folder.parents) if len(str(place)) > start]
     return next((place for place in reversed(own) if place.is_symlink()), None)
 
 
 def _wildcard(coursedir: CourseDirectory, step: str, assignment: str) -> str:
-    """Return the pattern of file names that matches every student's folder."""
+    """Return the file name pattern that matches every student's folder."""
     below = coursedir.directory_structure.format(
         nbgrader_step=glob.escape(step), student_id="*", assignment_id=glob.escape(assignment)
     )

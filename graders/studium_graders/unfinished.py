@@ -1,4 +1,4 @@
-"""What marks and feedback would be silent about: submissions that are not graded, and answers that a person marks."""
+"""What marks and feedback would not mention: submissions that are not graded, and answers that a person marks."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -20,8 +20,8 @@ _SHOWN = 5  # names in a sentence
 def unfinished(directory: CourseDirectory, assignments: Collection[str] = ()) -> Iterator[str]:
     """Return sentences about submissions that are not graded, or were handed in again since they were graded.
 
-    Of ``assignments`` alone where some are named, else of all in the gradebook. Students whom nbgrader's settings
-    leave out are passed over. Raise CourseError where the gradebook cannot be read.
+    Covers only ``assignments`` if any are named, otherwise all in the gradebook. Students excluded by nbgrader's
+    settings are skipped. Raise CourseError if the gradebook cannot be read.
     """
     with reading_gradebook(directory.db_url) as session:
         graded = {name: _graded(session, name) for name in session.scalars(select(Assignment.name))}
@@ -32,9 +32,9 @@ def unfinished(directory: CourseDirectory, assignments: Collection[str] = ()) ->
 def unfinished_of(
     directory: CourseDirectory, assignment: str, graded: Mapping[str, datetime | None], wanted: Collection[str] = ()
 ) -> Iterator[str]:
-    """Return the sentences of one assignment; ``graded`` has the time (UTC) of each submission in the gradebook.
+    """Return the sentences for one assignment; ``graded`` has the time (UTC) of each submission in the gradebook.
 
-    ``wanted`` names the students who are meant, none for all.
+    ``wanted`` names the students to cover, none for all.
     """
     there: dict[str, datetime | None] = {}
     with suppress(StudiumError):  # nothing was handed in
@@ -55,7 +55,7 @@ def waiting(directory: CourseDirectory, assignments: Collection[str] = ()) -> It
         if students := waiting_marks(directory.db_url, name):
             number = sum(students.values())
             verb = "answers wait" if number != 1 else "answer waits"
-            yield f"{number} {verb} for your marks in {name}, which are 0 until then: {_some(students)}"
+            yield f"{number} {verb} for you to mark them in {name} and count 0 until then: {_some(students)}"
 
 
 def waiting_marks(url: str, assignment: str) -> dict[str, int]:

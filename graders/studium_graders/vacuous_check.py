@@ -1,4 +1,4 @@
-"""Telling an author which tests a vacuous answer passes: when an assignment is built, or first graded."""
+"""Tell an author which tests a vacuous answer passes: when an assignment is built, or first graded."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ _decoder = msgspec.msgpack.Decoder(list[VacuousTest])
 
 
 class _Checked(msgspec.Struct, frozen=True):
-    """Of which material the author has been told."""
+    """The material about which the author has been told."""
 
     digest: str
 
 
 def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> list[VacuousTest]:
-    """Return the tests of an assignment that vacuous answers pass. Raise CourseError where it cannot be graded."""
+    """Return the tests of an assignment that vacuous answers pass. Raise CourseError if it cannot be graded."""
     coursedir = open_course(root, assignment)
     own = Path(coursedir.root)
     limits = read_course(own).limits_of(assignment) if (own / FILE).is_file() else Limits()
@@ -53,7 +53,7 @@ def is_checked(root: Path, material: Material) -> bool:
 
 
 def note_checked(root: Path, material: Material, sharing: Sharing) -> None:
-    """Write down that the author has been told."""
+    """Record that the author has been told."""
     path = _path(root, material.assignment)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.msgpack.encode(_Checked(_digest(material))))

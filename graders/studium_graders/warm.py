@@ -10,6 +10,6 @@ atexit.register(ancestor.close)
 
 
 def begin() -> None:
-    """Begin to warm up what grading on this machine needs, while the caller does something else."""
+    """Start warming up what grading on this machine needs, while the caller does something else."""
     if sys.platform.startswith("linux"):
         ancestor.start()

@@ -1,4 +1,4 @@
-"""What a worker does: module functions that take and give bytes, so that threads and other machines run the same code.
+"""What a worker does: module functions that take and return bytes, so threads and other machines run the same code.
 
 A worker's process keeps its engine, whose zygotes are warm, for as long as the same assignment is graded.
 """
@@ -18,16 +18,17 @@ from studium_graders.engine.sandbox import Level, probe
 from studium_graders.engine.supervision.engine import Engine
 from studium_graders.results_store import exercise_hashes, own_code_hash
 
-# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+# Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
 _materials = msgspec.msgpack.Decoder(Material)
 _submissions = msgspec.msgpack.Decoder(CanonicalSubmission)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """How an assignment is graded. ``digest`` names what is not calibrated yet; ``hidden`` are the course's paths.
+    """How to grade an assignment. ``digest`` identifies the material before calibration; ``hidden`` are the course's
+    paths.
 
-    ``environment`` names the software that decides about marks: an engine that was started with other is not used.
-    ``code`` is what ``code_of`` gives where the work comes from: a machine with other code does not grade.
+    ``environment`` identifies the software that determines marks: an engine started with other software is not used.
+    ``code`` is what ``code_of`` returns where the work comes from: a machine with other code does not grade.
     """
 
     digest: str
@@ -41,13 +42,13 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def probe_level() -> tuple[str, str]:
-    """Return the highest sandbox level of the machine that this runs on, and why it has no L2 ("" where it has)."""
+    """Return the highest sandbox level of this machine, and why it lacks L2 ("" if it has it)."""
     found = probe()
     return found.level.label, found.reasons.get(Level.L2, "")
 
 
 def code_of(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Name the code that decides about marks on this machine: Studium's, and the exercises of topics, by package."""
+    """Return the code that determines marks on this machine, Studium's and the topics' exercises, by package."""
     return ("studium", own_code_hash()), *exercise_hashes(packages).items()
 
 
@@ -70,7 +71,7 @@ def grade(work: Work, material: bytes, submission: bytes) -> bytes:
 
 
 def close_engines() -> None:
-    """End the processes of this worker's engine; what engines share stays warm until the end of this process."""
+    """End the processes of this worker's engine; what engines share stays warm until this process ends."""
     _engines.close()
 
 
@@ -87,7 +88,7 @@ class _Engines:
 
     @contextmanager
     def use(self, work: Work, material: bytes) -> Iterator[Engine]:
-        """Return the engine of this work, started where it is not running; one of other work ends when it is idle."""
+        """Return the engine for this work, started if necessary; the engine of other work ends when it is idle."""
         with self._lock:
             self._lock.wait_for(lambda: self._work == work or not self._users)
             if self._engine is None or self._work != work:
@@ -95,7 +96,7 @@ class _Engines:
                 self._work, self._engine = None, None
                 self._engine = self._open.enter_context(self._start(work, material))
                 self._work, self._material = work, material
-            if material != self._material:  # the same assignment, calibrated since or once more
+            if material != self._material:  # the same assignment, calibrated since then or again
                 self._engine.material, self._material = _materials.decode(material), material
             self._users += 1
             engine = self._engine
@@ -127,12 +128,12 @@ class _Engines:
 
 
 def _require_code(code: tuple[tuple[str, str], ...]) -> None:
-    """Raise CourseError where this machine has other code than the one from which the work comes."""
+    """Raise CourseError if this machine's code differs from that of the machine the work comes from."""
     own = dict(code_of(name for name, _ in code[1:])) if code else {}
     if other := [name for name, digest in code if own[name] != digest]:
         raise CourseError(
-            f"the worker {socket.gethostname()} must have the same {' and '.join(other)} as the machine that has it "
-            "grade, and has another; install the same version there, start the worker again, then grade again"
+            f"the worker {socket.gethostname()} must have the same {' and '.join(other)} as the machine that sends it "
+            f"work, but has another; install the same version there, restart the worker, then grade again"
         )
 
 

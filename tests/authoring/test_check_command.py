@@ -173,9 +173,9 @@ def test_one_fault_is_told_once_and_what_waits_for_it_is_named(studium, copy_sam
     assert code == 1
     assert out.count("must place 'echo' once") == 1
     assert [line for line in out.splitlines() if line.startswith("✗")] == [
-        "✗ imports: lesson.py of echo must place 'echo' once: it does 2 times; remove one"
+        "✗ imports: lesson.py of echo must place 'echo' once, but does so 2 times; remove one"
     ]
-    assert "checks wait for imports: metadata, names," in out
+    assert "checks were left out because of imports: metadata, names," in out
 
 
 def test_a_cell_that_uses_a_stub_is_told_of_lesson_mine():

@@ -41,7 +41,7 @@ def test_a_bound_that_idle_blocks_keep_and_working_ones_exceed_by_far_is_advice(
     with open_subject(str(copy_sample(FAR)), SMOKE) as subject:
         found = control(subject)
     assert list(found.problems) == []
-    assert ["'it is loud' lies too far away: -1, where 1 is measured, and 0 if" in said for said in found.advice] == [
+    assert ["'it is loud' is too loose: it is -1, while 1 is measured, and 0 if" in said for said in found.advice] == [
         True
     ]
 

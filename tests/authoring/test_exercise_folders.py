@@ -21,7 +21,9 @@ from tests.folders import put_in_folder
 
 LINES = {"echo": "y = list(x)"}
 LIST = "exercises/__init__.py"
-UNLISTED = "exercises/response.py must be listed: the tuple of exercises/__init__.py has no exercise of it; add it, or"
+UNLISTED = (
+    "exercises/response.py must be listed: the tuple in exercises/__init__.py has no exercise from it; add it, or"
+)
 
 
 @pytest.fixture
@@ -73,8 +75,8 @@ def test_the_tuple_gives_the_order_whatever_is_imported_first(copy_folder):
         (Damage("", "", LIST, "exercises = [echo, response]", "exercises = (echo, response,)"), "got list; write it"),
         (Damage("", "", LIST, "", "\nexercises = (echo, response,)\n"), "got none; write it into its __init__.py"),
         (Damage("", "", LIST, "(echo, response, 3)", "(echo, response,)"), "needs exercises = (…), a tuple of its ex"),
-        (Damage("", "", LIST, "(echo, response, echo)", "(echo, response,)"), "echo comes twice; take one out"),
-        (Damage("", "", "exercises.py", "x = 1"), "there are both exercises/ and exercises.py; delete one"),
+        (Damage("", "", LIST, "(echo, response, echo)", "(echo, response,)"), "echo appears twice; remove one"),
+        (Damage("", "", "exercises.py", "x = 1"), "exercises/ and exercises.py both exist; delete one"),
     ],
     ids=["list", "none", "a number in it", "twice", "both forms"],
 )
@@ -126,7 +128,7 @@ def test_all_files_of_the_folder_are_looked_at_for_imports(copy_folder, checked)
         "exercises.response",
     ]
     assert "No module named 'not_there'" in said(checked(project, "imports"))
-    assert "exercises/_shared.py may use what `studium` itself exports" in said(checked(project, "imports"))
+    assert "exercises/_shared.py may use only what `studium` itself exports" in said(checked(project, "imports"))
 
 
 def test_relative_imports_between_files_of_the_folder_are_the_topics_own(copy_folder, checked):
@@ -139,7 +141,7 @@ def test_an_edit_that_leaves_no_python_is_found_by_the_check_of_misconceptions(c
         "", "misconceptions", "exercises/echo.py", 'by="return ("', 'by="return None  # the secret edit of echo"'
     )
     report = checked(copy_folder(broken), "misconceptions", known=("imports", "solutions"))
-    assert "the mistake 'only-the-first-line' of echo must be Python once it is edited" in said(report)
+    assert "the mistake 'only-the-first-line' of echo must still be Python after the edit" in said(report)
 
 
 def test_an_edit_that_does_not_fit_is_told_by_every_check(copy_folder, checked):

@@ -202,7 +202,7 @@ def test_an_argument_is_changed_after_the_result_is_there_and_not_where_the_resu
 def test_the_table_has_a_line_for_each_exercise_with_versions_that_no_test_notices():
     said = _table({"merge": {"half": Tried(1, 3), "int": Tried(2, 2), "NumPy": Tried(1, 1)}, "count": {}})
     assert said.splitlines() == [
-        "versions of the solutions that no test notices: 2 of 3",
+        "versions of the solutions that the tests miss: 2 of 3",
         "merge: int, NumPy",
     ]
     assert _table({"merge": {"half": Tried(1, 3)}}).splitlines()[1:] == []
@@ -224,8 +224,8 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
         (1, "= 1"),
         (True, ""),
         (3, ""),
-        (torch.ones(3, 2), "with all its values equal"),
-        (torch.eye(3), "with two axes of one length"),
+        (torch.ones(3, 2), "whose values are all equal"),
+        (torch.eye(3), "with two axes of equal length"),
         (torch.arange(6.0).view(2, 3), ""),
         (torch.tensor(1.0), ""),
     ],

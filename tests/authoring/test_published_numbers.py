@@ -42,7 +42,7 @@ def advice(copy_sample):
 )
 def test_a_source_without_a_place_in_the_paper_is_advised_against(source, advice):
     (told,) = advice(source)
-    assert f"need the table, figure or section that they are from: got '{source}'" in told
+    assert f"need the table, figure or section they come from: got '{source}'" in told
 
 
 @pytest.mark.parametrize("place", ["Table 5", "table A1", "Figure 2", "section 4.1", "abstract"])

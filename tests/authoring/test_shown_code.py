@@ -89,7 +89,7 @@ def test_shown_code_that_calls_its_own_exercise_is_told(copy_sample, checked):
         copy_sample(*shown("response(delay, gain, min(length, 7))")), "stubs", known=("imports", "solutions")
     )
     (check,) = report.checks
-    assert "the code that response shows must do what its mistake 'too-long' does" in check.detail
+    assert "the code that response shows must behave like its mistake 'too-long'" in check.detail
 
 
 def test_tests_that_the_shown_code_passes_are_named_though_it_earns_nothing(copy_sample, checked):
@@ -97,6 +97,6 @@ def test_tests_that_the_shown_code_passes_are_named_though_it_earns_nothing(copy
     (check,) = checked(copy_sample(*shown(body)), "stubs", known=("imports", "solutions")).checks
     assert check.passed
     assert check.detail.splitlines()[1:] == [
-        "tests that the shown code passes, with points where nbgrader grades by itself:",
+        "tests that the shown code passes, and that earn points when nbgrader grades on its own:",
         "response/fades by the same factor from echo to echo",
     ]

@@ -112,9 +112,9 @@ def test_a_topic_that_joins_a_distribution_gets_into_its_wheel(new, tmp_path, li
 @pytest.mark.parametrize(
     ("slug", "said"),
     [
-        ("Soft Choice", "lower-case words joined by hyphens"),
+        ("Soft Choice", "lowercase words joined by hyphens"),
         ("class", "a word of Python's own"),
-        ("9lives", "lower-case"),
+        ("9lives", "lowercase"),
     ],
 )
 def test_a_bad_slug_is_a_usage_error(studium, tmp_path, slug, said):

@@ -60,7 +60,7 @@ def test_a_hook_that_fails_is_reported(sample):
 def test_a_hook_that_gives_something_else_than_topics_is_reported(site):
     text = "from studium import hookimpl\n@hookimpl\ndef studium_topics():\n    return ['sample']\n"
     site.install("strings", {"strings": "strings_topic"}, {"strings_topic.py": text})
-    assert problems_of(load_catalogue(), "strings") == ["studium_topics must give Topic objects: got str"]
+    assert problems_of(load_catalogue(), "strings") == ["studium_topics must return Topic objects: got str"]
 
 
 def test_a_misspelt_hook_is_reported(site):

@@ -100,9 +100,9 @@ def test_topics_exits_with_1_where_two_distributions_claim_one_slug(sample, stud
     [
         (["topcs"], 2, "Did you mean 'topics'"),
         (["reproduce", "smaple"], 2, "did you mean 'sample'?"),
-        (["reproduce"], 2, "name one or more topics, or give --all"),
+        (["reproduce"], 2, "name one or more topics, or pass --all"),
         (["reproduce", "sample", "--profile", "lap"], 2, "did you mean 'laptop'?"),
-        (["check", "nowhere.ipynb"], 2, "there is no file nowhere.ipynb"),
+        (["check", "nowhere.ipynb"], 2, "the file nowhere.ipynb does not exist"),
         (["check", "."], 2, "is a folder"),
     ],
 )

@@ -102,7 +102,7 @@ def test_modules_are_compared_by_structure_parameters_and_what_is_trainable():
     other.load_state_dict(one.state_dict())
     assert difference(one, other) == ""
     other.weight.requires_grad_(False)
-    assert difference(other, one) == "parameter weight must be trainable, and is not"
+    assert difference(other, one) == "parameter weight must be trainable, but is not"
     assert difference(torch.nn.ReLU(), one).startswith("expected the modules")
 
 
@@ -144,7 +144,7 @@ class Odd:
 
 
 def test_values_that_look_alike_are_not_shown_side_by_side():
-    assert difference(Plain(), Plain()) == "Plain does not define ==, so that no two of its objects are equal"
+    assert difference(Plain(), Plain()) == "Plain does not define ==, so no two of its objects are equal"
     assert difference(Odd(), Odd()) == "expected odd, got another that looks like it"
     assert difference(Plain(), Odd()).startswith("expected odd, got <")
 

@@ -97,7 +97,7 @@ def test_a_solution_edition_holds_the_solution_without_markers(catalogue):
     ("text", "sentence"),
     [
         ('# %% exercise="merg"\n', "unknown exercise 'merg'; did you mean 'merge'"),
-        ('# %% exercise="merge"\n# %% exercise="merge"\n', "must place 'merge' once: it does 2 times"),
+        ('# %% exercise="merge"\n# %% exercise="merge"\n', "must place 'merge' once, but does so 2 times"),
         ('# %% exercise="merge"\n', "must place the exercise 'twice'; add a cell"),
     ],
 )

@@ -88,7 +88,9 @@ def test_sentences_that_begin_alike_get_different_names():
     ],
 )
 def test_two_misconceptions_of_one_name_are_an_error(first, second):
-    with pytest.raises(ExerciseError, match=r"each misconception of f needs its own name: '.+' came twice; rename one"):
+    with pytest.raises(
+        ExerciseError, match=r"each misconception of f needs its own name: '.+' appears twice; rename one"
+    ):
         misunderstood(first, second)
 
 

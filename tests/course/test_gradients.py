@@ -50,7 +50,7 @@ def test_an_input_that_no_gradient_reaches_is_named():
 @pytest.mark.parametrize(
     ("outputs", "weights", "sentence"),
     [
-        (11.0, None, "the loss: a tensor is needed, through which gradients flow; got float"),
+        (11.0, None, "the loss: expected a tensor through which gradients flow, got float"),
         (A, None, "the loss: expected shape (), got (2,)"),
         (A, torch.ones(3), "the loss: expected shape (3,), got (2,)"),
     ],

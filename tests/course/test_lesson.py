@@ -49,7 +49,7 @@ def test_hints_come_one_more_at_a_time_and_then_all(lesson):
 
 
 def test_an_exercise_without_hints_says_so(lesson):
-    assert "There is no hint for twice" in repr(lesson.hint("twice"))
+    assert "twice has no hints" in repr(lesson.hint("twice"))
 
 
 def test_the_solution_is_revealed_after_an_attempt_alone(lesson):
@@ -65,7 +65,7 @@ def test_mine_is_the_learners_function_if_it_is_right(lesson):
 def test_mine_is_the_courses_own_with_a_note_if_it_is_not(lesson, capsys):
     assert lesson.mine(unscaled).__name__ == "merge"
     assert lesson.mine(unscaled) is not unscaled
-    assert "merge is not right yet, so the course's own runs in its place." in capsys.readouterr().out
+    assert "merge is not right yet, so the course's own version runs instead." in capsys.readouterr().out
 
 
 def test_an_unknown_function_is_answered_with_the_nearest(lesson):

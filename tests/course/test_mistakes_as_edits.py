@@ -59,11 +59,11 @@ ARGUMENTS = {
     "outside": ({"replace": "start = 0", "by": ""}, "between the markers: 'start = 0' is not there"),
     "comment": ({"replace": "# the first step", "by": ""}, "is not there"),
     "half brackets": ({"replace": "count(", "by": "sum("}, "with all its brackets"),
-    "two places": ({"replace": "step", "by": "1"}, "'step' is in 3 places; copy more of what is around it"),
+    "two places": ({"replace": "step", "by": "1"}, "'step' occurs in 3 places; include more of the code around it"),
     "one of two": ({"edits": [("return start", ""), ("x", "")]}, "'x' is in 2 places"),
     "overlap": (
         {"edits": [("x - 1", "x"), ("step + count(x - 1, step=step)", "0")]},
-        r"must not overlap: 'step \+ count.*' and 'x - 1' do; make them one",
+        r"must not overlap: 'step \+ count.*' and 'x - 1' do; combine them",
     ),
 }
 
@@ -133,7 +133,7 @@ def test_a_traceback_shows_the_line_of_an_edited_solution(load):
 
 def test_an_edit_is_compiled_on_first_use_and_once(load):
     count = load('\ncount.mistake("broken", "You broke it.", replace="return start", by="return (")\n')
-    said = "the mistake 'broken' of count must be Python once it is edited: .* in `return \\(`; correct the edit"
+    said = "the mistake 'broken' of count must still be Python after the edit: .* in `return \\(`; correct the edit"
     with pytest.raises(ExerciseError, match=said):
         count.misconceptions[2].function  # noqa: B018
     assert count.misconceptions[1].function is count.misconceptions[1].function
@@ -174,7 +174,7 @@ def test_an_edit_that_does_not_fit_is_an_error_where_the_exercise_is_loaded(argu
 
 
 def test_two_mistakes_of_one_name_are_an_error(load):
-    with pytest.raises(ExerciseError, match="needs its own name: 'first' came twice"):
+    with pytest.raises(ExerciseError, match="needs its own name: 'first' appears twice"):
         load('\ncount.mistake("first", "You …", replace="x - 1", by="x")\n')
 
 

@@ -39,14 +39,14 @@ def test_our_numbers_are_means_over_the_seeds_in_the_papers_order():
 
 
 def test_pairs_in_the_papers_order_are_counted():
-    assert beside(LIKE_THE_PAPER).seen.startswith("5 of 6 pairs have the paper's order, from small to large.")
-    assert beside({"q": 1, "v": 2, "o": 3, "q, v": 4}).seen.startswith("All 6 pairs have the paper's order")
-    assert beside({"q": 4, "v": 3, "o": 2, "q, v": 1}).seen.startswith("0 of 6 pairs have the paper's order")
+    assert beside(LIKE_THE_PAPER).seen.startswith("5 of 6 pairs are in the paper's order, from small to large.")
+    assert beside({"q": 1, "v": 2, "o": 3, "q, v": 4}).seen.startswith("All 6 pairs are in the paper's order")
+    assert beside({"q": 4, "v": 3, "o": 2, "q, v": 1}).seen.startswith("0 of 6 pairs are in the paper's order")
 
 
 def test_numbers_that_the_paper_does_not_tell_apart_have_no_order():
     told = beside(LIKE_THE_PAPER, spread=0.5).seen
-    assert told.startswith("All 4 pairs have the paper's order, from small to large (pairs that are too close in the")
+    assert told.startswith("All 4 pairs are in the paper's order, from small to large (pairs that are too close in the")
     assert "left out: 2)" in told
     assert beside(LIKE_THE_PAPER, spread=9).seen.startswith("The paper's numbers are too close to each other")
 
@@ -66,7 +66,7 @@ def test_equal_numbers_are_not_in_the_papers_order():
 
 def test_a_run_that_is_too_small_is_not_compared():
     found = published().beside([LIKE_THE_PAPER], judged=False)
-    assert found.seen == "This run is too small to be compared with the paper."
+    assert found.seen == "This run is too small to compare with the paper."
 
 
 def test_a_number_of_ours_that_is_not_finite_is_not_shown():
@@ -151,7 +151,7 @@ def test_reproduce_prints_both_numbers_with_their_source(with_numbers, studium):
     assert code == 0
     assert "q 0.50 70.4 Hu et al. 2021, Table 5" in told
     assert "v 1.00 73.0 Hu et al. 2021, Table 5" in told
-    assert "This run is too small to be compared with the paper." in told
+    assert "This run is too small to compare with the paper." in told
     assert "The order, from small to large, is that of the paper. Ours is small." in told
 
 

@@ -127,7 +127,7 @@ def test_the_shown_mistake_is_recognised_where_it_is_written_otherwise(load):
             "sises",
             "",
             "",
-            "length must show one of its mistakes, 'sizes', 'no-root', .*: got 'sises'; name one of them",
+            "length can only show one of its mistakes, 'sizes', 'no-root', .*: got 'sises'; name one of them",
         ),
         ("sizes", "find the bug", "write", "length shows 'sizes', so its kind must be \"find the bug\": got 'write'"),
     ],

@@ -270,7 +270,7 @@ def test_the_readers_ctrl_c_stops_everything_and_is_no_failure_of_the_lesson():
 def test_a_kernel_that_does_not_start_is_one_sentence(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setattr("studium.site.running._environment", lambda *rest: {"PYTHONHOME": "/nowhere"})
-    with pytest.raises(StudiumError, match="a kernel must start to run lessons"):
+    with pytest.raises(StudiumError, match="running lessons needs a kernel, which did not start"):
         run_notebook(cells("1"), "smoke", 60, lambda done, total: None)
 
 
@@ -411,12 +411,12 @@ def test_html_as_json_has_the_promised_keys(quick, studium, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "name a topic, or give --all"),
-        (["quick", "--all"], 2, "name a topic, or give --all"),
+        ([], 2, "name a topic, or pass --all"),
+        (["quick", "--all"], 2, "name a topic, or pass --all"),
         (["quik"], 2, "did you mean 'quick'?"),
         (["quick", "--profile", "lap"], 2, "did you mean 'laptop'?"),
         (["quick", "--out", "FILE"], 1, "is a file; name another"),
-        (["quick", "--out", "FOLDER"], 1, "holds other files; name another"),
+        (["quick", "--out", "FOLDER"], 1, "contains other files; name another"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_touches_nothing(quick, studium, tmp_path, arguments, code, words):
@@ -451,4 +451,4 @@ def test_a_formula_that_is_not_understood_is_told(quick, site, studium, tmp_path
     quick()
     (site.folder / "quick_topic" / "lesson.py").write_text("# %% [markdown]\n# # T\n#\n# $\\nosuchthing{x}$\n")
     code, _, err = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run")
-    assert (code, "the formula $\\nosuchthing{x}$ is not understood" in err) == (1, True), err
+    assert (code, "the formula $\\nosuchthing{x}$ could not be parsed" in err) == (1, True), err

@@ -38,7 +38,7 @@ def test_without_a_name_for_the_mistake_the_failed_test_is_the_largest_sentence(
 
 @pytest.mark.parametrize("tests", [["keeps the shape"], ["keeps the shape", "scales"]])
 def test_an_answer_that_could_not_be_tested_says_why_and_names_no_test(tests):
-    message = "the cell does not run: SyntaxError: '(' was never closed (line 2 of the cell)"
+    message = "the cell fails: SyntaxError: '(' was never closed (line 2 of the cell)"
     verdict = Verdict(
         msgspec.convert(checking.untested("merge", 3.0, tests, message), ShownResult, from_attributes=True)
     )

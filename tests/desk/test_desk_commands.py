@@ -74,7 +74,7 @@ def test_where_there_are_two_workspaces_or_none_one_is_to_be_named(studium, work
     for place in ("none", "two"):
         monkeypatch.chdir(tmp_path / place)
         code, _, err = studium("next")
-        assert (code, "there is no folder studium-workspace; name yours with --course" in err) == (2, True)
+        assert (code, "the folder studium-workspace does not exist; name yours with --course" in err) == (2, True)
 
 
 def test_progress_shows_every_lesson_and_counts(studium, workspace, failed):
@@ -220,7 +220,7 @@ def test_review_asks_and_answers(studium, workspace, failed, monkeypatch):
 
 def test_a_workspace_that_is_not_there_gets_a_sentence(studium, tmp_path):
     code, _, err = studium("next", "--course", str(tmp_path / "none"))
-    assert (code, "there is no folder" in err) == (2, True)
+    assert (code, "does not exist; name yours" in err) == (2, True)
 
 
 def test_watch_checks_again_at_each_save_until_all_is_right(path, data_folder):

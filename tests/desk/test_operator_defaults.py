@@ -63,7 +63,7 @@ def test_the_file_in_etc_counts_where_the_environment_names_none(tmp_path, store
 )
 def test_a_file_that_cannot_be_used_is_one_sentence_and_no_lock_is_dropped_silently(operator, store, text, words):
     path = operator(text)
-    with pytest.raises(StudiumError, match="the operator's defaults need a file that can be used") as told:
+    with pytest.raises(StudiumError, match="the file with the operator's defaults must be usable") as told:
         read_settings(store)
     assert words in str(told.value)
     assert str(path) in str(told.value)

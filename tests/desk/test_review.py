@@ -108,7 +108,7 @@ def test_a_prediction_that_missed_is_asked_and_a_hit_is_not(journal, clock):
     assert {"7", "3"} <= set(question.choices)
     answered = answer_review(journal, load_catalogue(), question.card, question.choices.index("7"), 1.0)
     assert answered.right
-    assert answered.explanation == "It was 7; you had guessed 3."
+    assert answered.explanation == "It was 7; you guessed 3."
 
 
 def test_a_mistake_of_a_topic_that_is_gone_is_passed_over(journal):

@@ -168,7 +168,7 @@ def test_what_the_tests_saw_of_a_wrong_answer_is_shown_and_nothing_is_recorded(s
     assert "application/vnd.jupyter.widget-view+json" not in shown["output"]
     answer["source"] = "def merge(weight, a, b, alpha):\n    raise ValueError('no')"
     status, error = server.ask("POST", "difference", body)
-    assert (status, error["message"]) == (400, "no arrays differ in merge as it is now; check it again")
+    assert (status, error["message"]) == (400, "none of the arrays differ any more in merge; check it again")
 
 
 def test_the_cells_that_an_experiment_needs_are_told_in_order_without_checks(server):
@@ -336,7 +336,7 @@ def test_a_giant_body_is_refused(server):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"path": "none.ipynb"}, "there is no file"),
+        ({"path": "none.ipynb"}, "does not exist"),
         ({"path": "lora.ipynb", "exercise": "marge"}, "did you mean 'merge'"),
     ],
 )

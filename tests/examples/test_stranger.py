@@ -89,7 +89,7 @@ def test_its_lesson_runs_from_top_to_bottom_before_anything_is_solved(
     stranger.run("-c", RUN, lesson, tmp_path / "run.ipynb")
     cells = [cell for cell in nbformat.read(tmp_path / "run.ipynb", as_version=4).cells if cell.cell_type == "code"]
     printed = "".join(output.get("text", "") for output in cells[-1].outputs)
-    assert "echo is not attempted yet, so the course's own runs in its place." in printed
+    assert "echo is not attempted yet, so the course's own version runs instead." in printed
     assert "largest difference in 200 samples: " in printed
     assert all(cell.execution_count for cell in cells)
 

@@ -39,7 +39,7 @@ def test_a_test_that_changes_a_value_that_crossed_is_found(said):
     damage = next(damage for damage in DAMAGES if damage.check == "tests run apart")
     (problem,) = said(damage)
     assert problem.startswith("response/")
-    assert problem.endswith(f"must run apart from the answer, and does not: {CHANGES}")
+    assert problem.endswith(f"must run apart from the answer, but does not: {CHANGES}")
 
 
 def test_a_test_that_watches_pytorch_is_found_though_its_text_does_not_say_so(said):

@@ -87,7 +87,7 @@ def test_a_notebook_of_the_instructors_own_is_in_the_table_with_its_points(
     nbformat.write(nbformat.v4.new_notebook(cells=[essay]), course / "source" / "ps1" / "essay.ipynb")
     code, out, _ = studium("assign", "ps1", "--course", str(course))
     assert code == 0
-    assert "essay     a notebook of your own  4       2026-03-01 23:59 CET" in out
+    assert "essay     your own notebook  4       2026-03-01 23:59 CET" in out
 
 
 def test_a_topic_that_nobody_has_is_a_problem_of_course_toml(
@@ -104,7 +104,7 @@ def test_an_assignment_that_is_not_built_is_told_how_to_be(command: str, course:
     with (course / "course.toml").open("a") as file:
         file.write('\n[[assignments]]\nname = "ps2"\ntopics = ["counting"]\n')
     code, _, err = studium(command, "ps2", "--course", str(course))
-    said = "studium: ps2 must be built before this: course.toml alone has it; run: studium assign ps2\n"
+    said = "studium: ps2 must be built first: it is only in course.toml so far; run: studium assign ps2\n"
     assert (code, err) == (1, said)
 
 
@@ -129,7 +129,7 @@ def test_header_and_footer_of_the_course_stand_around_each_notebook_wherever_the
     assert studium("assign", "ps1", "--course", str(course))[0] == 0  # the header's cell is still there
     (course / "source" / "header.ipynb").write_text("rules")
     code, _, err = studium("assign", "ps1", "--course", str(course))
-    assert (code, "source/header.ipynb" in err, "must be a notebook that can be read" in err) == (1, True, True)
+    assert (code, "source/header.ipynb" in err, "must be a valid notebook" in err) == (1, True, True)
 
 
 def test_building_again_gives_the_same_bytes_and_leaves_nothing_behind(counting: Catalogue, course: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_notebook_that_was_changed_in_source_is_kept_and_said_to_be(course: Pa
     before = path.read_bytes()
     code, out, _ = studium("assign", "ps1", "--course", str(course))
     assert code == 0
-    assert "changed in source/ps1 and kept as it is (--replace builds it anew): counting\n" in out
+    assert "changed in source/ps1 and kept (--replace rebuilds it): counting\n" in out
     assert path.read_bytes() == before
     assert not (course / ".studium" / "replaced").exists()
 
@@ -334,7 +334,7 @@ def test_replace_builds_a_changed_notebook_anew_and_keeps_a_copy_each_time(cours
     for number in (1, 2):
         before = changed(course).read_bytes()
         code, out, _ = studium("assign", "ps1", "--course", str(course), "--replace")
-        assert (code, f"is kept in {copies / f'counting-{number}.ipynb'}\n" in out) == (0, True)
+        assert (code, f"are kept in {copies / f'counting-{number}.ipynb'}\n" in out) == (0, True)
         assert (copies / f"counting-{number}.ipynb").read_bytes() == before
         assert (course / "source" / "ps1" / "counting.ipynb").read_bytes() == built
 

@@ -58,7 +58,7 @@ def test_an_unknown_assignment_is_answered_with_the_nearest_name(tmp_path: Path)
 
 
 BROKEN = {
-    "no TOML": (("[late]", "[late"), "must be TOML: expected ']' .*line 18.*correct that line"),
+    "no TOML": (("[late]", "[late"), "must be valid TOML: expected ']' .*line 18.*correct that line"),
     "wrong type": (('id = "gen-ai"', "id = 7"), "needs text in quotes for id: got a whole number; change it"),
     "wrong type inside": (('["lora"]', '"lora"'), r"needs a list in \[ \] for topics of assignment 1: got text in"),
     "wrong item": (('["lora"]', "[3]"), "needs text in quotes for topic 1 of assignment 1: got a whole number"),
@@ -88,14 +88,14 @@ BROKEN = {
         ("2026-07-01T12:00:00\n", "9999-12-31T23:59:00-08:00\n"),
         "needs a due date in the years 1 to 9999 f",
     ),
-    "a long number": (("= 5 }", f"= {'5' * 5000} }}"), "must be TOML: exceeds the limit .*; correct that line"),
+    "a long number": (("= 5 }", f"= {'5' * 5000} }}"), "must be valid TOML: exceeds the limit .*; correct that line"),
     "another date": (
         ("2026-07-01T12:00:00\n", "1.7.2026\n"),
-        r"must be TOML: .* \(at line \d+, column \d+\); correct that line: due = 1\.7\.2026$",
+        r"must be valid TOML: .* \(at line \d+, column \d+\); correct that line: due = 1\.7\.2026$",
     ),
-    "many brackets": (("= 5 }", f"= {'[' * 2000} }}"), "must be TOML: .*; correct that line"),
+    "many brackets": (("= 5 }", f"= {'[' * 2000} }}"), "must be valid TOML: .*; correct that line"),
     "no penalty": (("penalty_percent = 10", ""), "needs penalty_percent in late for the policy 'per-day'; add one"),
-    "same name": (('"ps2"', '"ps1"'), "needs a name of its own for each assignment: 'ps1' came twice; rename one"),
+    "same name": (('"ps2"', '"ps1"'), "needs a unique name for each assignment: 'ps1' appears twice; rename one"),
     "refused name": (('"ps2"', '"ps+2"'), "needs names of letters, .*: got 'ps\\+2'; rename it"),
     "a path": (('"ps2"', '"../ps2"'), "needs names of letters, .*: got '../ps2'"),
     "a bad id": (('"gen-ai"', '"gen ai"'), "needs names of letters, .*: got 'gen ai'"),

@@ -150,7 +150,7 @@ def test_whoever_waits_for_a_worker_is_told_so(
     build_assignment(course, "ps1", counting)
     submit(course, "ada", {"counting": {}})
     options = GradeOptions(executor="dask", scheduler=cluster.scheduler_address)
-    with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has begun yet \(dask\)"):
+    with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has started yet \(dask\)"):
         grade_class(course, "ps1", options, counting, Impatient())
 
 
@@ -174,7 +174,7 @@ def test_without_a_scheduler_there_is_one_sentence(monkeypatch: pytest.MonkeyPat
     with pytest.raises(CourseError, match=r"needs the address of a scheduler; add --scheduler"):
         dask_executor({})
     monkeypatch.setattr("studium_graders.executors._CONNECT_SECONDS", 1)
-    with pytest.raises(CourseError, match=r"no dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(CourseError, match=r"the dask scheduler at tcp://127.0.0.1:9 does not answer"):
         dask_executor({"scheduler": "tcp://127.0.0.1:9"})
 
 

@@ -223,18 +223,18 @@ def test_a_plugin_brings_a_format_of_its_own(marked: Class, studium: Callable, s
 
 def test_a_course_without_marks_is_told_so_and_gets_no_gradebook(marked: Class) -> None:
     (marked.root / "gradebook.db").unlink()
-    with pytest.raises(CourseError, match=r"there are no marks yet: .*; build and grade an assignment first"):
+    with pytest.raises(CourseError, match=r"no marks exist yet: .*; build and grade an assignment first"):
         write_csv(marked.url, marked.root / "grades.csv")
     assert not (marked.root / "gradebook.db").exists()
 
 
-@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignment"), (("ps1",), "has no students")])
+@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignments"), (("ps1",), "has no students")])
 def test_a_gradebook_without_marks_leaves_the_older_file_as_it_is(
     marked: Class, assignments: tuple[str, ...], lack: str
 ) -> None:
     marked.fill({}, assignments)
     (marked.root / "grades.csv").write_text("last week's")
-    with pytest.raises(CourseError, match=f"there are no marks yet: .*gradebook.db {lack}"):
+    with pytest.raises(CourseError, match=f"no marks exist yet: .*gradebook.db {lack}"):
         write_csv(marked.url, marked.root / "grades.csv")
     assert (marked.root / "grades.csv").read_text() == "last week's"
 

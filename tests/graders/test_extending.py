@@ -53,7 +53,7 @@ def test_the_penalty_goes_with_the_next_grading_for_this_student_alone(course, s
     assert before["ada"] == before["bob"] > 0
     code, out, err = extend(studium, course, "ada", "ps1", "--until", "2026-03-10T12:00", "--reason", 'ill, "flu"')
     assert (code, err) == (0, "")
-    assert out.startswith("ada has until 2026-03-10 12:00 ")
+    assert out.startswith("ada now has until 2026-03-10 12:00 ")
     assert read_course(course).extensions[0].reason == 'ill, "flu"'
     assert penalties() == {"ada": 0.0, "bob": before["bob"]}
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
@@ -72,7 +72,7 @@ def test_a_student_whom_the_gradebook_does_not_know_is_pointed_out(course, studi
     assert "does not know" not in extend(studium, course, "adda", "ps1", "--until", "2026-03-10T12:00")[1]
     penalties()
     code, out, _ = extend(studium, course, "adda", "ps1", "--until", "2026-03-10 12:00")
-    assert (code, "the gradebook does not know this student yet: did you mean 'ada'?" in out) == (0, True)
+    assert (code, "this student is not in the gradebook yet: did you mean 'ada'?" in out) == (0, True)
     assert "does not know" not in extend(studium, course, "ada", "ps1", "--until", "2026-03-10T12:00+01:00")[1]
 
 
@@ -89,7 +89,7 @@ def test_an_extension_that_is_given_in_formgrader_stays(course, studium, penalti
     ("arguments", "sentence"),
     [
         (("ada", "ps9", "--until", "2026-03-10T12:00"), "unknown assignment 'ps9'"),
-        (("ada", "ps1", "--until", "2026-01-10T12:00"), "an extension ends after 2026-"),
+        (("ada", "ps1", "--until", "2026-01-10T12:00"), "an extension must end after 2026-"),
         (("ada", "ps1", "--until", "tomorrow"), "a date and a time, such as 2026-12-15T12:00: got 'tomorrow'"),
         (("ada", "ps1", "--until", "2026-03-10"), "a date and a time, such as 2026-12-15T12:00: got '2026-03-10'"),
     ],

@@ -276,7 +276,7 @@ def undisturbed(course: Path, executor: str) -> float:
     return time.monotonic() - start
 
 
-STOPPED = "studium: stopped; what was graded is kept: run studium grade ps1 again to grade the rest\n"
+STOPPED = "studium: stopped; everything graded so far is kept: run studium grade ps1 again to grade the rest\n"
 
 
 @pytest.mark.sample(1)
@@ -422,7 +422,7 @@ def test_a_name_that_is_not_utf_8_is_told_and_stops_nobody(course: Path, by_hand
     (folder / "student 00").rename(folder / os.fsdecode(b"caf\xe9"))
     result = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet())
     assert sum(row.recorded for row in result.submissions) == 19
-    assert result.problems == [r"the folder 'caf\udce9' needs a name that is UTF-8 text; rename it and grade again"]
+    assert result.problems == [r"the folder 'caf\udce9' needs a name in UTF-8; rename it and grade again"]
 
 
 def test_a_student_whose_folder_cannot_be_written_is_told_and_stops_nobody(

@@ -253,7 +253,7 @@ def test_a_notebook_that_is_not_there_is_said_to_be_missing(mark: Callable, cour
     folder = mark("hal")
     shutil.rmtree(course / "autograded" / "hal")
     write_feedback(course, "ps1", ["hal"])
-    assert "This notebook was not in what you handed in." in text_of(page_of(folder))
+    assert "This notebook was missing from what you handed in." in text_of(page_of(folder))
 
 
 def test_a_notebook_that_could_not_be_read_is_not_shown_as_the_students_code(mark: Callable) -> None:
@@ -643,7 +643,7 @@ def test_odd_names_get_their_page(student: str, mark: Callable) -> None:
 def test_a_name_that_is_no_folder_gets_a_note_and_no_page(mark: Callable, course: Path) -> None:
     _record(course, "../vic", {}, "2026-03-01")
     found = write_feedback(course, "ps1", ["../vic"])
-    assert (found.pages, "it cannot be the name of a folder" in found.notes[0]) == ([], True)
+    assert (found.pages, "that cannot be the name of a folder" in found.notes[0]) == ([], True)
     assert not (course / "feedback" / "vic").exists()
 
 
@@ -656,7 +656,7 @@ def test_unknown_names_are_usage_errors(mark: Callable, course: Path) -> None:
 
 
 def test_a_course_without_marks_is_told_so(make_course: Callable, tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match="ps1 must be built before this"):
+    with pytest.raises(CourseError, match="ps1 must be built first"):
         write_feedback(make_course(), "ps1")
     with pytest.raises(CourseError, match="a course folder has"):
         write_feedback(tmp_path, "ps1")
@@ -668,14 +668,14 @@ def test_an_assignment_of_which_nobody_has_marks_is_told_what_to_do(
     root = make_course()
     build_assignment(root, "ps1", counting)
     code, out, err = studium("feedback", "ps1", "--course", str(root))
-    assert (code, out, err) == (1, "", "studium: no marks of ps1 to write about; run: studium grade ps1\n")
+    assert (code, out, err) == (1, "", "studium: ps1 has no marks to write about; run: studium grade ps1\n")
 
 
 def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studium: Callable) -> None:
     mark("xia", {ZERO: 1})
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia")
     assert (code, "0 of 2 pages were written" in out) == (0, True)
-    assert "0 of 4, 4 to mark  as before" in out
+    assert "0 of 4, 4 to mark  unchanged" in out
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia", "--json")
     pages = {page["notebook"]: page for page in json.loads(out)["pages"]}
     assert (pages["counting"]["score"], pages["counting"]["max_score"], pages["counting"]["written"]) == (1, 5, False)
@@ -693,7 +693,7 @@ def test_what_fails_for_one_student_costs_nobody_else_a_page(mark: Callable, cou
     assert {page["student"] for page in told["pages"] if page["notebook"] == "counting"} == {"ann", "cem"}
     assert [page.is_file() for page in pages.values()] == [True, False, True]
     (problem,) = told["problems"]
-    assert "the feedback for ben could not be written, and what is there may be older: IsADirectoryError" in problem
+    assert "the feedback for ben could not be written, and the existing page may be older: IsADirectoryError" in problem
     assert problem in err
 
 

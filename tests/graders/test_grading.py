@@ -274,7 +274,7 @@ def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     result = grade()
     assert {row.student for row in result.submissions} == set(STUDENTS)
     assert "mallory" not in {row[0] for row in gradebook_rows(course)["students"]}
-    why = f"{place} is a link to '{target}'; replace it by what was handed in"
+    why = f"{place} is a link to '{target}'; replace it with what was handed in"
     assert result.problems == [f"mallory was not graded: {why}"]
 
 
@@ -285,7 +285,7 @@ def test_a_file_in_the_place_of_a_submissions_folder_is_told(course: Path, grade
     (course / "submitted" / "readme.txt").touch()
     result = grade()
     assert result.problems == [
-        f"zoe was not graded: {place} is a file; put the notebooks into a folder of that name and grade again"
+        f"zoe was not graded: {place} is a file; put the notebooks into a folder with that name and grade again"
     ]
     assert "zoe" not in [row.student for row in result.submissions]
 
@@ -306,7 +306,7 @@ def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
     result = grade(force=True)
     (problem,) = result.problems
     assert problem.startswith("bob was not graded: counting.ipynb in ")
-    assert problem.endswith("cannot be read (Permission denied): mend it and grade again")
+    assert problem.endswith("cannot be read (Permission denied); fix that and grade again")
     assert {row.student for row in result.submissions} == set(STUDENTS) - {"bob"}
     assert gradebook_rows(course) == before
 
@@ -318,7 +318,7 @@ def test_a_students_folder_that_may_not_be_looked_into_is_told(
     (shut / "ps1").rename(course / "elsewhere")  # what a shut folder looks like to this user
     monkeypatch.setattr(os, "access", lambda path, _: path != shut)
     result = grade()
-    assert result.problems == [f"ada was not graded: {shut} may not be read; allow it and grade again"]
+    assert result.problems == [f"ada was not graded: {shut} cannot be read; allow that and grade again"]
     assert {row.student for row in result.submissions} == set(STUDENTS) - {"ada"}
 
 
@@ -443,7 +443,7 @@ def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) 
 
 def test_without_submissions_there_is_one_sentence(course: Path, grade: Callable) -> None:
     shutil.rmtree(course / "submitted")
-    with pytest.raises(CourseError, match=r"submitted/STUDENT/ps1: there is none; collect them first"):
+    with pytest.raises(CourseError, match=r"submitted/STUDENT/ps1, but finds none; collect them first"):
         grade()
 
 

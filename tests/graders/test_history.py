@@ -98,7 +98,7 @@ def test_the_file_knows_its_layout_and_a_newer_one_is_left_alone(tmp_path):
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
     (tmp_path / FILE).write_text("not a database" * 100)
-    with pytest.raises(CourseError, match=r"history\.db must be a file of SQLite that can be written: .*move"):
+    with pytest.raises(CourseError, match=r"history\.db must be a writable SQLite file: .*move"):
         read_attempts(tmp_path)
 
 
@@ -183,7 +183,7 @@ def test_a_dry_run_leaves_gradebook_and_history_byte_for_byte(course, grade, cha
 def test_the_page_shows_each_change_with_both_marks_and_the_reason(course, grade, changes, tmp_path):
     assert grade("--dry-run", "--report", str(tmp_path / "diff.html"))[0] == 0
     page = (tmp_path / "diff.html").read_text("utf-8")
-    assert page.count("the answer was handed in anew") == len(changes)
+    assert page.count("the answer was handed in again") == len(changes)
     assert "Nothing was recorded" in page
     assert "no &lt;luck&gt;" in page
     for one in changes:

@@ -45,5 +45,7 @@ class Wordy(LateSubmissionPlugin):
 
 def test_a_policy_of_the_courses_own_that_gives_no_points_is_named(tmp_path: Path) -> None:
     config = Config({"AssignLatePenalties": {"plugin_class": Wordy}})
-    with pytest.raises(CourseError, match=r"the late policy Wordy must give points for 8 points of ada .*: TypeError"):
+    with pytest.raises(
+        CourseError, match=r"the late policy Wordy must return points when ada has 8 points .*: TypeError"
+    ):
         LatePenalties(config, tmp_path).points("ada", 8.0, 60)

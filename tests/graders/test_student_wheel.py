@@ -136,7 +136,7 @@ def test_check_hint_and_setup_cell_work_on_a_student_machine(make_wheel: Callabl
     command = [sys.executable, "-c", CHECK]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests that you have" in done.stdout
+    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
     assert "is zero for no values: expected 0, got 1" in done.stdout
     assert "Not attempted yet: distance" in done.stdout
     assert "Start from zero and go on." in done.stdout
@@ -162,13 +162,13 @@ def test_a_damaged_wheel_gets_one_sentence_and_writes_nothing(
 ) -> None:
     wheel = make_wheel(more)
     wheel.write_bytes(wheel.read_bytes().replace(*damage))
-    with pytest.raises(StudiumError, match=rf"must be a wheel that can be read: {why}.*; build it again$"):
+    with pytest.raises(StudiumError, match=rf"must be a readable wheel: {why}.*; build it again$"):
         write_student_wheel(wheel, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_entry_points_that_cannot_be_read_get_one_sentence(make_wheel: Callable, tmp_path: Path) -> None:
-    with pytest.raises(StudiumError, match=r"must be a wheel that can be read: File contains no section headers\."):
+    with pytest.raises(StudiumError, match=r"must be a readable wheel: File contains no section headers\."):
         write_student_wheel(make_wheel(entry_points="counting = classroom_topic\n"), tmp_path / "out")
 
 
@@ -202,7 +202,7 @@ def test_a_decorator_below_the_registering_one_stays_in_the_public_edition() -> 
 
 def test_what_is_public_may_not_use_what_is_left_out() -> None:
     source = f"SIZE = 3\n{SECRET}\ndef f(x=SIZE):\n    {SOLVED}"
-    with pytest.raises(ExerciseError, match=r"exercises\.py may use its imports alone in what is public: 'SIZE' is"):
+    with pytest.raises(ExerciseError, match=r"exercises\.py may use only its imports in its public parts: 'SIZE' is"):
         public_source(source, "exercises.py")
 
 
@@ -267,7 +267,7 @@ def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Ca
     command = [sys.executable, "-c", CHECK]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests that you have" in done.stdout
+    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
     assert "Not attempted yet: distance" in done.stdout
     assert "Start from zero and go on." in done.stdout
 
@@ -301,5 +301,5 @@ def test_what_is_public_of_a_file_imports_no_other_exercise() -> None:
         "import numpy",
         "from studium import exercise as task",
     ]
-    with pytest.raises(ExerciseError, match=r"exercises/f\.py may use its imports alone in what is public: 'g' is"):
+    with pytest.raises(ExerciseError, match=r"exercises/f\.py may use only its imports in its public parts: 'g' is"):
         public_source(head + task.replace("f(x)", "f(x=g)"), "exercises/f.py", in_folder=True)

@@ -37,11 +37,11 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
     found = {test["grade_id"] for test in row["tests"] if test["message"].endswith(WAITS)}
     assert found
     assert {(test["outcome"], test["points"]) for test in row["tests"] if test["grade_id"] in found} == {("manual", 0)}
-    assert "waiting for your marks: " in grade()
+    assert "waiting for you to mark: " in grade()
     book = nbformat.read(course / "autograded" / "ada" / "ps1" / "problem1.ipynb", 4)
     shown = [out["ename"] for cell in book.cells for out in cell.get("outputs", ()) if out["output_type"] == "error"]
     assert shown.count("WaitsForMarking") == len(found)
-    assert "for your marks in ps1, which are 0 until then: ada" in studium("export", "--course", str(course))[2]
+    assert "for you to mark them in ps1 and count 0 until then: ada" in studium("export", "--course", str(course))[2]
     write_feedback(course, "ps1", ["ada"])
     assert WAITS in (course / "feedback" / "ada" / "ps1" / "problem1.html").read_text("utf-8")
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
@@ -50,5 +50,5 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
         for mark in (mark for book in gradebook.find_submission("ps1", "ada").notebooks for mark in book.grades):
             mark.manual_score, mark.needs_manual_grade = mark.max_score, False
         gradebook.db.commit()
-    assert "waiting for your marks" not in grade()
-    assert "for your marks" not in studium("export", "--course", str(course))[2]
+    assert "waiting for you to mark" not in grade()
+    assert "for you to mark" not in studium("export", "--course", str(course))[2]

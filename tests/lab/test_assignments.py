@@ -203,4 +203,4 @@ def test_a_student_has_no_button_for_the_board_and_gets_no_link(served, home, ju
         headers={"Authorization": f"token {TOKEN}"},
     )
     assert answer.status == 400
-    assert answer.json() == {"message": "the role ta in genai is needed, and yours is student"}
+    assert answer.json() == {"message": "the role ta in genai is needed, but yours is student"}

@@ -1,1 +1,1 @@
-"""The author's kit: checking a topic, starting one from a template, and rebuilding it while it is written."""
+"""The author's kit: check a topic, start one from a template, and rebuild it while you write."""

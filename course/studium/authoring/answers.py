@@ -1,4 +1,4 @@
-"""Right answers are right, whatever the draw and the guise of the data; a stub is not attempted."""
+"""Checks that right answers pass for every random draw and form of the data, and that stubs are not attempted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DRAWS = 20
 
 
 def right_answers(subject: Subject) -> Finding:
-    """Check the solution and each other correct answer on 20 draws of the random data."""
+    """Check the solution and every other correct answer on 20 draws of the random data."""
     problems = [problem for exercise in subject.exercises for problem in _wrong(subject.topic, exercise)]
     count = sum(1 + len(exercise.alternatives) for exercise in subject.exercises)
     return Finding(problems, f"{count} right answers earn full marks on {DRAWS} draws each")
@@ -31,20 +31,20 @@ def _wrong(topic: Topic, exercise: Exercise) -> Iterator[str]:
         for draw in range(DRAWS):
             result = check(topic.slug, exercise, function, draw=draw)
             if result.outcome != "right":
-                yield f"{what} must be right: on draw {draw} {_first_failure(result)}; correct it, or the test"
+                yield f"{what} must be right: on draw {draw} {_first_failure(result)}; correct the answer or the test"
                 break
 
 
 def _first_failure(result: ExerciseResult) -> str:
     failing = next((test for test in result.tests if not test.passed), None)
-    return f"{failing.name!r} says: {failing.message}" if failing else f"it is {result.outcome}"
+    return f"{failing.name!r} says: {failing.message}" if failing else f"it came out {result.outcome}"
 
 
 def untouched_stubs(subject: Subject) -> Finding:
-    """See that what the learner starts from earns nothing and is called not attempted.
+    """Check that what the learner starts from earns nothing and counts as not attempted.
 
-    Wrong code that is shown has to do what its mistake does. Tests that it passes are named: it earns nothing for them,
-    except where nbgrader grades by itself.
+    Wrong code that is shown must behave as its mistake does. If it passes some tests, they are named: it earns nothing
+    for them, except where nbgrader grades on its own.
     """
     names, topic = solved_names(subject.topic), subject.topic
     problems = [problem for exercise in subject.exercises for problem in _attempted(topic, exercise, names)]
@@ -55,11 +55,13 @@ def untouched_stubs(subject: Subject) -> Finding:
             passing += [f"{exercise.id}/{name}" for name in own]
             if own != _passed(topic, exercise, exercise.shown.function):
                 problems.append(
-                    f"the code that {exercise.id} shows must do what its mistake {exercise.shows!r} does: in a "
-                    "notebook it passes other tests; write into it what it calls, and do not call the exercise itself"
+                    f"the code that {exercise.id} shows must behave like its mistake {exercise.shows!r}: in a "
+                    f"notebook it passes other tests; copy what it calls into it, and do not call the exercise itself"
                 )
-    said = ["tests that the shown code passes, with points where nbgrader grades by itself:", *passing]
-    return Finding(problems, "\n".join(["each stub earns nothing and is not attempted", *(said if passing else [])]))
+    said = ["tests that the shown code passes, and that earn points when nbgrader grades on its own:", *passing]
+    return Finding(
+        problems, "\n".join(["every stub earns nothing and counts as not attempted", *(said if passing else [])])
+    )
 
 
 def _passed(topic: Topic, exercise: Exercise, function: AnyFunction) -> list[str]:
@@ -68,7 +70,7 @@ def _passed(topic: Topic, exercise: Exercise, function: AnyFunction) -> list[str
 
 
 def _started(exercise: Exercise, names: dict[str, Any]) -> AnyFunction:
-    """Return the function that the learner starts from, in a notebook in which all others are solved."""
+    """Return the function that the learner starts from, in a notebook where all other exercises are solved."""
     unsolved = dict(names)
     exec(stub(exercise), unsolved)  # noqa: S102 - the author's own text
     function: AnyFunction = unsolved[exercise.id]
@@ -80,13 +82,13 @@ def _attempted(topic: Topic, exercise: Exercise, names: dict[str, Any]) -> Itera
     if result.outcome != "not attempted" or result.points:
         passing = [test.name for test in result.tests if test.passed]
         yield (
-            f"the stub of {exercise.id} must earn nothing and be not attempted: it is {result.outcome} with "
-            f"{result.points:g} points{f' for {passing[0]!r}' if passing else ''}; let every test call the function"
+            f"the stub of {exercise.id} must earn nothing and count as not attempted: it is {result.outcome} with "
+            f"{result.points:g} points{f' for {passing[0]!r}' if passing else ''}; make every test call the function"
         )
 
 
 def solved_names(topic: Topic) -> dict[str, Any]:
-    """Return the names of a notebook in which every exercise is solved."""
+    """Return the names defined in a notebook where every exercise is solved."""
     names: dict[str, Any] = {}
     for text in (setup_source(topic, list(topic.exercises)), *map(solved, topic.exercises.values())):
         exec(text, names)  # noqa: S102 - the author's own text
@@ -94,9 +96,9 @@ def solved_names(topic: Topic) -> dict[str, Any]:
 
 
 def robust_answers(subject: Subject) -> Finding:
-    """Run the solution in double precision, on tensors that are not contiguous and, where there is one, on a GPU."""
+    """Run the solution in double precision, on non-contiguous tensors and, if there is one, on a GPU."""
     if "torch" not in sys.modules:
-        return Finding([], "no tensors are used")
+        return Finding([], "the exercises use no tensors")
     problems = [problem for exercise in subject.exercises for problem in _fragile(subject.topic, exercise)]
     return Finding(problems, f"the solutions also work {', '.join(name for name, _ in _guises())} and with float64")
 
@@ -107,7 +109,7 @@ def _fragile(topic: Topic, exercise: Exercise) -> Iterator[str]:
         if not _names_a_dtype(test) and (error := _error_with_float64(test, exercise.solution, seed)):
             yield (
                 f"the solution of {exercise.id} must work in double precision too: with float64 as the default, "
-                f"{test.name!r} says: {error}; leave dtypes to the arguments, or name the dtype in the test"
+                f"{test.name!r} says: {error}; take dtypes from the arguments, or name the dtype in the test"
             )
         for name, guise in _guises():
             if crash := _crash(test, exercise.solution, seed, guise):
@@ -137,9 +139,9 @@ def _double_precision() -> Iterator[None]:
 
 
 def _crash(test: Test, function: AnyFunction, seed: int, guise: Callable[[Any], Any]) -> str:
-    """Return the error that the function raises when its tensors come in another guise, or "".
+    """Return the error that the function raises when its tensors come in another form, or "".
 
-    What else a test says then is no matter: it may look at the very tensor that it made.
+    Whatever a test reports then does not matter: it may look at the very tensor that it made.
     """
     crashes: list[str] = []
 
@@ -168,7 +170,7 @@ def _guises() -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def _has_a_device(value: Any) -> bool:
-    """Return whether a value stays where it is while tensors move: a module, or a source of random numbers."""
+    """Return whether a value stays put while tensors move to a device: a module, or a source of random numbers."""
     import torch
 
     return isinstance(value, torch.nn.Module | torch.Generator)

@@ -1,4 +1,4 @@
-"""Text without what changes when it is copied, reformatted or written into another kind of file."""
+"""Text reduced to what survives copying, reformatting or writing it into another kind of file."""
 
 import html
 import io
@@ -11,17 +11,17 @@ _LAST_COMMA = re.compile(r",(?=[)\]}])")  # which a formatter adds
 
 
 def bare(text: str) -> str:
-    """Return a text as it reads in code, JSON, JavaScript, Markdown and HTML alike."""
+    """Return a text in a form that is the same in code, JSON, JavaScript, Markdown and HTML."""
     return _LAST_COMMA.sub("", _MOVES.sub("", html.unescape(text)))
 
 
 def squeezed(text: str) -> str:
-    """Return a text in one line, with single spaces."""
+    """Return a text on one line, with single spaces."""
     return re.sub(r"\s+", " ", text).strip()
 
 
 def without_comments(code: str) -> str:
-    """Return Python code without its comments; code that is no Python stays as it is."""
+    """Return Python code without its comments; anything else is returned unchanged."""
     lines = code.splitlines()
     with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(code).readline):

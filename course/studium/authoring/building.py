@@ -1,4 +1,4 @@
-"""The notebook that is built from the topic is the same each time, and each of its cells has an id of its own."""
+"""Checks that a topic always builds the same notebook, and that every cell has a unique id."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from studium.editions import compile_lesson
 
 
 def cell_ids(subject: Subject) -> Finding:
-    """Build the lesson again here and in another process: the same cells with the same ids, each id once."""
-    return Finding(list(_unstable(subject)), f"{len(subject.lesson.cells)} cells have ids that are derived and unique")
+    """Build the lesson here and again in another process: the same cells must come out with the same unique ids."""
+    return Finding(list(_unstable(subject)), f"{len(subject.lesson.cells)} cells have derived, unique ids")
 
 
 def _unstable(subject: Subject) -> Iterator[str]:
     ids = [str(cell.id) for cell in subject.lesson.cells]
     for name, times in Counter(ids).items():
         if times > 1:
-            yield f"each cell needs an id of its own: {name!r} comes {times} times; give a section another heading"
+            yield f"each cell needs a unique id: {name!r} comes {times} times; give a section another heading"
     again = compile_lesson(subject.topic, subject.catalogue.manager)
-    elsewhere = subject.lesson_run.notebook  # "" where that process did not get so far, which the check lesson tells
+    elsewhere = subject.lesson_run.notebook  # "" if that process failed before then, which the check lesson reports
     for text in filter(None, (nbformat.writes(again), elsewhere)):
         if text != nbformat.writes(subject.lesson):
             yield (
                 "two builds of the lesson must be the same, or answers and links get lost: they differ in "
                 f"{_first_difference(subject.lesson.cells, nbformat.reads(text, 4).cells)}; derive ids with cell_id "
-                "and use no chance, time or order of sets"
+                "and do not use randomness, the time or the order of sets"
             )
             return
 

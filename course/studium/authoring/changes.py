@@ -1,4 +1,4 @@
-"""Which checks, and which exercises, a change of a topic's files may have touched."""
+"""Which checks and exercises a change to a topic's files may affect."""
 
 import ast
 from collections import defaultdict
@@ -23,7 +23,7 @@ _ANSWERS = (
     "promises",
     "copies",
 )
-# The first pattern that fits a file's name says what hangs on it.
+# The first pattern that matches a file's name decides what depends on it.
 _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "lesson.py",
@@ -56,7 +56,7 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def touched_checks(files: Iterable[str]) -> set[str]:
-    """Return the names of the checks that hang on these files of the topic's folder."""
+    """Return the names of the checks that depend on these files in the topic's folder."""
     found: set[str] = set()
     for file in files:
         name = "exercises.py" if is_of_exercises(file) else file.rpartition("/")[2]
@@ -65,18 +65,18 @@ def touched_checks(files: Iterable[str]) -> set[str]:
 
 
 def is_of_exercises(file: str) -> bool:
-    """Return whether a file of the topic's folder, given by its path in there, holds exercises."""
+    """Return whether a file, given by its path inside the topic's folder, contains exercises."""
     return file == "exercises.py" or fnmatch(file, "exercises/*.py")
 
 
 def exercises_in(files: Iterable[str]) -> set[str]:
-    """Return the exercises whose own files are among these; none where they may be any, as several share a file."""
+    """Return the exercises whose own files are among these; none if it could be any, because several share a file."""
     names = [file.removeprefix("exercises/").removesuffix(".py") for file in files if is_of_exercises(file)]
     return set() if any(name.startswith("_") or "/" in name for name in names) else set(names)
 
 
 def changed_exercises(before: str, after: str) -> set[str] | None:
-    """Return the exercises whose part of ``exercises.py`` changed; None where it may be any of them."""
+    """Return the exercises whose part of ``exercises.py`` changed; None if it could be any of them."""
     try:
         old, new = _parts(before), _parts(after)
     except SyntaxError:
@@ -86,7 +86,7 @@ def changed_exercises(before: str, after: str) -> set[str] | None:
 
 
 def _parts(text: str) -> dict[str, list[str]]:
-    """Return the statements that belong to each exercise; "" has all the rest."""
+    """Return the statements that make up each exercise; "" has all the rest."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for node in ast.parse(text).body:
         parts[_owner(node)].append(ast.get_source_segment(text, node) or "")

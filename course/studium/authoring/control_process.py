@@ -1,4 +1,4 @@
-"""The child of ``control``: runs each experiment at smoke with building blocks that do nothing."""
+"""The child process of ``control``: runs each experiment at smoke with building blocks that do nothing."""
 
 import functools
 import io
@@ -18,22 +18,22 @@ from studium.exercises import AnyFunction
 from studium.profiles import Profile
 from studium.topic import Topic
 
-LIMIT = 120  # seconds for one run
+LIMIT = 120  # seconds for each run
 ALL = ""
 
 
 class Run(msgspec.Struct):
-    """What each claim measured in one run (None: no number), and how many times the experiment called its blocks."""
+    """What each claim measured in one run (None: no number), and how often the experiment called its blocks."""
 
     values: list[float | None]
     calls: int
 
 
 class Controlled(msgspec.Struct):
-    """An experiment, the exercises that it takes, what its claims make of a mere object, and its runs.
+    """An experiment, the exercises it takes, what its claims measure for a bare object, and its runs.
 
-    A run is None if it failed or took too long. ``runs`` has the one with all blocks idle under ALL and, if every claim
-    holds then, those with one idle block under the name of that.
+    A run is None if it failed or took too long. ``runs`` has the run with all blocks idle under ALL and, if every claim
+    holds even then, the runs with one idle block under that block's name.
     """
 
     experiment: str
@@ -43,7 +43,7 @@ class Controlled(msgspec.Struct):
 
 
 def control(topic: Topic) -> list[Controlled]:
-    """Run all experiments of a topic that take exercises, with these idle."""
+    """Run every experiment of a topic that takes exercises, with these exercises idle."""
     everything = [(experiment, claims) for experiment, claims in experiments(topic)]
     found = [_controlled(topic, experiment, claims) for experiment, claims in everything]
     _run(topic, found, [(number, ALL) for number, one in enumerate(found) if one.blocks])
@@ -53,7 +53,7 @@ def control(topic: Topic) -> list[Controlled]:
 
 
 def fails(claim: Claim, value: float | None) -> bool:
-    """Return whether a claim is refuted by a measured value, whatever the profile; None refutes it."""
+    """Return whether a measured value refutes a claim, whatever the profile; None refutes it."""
     if value is None or math.isnan(value):
         return True
     return value > claim.threshold if claim.at_least is None else value < claim.threshold
@@ -76,7 +76,7 @@ def _run(topic: Topic, found: list[Controlled], wanted: list[tuple[int, str]]) -
 
 
 def _job(topic: Topic, number: int, which: str) -> Run:
-    """Run one experiment with all its blocks idle, or one of them."""
+    """Run one experiment with all its blocks idle, or with one of them idle."""
     sys.stdout = sys.stderr = io.StringIO()  # until the process ends
     experiment, claims = list(experiments(topic))[number]
     names = [name for name in building_blocks(topic, experiment) if name in topic.exercises]
@@ -101,13 +101,13 @@ def _noted(name: str, block: AnyFunction, called: list[str]) -> AnyFunction:
 def _measured(claim: Claim, result: object) -> float | None:
     try:
         value = float(claim.measure(result))
-    except Exception:  # a result of idle blocks may have any form
+    except Exception:  # the result of idle blocks may have any form
         return None
     return value if math.isfinite(value) else None
 
 
 def main(path: str, slug: str) -> None:
-    """Write what the runs of a topic's experiments gave to the file ``path``."""
+    """Write the results of the runs of a topic's experiments to the file ``path``."""
     topic = load_catalogue()[slug]
     topic.claims  # noqa: B018 - imports torch, as a rule
     one_thread()

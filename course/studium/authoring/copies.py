@@ -1,4 +1,4 @@
-"""What is written twice proves nothing: hidden tests, other answers and the reference are code of their own."""
+"""Checks that hidden tests, other answers and the reference are independent code: a copy proves nothing."""
 
 import ast
 import inspect
@@ -11,13 +11,13 @@ from studium.authoring.subject import Subject
 from studium.exercises import AnyFunction, Exercise
 from studium.sources import definition
 
-_SHORT = 20  # nodes of the syntax tree; less of a solution, such as a softmax of a quotient, is anybody's
-_ONE_WAY = 40  # nodes; a function of two lines may have only one natural form, in the reference too
+_SHORT = 20  # nodes of the syntax tree; anybody may write less of a solution, such as a softmax of a quotient
+_ONE_WAY = 40  # nodes; a function of two lines may have only one natural form, also in the reference
 _WHY = "[standard.md#written-anew]"
 
 
 def copies(subject: Subject) -> Finding:
-    """Compare tests, answers and the reference as syntax trees, whatever their variables are called."""
+    """Compare tests, answers and the reference as syntax trees, ignoring the names of variables."""
     problems = [
         f"{said} {_WHY}"
         for exercise in subject.exercises
@@ -25,7 +25,7 @@ def copies(subject: Subject) -> Finding:
         for said in look(exercise)
     ]
     problems += [f"{said} {_WHY}" for said in _reference(subject)]
-    return Finding(problems, "no hidden test, other answer or function of the reference is a copy")
+    return Finding(problems, "none of the hidden tests, other answers and functions of the reference is a copy")
 
 
 def _tests(exercise: Exercise) -> Iterator[str]:
@@ -34,26 +34,26 @@ def _tests(exercise: Exercise) -> Iterator[str]:
         before = known.setdefault(form(test.function), test.name)
         if before != test.name and test.hidden:
             yield (
-                f"the hidden test {test.name!r} of {exercise.id} must ask for more than {before!r}: both are the same "
+                f"the hidden test {test.name!r} of {exercise.id} must test more than {before!r}: both are the same "
                 "code; choose other cases, or another property"
             )
 
 
 def _expected(exercise: Exercise) -> Iterator[str]:
-    """Say which hidden test computes what it expects with the lines of the solution."""
+    """Report hidden tests that compute the expected value with the solution's own lines."""
     work = _work(exercise)
     if sum(1 for part in work for _ in ast.walk(part)) < _SHORT:
         return
     for test in exercise.tests:
         if test.hidden and holds_renamed(work, definition(test.function)):
             yield (
-                f"the hidden test {test.name!r} of {exercise.id} must compute in another way than the solution: it has "
-                f"the same code, so an error of the solution passes; `{_quoted(work)}`"
+                f"the hidden test {test.name!r} of {exercise.id} must compute the expected value differently from the "
+                f"solution: it has the same code, so an error in the solution would pass; `{_quoted(work)}`"
             )
 
 
 def _work(exercise: Exercise) -> tuple[ast.AST, ...]:
-    """Return what a solution computes: its own statements before the last `return`, or what that returns."""
+    """Return what a solution computes: the statements before its last `return`, or the value of that return."""
     own = own_part(exercise)
     *before, last = own
     if not before or not isinstance(last, ast.Return) or last.value is None:
@@ -67,26 +67,26 @@ def _answers(exercise: Exercise) -> Iterator[str]:
         before = known.setdefault(form(function), name := f"also_correct {number}")
         if before != name:
             yield (
-                f"{name} of {exercise.id} must be another answer: it is the same code as {before}; solve the exercise "
-                "in another way, or take it out"
+                f"{name} of {exercise.id} must be a different answer: it is the same code as {before}; solve the "
+                f"exercise another way, or remove it"
             )
 
 
 def _reference(subject: Subject) -> Iterator[str]:
-    """Say which functions of the reference come from the exercises, and which are the same code."""
+    """Report functions of the reference that are imported from the exercises, or that are the same code."""
     module = subject.topic.module("reference") if subject.topic.has("reference") else None
     found = {exercise.id: inspect.unwrap(getattr(module, exercise.id, len)) for exercise in subject.exercises}
     taken = [exercise.id for exercise in subject.exercises if found[exercise.id] is exercise.solution]
     if taken:
         yield (
-            f"reference.py must be an implementation of its own: it takes {', '.join(taken)} from exercises.py, so "
-            "neither can correct the other; write them in another way, by a library or by the paper's formula"
+            f"reference.py must be an independent implementation: it imports {', '.join(taken)} from exercises.py, so "
+            f"neither can correct the other; write them differently, with a library or from the paper's formula"
         )
     for exercise in subject.exercises:
         if exercise.id not in taken and _is_copy(found[exercise.id], exercise):
             yield (
-                f"{exercise.id} of reference.py must be an implementation of its own: it is the same code as the "
-                "solution, so neither can correct the other; write it in another way"
+                f"{exercise.id} of reference.py must be an independent implementation: it is the same code as the "
+                f"solution, so neither can correct the other; write it differently"
             )
 
 

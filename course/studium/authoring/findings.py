@@ -1,4 +1,4 @@
-"""What checking a topic gives: named checks, each with a sentence, and the mutants that no test noticed."""
+"""The result of checking a topic: named checks, each with a sentence, and the mutants that no test noticed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each.
+    """One check. ``detail`` reports what was found or, if it failed, each problem and what to do, one per line.
 
-    ``advice`` is what would be better and fails no check unless it is asked to, a line for each.
+    ``advice`` lists improvements, one per line, which fail a check only on request.
     """
 
     name: str
@@ -32,9 +32,9 @@ class Survivor(msgspec.Struct, frozen=True):
 
 
 class Worth(msgspec.Struct, frozen=True):
-    """What a hidden test fails: so many of the exercise's wrong answers, and ``alone`` those that pass all other tests.
+    """How many of an exercise's wrong answers a hidden test fails, and how many only it fails (``alone``).
 
-    ``weaker_than`` names a test that fails the same wrong answers and more, "" where there is none.
+    ``weaker_than`` names a test that fails the same wrong answers and more, or is "".
     """
 
     exercise: str
@@ -46,9 +46,9 @@ class Worth(msgspec.Struct, frozen=True):
 
 
 class Mutants(msgspec.Struct, frozen=True):
-    """How many changed solutions the tests caught; those that are marked as equivalent do not count.
+    """How many changed solutions the tests caught; those marked as equivalent do not count.
 
-    ``worth`` says the same of each hidden test.
+    ``worth`` gives the same for each hidden test.
     """
 
     killed: int = 0
@@ -58,7 +58,7 @@ class Mutants(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All checks of one topic; ``waiting`` names those that were left out because one that they wait for fails."""
+    """All checks of one topic; ``waiting`` names those left out because a check they depend on failed."""
 
     topic: str
     passed: bool
@@ -69,9 +69,9 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none.
+    """What one check found: problems, one sentence each (none: it passed), and what to report if there are none.
 
-    A problem misleads or breaks something; ``advice`` is about form, one sentence each.
+    A problem misleads learners or breaks something; ``advice`` is about form, one sentence each.
     """
 
     problems: Sequence[str]
@@ -82,9 +82,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class TopicCheck:
-    """A named check. ``after`` names checks without which it would only repeat their complaints.
+    """A named check. ``after`` names checks that must pass first, since it would only repeat their complaints.
 
-    ``apart`` marks one that waits for other processes, so that it can run beside those that compute in this one.
+    ``apart`` marks a check that waits for other processes, so it can run alongside those that compute in this one.
     """
 
     name: str

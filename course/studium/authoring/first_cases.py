@@ -1,6 +1,6 @@
-"""The first case of a test: it decides what is recorded of a wrong answer, as a test ends with the case that fails.
+"""The first case of a test, which decides what is recorded about a wrong answer, since the test stops there.
 
-On a degenerate case many mistakes agree, and a wrong answer may hear the name of another.
+Many mistakes agree on a degenerate case, so a wrong answer may be given the name of another.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from studium.topic import Topic
 
 
 def degenerate_cases(topic: Topic, exercise: Exercise) -> Iterator[str]:
-    """Say which tests begin with a degenerate value of an argument that has a telling one in a later case."""
+    """Report tests whose first case has a degenerate argument although a later case has a telling one."""
     if inspect.isclass(exercise.solution):
         return
     for test in exercise.tests:
@@ -27,23 +27,24 @@ def degenerate_cases(topic: Topic, exercise: Exercise) -> Iterator[str]:
             later = [case[name] for case in cases[1:] if name in case and type(case[name]) is type(first)]
             if fault and any(not degenerate(value) and not _is_single(value) for value in later):
                 yield (
-                    f"the first case of the test {test.name!r} of {exercise.id} has `{name}` {fault}, on which many "
-                    "mistakes agree, and a later case has not; begin with that one [standard.md#first-cases]"
+                    f"the first case of the test {test.name!r} of {exercise.id} has `{name}` {fault}, so many "
+                    f"mistakes give the same result; begin with a later case, which does not have this "
+                    f"[standard.md#first-cases]"
                 )
                 break
 
 
 def degenerate(value: Any) -> str:
-    """Say in which way a value hides mistakes, or ""."""
+    """Describe how a value hides mistakes, or return ""."""
     torch = sys.modules.get("torch")
     if type(value) is int and value in (0, 1):
         return f"= {value}"
     if torch is None or not isinstance(value, torch.Tensor) or value.numel() < 2:
         return ""
     if bool((value == value.flatten()[0]).all()):
-        return "with all its values equal"
+        return "whose values are all equal"
     sizes = list(value.shape)
-    return "with two axes of one length" if len(set(sizes)) < len(sizes) else ""
+    return "with two axes of equal length" if len(set(sizes)) < len(sizes) else ""
 
 
 def _is_single(value: Any) -> bool:
@@ -54,5 +55,5 @@ def _is_single(value: Any) -> bool:
 def _arguments(exercise: Exercise, call: Call) -> dict[str, Any]:
     try:
         return dict(inspect.signature(exercise.solution).bind(*call.args, **call.kwargs).arguments)
-    except TypeError:  # a test may try what does not fit
+    except TypeError:  # a test may try an argument that does not fit
         return {}

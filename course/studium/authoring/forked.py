@@ -1,6 +1,6 @@
-"""Running jobs in forked processes, each with a limit on its time and its memory: what a job does ends with it.
+"""Run jobs in forked processes with limits on time and memory; whatever a job leaves behind ends with it.
 
-The process that forks has one thread and has never touched a GPU, so it is a child of its own: ``child``.
+The process that forks has a single thread and has never touched a GPU, so it is a child process itself: ``child``.
 """
 
 import multiprocessing
@@ -22,14 +22,14 @@ from studium.errors import TopicError
 K = TypeVar("K")
 T = TypeVar("T")
 WORKERS = 2
-_MEMORY = 4 * 2**30  # bytes that a job may take beyond what it starts with
+_MEMORY = 4 * 2**30  # bytes that a job may use on top of what it starts with
 Job = Callable[[], object]
 
 
 def child(module: str, arguments: Iterable[str], kind: type[T], what: str) -> T:
     """Run a module as ``python -m module PATH ARGUMENTS`` and return what it writes to PATH, as JSON of ``kind``.
 
-    Raise TopicError if it fails; ``what`` names the thing that could not be run.
+    Raise TopicError if it fails; ``what`` names what could not be run.
     """
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
         path = Path(scratch) / "found.json"
@@ -37,21 +37,21 @@ def child(module: str, arguments: Iterable[str], kind: type[T], what: str) -> T:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process that forks must not have threads
         done = subprocess.run(command, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
         if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
+            last = done.stderr.strip().splitlines()[-1:] or ["it was killed from outside"]
             raise TopicError(f"{what} could not be run: {last[0]}")
         return msgspec.json.decode(path.read_bytes(), type=kind)
 
 
 def one_thread() -> None:
-    """Let torch compute with one thread, where it was imported."""
+    """Make torch compute with one thread, if it has been imported."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
 
 
 def run_forked(tasks: Iterable[tuple[K, float, Job]], kind: type[T]) -> Iterator[tuple[K, T | None]]:
-    """Run the job of each task (key, seconds, job) in a process of its own, at most two at once.
+    """Run the job of each task (key, seconds, job) in a separate process, at most two at once.
 
-    Yield each key with the job's result, or with None if the job took too long or ended without one.
+    Yield each key with the job's result, or with None if the job took too long or ended without a result.
     """
     waiting = iter(tasks)
     running: dict[Connection, tuple[ForkProcess, K, float]] = {}
@@ -85,7 +85,7 @@ def _fork(job: Job) -> tuple[Connection, ForkProcess]:
 def _tell(job: Job, connection: Connection) -> None:
     _limit_memory()
     connection.send_bytes(msgspec.json.encode(job()))
-    os._exit(0)  # what a job has started ends with it
+    os._exit(0)  # whatever a job has started ends with it
 
 
 def _limit_memory() -> None:
@@ -100,7 +100,7 @@ def _limit_memory() -> None:
 
 
 def _result(connection: Connection, kind: type[T]) -> T | None:
-    """Read what a process told; one that ended without a word has no result."""
+    """Read what a process sent; one that ended without sending anything has no result."""
     try:
         return msgspec.json.decode(connection.recv_bytes(), type=kind)
     except (EOFError, OSError):

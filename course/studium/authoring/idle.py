@@ -1,4 +1,4 @@
-"""Building blocks that do nothing: what they return has the type and shape of the right result, and only zeros."""
+"""Building blocks that do nothing: they return zeros with the type and shape of the right result."""
 
 import copy
 import functools
@@ -10,9 +10,9 @@ from studium.observation import snapshot
 
 
 def idle(function: AnyFunction) -> AnyFunction:
-    """Return a function that leaves its arguments alone and returns zeros in the place of each number.
+    """Return a function that leaves its arguments alone and returns zeros instead of numbers.
 
-    The right function works on copies of the arguments, so whatever it does to them (training a model, writing into a
+    The right function works on copies of the arguments, so any effect it has on them (training a model, writing into a
     cache) is lost as well.
     """
 
@@ -24,12 +24,12 @@ def idle(function: AnyFunction) -> AnyFunction:
 
 
 def emptied(value: Any) -> Any:
-    """Return a value with 0 for each number in it and "" for each text; a function in it does nothing either."""
+    """Return a value with 0 for each number in it and "" for each text; functions in it do nothing either."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.nn.Module):
         return _zero_weights(value)
     if torch is not None and isinstance(value, torch.Tensor):
-        zeros = torch.zeros_like(value)  # with a gradient where there was one, which reaches nobody
+        zeros = torch.zeros_like(value)  # with a gradient if there was one, but connected to nothing
         return zeros.requires_grad_().clone() if value.requires_grad else zeros
     if type(value) in (bool, int, float, complex, str):
         return type(value)()

@@ -1,4 +1,4 @@
-"""Every module of the topic imports, from the host only what is public, and its metadata alone loads nothing heavy."""
+"""Checks that every module imports, uses only the host's public names, and that metadata alone loads nothing heavy."""
 
 import ast
 import contextlib
@@ -12,13 +12,13 @@ from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
 from studium.errors import StudiumError, TopicError
 
-PRIVATE = ("exercises", "reference")  # modules that student machines do not have, or not as they are
+PRIVATE = ("exercises", "reference")  # modules that student machines lack, or have in another form
 HEAVY = ("torch", "plotly", "ipywidgets", "nbgrader", "sklearn")
 _PROBE = "import sys; before = set(sys.modules); import {package}; print(*(set(sys.modules) - before))"
 
 
 def modules_of(folder: Path) -> list[str]:
-    """Return the names of a topic's modules but its lesson, which is no module, and its tests."""
+    """Return the names of a topic's modules except its lesson, which is not a module, and its tests."""
     names = sorted(path.stem for path in folder.glob("*.py"))
     own = [n for n in names if n not in ("__init__", "lesson", "conftest") and not n.startswith("test_")]
     return [*own, *(f"exercises.{path.stem}".removesuffix(".__init__") for path in _exercise_files(folder))]
@@ -34,7 +34,7 @@ def _file_of(folder: Path, name: str) -> Path:
 
 
 def imports(subject: Subject) -> Finding:
-    """Import each module, build the lesson; import the package alone in a clean process, and see what it loads."""
+    """Import each module and build the lesson; import the package in a clean process and check what that loads."""
     failures = list(_failures(subject))
     problems = [*(failures or _unbuilt(subject)), *_heavy(subject), *_private(subject)]
     return Finding(problems, "all modules import, the lesson is built, and the metadata loads nothing heavy")
@@ -49,7 +49,7 @@ def _failures(subject: Subject) -> Iterator[str]:
 
 
 def _unbuilt(subject: Subject) -> Iterator[str]:
-    """Say why no lesson can be built, which every check after this one would say again."""
+    """Explain why the lesson cannot be built, which every later check would otherwise repeat."""
     try:
         subject.lesson  # noqa: B018 - it is built on first use
     except StudiumError as error:
@@ -65,13 +65,13 @@ def _heavy(subject: Subject) -> Iterator[str]:
     for name in HEAVY:
         if name in loaded:
             yield (
-                f"__init__.py must load metadata alone: it imports {name}, for which every studium command would "
-                "wait; import it in the module that needs it"
+                f"__init__.py must load only metadata: it imports {name}, and every studium command would have to "
+                f"wait for that; import it in the module that needs it"
             )
 
 
 def _private(subject: Subject) -> Iterator[str]:
-    """Look for imports on which a topic may not rely: the host's own modules, the graders, other topics, answers."""
+    """Find imports that a topic may not rely on: the host's own modules, the graders, other topics, answers."""
     others = {topic.package for topic in subject.catalogue.lessons} - {subject.topic.package}
     for name in ("__init__", "lesson", *modules_of(subject.folder)):
         path = _file_of(subject.folder, name)
@@ -81,28 +81,28 @@ def _private(subject: Subject) -> Iterator[str]:
             wanted = f"{module}.{part}".rstrip(".")
             if module.split(".")[0] == "studium" and (module != "studium" or part not in ("", *studium.__all__)):
                 yield (
-                    f"{file} may use what `studium` itself exports: it imports {wanted}, which is private and may "
-                    f"change; what there is: {', '.join(studium.__all__)}"
+                    f"{file} may use only what `studium` itself exports: it imports {wanted}, which is private and "
+                    f"may change; choose from: {', '.join(studium.__all__)}"
                 )
             elif module.split(".")[0] == "studium_graders" or any(_inside(wanted, other) for other in others):
                 yield f"{file} must work without other topics and the graders: it imports {wanted}; leave it out"
         for module, part in sorted(_imported(tree.body, package)) if name.split(".")[0] not in PRIVATE else ():
             if _inside(f"{module}.{part}", f"{subject.topic.package}.reference"):
                 yield (
-                    f"{file} must work on student machines, which have no reference.py: it imports that; take what "
-                    "it needs as an argument"
+                    f"{file} must work on student machines, which have no reference.py: it imports that file; pass "
+                    f"what it needs as an argument"
                 )
 
 
 def _tree(path: Path) -> ast.Module:
-    """Parse a file; one that is not there, or that does not parse, is empty, and other checks say why."""
+    """Parse a file; a missing or invalid file is treated as empty, because other checks report it."""
     with contextlib.suppress(FileNotFoundError, SyntaxError):
         return ast.parse(path.read_text("utf-8"))
     return ast.Module([], [])
 
 
 def _imported(nodes: Iterable[ast.AST], package: str) -> set[tuple[str, str]]:
-    """Return (module, name) of each import, and of each name that is looked up in `studium`."""
+    """Return (module, name) for each import, and for each name looked up in `studium`."""
     found: set[tuple[str, str]] = set()
     for node in nodes:
         if isinstance(node, ast.Import):

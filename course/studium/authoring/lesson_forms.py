@@ -1,6 +1,6 @@
-"""The forms of a lesson: what the standard asks of each one, as far as a program can see it.
+"""The form of a lesson: what the standard requires, as far as a program can check it.
 
-All of it is advice. ``docs/standard.md`` says why each form is asked for, under the heading that a line ends with.
+All of it is advice. Each line ends with the heading in ``docs/standard.md`` that explains it.
 """
 
 import ast
@@ -28,10 +28,10 @@ _LESSON = re.compile(r"\]\((?:\./)?(?P<slug>[a-z0-9-]+)\.ipynb\)")
 
 
 def lesson_forms(subject: Subject) -> Finding:
-    """Look for the widget, the loop, the diagram, the bridge, the terms, the guesses and the end of a lesson."""
+    """Look for the lesson's widget, loop, diagram, bridge, terms, guesses and ending."""
     cells = read_lesson(subject.topic).cells
     advice = [f"{said} [standard.md#{rule}]" for rule, look in _RULES.items() for said in look(subject, cells)]
-    return Finding([], "the lesson has the forms of the standard", advice=advice)
+    return Finding([], "the lesson has all the forms of the standard", advice=advice)
 
 
 Cells = list[NotebookNode]
@@ -41,8 +41,8 @@ def _widget(subject: Subject, cells: Cells) -> Iterator[str]:
     before = list(itertools.takewhile(lambda cell: "widget" not in _tags(cell), cells))
     if len(before) < len(cells) and (words := _words(before)) > WORDS_BEFORE_A_WIDGET:
         yield (
-            f"the first widget comes after at most about 250 words: here after {words}; show it below the opening "
-            "question, and say what the lesson does, needs and takes after it"
+            f"the first widget should come after at most about 250 words: here it comes after {words}; show it below "
+            f"the opening question, and then explain what the lesson does, needs and takes"
         )
 
 
@@ -70,13 +70,14 @@ def _loop(subject: Subject, cells: Cells) -> Iterator[str]:
     sources += [solved(exercise) for exercise in whole]
     if not any(map(_shows_loop, sources)):
         yield (
-            "the lesson needs a loop that the learner sees whole, a training with its optimiser or a sampler: no cell "
-            "and no integrative exercise has one; write it out in 10 to 20 lines before an experiment repeats it"
+            "the lesson needs a complete loop that the learner can see, such as training with an optimiser or a "
+            "sampler: none of its cells and integrative exercises has one; write it out in 10 to 20 lines before an "
+            "experiment repeats it"
         )
 
 
 def _shows_loop(source: str) -> bool:
-    """Return whether a loop trains (it steps an optimiser) or carries on from its own last value, as samplers do."""
+    """Return whether a loop trains (it steps an optimiser) or continues from its own last value, as samplers do."""
     try:
         loops = [node for node in ast.walk(parse(source)) if isinstance(node, _LOOPS)]
     except SyntaxError:  # magic
@@ -89,7 +90,7 @@ def _steps(node: ast.AST) -> bool:
 
 
 def _carries(node: ast.AST) -> bool:
-    """Return whether a statement computes a name anew from itself by a call: ``x = p_step(x, t)``."""
+    """Return whether a statement recomputes a name from itself by a call: ``x = p_step(x, t)``."""
     if not isinstance(node, ast.Assign):
         return False
     bound = {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
@@ -128,12 +129,17 @@ def _guesses(subject: Subject, cells: Cells) -> Iterator[str]:
 
 def _terms(subject: Subject, cells: Cells) -> Iterator[str]:
     if not any("<dfn>" in cell.source for cell in cells if cell.cell_type == "markdown"):
-        yield "the lesson defines no term: mark each as <dfn>term</dfn> in a sentence that can stand alone"
+        yield (
+            "the lesson should define its terms: none is marked; write each as <dfn>term</dfn> in a sentence that "
+            "makes sense out of context"
+        )
 
 
 def _length(subject: Subject, cells: Cells) -> Iterator[str]:
     if (words := _words([cell for cell in cells if not is_optional(cell)])) > MOST_WORDS:
-        yield f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut, or move some to Further"
+        yield (
+            f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut some, or move it to Further"
+        )
 
 
 def _end(subject: Subject, cells: Cells) -> Iterator[str]:
@@ -146,7 +152,7 @@ def _end(subject: Subject, cells: Cells) -> Iterator[str]:
         count = None if section is None else len(_ITEM.findall(section))
         if count != wanted:
             found = "there is no such heading" if count is None else f"it has {count} items"
-            yield f"the lesson ends with `## {heading}`, a list of {what}: {found}; write it"
+            yield f"the lesson should end with `## {heading}`, a list of {what}: {found}; write it"
 
 
 def _calls(cell: NotebookNode, name: str) -> Iterator[ast.Call]:

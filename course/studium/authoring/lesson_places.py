@@ -1,4 +1,4 @@
-"""Where the cells of a lesson stand in ``lesson.py``, for messages that an editor can follow."""
+"""Where a lesson's cells are in ``lesson.py``, for messages that an editor can follow."""
 
 import re
 
@@ -9,9 +9,9 @@ _MARK = re.compile(r"^# %%(?!%)", re.MULTILINE)
 
 
 def places_of_cells(topic: Topic) -> dict[str, str]:
-    """Return "lesson.py:143" by the id of each cell, and by the name of the exercise that is placed there.
+    """Map the id of each cell, and the name of each exercise placed there, to a place such as "lesson.py:143".
 
-    It is empty where a text before the first mark hides which cell is which.
+    The result is empty if text before the first mark makes it unclear which cell is which.
     """
     text = topic.lesson.read_text("utf-8")
     marks = [text.count("\n", 0, found.start()) + 1 for found in _MARK.finditer(text)]

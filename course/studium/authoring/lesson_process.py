@@ -1,4 +1,4 @@
-"""The child of ``lesson_run``: runs a lesson's cells, and writes down the notebook and then its events, a line each."""
+"""The child process of ``lesson_run``: runs a lesson's cells and writes the notebook, then its events, one per line."""
 
 import os
 import sys
@@ -23,9 +23,10 @@ _LARGEST = 2_000_000  # bytes of an output
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A cell that has begun or, with its seconds, has ended: what went wrong in it, and the peak of memory so far.
+    """The start or end of a cell. An end has its seconds, what went wrong, and the peak memory so far.
 
-    ``outputs`` is what it showed, as a notebook has it; ``wanted`` what it tried to reach on other machines.
+    ``outputs`` is what the cell showed, in the notebook's format; ``wanted`` is what it tried to reach on other
+    machines.
     """
 
     edition: str
@@ -38,9 +39,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def waited(process: int | str = "self") -> float:
-    """Return the seconds that a process was ready to run and others had the processor; 0 where nobody counts them.
+    """Return how many seconds a process was ready to run but others had the processor; 0 if the system does not count
+    them.
 
-    Without them, what a lesson takes is the same on a busy machine as on an idle one.
+    Subtracting them makes a lesson's time the same on a busy machine as on an idle one.
     """
     path = Path(f"/proc/{process}/schedstat")
     try:
@@ -50,7 +52,7 @@ def waited(process: int | str = "self") -> float:
 
 
 def run(slug: str, path: Path) -> None:
-    """Run both editions of the lesson. Each cell has two events, at its beginning and at its end."""
+    """Run both editions of the lesson. Each cell has two events, one at its start and one at its end."""
     catalogue = load_catalogue()
     topic = catalogue[slug]
     notebook = compile_lesson(topic, catalogue.manager)
@@ -84,7 +86,7 @@ def _run_cell(edition: str, cell: Any, shell: InteractiveShell) -> Event:
 
 
 class _Result(CapturingDisplayHook):  # type: ignore[misc]
-    """Takes the value of a cell's last line as an output, and keeps it."""
+    """Captures the value of a cell's last line as an output, and keeps it."""
 
     value: object = None
 
@@ -100,10 +102,10 @@ def _outputs(captured: Any) -> list[dict[str, Any]]:
 
 
 def _wrong(edition: str, value: object) -> str:
-    """Say where a check of the solved lesson is not right."""
+    """Report a check in the solved lesson that is not right."""
     if edition != "solution" or not isinstance(value, Verdict) or value.result.outcome == "right":
         return ""
-    return f"the solution of {value.result.id} is {value.result.outcome} there"
+    return f"there the solution of {value.result.id} is {value.result.outcome}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Running a lesson in a clean process, within the time and the memory that its profile allows."""
+"""Run a lesson in a clean process, within the time and memory that its profile allows."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from studium.profiles import LAPTOP_MB, VARIABLE, Name, Profile
 
 @dataclass(frozen=True)
 class Budget:
-    """What a lesson may take: seconds for all its cells, seconds for one of them, and resident memory in MB."""
+    """A lesson's limits: seconds for all its cells, seconds for one cell, and resident memory in MB."""
 
     lesson: float
     cell: float
@@ -32,14 +32,14 @@ BUDGETS: dict[Name, Budget] = {
     "laptop": Budget(lesson=600, cell=90, memory_mb=LAPTOP_MB),
     "gpu": Budget(lesson=1800, cell=600, memory_mb=16_000),
 }
-# On a busy machine a second thread makes a cell many times slower, and what a lesson takes a matter of luck.
+# On a busy machine a second thread slows a cell down many times, and the time that a lesson takes becomes luck.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _IMPORTS = 300  # seconds until the first cell: a cold import of torch on a busy machine
 
 
 @dataclass(frozen=True)
 class LessonRun:
-    """The lesson as the other process built it, and its cells in order; the last may be unfinished."""
+    """The lesson as the other process built it, and its cells in order; the last one may be unfinished."""
 
     notebook: str
     events: list[Event]
@@ -47,24 +47,24 @@ class LessonRun:
 
     @property
     def seconds(self) -> float:
-        """The time that the cells of the lesson took, without the imports before them."""
+        """The time that the lesson's cells took, without the imports before them."""
         return sum(event.seconds for event in self.events if event.edition == "lesson")
 
     @property
     def peak_mb(self) -> float:
-        """The most resident memory that the process had."""
+        """The most resident memory that the process used."""
         return max((event.peak_mb for event in self.events), default=0.0)
 
 
 def run_lesson(slug: str, profile: Profile) -> LessonRun:
-    """Run the lesson as it is handed out, then with every exercise solved but without its experiments."""
+    """Run the lesson as handed out, then with every exercise solved but without its experiments."""
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
         path = Path(scratch) / "events"
         path.touch()
         with (Path(scratch) / "errors").open("w+b") as errors:
             command = [sys.executable, "-m", "studium.authoring.lesson_process", slug, str(path)]
-            nobody = {places.VARIABLE: scratch}  # what its check cells find is nobody's progress
-            figures = {"PLOTLY_RENDERER": "plotly_mimetype"}  # their data alone, not plotly.js with each of them
+            nobody = {places.VARIABLE: scratch}  # what its check cells find must not go into anybody's progress
+            figures = {"PLOTLY_RENDERER": "plotly_mimetype"}  # only their data, without a copy of plotly.js each
             environment = os.environ | nobody | figures | ONE_THREAD | {VARIABLE: profile.name}
             with subprocess.Popen(
                 command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
@@ -78,7 +78,7 @@ def run_lesson(slug: str, profile: Profile) -> LessonRun:
 
 
 def _wait(child: "subprocess.Popen[bytes]", path: Path, budget: Budget) -> str:
-    """Wait for the child; say that it was stopped where one edition took longer than its budget, or give ""."""
+    """Wait for the child; report if it was stopped because an edition exceeded its budget, otherwise return ""."""
     edition, since = "", time.monotonic() - waited(child.pid)
     while child.poll() is None:
         now = _edition(path)
@@ -93,7 +93,7 @@ def _wait(child: "subprocess.Popen[bytes]", path: Path, budget: Budget) -> str:
 
 
 def _edition(path: Path) -> str:
-    """Return the edition of the last cell that is written down, "" before the first."""
+    """Return the edition of the last cell written down, or "" before the first."""
     lines = path.read_bytes().split(b"\n")[1:-1]
     return msgspec.json.decode(lines[-1], type=Event).edition if lines else ""
 
@@ -103,12 +103,14 @@ def _read(path: Path, ended: str) -> LessonRun:
     if not lines:
         return LessonRun("", [], ended)
     events = [msgspec.json.decode(line, type=Event) for line in lines[1:]]
-    last = {(event.edition, event.cell): event for event in events}  # its end, where the cell has come to it
+    last = {(event.edition, event.cell): event for event in events}  # the end of the cell, if it got there
     return LessonRun(msgspec.json.decode(lines[0], type=str), list(last.values()), ended)
 
 
 def lesson(subject: Subject) -> Finding:
-    """See that the lesson runs before anything is solved, that all is right once it is, and within its budget."""
+    """Check that the lesson runs before anything is solved, that every check passes once it is, and that it stays in
+    budget.
+    """
     run, budget = subject.lesson_run, BUDGETS[subject.profile.name]
     summary = f"runs in {run.seconds:.1f} s with at most {run.peak_mb:.0f} MB at {subject.profile.name}"
     return Finding(
@@ -119,7 +121,7 @@ def lesson(subject: Subject) -> Finding:
 
 def _what_to_do(problem: str) -> str:
     if problem.startswith("NotImplementedError"):
-        return "it calls an answer that is not written yet; write lesson.mine(…) around the name there"
+        return "it calls an answer that is not written yet; wrap the name in lesson.mine(…) there"
     return f"{problem}; correct it"
 
 

@@ -1,4 +1,4 @@
-"""Where the lesson's links lead, as far as can be known offline; papers above all."""
+"""Where the lesson's links lead, as far as that can be checked offline; above all, links to papers."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ _PAPER = re.compile(r"https?://(?:www\.)?arxiv\.org/(?:abs|pdf)/(?P<id>[^?#]*?)(
 _MENTION = re.compile(r"arXiv:? ?(?P<id>\d[\d.]*\d)", re.IGNORECASE)
 _ID = re.compile(r"(?P<month>\d\d(?:0[1-9]|1[0-2]))\.(?P<number>\d{4,5})")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
-_FIRST, _FIVE_DIGITS = "0704", "1501"  # the months in which such ids, and those with five digits, began
-_MOST = 50_000  # far more papers than arXiv gets in a month
+_FIRST, _FIVE_DIGITS = "0704", "1501"  # the month in which such ids began, and the month in which they got five digits
+_MOST = 50_000  # far more papers than arXiv receives in a month
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d+)?", re.IGNORECASE)
 _DOI = re.compile(r"/10\.\d{4,9}/\S+")
 _NOTEBOOK = re.compile(r"(?:\./)?(?P<slug>[a-z0-9-]+)\.ipynb")
 
 
 def papers(subject: Subject) -> Finding:
-    """See that the lesson links to each paper of the topic, and that ids agree with the years beside them."""
+    """Check that the lesson links to each of the topic's papers, and that arXiv ids agree with the years given."""
     return Finding(list(_papers(subject)), "the lesson links to each paper of the topic")
 
 
@@ -37,13 +37,16 @@ def _papers(subject: Subject) -> Iterator[str]:
                 f"[…](https://arxiv.org/abs/{paper.arxiv})"
             )
         if _is_id(paper.arxiv) and not 0 <= paper.year - _year(paper.arxiv) <= 5:
-            yield f"the paper {paper.title!r} is of {paper.year}, and its id {paper.arxiv} of another year; correct one"
+            yield (
+                f"the paper {paper.title!r} is from {paper.year}, but its id {paper.arxiv} is from another year; "
+                f"correct one"
+            )
     known = [paper.arxiv for paper in subject.topic.papers if paper.arxiv]
     mentioned = [found["id"] for found in _MENTION.finditer(text)]
     for number in sorted({*(number for _, number in cited), *mentioned, *known}):
         if not _is_id(number):
             yield (
-                f"an arXiv id is year, month and number of a paper that is there, such as 2106.09685: got {number!r}; "
+                f"an arXiv id is the year, month and number of an existing paper, such as 2106.09685: got {number!r}; "
                 "correct it"
             )
     for link, number in cited:
@@ -64,33 +67,36 @@ def _year(number: str) -> int:
 
 
 def links(subject: Subject) -> Finding:
-    """See that each link leads somewhere: to an address on the web, another lesson, or a heading of this one."""
+    """Check that each link leads somewhere: to a web address, another lesson, or a heading of this one."""
     found = _links(_text(subject))
     problems = [problem for link in found if (problem := _astray(link, subject))]
     return Finding(problems, f"{len(found)} links lead somewhere")
 
 
 def _astray(link: Link, subject: Subject) -> str:
-    """Say what is wrong with a link, or ""."""
+    """Describe what is wrong with a link, or return ""."""
     what, (scheme, host, path, _, anchor) = f"the link {link.text!r} to {link.target!r}", urlsplit(link.target)
     if not link.text.strip() and not link.target.startswith("#"):
-        return f"{what} must say where it leads: it has no text; give it some"
+        return f"{what} must say where it leads: it has no text; add some"
     if scheme in ("http", "https"):
         if not _HOST.fullmatch(host) or (host in ("doi.org", "dx.doi.org") and not _DOI.fullmatch(path)):
-            return f"{what} must be an address on the web: it is none; correct it"
+            return f"{what} must be a valid web address; correct it"
         return ""
     if scheme == "mailto":
         return ""
     slugs = [topic.slug for topic in subject.catalogue.topics]
     if notebook := _NOTEBOOK.fullmatch(path):
         slug = notebook["slug"]
-        return "" if slug in slugs else f"{what} leads to no topic that is installed; {suggestion(slug, slugs)}"
+        return "" if slug in slugs else f"{what} leads to a topic that is not installed; {suggestion(slug, slugs)}"
     if path or not anchor:
-        return f"{what} leads nowhere, for a notebook comes alone; link to the web, to TOPIC.ipynb or to a #heading"
+        return (
+            f"{what} leads nowhere, because a notebook is handed out on its own; link to the web, to TOPIC.ipynb "
+            f"or to a #heading"
+        )
     anchors = {slug_of(item.text).lower() for item in items_in(_text(subject)) if isinstance(item, Title)}
     anchors |= {f"exercise-{name}" for name in subject.topic.exercises}
     if slug_of(unquote(anchor)).lower() not in anchors:
-        return f"{what} leads to no heading of the lesson; write the heading in lower case, with hyphens"
+        return f"{what} leads to a heading that the lesson does not have; write the heading in lowercase, with hyphens"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What stands in a lesson's text besides words: links, images and headings, in Markdown and in HTML."""
+"""The links, images and headings in a lesson's text, in Markdown and in HTML."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from studium.site.prose import parse, plain_text
 
 @dataclass(frozen=True)
 class Link:
-    """A link: what it says, and where it leads."""
+    """A link: its text and its target."""
 
     text: str
     target: str
@@ -19,7 +19,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Image:
-    """An image and its alternative text; "" where it has none."""
+    """An image and its alternative text, which is "" if it has none."""
 
     alt: str
 
@@ -36,7 +36,7 @@ Item = Link | Image | Title
 
 
 def items_in(source: str) -> list[Item]:
-    """Return the links, images and headings of a text in their order."""
+    """Return the links, images and headings of a text in order."""
     return list(_items(parse(source)))
 
 

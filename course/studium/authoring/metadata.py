@@ -14,9 +14,9 @@ PLACE = re.compile(r"\b(?:(?:table|figure|section) \w|abstract\b)", re.IGNORECAS
 
 
 def metadata(subject: Subject) -> Finding:
-    """Look at title, track, summary, minutes and papers, at the papers of claims and at the places of their numbers."""
+    """Check title, track, summary, minutes and papers, the papers of claims, and the sources of published numbers."""
     advice = list(_places(subject))
-    return Finding(list(_metadata(subject)), "title, track, summary, minutes and papers are there", advice=advice)
+    return Finding(list(_metadata(subject)), "title, track, summary, minutes and papers are all given", advice=advice)
 
 
 def _metadata(subject: Subject) -> Iterator[str]:
@@ -25,62 +25,68 @@ def _metadata(subject: Subject) -> Iterator[str]:
         if not getattr(topic, name).strip():
             yield f"a topic needs a {name}: it is empty; write one in __init__.py"
     if not topic.summary.rstrip().endswith((".", "?", "!")):
-        yield f"the summary is a sentence, which ends with a full stop: got {topic.summary!r}; end it"
+        yield f"the summary must be a sentence that ends with a full stop: got {topic.summary!r}; end it"
     if topic.minutes <= 0:
-        yield f"minutes is the time for reading and working: got {topic.minutes}; give at least 1"
+        yield f"minutes must be the time for reading and working: got {topic.minutes}; give at least 1"
     for paper in topic.papers:
         if not 1900 <= paper.year <= date.today().year + 1:
-            yield f"the year of the paper {paper.title!r} must be that of a paper: got {paper.year}; correct it"
+            yield (
+                f"the year of the paper {paper.title!r} must be a year in which it can have appeared: got "
+                f"{paper.year}; correct it"
+            )
     known = {paper.arxiv for paper in topic.papers}
     for claim in topic.claims:
         if claim.paper not in known:
-            yield f"the claim {claim.text!r} is of {claim.paper}, which is no paper of the topic; add it to papers"
+            yield (
+                f"the claim {claim.text!r} names {claim.paper}, which is not one of the topic's papers; add it to "
+                f"papers"
+            )
 
 
 def _places(subject: Subject) -> Iterator[str]:
-    """Look for published numbers that cannot be looked up, because their source names no place in the paper."""
+    """Find published numbers that cannot be looked up, because their source names no place in the paper."""
     for claim in subject.topic.claims:
         if claim.published and not PLACE.search(claim.published.source):
             yield (
-                f"the published numbers of the claim {claim.text!r} need the table, figure or section that they are "
-                f"from: got {claim.published.source!r}; name it, as in 'Hu et al. 2021, Table 5'"
+                f"the published numbers of the claim {claim.text!r} need the table, figure or section they come from: "
+                f"got {claim.published.source!r}; name it, as in 'Hu et al. 2021, Table 5'"
             )
 
 
 def prerequisites(subject: Subject) -> Finding:
-    """See that all topics that come first exist, and that they do not go round in a circle."""
-    return Finding(list(_prerequisites(subject)), "all topics that come first are known, without a circle")
+    """Check that all prerequisites exist and do not form a cycle."""
+    return Finding(list(_prerequisites(subject)), "all prerequisites are known and form no cycle")
 
 
 def _prerequisites(subject: Subject) -> Iterator[str]:
     slugs = [topic.slug for topic in subject.catalogue.topics]
     for need in subject.topic.needs:
         if need not in slugs:
-            yield f"needs names {need!r}, which no installed topic has as its slug; {suggestion(need, slugs)}"
+            yield f"needs names {need!r}, but no installed topic has that slug; {suggestion(need, slugs)}"
     for problem in subject.catalogue.problems:
         if problem.slug == subject.topic.slug and not problem.clash:
             yield problem.error
 
 
 def unique_names(subject: Subject) -> Finding:
-    """See that nobody else has the slug, and that each exercise has a name of its own and is where it belongs."""
-    return Finding(list(_unique_names(subject)), "the slug is the topic's own, and so is each exercise's name")
+    """Check that the slug is unique, and that each exercise has a unique name and is in the right file."""
+    return Finding(list(_unique_names(subject)), "the slug is unique, and so is each exercise's name")
 
 
 def _unique_names(subject: Subject) -> Iterator[str]:
     owners: list[Entry] = [entry for entry in subject.catalogue.entries if entry.topic.slug == subject.topic.slug]
     for entry in owners[1:]:
-        yield f"the slug {subject.topic.slug!r} is also that of {entry.distribution}; choose another"
+        yield f"the slug {subject.topic.slug!r} is already used by {entry.distribution}; choose another"
     for exercise in subject.exercises:
         if exercise.file.read_text("utf-8").count(f"\ndef {exercise.id}(") > 1:
             file = exercise.file_name
-            yield f"the exercise {exercise.id} is defined twice in {file}, and the first is lost; rename one"
+            yield f"the exercise {exercise.id} is defined twice in {file}, and the first definition is lost; rename one"
     if (subject.folder / "exercises").is_dir() and subject.topic.exercises:
         yield from _misplaced(subject)
 
 
 def _misplaced(subject: Subject) -> Iterator[str]:
-    """Say which exercise is in a file of another name, and which file the tuple ``exercises`` does not list."""
+    """Report exercises in a file with another name, and files that the tuple ``exercises`` does not list."""
     names = [exercise.file_name for exercise in subject.topic.exercises.values()]
     for name, exercise in subject.topic.exercises.items():
         if exercise.file_name != f"exercises/{name}.py":
@@ -88,13 +94,13 @@ def _misplaced(subject: Subject) -> Iterator[str]:
     for path in sorted((subject.folder / "exercises").glob("*.py")):
         if not path.name.startswith("_") and f"exercises/{path.name}" not in names:
             yield (
-                f"exercises/{path.name} must be listed: the tuple of exercises/__init__.py has no exercise of it; add "
-                "it, or begin the file's name with an underscore"
+                f"exercises/{path.name} must be listed: the tuple in exercises/__init__.py has no exercise from it; "
+                f"add it, or begin the file's name with an underscore"
             )
 
 
 def exercise_parts(subject: Subject) -> Finding:
-    """See that every exercise has tests of both kinds, a hint, a misconception and another correct answer."""
+    """Check that every exercise has tests of both kinds, a hint, a misconception and another correct answer."""
     problems = [problem for exercise in subject.exercises for problem in _missing(exercise)]
     return Finding(problems, "each exercise has all its parts")
 
@@ -108,7 +114,7 @@ def _missing(exercise: Exercise) -> Iterator[str]:
         "another correct answer (@{}.also_correct)": exercise.alternatives,
     }
     yield from (
-        f"{exercise.id} needs {what.format(exercise.id)}: there is none" for what, found in parts.items() if not found
+        f"{exercise.id} needs {what.format(exercise.id)}: it has none" for what, found in parts.items() if not found
     )
     if not exercise.solution.__doc__:
         yield f"{exercise.id} needs a docstring, which is the prompt: there is none"

@@ -1,6 +1,6 @@
-"""The child of ``mutants``: tries misconceptions and mutants, each in a forked process with a limit on its time.
+"""The child process of ``mutants``: tries misconceptions and mutants, each in a forked process with a time limit.
 
-It is a process of its own because it forks: it has one thread and has never touched a GPU.
+It is a separate process because it forks: it has a single thread and has never touched a GPU.
 """
 
 import sys
@@ -20,16 +20,15 @@ from studium.exercises import AnyFunction, Exercise
 from studium.sources import seed_of
 from studium.topic import Topic
 
-SAMPLE = 3  # mutants of an exercise's other correct answers, where not the whole of them is asked for
+SAMPLE = 3  # how many mutants of an exercise's other correct answers to try, unless all of them are requested
 
 
 class Trial(msgspec.Struct):
-    """A wrong answer and the tests that fail it.
+    """A wrong answer and the tests that it fails.
 
-    ``change`` is a mutant's diff, at ``line`` of ``file``; a misconception has a ``name`` instead. ``also`` marks
-    one of another correct answer. ``failed`` holds the tests that did not pass, ``denied`` those of them that looked
-    at a result and found it wrong; both are empty for an answer that was ended. ``survived`` is True where all tests
-    passed.
+    ``change`` is a mutant's diff, at ``line`` of ``file``; a misconception has a ``name`` instead. ``also`` marks a
+    mutant of another correct answer. ``failed`` lists the tests that did not pass, ``denied`` those that looked at a
+    result and found it wrong; both are empty for an answer that was stopped. ``survived`` is True if all tests passed.
     """
 
     exercise: str
@@ -45,17 +44,17 @@ class Trial(msgspec.Struct):
 
     @property
     def changed_line(self) -> str:
-        """What the change makes of its line, as an author marks it."""
+        """The line as it reads after the change, the way an author marks it."""
         return changed_line(self.change)
 
 
 def changed_line(change: str) -> str:
-    """Return what a diff makes of its line, without its indentation."""
+    """Return the changed line from a diff, without its indentation."""
     return "\n".join(line[1:].strip() for line in change.splitlines() if line.startswith("+"))
 
 
 class Outcome(msgspec.Struct):
-    """What a forked process tells: whether all tests passed, which found a result wrong, and which did not pass."""
+    """What a forked process reports: whether all tests passed, which found a result wrong, and which did not pass."""
 
     survived: bool
     denied: list[str] = []
@@ -63,13 +62,13 @@ class Outcome(msgspec.Struct):
 
 
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
-    """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or the ``whole``."""
+    """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or all if ``whole``."""
     tasks = [task for exercise in exercises for task in _tasks(topic, exercise, whole)]
     return [_told(trial, outcome) for trial, outcome in run_forked(tasks, Outcome)]
 
 
 def _told(trial: Trial, outcome: Outcome | None) -> Trial:
-    """Complete a trial; a process that ended without a word, or was ended for its time, has failed a test."""
+    """Complete a trial; a process that ended without a report, or ran out of time, has failed a test."""
     return msgspec.structs.replace(trial, **msgspec.structs.asdict(outcome or Outcome(False)))
 
 
@@ -94,7 +93,7 @@ def _tasks(topic: Topic, exercise: Exercise, whole: bool) -> Iterator[Task]:
 
 
 def other_mutants(exercise: Exercise) -> list[tuple[str, Mutant]]:
-    """Return the mutants of the other correct answers that the exercise's file has, each with its function's name."""
+    """Return the mutants of the other correct answers in the exercise's file, each with its function's name."""
     codes = [function.__code__ for function in exercise.alternatives if hasattr(function, "__code__")]
     own = [code for code in codes if code.co_filename == exercise.solution.__code__.co_filename]
     source = exercise.file.read_text("utf-8") if own else ""
@@ -134,7 +133,7 @@ def _found_wrong(run: TestRun) -> bool:
 
 
 def main(path: str, slug: str, whole: str, *names: str) -> None:
-    """Try the wrong answers of a topic and write what came of them to the file ``path``."""
+    """Try the wrong answers of a topic and write the results to the file ``path``."""
     topic = load_catalogue()[slug]
     exercises = [topic.exercise(name) for name in names or topic.exercises]
     one_thread()

@@ -1,4 +1,4 @@
-"""Mutation testing: at least 95 % of the mutants of each solution fail a test, or the tests are not good enough."""
+"""Mutation testing: unless at least 95 % of each solution's mutants fail a test, the tests are not good enough."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,9 @@ ENOUGH = 0.95
 
 
 def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False) -> list[Trial]:
-    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a process of its own.
+    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a separate process.
 
-    Of the mutants of other correct answers a sample is tried, or the ``whole``.
+    Of the mutants of other correct answers a sample is tried, or all if ``whole``.
     """
     size = "whole" if whole else "sample"
     return child("studium.authoring.mutant_process", [slug, size, *exercises], list[Trial], f"the mutants of {slug}")
@@ -54,8 +54,8 @@ def _weak(counted: list[Trial]) -> Iterator[str]:
         killed, enough = sum(not trial.survived for trial in trials), math.ceil(ENOUGH * len(trials))
         if killed < enough:
             yield (
-                f"the tests of {name} must fail {enough} of its {len(trials)} mutants: they fail {killed}; write tests "
-                f"that notice the changes shown, or mark one that changes nothing with {name}.equivalent"
+                f"the tests of {name} must fail {enough} of its {len(trials)} mutants: they fail {killed}; write "
+                f"tests that notice the changes shown, or mark a change without effect with {name}.equivalent"
             )
 
 
@@ -67,6 +67,9 @@ def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
             if line not in survived and line in untried:
                 continue
             if line not in survived:
-                yield f"{exercise.id} marks {line!r} as equivalent, which is the line of no mutant; take the mark away"
+                yield (
+                    f"{exercise.id} marks {line!r} as equivalent, but none of the mutants has this line; remove the "
+                    f"mark"
+                )
             elif not survived[line]:
-                yield f"{exercise.id} marks {line!r} as equivalent, and a test fails it; take the mark away"
+                yield f"{exercise.id} marks {line!r} as equivalent, but a test fails it; remove the mark"

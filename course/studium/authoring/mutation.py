@@ -1,8 +1,8 @@
-"""Mutants of a solution: its text with one change each that alters what it computes.
+"""Mutants of a solution: its text with a single change that alters what it computes.
 
-The change is made in the text, not in a tree that is written out again, so that a mutant reads as the author's own
-line. The operators are those of numerical mistakes: a wrong sign, axis, bound, reduction, mask, argument or dtype, and
-a term, copy or step that is missing.
+The change is made in the text, not in a syntax tree that is written out again, so a mutant still reads like the
+author's own line. The operators imitate numerical mistakes: a wrong sign, axis, bound, reduction, mask, argument or
+dtype, and a term, copy or step that is missing.
 """
 
 import ast
@@ -14,7 +14,7 @@ from studium.authoring.text_edits import Edit, SourceText
 
 @dataclass(frozen=True)
 class Mutant:
-    """A changed solution: the line of its change in the file, that line before and after, and the new function."""
+    """A changed solution: the line number of the change, that line before and after, and the new function."""
 
     line: int
     before: str
@@ -82,7 +82,7 @@ _PAIRS = (
 )
 _OTHER_NAMES = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
 _STRINGS = {"mean": "sum", "sum": "mean", "none": "mean", "-inf": "inf", "inf": "-inf", "ij": "xy"}
-# Calls that give the same kind of thing as they are given: leaving one out is a mistake that still runs.
+# Calls that return the same kind of thing as they are given: leaving one out is a mistake that still runs.
 _LEFT_OUT = {
     "abs",
     "bool",
@@ -143,9 +143,9 @@ _SAME_ON_CPU = ("device", "non_blocking", "pin_memory")
 
 
 def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
-    """Return the mutants of the function ``name`` in a module's ``text``, changed between its solution markers alone.
+    """Return the mutants of the function ``name`` in a module's ``text``, changed only between its solution markers.
 
-    Of several functions with that name, it is the one with the given ``line``, that of its first decorator.
+    If several functions have that name, ``line`` picks one by the line of its first decorator.
     """
     source = SourceText(text)
     named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
@@ -164,7 +164,7 @@ def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
 
 
 def _code_of(text: str) -> str | None:
-    """Return what identifies a function's meaning, whatever its layout, or None where it does not parse."""
+    """Return what identifies a function's meaning, whatever its layout, or None if it does not parse."""
     try:
         return ast.dump(ast.parse(text.lstrip("\n")))
     except SyntaxError:
@@ -181,7 +181,7 @@ def _edits(function: ast.FunctionDef, source: SourceText, inside: range) -> Iter
 
 
 def _line(node: ast.AST) -> int:
-    """Return the line on which a node starts; a comprehension has none of its own."""
+    """Return the line where a node starts; a comprehension has no line number itself."""
     place = node.target if isinstance(node, ast.comprehension) else node
     return getattr(place, "lineno", 0)
 
@@ -275,7 +275,7 @@ def _call(node: ast.Call, source: SourceText) -> Iterator[Edit]:
 
 
 def _without_call(node: ast.Call, source: SourceText) -> Iterator[Edit]:
-    """Put the object of a method, or the first argument of a function, in the place of a call."""
+    """Replace a call by the object of its method, or by its first argument."""
     start, end = source.span(node)
     is_method = isinstance(node.func, ast.Attribute) and not _is_library(node.func.value)
     if isinstance(node.func, ast.Attribute) and is_method:

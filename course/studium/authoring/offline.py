@@ -1,4 +1,4 @@
-"""Nothing is downloaded: whoever tries to reach another machine is stopped, and the attempt is noted."""
+"""Nothing is downloaded: any attempt to reach another machine is stopped and noted."""
 
 import errno
 import re
@@ -18,14 +18,14 @@ _CONNECTIONS = ("socket.connect", "socket.sendto")
 
 
 class Blockade:
-    """While it is entered, refuses in this process what leads to other machines; ``attempts`` holds what was tried."""
+    """While entered, refuses to reach other machines from this process; ``attempts`` holds what was tried."""
 
     def __init__(self) -> None:
         self.attempts: list[str] = []
         self._on = self._hooked = False
 
     def __enter__(self) -> Self:
-        if not self._hooked:  # Python has no way to take an audit hook back
+        if not self._hooked:  # Python cannot remove an audit hook
             sys.addaudithook(self._hear)
         self._on = self._hooked = True
         return self
@@ -34,26 +34,26 @@ class Blockade:
         self._on = False
 
     def take(self) -> list[str]:
-        """Return the attempts so far, each once, and forget them."""
+        """Return the attempts so far, without repeats, and forget them."""
         found, self.attempts = list(dict.fromkeys(self.attempts)), []
         return found
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._on and (target := _target(event, arguments)):
             self.attempts.append(target)
-            raise OSError(errno.ENETUNREACH, f"a lesson must work offline, and this wants {target}")
+            raise OSError(errno.ENETUNREACH, f"a lesson must work offline, but this tries to reach {target}")
 
 
-BLOCKADE = Blockade()  # one for the process, as its hook stays
+BLOCKADE = Blockade()  # one for the whole process, since its hook stays
 
 
 def _target(event: str, arguments: tuple[Any, ...]) -> str:
-    """Say which other machine an event would reach, or ""."""
+    """Return which other machine an event would reach, or ""."""
     if event in _NAMES:
         return _elsewhere(arguments[0])
     if event in _CONNECTIONS:
         address = arguments[1]
-        return _elsewhere(address[0]) if isinstance(address, tuple) else ""  # else a socket that is a file
+        return _elsewhere(address[0]) if isinstance(address, tuple) else ""  # anything else is a socket that is a file
     if event in _COMMANDS:
         command = " ".join(map(_text, arguments[1] if isinstance(arguments[1:2], list) else arguments[:2]))
         return command[:100] if _FETCHES.search(command) else ""
@@ -72,14 +72,14 @@ def _text(value: Any) -> str:
 
 
 def offline(subject: Subject) -> Finding:
-    """See that the lesson, the exercises and their tests want nothing from another machine."""
-    return Finding(list(_online(subject)), "nothing was wanted from another machine")
+    """Check that the lesson, the exercises and their tests try to reach no other machine."""
+    return Finding(list(_online(subject)), "nothing tried to reach another machine")
 
 
 def _online(subject: Subject) -> Iterator[str]:
     say: Callable[[str, str], str] = (
-        "nothing may be downloaded at run time, for classrooms are offline: {} wants {}; make the data, or take them "
-        "from an installed package"
+        "nothing may be downloaded at run time, because classrooms are offline: {} tries to reach {}; generate the "
+        "data, or take it from an installed package"
     ).format
     for target in subject.attempts:
         yield say("an exercise or a module that it imports", target)

@@ -1,4 +1,4 @@
-"""Phrases that learners stumble over, listed as data in ``phrases.toml``; a person decides about each."""
+"""Phrases that learners stumble over, listed in ``phrases.toml``; a person decides about each finding."""
 
 import re
 import tomllib
@@ -12,13 +12,13 @@ from studium.authoring.prose import paragraphs, without_code
 from studium.authoring.subject import Subject
 
 PHRASES = Path(__file__).parent / "phrases.toml"
-_SHOWN = 25  # letters of the text before and after a phrase
+_SHOWN = 25  # letters of context before and after a phrase
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """A pattern, and what to write in its place.
+    """A pattern, and what to write instead.
 
-    ``example`` is a sentence that has it, ``fine`` one that looks like it and is not meant.
+    ``example`` is a sentence that contains it, ``fine`` one that looks similar but is not meant.
     """
 
     pattern: str
@@ -27,7 +27,7 @@ class Phrase(msgspec.Struct, frozen=True):
     fine: str = ""
 
     def find(self, text: str) -> str:
-        """Return the first place in a text with the words around it, or ""."""
+        """Return the first match in a text with the words around it, or ""."""
         found = re.search(self.pattern, text)
         return text[max(0, found.start() - _SHOWN) : found.end() + _SHOWN].strip() if found else ""
 
@@ -39,11 +39,11 @@ def phrases() -> list[Phrase]:
 
 
 def plain_english(subject: Subject) -> Finding:
-    """Look for the phrases of the list in all that learners read, outside code and formulas."""
+    """Look for the listed phrases in everything that learners read, outside code and formulas."""
     advice = [
         f"{where} says “{found}”: {phrase.instead} [standard.md#english]"
         for where, text in paragraphs(subject)
         for phrase in phrases()
         if (found := phrase.find(re.sub(r"\s+", " ", without_code(text))))
     ]
-    return Finding([], f"none of {len(phrases())} phrases that readers stumble over", advice=advice)
+    return Finding([], f"contains none of the {len(phrases())} phrases that readers stumble over", advice=advice)

@@ -1,4 +1,4 @@
-"""The lesson in a browser while it is written: its page of the site, served to this machine alone, and the checks."""
+"""The lesson in a browser while you write it: its page of the site, served to this machine only, and the checks."""
 
 import json
 import queue
@@ -28,7 +28,7 @@ _KINDS = {".css": "text/css", ".js": "text/javascript"}
 
 
 def preview_page(topic: Topic, notebook: "NotebookNode", events: Sequence[Event], profile: str) -> str:
-    """Return the lesson's page of the site, with what its cells have shown in ``events``, at this profile."""
+    """Return the lesson's page of the site at this profile, with the outputs recorded in ``events``."""
     shown = {event.cell: event.outputs for event in events if event.edition == "lesson"}
     filled = deepcopy(notebook)
     for cell in filled.cells:
@@ -40,7 +40,7 @@ def preview_page(topic: Topic, notebook: "NotebookNode", events: Sequence[Event]
 
 
 class Preview:
-    """A server on the loopback address: the page, and a stream of what is new for it."""
+    """A server on the loopback address for the page and a stream of updates to it."""
 
     def __init__(self, port: int = 0) -> None:
         self._page, self._checks = "<!doctype html><title>Preview</title><body></body>", "[]"
@@ -51,17 +51,17 @@ class Preview:
 
     @property
     def address(self) -> str:
-        """Where a browser finds the page."""
+        """The address at which a browser finds the page."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def show(self, page: str) -> None:
-        """Show a lesson's page in the place of the one before."""
+        """Show a lesson's page instead of the one before."""
         if page != self._page:
             self._page = page
             self._send({"changed": True})
 
     def tell(self, checks: "Iterable[CheckResult]") -> None:
-        """Show the results of checks, those that fail first."""
+        """Send the results of checks to the page, failures first."""
         ordered = sorted(checks, key=lambda check: check.passed)
         rows = [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in ordered]
         self._checks = json.dumps(rows)
@@ -80,7 +80,7 @@ class Preview:
         return self._page.replace("</body>", f"{panel}</body>").encode()
 
     def listen(self) -> "queue.SimpleQueue[str | None]":
-        """Return a queue of all that is new from now on; None ends it."""
+        """Return a queue of everything new from now on; None ends it."""
         listener: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._listeners.append(listener)
         return listener
@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = (self.headers.get("Host") or "").rpartition(":")[0]
-        if host not in ("127.0.0.1", "localhost"):  # a page elsewhere whose name leads here
+        if host not in ("127.0.0.1", "localhost"):  # a page elsewhere whose name resolves to this machine
             self.send_error(403)
         elif self.path == "/":
             self._answer("text/html; charset=utf-8")
@@ -127,4 +127,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""A topic's folder that need not be installed: it is lent to this process and its children as if it were."""
+"""A topic's folder that need not be installed: this process and its children treat it as if it were."""
 
 import importlib
 import os
@@ -17,7 +17,7 @@ from studium.plugins import GROUP
 
 @dataclass(frozen=True)
 class Project:
-    """A distribution in source: its name and version, the folder that imports start from, and its entry points."""
+    """A distribution in source form: its name and version, the folder imports start from, and its entry points."""
 
     name: str
     version: str
@@ -26,9 +26,9 @@ class Project:
 
 
 def project_at(path: Path) -> Project:
-    """Read the project whose folder, or the folder of whose topic, ``path`` is.
+    """Read the project in the folder ``path``, or the project of the topic whose folder it is.
 
-    Raise UsageError where that is no folder of a topic, TopicError for a pyproject.toml that cannot be used.
+    Raise UsageError if that is not a topic's folder, and TopicError if its pyproject.toml cannot be used.
     """
     if (path / "pyproject.toml").is_file():
         return _project(path, path)
@@ -43,7 +43,7 @@ def project_at(path: Path) -> Project:
 
 
 def project_folder(package: Path) -> Path | None:
-    """Return the folder at or above a package that has the pyproject.toml of its distribution; None for no such."""
+    """Return the folder with the distribution's pyproject.toml, at or above a package; None if there is none."""
     return next((folder for folder in (package, *package.parents) if (folder / "pyproject.toml").is_file()), None)
 
 
@@ -51,12 +51,12 @@ def _project(folder: Path, path: Path) -> Project:
     try:
         settings = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise TopicError(f"pyproject.toml of {folder} must be TOML: {error}; correct it") from error
+        raise TopicError(f"the pyproject.toml in {folder} must be valid TOML: {error}; correct it") from error
     metadata = settings.get("project", {})
     entries = {str(key): str(value) for key, value in metadata.get("entry-points", {}).get(GROUP, {}).items()}
     if path == folder and not entries:
         raise TopicError(
-            f"pyproject.toml of {folder} needs an entry point in the group {GROUP!r}, by which the topic is found; "
+            f"the pyproject.toml in {folder} needs an entry point in the group {GROUP!r}, which makes the topic known; "
             f"add [project.entry-points.{GROUP}]"
         )
     return Project(
@@ -65,7 +65,7 @@ def _project(folder: Path, path: Path) -> Project:
 
 
 def _root(folder: Path, path: Path, entries: dict[str, str]) -> Path:
-    """Return the folder that imports start from: the project's own, its src, or the one above a topic's package."""
+    """Return the folder imports start from: the project's own, its src, or the one above a topic's package."""
     if value := _value_of(path, entries):
         return path.parents[value.count(".")]
     packages = [Path(*value.split(".")) for value in entries.values()]
@@ -82,10 +82,10 @@ def _value_of(path: Path, entries: dict[str, str]) -> str:
 
 @contextmanager
 def lent(project: Project) -> Iterator[None]:
-    """Let this process and its children find a project as if it were installed, before any other of its name.
+    """Make this process and its children find a project as if it were installed, before any other with its name.
 
-    What has been imported of its packages is put aside meanwhile, and afterwards is there again: tests of the topic may
-    hold it.
+    Modules of its packages that were imported before are set aside and restored afterwards, because tests of the topic
+    may hold on to them.
     """
     packages = {value.split(".")[0] for value in project.entry_points.values()}
     path, variable = list(sys.path), os.environ.get("PYTHONPATH")
@@ -115,7 +115,7 @@ def _write_metadata(project: Project, site: Path) -> None:
 
 
 def _forget(packages: set[str]) -> dict[str, ModuleType]:
-    """Take the modules of these packages out of what is imported, and return them."""
+    """Remove the modules of these packages from those imported, and return them."""
     names = [name for name in sys.modules if name.split(".")[0] in packages]
     importlib.invalidate_caches()
     return {name: sys.modules.pop(name) for name in names}

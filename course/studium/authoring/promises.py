@@ -1,4 +1,4 @@
-"""What a statement promises and no test notices, found by giving the tests versions that break it."""
+"""Promises in a statement that no test notices, found by running the tests on versions that break them."""
 
 import inspect
 import re
@@ -26,7 +26,7 @@ _UNCHANGED = re.compile(
     r"\b(?:stays?|leaves?|left|kept?) (?:\w+ ){0,2}as (?:it|they) (?:is|are|was|were)\b|\bunchanged\b"
 )
 _RETURNS = re.compile(r"\b[Rr]eturns?\b")
-# What a sentence about the result says, and the versions of which each has to fail a test then.
+# What a sentence says about the result, and the versions that must then fail a test.
 _PROMISES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\b[Rr]eturns? (?:a|one|the)(?: new)? tensor\b", ("NumPy", ".item()")),
     (r"\bbool(?:s|ean|eans)?\b", ("float", "int")),
@@ -46,9 +46,9 @@ _LOSS = re.compile(r"(?:\b|_)loss\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Tried:
-    """How many of its tests an exercise's version passes, of how many in which it is another than the solution.
+    """How many tests a version of an exercise passes, out of those in which it differs from the solution.
 
-    ``failed`` names those that it does not pass.
+    ``failed`` names the tests that it does not pass.
     """
 
     passed: int
@@ -57,18 +57,18 @@ class Tried:
 
     @property
     def survives(self) -> bool:
-        """Whether no test notices it."""
+        """Whether every test misses it."""
         return self.tests > 0 and self.passed == self.tests
 
 
 def promises(subject: Subject) -> Finding:
-    """Run versions of each solution through its tests; say which promise of a statement none of them notices."""
+    """Run versions of each solution through its tests, and report each promise of a statement that they all miss."""
     advice = [said for exercise in subject.exercises for said in _unnoticed(exercise, subject.versions[exercise.id])]
     return Finding([], _table(subject.versions), advice=advice)
 
 
 def try_versions(topic: Topic, exercise: Exercise) -> dict[str, Tried]:
-    """Return what the tests say to each version of a solution that differs from it somewhere."""
+    """Run the tests on each version of a solution that differs from it somewhere."""
     if inspect.isclass(exercise.solution):
         return {}
     others = {"in a tuple": in_a_tuple, "back to front": reversed_order, _EXCHANGED: edges_exchanged}
@@ -105,7 +105,7 @@ def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
     text = re.sub(r"[ \t]+", " ", exercise.solution.__doc__ or "")
     survivors = {name for name, found in tried.items() if found.survives}
     if tried and _EXCHANGED not in tried:
-        survivors.add(_EXCHANGED)  # no test has a result with such a value
+        survivors.add(_EXCHANGED)  # none of the tests has a result with such a value
     for sentence in (re.sub(r"\s+", " ", part).strip() for part in _SENTENCE.split(text)):
         for promise, version in _promised(sentence):
             if version in survivors:
@@ -120,13 +120,13 @@ def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
                 yield _say(exercise, exercise.promise, f"changes `{name}`")
     if "no_grad" in survivors and ".item()" in tried and _LOSS.search(f"{exercise.id} {text}"):
         yield (
-            f"{exercise.id} is a loss, and a version that computes it without its gradient earns full marks; add a "
+            f"{exercise.id} is a loss, but a version that computes it without its gradient earns full marks; add a "
             "test that looks at the gradient [standard.md#promises]"
         )
 
 
 def _promised(sentence: str) -> Iterator[tuple[str, str]]:
-    """Return what a sentence promises of the result, with each version that breaks the promise."""
+    """Return what a sentence promises about the result, with each version that breaks the promise."""
     for pattern, version in ((_GRADIENTS, "no_grad"), (_EDGES, _EXCHANGED)):
         if found := pattern.search(sentence):
             yield found[0], version
@@ -145,20 +145,20 @@ _WORDS = {
 
 def _say(exercise: Exercise, promise: str, breach: str) -> str:
     return (
-        f"the statement of {exercise.id} says “{promise}”, and no test notices a version that {breach}; add a test, or "
-        "take it out of the statement [standard.md#promises]"
+        f"the statement of {exercise.id} says “{promise}”, but the tests miss a version that {breach}; add a test, or "
+        f"remove the promise from the statement [standard.md#promises]"
     )
 
 
 def _named(exercise: Exercise, sentence: str) -> list[str]:
-    """Return the arguments that a sentence names; all of them where it names none."""
+    """Return the arguments that a sentence names, or all of them if it names none."""
     names = list(inspect.signature(exercise.solution).parameters)
     return [name for name in names if re.search(rf"\b{re.escape(name)}\b", sentence)] or names
 
 
 def _table(tried: dict[str, dict[str, Tried]]) -> str:
-    """Return a line for each exercise with versions that pass every test which they reach."""
+    """Return a line for each exercise with versions that pass every test they reach."""
     passing = {name: [how for how, found in versions.items() if found.survives] for name, versions in tried.items()}
     rows = [f"{name}: {', '.join(versions)}" for name, versions in passing.items() if versions]
     count, whole = sum(map(len, tried.values())), sum(map(len, passing.values()))
-    return "\n".join([f"versions of the solutions that no test notices: {whole} of {count}", *rows])
+    return "\n".join([f"versions of the solutions that the tests miss: {whole} of {count}", *rows])

@@ -1,4 +1,4 @@
-"""The lesson as a text: spelling, alternative texts, headings, and the time that it takes."""
+"""The lesson as a text: spelling, alternative texts, headings, and reading time."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ _NOTHING_SAID = re.compile(
 
 
 def paragraphs(subject: Subject) -> list[tuple[str, str]]:
-    """Return each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
+    """Return each piece of prose and its place: markdown cells, prompts, hints and messages."""
     found = [(subject.place(str(cell.id)), cell.source) for cell in subject.lesson.cells if _is_prose(cell)]
     for exercise in subject.exercises:
         found.append((f"the prompt of {exercise.id}", exercise.solution.__doc__ or ""))
@@ -38,7 +38,9 @@ def paragraphs(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Return what else learners read: names and messages of tests, claims, comments and texts in the lesson's code."""
+    """Return what else learners read: names and messages of tests, claims, and comments and strings in the lesson's
+    code.
+    """
     for exercise in subject.exercises:
         for test in exercise.tests:
             yield f"the test {test.name!r} of {exercise.id}", f"{test.name} {_texts_of(definition(test.function))}"
@@ -53,7 +55,7 @@ def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _texts_of(code: str) -> str:
-    """Return the comments of some Python, and its strings of several words."""
+    """Return the comments in some Python code, and its strings of several words."""
     texts = []
     with contextlib.suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
@@ -76,7 +78,7 @@ def spelling(subject: Subject) -> Finding:
     done = subprocess.run(command, input=told, capture_output=True, text=True, encoding="utf-8", check=False)
     found = re.findall(r"^(\d+): .*\n\s+(\w+) ==> (.+)$", done.stdout, re.MULTILINE)
     problems = [f"{texts[int(line) - 1][0]} has {wrong!r}: write {right.strip()}" for line, wrong, right in found]
-    return Finding(problems, f"{sum(len(text.split()) for _, text in texts)} words, none of them known to be wrong")
+    return Finding(problems, f"{sum(len(text.split()) for _, text in texts)} words, without any known misspelling")
 
 
 def without_code(text: str) -> str:
@@ -85,23 +87,23 @@ def without_code(text: str) -> str:
 
 
 def alternative_texts(subject: Subject) -> Finding:
-    """See that each image says what it shows."""
+    """Check that each image has a text that describes it."""
     problems = [
-        f"{where} has an image without an alternative text; say in a sentence what it shows: ![…](…)"
+        f"{where} has an image without an alternative text; describe in a sentence what it shows: ![…](…)"
         for where, text in paragraphs(subject)
         for item in items_in(text)
         if isinstance(item, Image) and _NOTHING_SAID.fullmatch(item.alt.strip())
     ]
-    return Finding(problems, "each image says what it shows")
+    return Finding(problems, "each image has an alternative text")
 
 
 def headings(subject: Subject) -> Finding:
-    """See that there is one title, first, that no level is left out, that no two headings are equal.
+    """Check that there is one title, at the top, that no level is skipped, and that headings are unique.
 
-    Also that no number at the start of a line makes a list of a sentence.
+    Also check that a number at the start of a line does not turn a sentence into a list.
     """
     problems = [*_headings(subject), *_false_lists(subject)]
-    return Finding(problems, "one title, headings in order, each with words of its own")
+    return Finding(problems, "one title, headings in order, each with unique words")
 
 
 def _headings(subject: Subject) -> Iterator[str]:
@@ -109,26 +111,29 @@ def _headings(subject: Subject) -> Iterator[str]:
     found = [item for item in items_in(text) if isinstance(item, Title)]
     titles = [item.text for item in found if item.level == 1]
     if len(titles) != 1 or found[0].level != 1:
-        yield f"the lesson needs one heading with one #, before all others: got {titles}; start with `# title`"
+        yield (
+            f"the lesson needs exactly one heading with a single #, before all others: got {titles}; start with `# "
+            f"title`"
+        )
     for text, times in Counter(item.text for item in found).items():
         if times > 1:
-            yield f"each heading needs words of its own: {text!r} comes {times} times; a link leads to the first alone"
+            yield f"each heading needs unique words: {text!r} appears {times} times; links lead only to the first"
     for before, item in itertools.pairwise(found):
         if item.level > before.level + 1:
             yield (
-                f"the heading {item.text!r} must be one level below the one before it: it is "
+                f"the heading {item.text!r} may be at most one level below the one before it: it is "
                 f"{item.level - before.level} below"
             )
         if not item.text.strip():
-            yield f"a heading of level {item.level} must say something: it is empty; take it away"
+            yield f"a heading of level {item.level} needs a text: it is empty; remove it"
 
 
 def _false_lists(subject: Subject) -> Iterator[str]:
-    """Look for a number that was wrapped to the start of a line, where Markdown may take it for that of a list."""
+    """Find a number wrapped to the start of a line, where Markdown may take it for the number of a list item."""
     for cell in subject.lesson.cells:
         if cell.cell_type != "markdown":
             continue
-        last = 0  # the number of the item before, in this block of lines
+        last = 0  # the number of the previous item in this block of lines
         before = ""
         for line in _without_fences(cell.source).splitlines():
             last = last if line.strip() else 0
@@ -136,15 +141,15 @@ def _false_lists(subject: Subject) -> Iterator[str]:
                 number = int(found[1])
                 if before.strip() and (number != last + 1 or (last == 0 and before.rstrip()[-1] not in ":*")):
                     yield (
-                        f"{subject.place(str(cell.id))} has a line that begins with {found[0].strip()!r}, which reads "
-                        "as an item of a list; break the lines elsewhere"
+                        f"{subject.place(str(cell.id))} has a line that begins with {found[0].strip()!r}, which "
+                        f"Markdown takes for a list item; break the lines elsewhere"
                     )
                 last = number
             before = line
 
 
 def reading_time(subject: Subject) -> Finding:
-    """Compare the time that the topic says it takes with its words and its exercises."""
+    """Compare the time that the topic states with its words and its exercises."""
     core = [cell for cell in subject.lesson.cells if not is_optional(cell)]
     words = sum(len(_without_fences(cell.source).split()) for cell in core if _is_prose(cell))
     placed = {exercise_of(cell) for cell in core}
@@ -154,11 +159,11 @@ def reading_time(subject: Subject) -> Finding:
     summary = f"{words} words and {writing:g} minutes of exercises are about {estimate:.0f} minutes; it says {said}"
     if estimate / 2 <= said <= max(2 * estimate, estimate + 15):
         return Finding([], summary)
-    return Finding([f"minutes must be about right: {summary}; change minutes in __init__.py"], "")
+    return Finding([f"minutes must be roughly right: {summary}; change minutes in __init__.py"], "")
 
 
 def _is_prose(cell: NotebookNode) -> bool:
-    """Return whether a cell is text of the lesson; a prompt is text of its exercise."""
+    """Return whether a cell is text of the lesson; a prompt belongs to its exercise."""
     return cell.cell_type == "markdown" and role(cell) != "prompt"
 
 

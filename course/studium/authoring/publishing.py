@@ -1,6 +1,6 @@
-"""What must hold before a topic is published: its wheel works where nothing else of it is, and a class can use it.
+"""What must hold before a topic is published: its wheel works on its own, and a class can use it.
 
-Both checks run commands in processes of their own, as an author and an instructor would.
+Both checks run commands in separate processes, as an author and an instructor would.
 """
 
 import json
@@ -25,7 +25,7 @@ from studium.errors import TopicError
 from studium.notebooks import read_notebook, write_notebook
 from studium.sources import solved
 
-_LIMIT = 1800  # seconds of one command
+_LIMIT = 1800  # seconds for one command
 _COURSE = """\
 id = "check"
 title = "check"
@@ -44,7 +44,7 @@ def wheel(subject: Subject) -> Finding:
     folder = project_folder(subject.folder)
     if folder is None:
         return Finding(
-            [f"a wheel is built from the folder of a distribution: {subject.folder} is in none; name that folder"],
+            [f"a wheel is built from a distribution's folder: {subject.folder} is not inside one; name that folder"],
             "",
         )
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
@@ -57,7 +57,7 @@ def wheel(subject: Subject) -> Finding:
         where = _run([fresh.python, "-c", _WHERE.format(package=subject.topic.package)], place).strip()
         if not where or not Path(where).is_relative_to(fresh.packages):
             package = subject.topic.package
-            return Finding([f"{built.name} must hold {package}: it does not; name it in the wheel's packages"], "")
+            return Finding([f"{built.name} must contain {package}, but does not; add it to the wheel's packages"], "")
         checks = ("--only", "imports", "--only", "solutions", "--only", "cell ids")
         _run([fresh.python, "-m", "studium", "topic", "check", subject.topic.slug, *checks], place)
     return Finding([], f"{built.name} works in a fresh environment")
@@ -69,14 +69,14 @@ _WHERE = "from importlib.util import find_spec as f; s = f({package!r}); print(s
 
 @dataclass(frozen=True)
 class Fresh:
-    """A fresh environment: its interpreter, and the folder of what is installed in it."""
+    """A fresh environment: its interpreter, and the folder where it installs packages."""
 
     python: str
     packages: Path
 
 
 def _environment(folder: Path, package: str) -> Fresh:
-    """Make a fresh environment that also finds what is installed here, but not where ``package`` is in source."""
+    """Create a fresh environment that also finds what is installed here, but not the sources of ``package``."""
     venv.create(folder, with_pip=False)
     python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     packages = Path(_run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
@@ -87,9 +87,9 @@ def _environment(folder: Path, package: str) -> Fresh:
 
 
 def assignment(subject: Subject) -> Finding:
-    """Build an assignment of the whole topic, and grade a right and an untouched submission."""
+    """Build an assignment from the whole topic, and grade one right and one untouched submission."""
     if not subject.topic.exercises:
-        return Finding([], "there are no exercises to assign")
+        return Finding([], "the topic has no exercises to assign")
     if find_spec("nbgrader") is None:
         return Finding(["an assignment needs nbgrader, which is not installed; pip install 'studium[grade]'"], "")
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
@@ -104,7 +104,9 @@ def assignment(subject: Subject) -> Finding:
         graded = _studium(["grade", "ps1", "--course", scratch, "--json", "--trust-submissions"], course)
         told = json.loads(graded)
         problems = list(_misjudged(told["submissions"]))
-    return Finding(problems, "an assignment is built; a right submission earns all points and an untouched one none")
+    return Finding(
+        problems, "an assignment was built; a right submission earns all points and an untouched one earns none"
+    )
 
 
 def _solved(release: NotebookNode, subject: Subject) -> NotebookNode:
@@ -122,7 +124,7 @@ def _misjudged(submissions: Sequence[dict[str, object]]) -> Iterator[str]:
         if row["score"] != wanted:
             yield (
                 f"the {row['student']} submission must earn {wanted:g} points: it earns {row['score']:g}; grade it "
-                "yourself with `studium assign` and `studium grade` to see which test says so"
+                "yourself with `studium assign` and `studium grade` to see which test disagrees"
             )
 
 
@@ -131,9 +133,9 @@ def _studium(words: list[str], folder: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
-    """Run a command and return what it prints. Raise TopicError with its last lines where it fails.
+    """Run a command and return what it prints. Raise TopicError with its last lines if it fails.
 
-    A fresh environment must not find the sources that are lent to the processes of this one.
+    A fresh environment must not find the sources that are made available to the processes of this one.
     """
     variables = dict(os.environ)
     if command[0] != sys.executable:
@@ -144,5 +146,5 @@ def _run(command: Sequence[str], folder: Path) -> str:
     if done.returncode:
         lines = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
         words = " ".join(word for word in command[1:5] if not word.startswith(str(folder)))
-        raise TopicError(f"`{words}` must work: {' '.join(lines[-3:])[:500]}; correct what it says")
+        raise TopicError(f"`{words}` must work: {' '.join(lines[-3:])[:500]}; correct what it reports")
     return done.stdout

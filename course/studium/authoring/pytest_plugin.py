@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
-    group = parser.getgroup("studium", "topics of Studium")
+    """Add the command line options."""
+    group = parser.getgroup("studium", "Studium topics")
     group.addoption(
         "--studium-topic",
         action="append",
         default=[],
         metavar="SLUG|PATH",
-        help="Check this topic, installed or in a folder: one test for each check. Again for more.",
+        help="Check this topic, installed or in a folder, with one test for each check. Can be repeated.",
     )
-    group.addoption("--studium-strict", action="store_true", help="Let advice count as problems.")
+    group.addoption("--studium-strict", action="store_true", help="Count advice as problems.")
     group.addoption("--studium-profile", default="smoke", metavar="PROFILE", help="smoke, laptop or gpu.")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the tests of the topics that are asked for; -k and -m choose among them as among others."""
+    """Add the tests of the requested topics; -k and -m select among them as usual."""
     for target in config.getoption("studium_topic"):
         options = {"profile": config.getoption("studium_profile"), "strict": config.getoption("studium_strict")}
         topic = TopicChecks.from_parent(session, name=target, nodeid=target, **options)
@@ -46,14 +46,14 @@ class CheckFailedError(Exception):
 
 
 class TopicChecks(pytest.Collector):
-    """The checks of one topic; all run together, once."""
+    """The checks of one topic, which all run together, once."""
 
     def __init__(self, *, profile: str, strict: bool, **options: Any) -> None:
         super().__init__(**options)
         self.profile, self.strict = profile, strict
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Return a test for each check; where the topic cannot be loaded, the one that says so."""
+        """Return a test for each check; if the topic cannot be loaded, a single test that says so."""
         for name in self._names():
             yield CheckItem.from_parent(self, name=name)
 
@@ -92,11 +92,11 @@ class CheckItem(pytest.Item):
     parent: TopicChecks
 
     def runtest(self) -> None:
-        """Fail with what the check found; skip where it waits for one that failed."""
+        """Fail with what the check found; skip if a check it depends on failed."""
         report = self.parent.report
         result = next((check for check in report.checks if check.name == self.name), None)
         if result is None:
-            pytest.skip("it waits for another check, which fails")
+            pytest.skip("skipped because a check it depends on fails")
         if not result.passed:
             survivors = [f"{s.exercise}, line {s.line}:\n{s.change}" for s in report.mutants.survivors]
             raise CheckFailedError("\n".join([result.detail, *(survivors if self.name == "mutants" else [])]))
@@ -108,5 +108,5 @@ class CheckItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
-        """Return what stands above a failure."""
+        """Return the heading shown above a failure."""
         return self.path, None, f"{self.parent.name}: {self.name}"

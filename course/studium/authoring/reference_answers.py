@@ -1,4 +1,4 @@
-"""The full implementation agrees with the exercises, with the topic's own tests, and with the paper's claims."""
+"""Checks that the full implementation agrees with the exercises, the topic's own tests, and the paper's claims."""
 
 import math
 import os
@@ -21,15 +21,15 @@ PUBLISHED_SEEDS = 10
 
 
 def reference(subject: Subject) -> Finding:
-    """Run the tests of the exercises on the functions of the reference that have their names."""
+    """Run the tests of the exercises on the functions with the same names in the reference."""
     names = [exercise.id for exercise in subject.exercises]
     if not subject.topic.has("reference"):
-        return Finding([], "there is no reference.py")
+        return Finding([], "the topic has no reference.py")
     module = subject.topic.module("reference")
     shared = [name for name in names if callable(getattr(module, name, None))]
     return Finding(
         list(_disagreements(subject, shared)),
-        f"passes the tests of {', '.join(shared) or 'no exercise, for it shares no name with one'}",
+        f"passes the tests of {', '.join(shared) or 'no exercise, because they share no names'}",
     )
 
 
@@ -46,10 +46,10 @@ def _disagreements(subject: Subject, names: list[str]) -> Iterator[str]:
 
 
 def own_tests(subject: Subject) -> Finding:
-    """Run the tests in the topic's folder, and beside its package, with pytest, but those marked heavy."""
+    """Run the tests in the topic's folder and next to its package with pytest, except those marked heavy."""
     files = [*subject.folder.glob("test_*.py"), *_beside(subject.folder)]
     if not files:
-        return Finding([], "there are no test_*.py")
+        return Finding([], "the topic has no test_*.py")
     if not find_spec("pytest"):
         return Finding(["the tests of the topic need pytest, which is not installed; pip install pytest"], "")
     options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-m", "not heavy", "--tb=short"]
@@ -57,7 +57,7 @@ def own_tests(subject: Subject) -> Finding:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False, env=_environment())
     except subprocess.TimeoutExpired:
-        return Finding([f"the tests of the topic may take {_LIMIT} s, and took longer; mark long ones as heavy"], "")
+        return Finding([f"the tests of the topic may take {_LIMIT} s, but took longer; mark long ones as heavy"], "")
     lines = done.stdout.strip().splitlines()
     if done.returncode in (0, _NO_TESTS):
         return Finding([], lines[-1].strip("= ") if lines else "passed")
@@ -71,20 +71,20 @@ def _beside(package: Path) -> list[Path]:
 
 
 def _environment() -> dict[str, str]:
-    """The variables of this process without those of a test run that may surround it."""
+    """Return the variables of this process without those set by a test run around it."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
 
 
 def claims(subject: Subject) -> Finding:
-    """Measure the claims that can be judged at this profile; at smoke measure all, so that each is known to run."""
+    """Measure the claims that can be judged at this profile; at smoke, measure all, to be sure that each one runs."""
     profile, all_claims, measured = subject.profile, subject.topic.claims, subject.measured
     if not measured:
-        return Finding([], f"no claim is judged at {profile.name}")
+        return Finding([], f"the claims cannot be judged at {profile.name}")
     judged = [claim for claim in all_claims if claim.judged_at(profile)]
     seeds = len(measured[0].by_seed)
     summary = f"{len(judged)} of {len(all_claims)} claims are judged at {profile.name} and hold, over {seeds} seeds"
     if profile.name == "smoke" and len(all_claims) > len(judged):
-        summary += f"; {len(all_claims) - len(judged)} are only measured, as they are judged from laptop on"
+        summary += f"; {len(all_claims) - len(judged)} are only measured, since they are judged at laptop and above"
     return Finding(list(_unheld(measured)), summary)
 
 

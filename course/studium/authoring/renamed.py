@@ -1,4 +1,4 @@
-"""Finding a solution in code that gives its variables other names."""
+"""Find a solution in code that uses other variable names."""
 
 import ast
 import contextlib
@@ -8,9 +8,9 @@ from functools import lru_cache
 from studium.exercises import Exercise
 from studium.sources import solved, unwritten
 
-_SMALLEST = 16  # nodes of the syntax tree; less, such as a softmax of a quotient, is anybody's
-_Kind = tuple[type[ast.AST], int]  # of a node, and how many nodes it has
-_Place = tuple[Sequence[ast.AST], Sequence[_Kind], int]  # nodes in a row, their kinds, and where one of them stands
+_SMALLEST = 16  # nodes of the syntax tree; anybody may write less, such as a softmax of a quotient
+_Kind = tuple[type[ast.AST], int]  # what a node is, and how many nodes it has
+_Place = tuple[Sequence[ast.AST], Sequence[_Kind], int]  # nodes in a row, their kinds, and the position of one of them
 
 
 def holds_renamed(wanted: tuple[ast.AST, ...], text: str) -> bool:
@@ -22,7 +22,7 @@ def holds_renamed(wanted: tuple[ast.AST, ...], text: str) -> bool:
 
 
 def own_part(exercise: Exercise) -> tuple[ast.AST, ...]:
-    """Return the statements that are in the solution and not given with it; of a single `return`, what it returns."""
+    """Return the statements that the learner has to write; for a single `return`, what it returns."""
     known = {ast.dump(node) for node in _body(unwritten(exercise))}
     own = [node for node in _body(solved(exercise)) if ast.dump(node) not in known]
     return (own[0].value,) if len(own) == 1 and isinstance(own[0], ast.Return) and own[0].value else tuple(own)
@@ -35,7 +35,7 @@ def _body(text: str) -> list[ast.stmt]:
 
 
 def _like(kinds: Sequence[_Kind], text: str) -> Iterator[Sequence[ast.AST]]:
-    """Return what may be the same: expressions, or statements in a row, of these kinds."""
+    """Return the candidates for a match: expressions, or statements in a row, of these kinds."""
     for row, known, start in _places(text).get(kinds[0], ()):
         if known[start : start + len(kinds)] == kinds:
             yield row[start : start + len(kinds)]
@@ -43,7 +43,7 @@ def _like(kinds: Sequence[_Kind], text: str) -> Iterator[Sequence[ast.AST]]:
 
 @lru_cache(maxsize=4)  # each text is searched for one solution after another
 def _places(text: str) -> dict[_Kind, list[_Place]]:
-    """Return where nodes of each kind stand: an expression by itself, a statement in the row of its block."""
+    """Return where nodes of each kind are: an expression on its own, a statement in the row of its block."""
     places: dict[_Kind, list[_Place]] = {}
     with contextlib.suppress(SyntaxError, ValueError):
         tree = ast.parse(text)
@@ -77,7 +77,7 @@ def _kinds(tree: ast.AST) -> dict[ast.AST, _Kind]:
 
 
 def _shape(nodes: Sequence[ast.AST]) -> str:
-    """Return what the nodes say, with each name replaced by its place in the order of names."""
+    """Return what the nodes do, with each name replaced by its position in the order of names."""
     order: dict[str, str] = {}
 
     def told(node: ast.AST) -> str:

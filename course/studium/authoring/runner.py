@@ -1,4 +1,4 @@
-"""Running the checks of a topic: which there are, which wait for which, and what runs beside what."""
+"""Run the checks of a topic: which exist, which depend on which, and what can run in parallel."""
 
 import contextlib
 import io
@@ -82,7 +82,7 @@ BEFORE_PUBLISHING = (
 
 
 def checks_of(subject: Subject) -> list[TopicCheck]:
-    """Return the host's checks, and those that plugins add; an opener need not have the forms of a lesson."""
+    """Return the host's checks and those that plugins add; an opener need not have the form of a lesson."""
     own = [check for check in OWN_CHECKS if not (subject.topic.opener and check.name in _OF_LESSONS)]
     return [*own, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
 
@@ -94,7 +94,7 @@ def _plugged(subject: Subject) -> Iterator[TopicCheck]:
 
 
 def _finding(problems: Callable[[], Iterable[str]]) -> Callable[[Subject], Finding]:
-    return lambda subject: Finding(list(problems()), "nothing is wrong")
+    return lambda subject: Finding(list(problems()), "no problems")
 
 
 def check_topic(
@@ -106,12 +106,11 @@ def check_topic(
     strict: bool = False,
     tell: Callable[[CheckResult], None] = lambda result: None,
 ) -> Report:
-    """Run all checks, or those named in ``only`` and what they wait for; ``tell`` hears each result when it is there.
+    """Run all checks, or those named in ``only`` and what they depend on; ``tell`` gets each result as it comes in.
 
-    ``known`` names checks that are known to pass, for which nobody has to wait. ``strict`` makes advice count as
-    problems.
-    A check that waits for one that failed would only repeat it, and is left out. Raise UnknownNameError for a name
-    that no check has.
+    ``known`` names checks that are known to pass and need not be waited for. ``strict`` makes advice count as problems.
+    A check that depends on a failed one would only repeat the failure, so it is left out. Raise UnknownNameError for an
+    unknown check.
     """
     checks = _chosen(checks_of(subject), only, known)
     run = _Run(subject, strict, tell)
@@ -144,13 +143,13 @@ def _chosen(checks: list[TopicCheck], only: Collection[str], known: Collection[s
 
 
 def _guarded(check: TopicCheck, subject: Subject) -> Finding:
-    """Run one check; an error becomes a problem of the topic, for it must not hide the other checks."""
+    """Run one check; an error becomes a problem of the topic, because it must not hide the other checks."""
     try:
         return check.run(subject)
     except StudiumError as error:
         return Finding([str(error)], "")
     except Exception as error:
-        return Finding([f"this could not be looked at: {type(error).__name__}: {error}"], "")
+        return Finding([f"this check could not run: {type(error).__name__}: {error}"], "")
 
 
 class _Run:

@@ -1,4 +1,4 @@
-"""Whether two functions are the same code but for the names of their arguments and variables."""
+"""Whether two functions are the same code apart from the names of their arguments and variables."""
 
 import ast
 import symtable
@@ -10,9 +10,9 @@ from studium.syntax import parse
 
 
 def form(function: AnyFunction) -> str:
-    """Return a function's syntax tree as text: without its name, docstring, annotations, comments and decorators.
+    """Return a function's syntax tree as text, without its name, docstring, annotations, comments and decorators.
 
-    Arguments and local variables are numbered in the order in which they come; names of the module stay.
+    Arguments and local variables are numbered in order of appearance; the module's names stay.
     """
     text = definition(function)
     tree = parse(text).body[0]
@@ -21,7 +21,7 @@ def form(function: AnyFunction) -> str:
 
 
 def size(function: AnyFunction) -> int:
-    """Return how many nodes the statements of a function have, without its docstring."""
+    """Count the nodes in the statements of a function, without its docstring."""
     tree = parse(definition(function)).body[0]
     assert isinstance(tree, ast.FunctionDef)
     return sum(1 for statement in _bare(tree).body for _ in ast.walk(statement))
@@ -45,7 +45,7 @@ def _bare(tree: ast.FunctionDef) -> ast.FunctionDef:
 
 
 class _Numbered(ast.NodeTransformer):
-    """Replaces each of some names by its number in the order of names."""
+    """Replaces each of some names by its number in order of appearance."""
 
     def __init__(self, names: set[str]) -> None:
         self.names, self.numbers = names, dict[str, str]()

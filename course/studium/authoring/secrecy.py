@@ -1,4 +1,4 @@
-"""What learners read, run or are shown gives nothing away: no solution, no hidden test, no misconception."""
+"""Checks that nothing learners read, run or see gives away a solution, a hidden test or a misconception."""
 
 import ast
 import contextlib
@@ -22,21 +22,21 @@ from studium.exercises import Exercise
 from studium.sources import definition, marked, stub, unwritten
 from studium.topic import Topic
 
-SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
+SHORTEST = 24  # characters; anybody may write shorter lines, such as "return x @ w.T"
 _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")
 _LONGEST = 50_000  # characters
 _QUOTED = 60  # characters of code in a message
-_LARGEST = 2**20  # bytes; a bigger file holds data
+_LARGEST = 2**20  # bytes; a larger file holds data
 _LINE, _SENTENCE = "a line of the solution", "a misconception"
-_GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
+_GAP = ".{0,60}?"  # what may come between two lines of a solution that is given away in a text
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What nobody must learn of an exercise: its solution as a whole, and telling lines by what they are.
+    """What learners must not find out about an exercise: its whole solution, and its telling lines by kind.
 
-    ``bare`` is the text of what the learner writes; ``steps`` are its statements; ``lines``: of each kind, the bare
-    line and the line as it is read.
+    ``bare`` is the text that the learner writes; ``steps`` are its statements; ``lines`` has, for each kind, the bare
+    line and the line as written.
     """
 
     exercise: Exercise
@@ -46,7 +46,7 @@ class Answer:
     lines: dict[str, dict[str, str]]
 
     def leak_in(self, place: str, text: str, plain: str) -> str:
-        """Say what a text gives away, or ""; ``plain`` is the bare text."""
+        """Describe what a text gives away, or return ""; ``plain`` is the bare text."""
         if self.whole.search(plain) or holds_renamed(self.steps, text):
             return self._whole_in(place)
         for what, lines in self.lines.items():
@@ -55,11 +55,11 @@ class Answer:
         return ""
 
     def solution_in(self, place: str, text: str, plain: str) -> str:
-        """Say whether a text that is not about this topic gives the solution or a misconception away, or "".
+        """Return how a text that is not about this topic gives away the solution or a misconception, or "".
 
-        It gives the solution away if it holds the whole of it, under any names, or more than half of its telling
-        lines: a single one, such as ``losses.append(loss.item())``, stands in everybody's code. A solution with fewer
-        than SHORTEST bare characters is anybody's.
+        It gives the solution away if it contains all of it, under any names, or more than half of its telling lines. A
+        single line, such as ``losses.append(loss.item())``, appears in everybody's code. A solution with fewer than
+        SHORTEST bare characters does not count.
         """
         if len(self.bare) >= SHORTEST and (self.whole.search(plain) or holds_renamed(self.steps, text)):
             return self._whole_in(place)
@@ -73,14 +73,14 @@ class Answer:
 
     def _whole_in(self, place: str) -> str:
         name = self.exercise.id
-        return f"{place} must not give away the solution of {name}: it holds the whole of it; take it out"
+        return f"{place} must not give away the solution of {name}: it contains all of it; remove it"
 
     def _line_in(self, place: str, what: str, line: str) -> str:
-        return f"{place} must not give away {what} of {self.exercise.id}: it holds {line!r}; take it out"
+        return f"{place} must not give away {what} of {self.exercise.id}: it contains {line!r}; remove it"
 
 
 def answers_of(topic: Topic) -> list[Answer]:
-    """Return what must be kept of each exercise. A line of a solution that the author shows on purpose is not."""
+    """Return what must be kept secret in each exercise, except lines of a solution that the author shows on purpose."""
     prose = [cell.source for cell in read_lesson(topic).cells if cell.cell_type == "markdown"]
     shown = bare("\n".join([*prose, *(hint for exercise in topic.exercises.values() for hint in exercise.hints)]))
     return [_answer(exercise, shown) for exercise in topic.exercises.values()]
@@ -107,13 +107,13 @@ def _answer(exercise: Exercise, shown: str) -> Answer:
 
 
 def leaks_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[str]:
-    """Say what a text gives away of each exercise."""
+    """Describe what a text gives away about each exercise."""
     plain = bare(text)
     yield from filter(None, (answer.leak_in(place, text, plain) for answer in answers))
 
 
 def solutions_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[str]:
-    """Say which solutions and misconceptions of any topic a file gives away, whatever the file is about."""
+    """Return which solutions and misconceptions of any topic a file gives away, whatever the file is about."""
     if place.endswith((".json", ".ipynb")):
         with contextlib.suppress(ValueError):
             text = "\n".join([text, *texts_in(json.loads(text))])
@@ -122,22 +122,22 @@ def solutions_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[s
 
 
 def secrecy(subject: Subject) -> Finding:
-    """See that no solution, hidden test or misconception stands in what learners read, or in what the lesson shows."""
+    """Check that learners neither read nor are shown a solution, a hidden test or a misconception in the lesson."""
     answers = answers_of(subject.topic)
-    summary = "what learners get holds no solution, no hidden test and no misconception"
+    summary = "what learners get contains no solutions, hidden tests or misconceptions"
     return Finding(list(told(subject, answers)) or list(_shown_by_cells(subject, answers)), summary)
 
 
 def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
-    """Say what the texts give away that learners read: cells, hints, files, names and messages of tests."""
+    """Return what the texts learners read give away: cells, hints, files, names and messages of tests."""
     leaks = list(_in_places(subject, answers))
     yield from leaks or _right_answers(subject.shown)
-    for exercise in subject.exercises:  # these stand in the author's file, and are read out to whoever fails a test
+    for exercise in subject.exercises:  # these are in the author's file, and are shown to anybody who fails a test
         for place, text in _messages(exercise):
             yield from leaks_in(
                 [replace(answer, lines={_LINE: answer.lines[_LINE]}) for answer in answers], place, text
             )
-        for misconception in exercise.misconceptions:  # who has gone that far may be shown a line, as in a hint
+        for misconception in exercise.misconceptions:  # whoever has got that far may be shown a line, as in a hint
             place = f"the message {misconception.message!r}"
             yield from leaks_in([replace(answer, lines={}) for answer in answers], place, misconception.message)
 
@@ -167,7 +167,7 @@ def _right_answers(shown: Iterable[Shown]) -> Iterator[str]:
             line = squeezed(one.text)
             yield (
                 f"{one.place} must not give away the solution of {one.exercise}: "
-                f"`{line if len(line) <= _QUOTED else line[:_QUOTED] + '…'}` earns full marks; take it out "
+                f"`{line if len(line) <= _QUOTED else line[:_QUOTED] + '…'}` earns full marks; remove it "
                 "[standard.md#shown-code]"
             )
 
@@ -175,12 +175,12 @@ def _right_answers(shown: Iterable[Shown]) -> Iterator[str]:
 def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
     for event in subject.lesson_run.events:
         if event.edition == "lesson":
-            shown = (text for text in texts_in(event.outputs) if len(text) < _LONGEST)  # what is longer is data
+            shown = (text for text in texts_in(event.outputs) if len(text) < _LONGEST)  # anything longer is data
             yield from leaks_in(answers, f"what {subject.place(event.cell)} shows", "\n".join(shown))
 
 
 def _places(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Return the name and the text of all that learners get: cells and what hangs on them, hints, files."""
+    """Return the name and text of everything learners get: cells and what is attached to them, hints, files."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "markdown":
             for found in SNIPPET.finditer(cell.source):
@@ -200,7 +200,7 @@ def _places(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _is_handed_out(name: str) -> bool:
-    """Return whether learners get a file of the topic as it is."""
+    """Return whether learners get a file of the topic unchanged."""
     last = name.rpartition("/")[2]
     return not name.startswith("exercises/") and not any(fnmatch(last, pattern) for pattern in _NOT_HANDED_OUT)
 
@@ -213,7 +213,7 @@ def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Return all strings in nested tables and lists, with the names in the tables."""
+    """Return all strings in nested tables and lists, together with the keys of the tables."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -230,7 +230,7 @@ def _written(solution: str, given: str) -> list[str]:
 
 
 def _whole(lines: Sequence[str]) -> re.Pattern[str]:
-    """Match all lines in their order; of a single `return`, what it returns."""
+    """Match all lines in order; for a single `return`, what it returns."""
     text = squeezed("\n".join(lines))
     if text.count("return ") == 1 and text.startswith("return ") and len(text) > SHORTEST:
         return re.compile(re.escape(bare(text.removeprefix("return "))))
@@ -239,7 +239,7 @@ def _whole(lines: Sequence[str]) -> re.Pattern[str]:
 
 
 def _telling(text: str) -> dict[str, str]:
-    """Return the lines that say something, bare and as they are."""
+    """Return the telling lines, bare and as written."""
     lines = (squeezed(line) for line in text.splitlines())
     telling = (line for line in lines if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""')))
     return {bare(line): line for line in telling}

@@ -1,4 +1,4 @@
-"""Code that learners are shown and that could be an answer: functions, blocks and expressions, by exercise."""
+"""Code shown to learners that could be an answer: functions, blocks and expressions, by exercise."""
 
 import ast
 import re
@@ -20,10 +20,10 @@ _ANYBODYS = (ast.Name, ast.Constant, ast.Attribute)
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Code at ``place`` that could answer an exercise; ``answer`` is the same as the exercise's function.
+    """Code at ``place`` that could answer an exercise; ``answer`` is that code as the exercise's function.
 
-    ``whole`` marks a block or a function with the exercise's own parameters: what somebody would hand in as it is.
-    ``verdict`` is RIGHT if it earns full marks, WRONG if a test fails it, and "" if it could not be run: such code is
+    ``whole`` marks a block or a function with the exercise's own parameters, which could be handed in unchanged.
+    ``verdict`` is RIGHT if it earns full marks, WRONG if a test fails it, and "" if it could not be run and so is
     neither.
     """
 
@@ -36,7 +36,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown_code(subject: Subject) -> Iterator[Shown]:
-    """Return all that could be an answer in the lesson's cells and texts, and in each hint but the last."""
+    """Return everything that could be an answer in the lesson's cells and texts, and in each hint but the last."""
     for cell in subject.lesson.cells:
         place = subject.place(str(cell.id))
         if cell.cell_type == "code" and role(cell) not in _NOT_THE_AUTHORS:
@@ -49,7 +49,7 @@ def shown_code(subject: Subject) -> Iterator[Shown]:
 
 
 def definitions(subject: Subject) -> Iterator[str]:
-    """Return imports, definitions and constants of the lesson's own cells: what a function there may need."""
+    """Return the imports, definitions and constants of the lesson's own cells, which a function there may need."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "code" and role(cell) not in _NOT_THE_AUTHORS:
             yield from (ast.unparse(node) for node in _parsed(cell.source).body if _defines(node))
@@ -85,7 +85,7 @@ def _functions(exercises: Iterable[Exercise], place: str, code: str) -> Iterator
 
 
 def _bodies(exercises: Iterable[Exercise], place: str, code: str, *, block: bool) -> Iterator[Shown]:
-    """Put lines that name an argument of an exercise into its function; a value that they end with is returned."""
+    """Put lines that name an argument of an exercise into its function; a value at their end is returned."""
     body = _parsed(code).body
     if not body or any(isinstance(node, ast.FunctionDef) for node in body):
         return
@@ -116,7 +116,7 @@ def _parameters(exercise: Exercise) -> list[str]:
 
 
 def _parsed(code: str) -> ast.Module:
-    """Parse a piece of code; a text that is none, such as a formula or magic, is empty."""
+    """Parse a piece of code; a text that is not code, such as a formula or magic, is treated as empty."""
     try:
         return parse(code.strip("\n"))
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""The child of ``secrecy``: puts the code that learners are shown to the tests of the exercises."""
+"""The child process of ``secrecy``: runs the exercises' tests on the code that learners are shown."""
 
 import contextlib
 import functools
@@ -22,10 +22,10 @@ LIMIT = 60  # seconds for one answer
 
 
 def try_shown(subject: Subject) -> list[Shown]:
-    """Run the tests on all that is shown and could be an answer."""
+    """Run the tests on everything that is shown and could be an answer."""
     names = solved_names(subject.topic)
     for text in definitions(subject):
-        with contextlib.suppress(Exception):  # what it needs may be made by the cell that it stands in
+        with contextlib.suppress(Exception):  # what it needs may be defined by its own cell
             exec(text, names)  # noqa: S102 - the author's own text
     found = list(dict.fromkeys(shown_code(subject)))
     tasks = [(shown, LIMIT, functools.partial(_verdict, subject, shown, names)) for shown in found]
@@ -33,7 +33,7 @@ def try_shown(subject: Subject) -> list[Shown]:
 
 
 def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
-    """Try one answer. The exercise itself is not written: code that calls it gives nothing away."""
+    """Try one answer. The exercise itself is not defined: code that calls it gives nothing away."""
     sys.stdout = sys.stderr = io.StringIO()  # until the process ends
     topic, exercise = subject.topic, subject.topic.exercise(shown.exercise)
     try:
@@ -48,7 +48,7 @@ def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
 
 
 def main(path: str, slug: str, *names: str) -> None:
-    """Write what was tried, and what came of it, to the file ``path``."""
+    """Write what was tried, and the results, to the file ``path``."""
     catalogue = load_catalogue()
     subject = Subject(catalogue[slug], catalogue, Profile("smoke"), chosen=names)
     subject.topic.exercises  # noqa: B018 - imports torch, as a rule

@@ -1,4 +1,4 @@
-"""The topic under examination, found by its slug or by its folder."""
+"""The topic being checked, found by its slug or by its folder."""
 
 import os
 import threading
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Subject:
-    """A topic, the catalogue that has it, and the profile for which it is checked.
+    """A topic, the catalogue that contains it, and the profile at which it is checked.
 
-    ``publish`` asks for all that must hold before the topic is published. ``chosen`` names the exercises to look at,
-    all of them where it is empty; ``attempts`` notes which other machines the checks in this process wanted. What
-    several checks look at is worked out once, on first use.
+    ``publish`` adds the checks that must pass before publishing. ``chosen`` names the exercises to look at, or all if
+    it is empty; ``attempts`` notes which other machines the checks in this process tried to reach. Whatever several
+    checks need is computed once, on first use.
     """
 
     topic: Topic
@@ -51,7 +51,7 @@ class Subject:
 
     @property
     def exercises(self) -> list[Exercise]:
-        """The exercises that are looked at, in their order."""
+        """The exercises to look at, in order."""
         return [exercise for name, exercise in self.topic.exercises.items() if not self.chosen or name in self.chosen]
 
     @cached_property
@@ -68,7 +68,7 @@ class Subject:
         return places_of_cells(self.topic)
 
     def place(self, name: str) -> str:
-        """Return where a cell, known by its id or its exercise, stands: "lesson.py:143", else "cell …"."""
+        """Return where a cell, known by its id or its exercise, is: "lesson.py:143", or else "cell …"."""
         from studium.editions import exercise_of
 
         exercises = {str(cell.id): exercise_of(cell) for cell in self.lesson.cells}
@@ -84,7 +84,7 @@ class Subject:
 
     @cached_property
     def trials(self) -> "list[Trial]":
-        """What the tests said to each misconception and each mutant."""
+        """What the tests reported about each misconception and each mutant."""
         from studium.authoring.mutants import try_answers
 
         with self._lock:
@@ -92,7 +92,7 @@ class Subject:
 
     @cached_property
     def versions(self) -> "dict[str, dict[str, Tried]]":
-        """What the tests of each exercise said to the versions of its solution that break a promise."""
+        """What the tests of each exercise reported about versions of its solution that break a promise."""
         from studium.authoring.promises import try_versions
 
         with self._lock:
@@ -108,7 +108,7 @@ class Subject:
 
     @cached_property
     def shown(self) -> "list[Shown]":
-        """The code that learners are shown and that could be an answer, with what the tests said to it."""
+        """The code shown to learners that could be an answer, with what the tests reported about it."""
         from studium.authoring.forked import child
         from studium.authoring.shown_code import Shown
 
@@ -122,7 +122,7 @@ class Subject:
 def open_subject(target: str, profile: Profile, *, publish: bool = False) -> Iterator[Subject]:
     """Find the topic with the slug ``target``, or in the folder ``target``, which need not be installed.
 
-    Raise UsageError where there is neither, TopicError where the topic cannot be loaded.
+    Raise UsageError if there is neither, and TopicError if the topic cannot be loaded.
     """
     catalogue = load_catalogue()
     if _is_slug(target, catalogue):
@@ -130,7 +130,7 @@ def open_subject(target: str, profile: Profile, *, publish: bool = False) -> Ite
         return
     path = Path(target).resolve()
     if not path.is_dir():
-        catalogue[target]  # raises, with the nearest slug
+        catalogue[target]  # raises, naming the nearest slug
     if topic := _topic_in(path, catalogue):
         yield Subject(topic, catalogue, profile, publish)
         return
@@ -153,7 +153,7 @@ def _topic_in(path: Path, catalogue: Catalogue) -> Topic | None:
 
 
 def _require_topic(path: Path, catalogue: Catalogue) -> Topic:
-    """Return the one topic whose package is, or is below, ``path``."""
+    """Return the one topic whose package is ``path`` or is below it."""
     project = project_at(path)
     packages = set(project.entry_points.values())
     topics = [topic for topic in catalogue.lessons if topic.package in packages]
@@ -162,7 +162,7 @@ def _require_topic(path: Path, catalogue: Catalogue) -> Topic:
         return inside[0]
     if inside:
         folders = ", ".join(sorted(Path(str(files(topic.package))).name for topic in inside))
-        raise UsageError(f"one topic is checked at a time: {path} has several; name the folder of one: {folders}")
+        raise UsageError(f"only one topic is checked at a time: {path} has several; name the folder of one: {folders}")
     problems = [p.error for p in catalogue.problems if p.entry_point in project.entry_points]
-    why = problems[0] if problems else "its plugin gives no topic from this folder; see studium_topics in __init__.py"
-    raise TopicError(f"no topic could be loaded from {path}: {why}")
+    why = problems[0] if problems else "its plugin returns no topic from here; look at studium_topics in __init__.py"
+    raise TopicError(f"the topic in {path} could not be loaded: {why}")

@@ -1,7 +1,8 @@
-"""Starting a topic from the template, and bringing an older one up to the newest version of it.
+"""Start a topic from the template, and bring an older one up to the newest version of it.
 
-All versions of the template are shipped as folders. For copier they become a git repository with a tag for each, which
-is what it compares when it updates. The address by which a topic remembers the template is the same on every machine.
+All versions of the template are shipped as folders. For copier they become a git repository with a tag for each,
+because that is what it compares when it updates. A topic remembers the template by an address that is the same on every
+machine.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ _AUTHOR = {"NAME": "Studium", "EMAIL": "studium@localhost", "DATE": "2026-01-01T
 
 @dataclass(frozen=True)
 class NewTopic:
-    """What to make: the slug, title and track, and the folder; ``inside`` where it joins a distribution."""
+    """What to create: the slug, title and track, and the folder; ``inside`` if it joins an existing distribution."""
 
     slug: str
     title: str
@@ -41,16 +42,16 @@ class NewTopic:
 
 
 def make_topic(new: NewTopic) -> Path:
-    """Make the topic's folder, which must not be there yet, and give it.
+    """Create the topic's folder, which must not exist yet, and return it.
 
     Inside a distribution, add the entry point to its pyproject.toml. Raise UsageError for a bad slug or folder.
     """
     _require_copier()
     if not _SLUG.fullmatch(new.slug):
-        raise UsageError(f"a slug is lower-case words joined by hyphens: got {new.slug!r}; change it")
+        raise UsageError(f"a slug is lowercase words joined by hyphens: got {new.slug!r}; change it")
     name = new.slug.replace("-", "_")
     if keyword.iskeyword(name):
-        raise UsageError(f"a slug must not be a word of Python's own: got {new.slug!r}; change it")
+        raise UsageError(f"a slug must not be a Python keyword: got {new.slug!r}; change it")
     target = new.folder / (name if new.inside else f"studium-topic-{new.slug}")
     if target.exists():
         raise UsageError(f"a new topic needs a new folder: {target} exists already; choose another name")
@@ -65,17 +66,17 @@ def make_topic(new: NewTopic) -> Path:
 
 
 def update_topic(folder: Path) -> str:
-    """Carry the improvements of the template into a topic; give the version that it has now.
+    """Carry the improvements of the template into a topic, and return its new version.
 
-    What the author changed stays; where both changed a line, both are left between conflict marks. Raise TopicError
-    where the folder was not made from the template, or is not committed.
+    The author's changes stay; if both changed a line, both versions are left between conflict markers. Raise TopicError
+    if the folder was not created from the template, or is not committed.
     """
     _require_copier()
     from copier import run_update
     from copier.errors import CopierError
 
     if not (folder / ANSWERS).is_file():
-        raise TopicError(f"an update needs {ANSWERS}, which `studium new topic` writes: there is none in {folder}")
+        raise TopicError(f"an update needs {ANSWERS}, which `studium new topic` writes: {folder} does not have it")
     inside = not (folder / "pyproject.toml").is_file()
     with _repository():
         try:
@@ -98,7 +99,7 @@ def versions() -> list[str]:
 
 
 def newest_version() -> str:
-    """Return the version from which new topics are made."""
+    """Return the version from which new topics are created."""
     return versions()[-1]
 
 
@@ -119,8 +120,8 @@ def _render(target: Path, answers: dict[str, object]) -> None:
 
 @contextlib.contextmanager
 def _repository() -> Iterator[None]:
-    """Make the repository of all versions, and let the git that copier runs find it at ADDRESS."""
-    from plumbum import local  # copier's way to run git
+    """Create the repository of all versions, and let the git that copier runs find it at ADDRESS."""
+    from plumbum import local  # copier's way of running git
 
     with tempfile.TemporaryDirectory(prefix="studium-") as made:
         repository = Path(made) / "template"
@@ -133,7 +134,7 @@ def _repository() -> Iterator[None]:
             _git("add", "--all", "--force", folder=repository)
             _git("commit", "--quiet", "--message", version, folder=repository)
             _git("tag", version, folder=repository)
-        # Without a cache of its own, copier may take what another process has put at ADDRESS.
+        # Without its own cache, copier may take what another process has put at ADDRESS.
         with mock.patch.dict(os.environ, COPIER_CACHE_DIR=made), local.env(**_found_at(repository)):
             yield
 
@@ -145,7 +146,7 @@ def _git(*arguments: str, folder: Path) -> None:
         ["git", *options, *arguments], cwd=folder, env=os.environ | who, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise StudiumError(f"the template needs git, which says: {done.stderr.strip() or done.returncode}")
+        raise StudiumError(f"the template needs git, which reports: {done.stderr.strip() or done.returncode}")
 
 
 def _found_at(repository: Path) -> dict[str, str]:
@@ -158,7 +159,7 @@ def _found_at(repository: Path) -> dict[str, str]:
 
 
 def _prefix(folder: Path) -> str:
-    """Return the import name of a folder with a dot after it, or "" where it is no package."""
+    """Return the import name of a folder with a dot after it, or "" if it is not a package."""
     names: list[str] = []
     folder = folder.resolve()
     while (folder / "__init__.py").is_file():
@@ -171,11 +172,13 @@ def _pyproject_above(folder: Path) -> Path:
     for above in (folder.resolve(), *folder.resolve().parents):
         if (above / "pyproject.toml").is_file():
             return above / "pyproject.toml"
-    raise UsageError(f"a topic joins a distribution: there is no pyproject.toml at or above {folder}; leave out --here")
+    raise UsageError(
+        f"--here needs a distribution to join, but there is no pyproject.toml in or above {folder}; leave it out"
+    )
 
 
 def _add_entry_point(pyproject: Path, slug: str, package: str) -> None:
-    """Write the entry point into the table of the others, or into a new one at the end."""
+    """Write the entry point into the table of the others, or into a new table at the end."""
     text = pyproject.read_text("utf-8")
     header, line = f"[project.entry-points.{GROUP}]\n", f'{slug} = "{package}"\n'
     changed = text.replace(header, header + line, 1) if header in text else f"{text.rstrip()}\n\n{header}{line}"
@@ -184,7 +187,7 @@ def _add_entry_point(pyproject: Path, slug: str, package: str) -> None:
 
 
 def _add_to_wheel(pyproject: Path, topic: Path) -> None:
-    """Name the topic's package in hatchling's list of a wheel's packages, where there is one that does not hold it."""
+    """Add the topic's package to hatchling's list of a wheel's packages, if there is such a list without it."""
     text = pyproject.read_text("utf-8")
     settings = tomllib.loads(text)
     for key in ("tool", "hatch", "build", "targets", "wheel", "packages"):

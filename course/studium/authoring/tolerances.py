@@ -1,4 +1,4 @@
-"""Tests that compare numbers do so closely: a result that is somewhat off does not pass."""
+"""Checks that tests compare numbers closely enough: a result that is somewhat off must not pass."""
 
 import re
 import sys
@@ -12,16 +12,17 @@ from studium.exercises import AnyFunction, Exercise, Test
 from studium.sources import definition, seed_of
 from studium.topic import Topic
 
-FAR, NEAR = 0.25, 0.05  # how far off: what a test with a tolerance has to notice, and what all tests together have to
+# How far off a result must be for a test with a tolerance to notice, and for all tests together to notice.
+FAR, NEAR = 0.25, 0.05
 _TOLERANCE = re.compile(
     r"(?:\b(?:[ar]tol|rel|abs|(?:rel|abs)_tol|tol|tolerance|delta)\s*=|\babs\(.*<=?)\s*(?P<number>\d[\d.]*(?:e[+-]?\d+)?)"
 )
 
 
 def tolerances(subject: Subject) -> Finding:
-    """Put results to the tests that are off by up to a quarter of their largest value, each by an amount of its own."""
+    """Run the tests on results that are off by up to a quarter of their largest value, by varying amounts."""
     problems = [problem for exercise in subject.exercises for problem in _loose(subject.topic, exercise)]
-    return Finding(problems, "results that are somewhat off fail the tests")
+    return Finding(problems, "results that are slightly off fail the tests")
 
 
 def _loose(topic: Topic, exercise: Exercise) -> Iterator[str]:
@@ -29,23 +30,23 @@ def _loose(topic: Topic, exercise: Exercise) -> Iterator[str]:
     for test in (test for test, accepted in far.items() if accepted):
         yield (
             f"the tolerance of the test {test.name!r} of {exercise.id} is too loose: numbers that are off by up to "
-            f"{FAR:.0%} of the largest pass; make it as small as rounding, or chance, allows"
+            f"{FAR:.0%} of the largest pass; make it as small as rounding or chance allows"
         )
     near = [_accepts(topic, exercise, test, NEAR) for test in exercise.tests]
     if not any(far.values()) and any(near) and False not in near:
         yield (
             f"the tests of {exercise.id} are too loose: numbers that are off by up to {NEAR:.0%} of the largest pass "
-            "them all; compare with what the function should give, by assert_close"
+            f"them all; use assert_close to compare with what the function should return"
         )
 
 
 def _is_lenient(test: Test) -> bool:
-    """Return whether a tolerance that is more than rounding stands in a test's text."""
+    """Return whether a test's text contains a tolerance larger than rounding."""
     return any(float(found["number"]) >= NEAR for found in _TOLERANCE.finditer(definition(test.function)))
 
 
 def _accepts(topic: Topic, exercise: Exercise, test: Test, amount: float) -> bool | None:
-    """Return whether a test lets inexact results pass; None where the function gave it no fractions."""
+    """Return whether a test lets inexact results pass; None if the function returned no fractions."""
     inexact = Inexact(exercise.solution, amount)
     passed = run_test(test, inexact.wrapped, seed_of(topic.slug, exercise, test)).passed
     return passed if inexact.changed or not passed else None
@@ -54,7 +55,7 @@ def _accepts(topic: Topic, exercise: Exercise, test: Test, amount: float) -> boo
 class Inexact:
     """A function whose results are off: each fraction x becomes x + a u (x + m / 2), where m is the largest of them.
 
-    a is ``amount`` and u lies between 0.5 and 1, another for each number, so that no symmetry hides it.
+    a is ``amount`` and u is between 0.5 and 1, different for each number, so no symmetry hides it.
     """
 
     def __init__(self, function: AnyFunction, amount: float) -> None:
@@ -62,7 +63,7 @@ class Inexact:
         self._count = 0
 
     def wrapped(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, and spoil what it gives."""
+        """Call the function, and distort what it returns."""
         return self._off(self.function(*args, **kwargs))
 
     def _off(self, value: Any) -> Any:
@@ -82,7 +83,7 @@ class Inexact:
     def _off_number(self, value: float, largest: float) -> float:
         self.changed = True
         self._count += 1
-        share = self.amount * (0.5 + 0.5 * (self._count * 0.6180339887 % 1))  # spread evenly, and never twice the same
+        share = self.amount * (0.5 + 0.5 * (self._count * 0.6180339887 % 1))  # spread evenly, never the same twice
         return value + share * (value + (largest or 1.0) / 2)
 
     def _off_tensor(self, value: Any) -> Any:

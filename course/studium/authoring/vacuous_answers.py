@@ -1,4 +1,4 @@
-"""Which tests of a topic let a vacuous answer pass: that is no mistake, but its author should know it."""
+"""Which tests of a topic let a vacuous answer pass: not a mistake, but the author should know."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,14 @@ from studium.vacuous import VACUOUS, table, vacuous
 
 
 def vacuous_answers(subject: Subject) -> Finding:
-    """Hand in vacuous answers to each exercise; return the tests that they pass, and no problem."""
+    """Hand in vacuous answers to each exercise; return the tests that they pass, without problems."""
     found = table(pair for exercise in subject.exercises for pair in _passing(subject.topic.slug, exercise))
     lines = [f"{test}: {', '.join(kinds)}" for test, kinds in found.items()]
     return Finding(
-        [], "\n".join(["tests that a vacuous answer passes:", *lines]) if lines else "no test is passed by one"
+        [],
+        "\n".join(["tests that a vacuous answer passes:", *lines])
+        if lines
+        else "vacuous answers pass none of the tests",
     )
 
 

@@ -1,4 +1,4 @@
-"""Versions of a solution that compute the same and break one promise: another type or order, a changed argument."""
+"""Versions of a solution that compute the same but break one promise: another type or order, a changed argument."""
 
 import math
 import sys
@@ -11,7 +11,7 @@ from studium.exercises import AnyFunction
 
 @dataclass
 class Version:
-    """A solution whose results go through ``change``; ``applied`` once that made another thing of one."""
+    """A solution whose results go through ``change``; ``applied`` once that changed one of them."""
 
     function: AnyFunction
     change: Callable[[Any], Any]
@@ -29,9 +29,9 @@ class Version:
 
 @dataclass
 class Tracked(Version):
-    """A version whose solution gets arguments that want gradients, even where the test gives none that do.
+    """A version whose solution gets arguments that require gradients, even if the test's own do not.
 
-    So ``change`` sees that a result depends on its arguments, whether or not any test looks at a gradient.
+    ``change`` can then see that a result depends on its arguments, whether or not any test looks at a gradient.
     """
 
     def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -56,7 +56,7 @@ class Spoiler:
 
 
 def results_as() -> dict[str, Callable[[Any], Any]]:
-    """Return what is made of each result, by the name of the version; a value that stays itself does not apply."""
+    """Return what to make of each result, by the version's name; a value that stays the same object does not apply."""
     if "torch" not in sys.modules:
         return {}
     import torch
@@ -78,7 +78,7 @@ def results_as() -> dict[str, Callable[[Any], Any]]:
 
 
 def edges_exchanged(value: Any) -> Any:
-    """Return NaN for each 0 of a result and 0 for each NaN, as an answer does that forgot about edge cases."""
+    """Return NaN for each 0 of a result and 0 for each NaN, like an answer that ignores edge cases."""
     if type(value) in (int, float):
         return math.nan if value == 0 else 0.0 if math.isnan(value) else value
     torch = sys.modules.get("torch")
@@ -94,14 +94,14 @@ def in_a_tuple(value: Any) -> Any:
 
 
 def reversed_order(value: Any) -> Any:
-    """Return a list, tuple or table of several items back to front; any other value is itself."""
+    """Return a list, tuple or table of several items in reverse order; any other value is returned as it is."""
     if type(value) in (list, tuple) and len(value) > 1:
         return type(value)(reversed(value))
     return dict(reversed(value.items())) if type(value) is dict and len(value) > 1 else value
 
 
 def _wanting(value: Any) -> Any:
-    """Return a copy of a tensor of numbers that wants a gradient and, being no leaf, may be changed in place."""
+    """Return a copy of a tensor of numbers that requires a gradient and, not being a leaf, may be changed in place."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor) or value.requires_grad or not value.is_floating_point():
         return value
@@ -109,7 +109,7 @@ def _wanting(value: Any) -> Any:
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Change a value, or the items of a list, tuple or table of values; it is the same object where nothing changed."""
+    """Change a value, or the items of a list, tuple or table; if nothing changes, the same object is returned."""
     changed = change(value)
     if changed is not value or type(value) not in (list, tuple, dict):
         return changed
@@ -121,7 +121,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _holds(result: Any, given: Any) -> bool:
-    """Return whether a result shares what it holds with an argument, as one that is changed on purpose does."""
+    """Return whether a result shares memory with an argument, as one that is changed on purpose does."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(given, torch.Tensor) and isinstance(result, torch.Tensor):
         return bool(given.untyped_storage().data_ptr() == result.untyped_storage().data_ptr())
@@ -129,7 +129,7 @@ def _holds(result: Any, given: Any) -> bool:
 
 
 def _spoil(value: Any) -> bool:
-    """Change a tensor or a list in place; return whether it could be."""
+    """Change a tensor or a list in place; return whether that was possible."""
     torch = sys.modules.get("torch")
     if type(value) is list:
         value.append(value[-1] if value else 0)
@@ -139,6 +139,6 @@ def _spoil(value: Any) -> bool:
     try:
         with torch.no_grad():
             value.logical_not_() if value.dtype == torch.bool else value.add_(1)
-    except RuntimeError:  # an expanded tensor, or one of an inference
+    except RuntimeError:  # an expanded tensor, or one made in inference mode
         return False
     return bool(value.numel())

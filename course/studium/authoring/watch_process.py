@@ -1,7 +1,7 @@
 """The warm child of ``watching``: it has imported torch, and forks itself for each round of checks.
 
-Nothing of the topic is imported here, only in the forks. A new round ends the one before. Rounds come as JSON lines on
-standard input, events go as JSON lines to standard output.
+The topic is imported only in the forks. A new round ends the one before. Rounds come in as JSON lines on standard
+input; events go out as JSON lines on standard output.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from studium.profiles import choose_profile
 
 
 class Round(msgspec.Struct):
-    """What to check: ``only`` these checks (all, where empty) of these ``exercises``; ``known`` ones need not run.
+    """What to check: the checks in ``only`` (all if empty) of these ``exercises``; those in ``known`` need not run.
 
-    The file ``outputs`` keeps what the lesson showed when it ran last.
+    The file ``outputs`` keeps what the lesson showed in its last run.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Round(msgspec.Struct):
 
 
 class Told(msgspec.Struct):
-    """An event of a round: the lesson's page, a check's result, the mutants, or that the round is over."""
+    """An event of a round: the lesson's page, a check's result, the mutants, or the end of the round."""
 
     number: int
     page: str = ""
@@ -52,7 +52,7 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a topic may print
     _warm_up()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps them
     running = 0
     for line in sys.stdin.buffer:
         _end(running)

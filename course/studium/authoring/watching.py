@@ -1,4 +1,4 @@
-"""Watching a topic: each time a file is saved, the lesson is built and what hangs on the file is checked again."""
+"""Watch a topic: each time a file is saved, build the lesson and repeat the checks that depend on the file."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from studium.authoring.watch_process import Round, Told
 
 
 class Watcher:
-    """The standing of a topic in a folder: the last result of every check. ``tell`` hears each event of a round."""
+    """The state of a topic in a folder: the last result of every check. ``tell`` gets each event of a round."""
 
     def __init__(self, target: str, folder: Path, profile: str, tell: Callable[[Told], None]) -> None:
         self.target, self.folder, self.profile, self.tell = target, folder, profile, tell
@@ -32,7 +32,7 @@ class Watcher:
         self._ask([], [])
 
     def changed(self, files: set[Path]) -> None:
-        """Check again what hangs on these files, and what a round that is still running has not finished."""
+        """Repeat the checks that depend on these files, and those that a round still running has not finished."""
         names = {file.resolve().relative_to(self.folder.resolve()).as_posix() for file in files}
         only, exercises = touched_checks(names), self._changed_exercises(names)
         if not only:
@@ -43,7 +43,7 @@ class Watcher:
         self._ask([] if everything else sorted(only), [] if everything or failing & only else sorted(exercises))
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the round is over; tell whether it is."""
+        """Wait for the round to end; return whether it has."""
         return self._idle.wait(seconds)
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class Watcher:
         self._scratch.cleanup()
 
     def _changed_exercises(self, names: set[str]) -> set[str]:
-        """Return the exercises that changed with these files; none where it may be any of them."""
+        """Return the exercises that changed with these files; none if it could be any of them."""
         if "exercises.py" not in names:
             is_gone = any(is_of_exercises(name) and not (self.folder / name).is_file() for name in names)
             return set() if is_gone else exercises_in(names)

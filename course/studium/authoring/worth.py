@@ -1,7 +1,7 @@
-"""What each hidden test is worth: how many wrong answers it fails, and which of them pass all other tests.
+"""What each hidden test contributes: how many wrong answers it fails, and how many only it fails.
 
-Wrong answers are the misconceptions, the mutants and the versions that break a promise. Each of them runs all tests, so
-this only counts.
+Wrong answers are the misconceptions, the mutants and the versions that break a promise. Each of them has already run
+all tests, so this only counts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def worth_of(subject: "Subject") -> list[Worth]:
-    """Return what each hidden test is worth, in the order of the exercises."""
+    """Return what each hidden test contributes, in the order of the exercises."""
     return [found for exercise in subject.exercises for found in _of(exercise, list(_wrong(subject, exercise)))]
 
 
@@ -29,12 +29,15 @@ def weaker(found: Iterable[Worth]) -> Iterator[str]:
         if worth.weaker_than
     ]
     if lines:
-        yield "hidden tests that fail no wrong answer alone, as another fails the same [standard.md#hidden-tests]:"
+        yield (
+            "hidden tests that contribute nothing, because another test fails the same wrong answers "
+            "[standard.md#hidden-tests]:"
+        )
     yield from lines
 
 
 def _wrong(subject: "Subject", exercise: Exercise) -> Iterator[tuple[str, list[str]]]:
-    """Return the wrong answers to an exercise that fail a test, each with the tests that it fails."""
+    """Return the wrong answers to an exercise that fail a test, each with the tests it fails."""
     for trial in subject.trials:
         if trial.exercise == exercise.id and trial.failed:
             yield _label(trial), trial.failed

@@ -1,1 +1,1 @@
-"""The student's side of the course server: hand-outs, checks, submissions, marks. It holds no test and no solution."""
+"""The student's side of the course server: hand-outs, checks, submissions, marks. It has no tests and no solutions."""

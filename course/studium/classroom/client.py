@@ -1,4 +1,4 @@
-"""A course server, as a client sees it: one method for each thing that a student asks for."""
+"""The client of a course server, with a method for everything a student can ask for."""
 
 import re
 from typing import Any, Self, TypeVar
@@ -21,13 +21,13 @@ from studium.classroom.messages import (
 from studium.errors import StudiumError
 
 _QUICK, _LONG = 30.0, 300.0  # seconds
-_TRIES = 3  # of a submission whose answer was lost: the server takes it once
+_TRIES = 3  # tries to send a submission whose answer was lost: the server accepts it only once
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 T = TypeVar("T")
 
 
 class ClassroomError(StudiumError):
-    """The course server refused, or did not answer. ``status`` is HTTP's, 0 where there was no answer."""
+    """The course server refused or did not answer. ``status`` is the HTTP status, or 0 if there was no answer."""
 
     def __init__(self, sentence: str, status: int = 0) -> None:
         super().__init__(sentence)
@@ -49,15 +49,15 @@ class Client:
         self._http.close()
 
     def join(self, invitation: str) -> Joined:
-        """Change the secret of an invitation into a token; it works once."""
+        """Exchange an invitation's secret for a token; this works once."""
         return self.asked("POST", "join", Joined, json=Invitation(invitation))
 
     def me(self) -> Me:
-        """Return who the token's owner is, and in which courses."""
+        """Return the token's owner and their courses."""
         return self.asked("GET", "me", Me)
 
     def assignments(self, course: str) -> list[AssignmentView]:
-        """Return the assignments of a course that have opened."""
+        """Return a course's assignments that have opened."""
         return self.asked("GET", f"courses/{quoted(course)}/assignments", list[AssignmentView])
 
     def handout(self, course: str, assignment: str) -> bytes:
@@ -65,7 +65,7 @@ class Client:
         return self.sent("GET", f"{path_of(course, assignment)}/handout", timeout=_LONG).content
 
     def submit(self, course: str, assignment: str, archive: bytes) -> Receipt:
-        """Hand an archive in and return the receipt; where the answer is lost, ask again."""
+        """Hand in an archive and return the receipt; if the answer is lost, ask again."""
         for left in reversed(range(_TRIES)):
             try:
                 path = f"{path_of(course, assignment)}/submissions"
@@ -76,29 +76,31 @@ class Client:
         raise AssertionError  # the last try returns or raises
 
     def check(self, course: str, assignment: str, request: CheckRequest) -> CheckAnswer:
-        """Have a notebook checked against all tests, those too that are on the server alone."""
+        """Have a notebook checked against all tests, including those that only the server has."""
         return self.asked("POST", f"{path_of(course, assignment)}/check", CheckAnswer, json=request, timeout=_LONG)
 
     def feedback(self, course: str, assignment: str, attempt: int, notebook: str) -> bytes:
-        """Return a page of feedback, HTML."""
+        """Return a feedback page as HTML."""
         return self.sent("GET", f"{path_of(course, assignment)}/feedback/{attempt}/{quoted(notebook)}").content
 
     def board(self, course: str, assignment: str) -> str:
-        """Return a link that opens the board of an assignment once, within minutes."""
+        """Return a link that opens an assignment's board once, within minutes."""
         link = self.asked("POST", f"courses/{quoted(course)}/board", BoardLink)
         return board_link(self.url, course, assignment, link.secret)
 
     def asked(self, method: str, path: str, form: type[T], *, json: Any = None, **options: Any) -> T:
-        """Return the answer to a request as ``form``. Raise ClassroomError where it is a refusal, or none."""
+        """Return the answer to a request as ``form``. Raise ClassroomError if it is refused or not answered."""
         content = options.pop("content", None) if json is None else msgspec.json.encode(json)
         answer = self.sent(method, path, content=content, **options)
         try:
             return msgspec.json.decode(answer.content, type=form)
         except msgspec.MsgspecError as error:
-            raise ClassroomError(f"{self.url} is no course server of this version: {error}; update Studium") from error
+            raise ClassroomError(
+                f"{self.url} is not a course server of this version: {error}; update Studium"
+            ) from error
 
     def sent(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request and return the answer. Raise ClassroomError where it is a refusal, or none."""
+        """Send a request and return the answer. Raise ClassroomError if it is refused or not answered."""
         try:
             answer = self._http.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -110,12 +112,12 @@ class Client:
 
 
 def board_link(url: str, course: str, assignment: str, secret: str) -> str:
-    """Return the address at which a browser opens the board; the secret stands where no server is sent it."""
+    """Return the address where a browser opens the board; the secret is in a part that is never sent to a server."""
     return f"{url}/board/{quoted(course)}/{quoted(assignment)}#{secret}"
 
 
 def _sentence(answer: httpx.Response) -> str:
-    """Return what a server says about a refusal; of another program's page nothing but the number."""
+    """Return the server's reason for a refusal; for another program's page, only its status code."""
     try:
         return _plain(msgspec.json.decode(answer.content, type=Refusal).message)
     except msgspec.MsgspecError:
@@ -127,10 +129,10 @@ def _plain(text: str) -> str:
 
 
 def path_of(course: str, assignment: str) -> str:
-    """Return what the addresses of an assignment begin with."""
+    """Return the start of an assignment's addresses."""
     return f"courses/{quoted(course)}/assignments/{quoted(assignment)}"
 
 
 def quoted(name: str) -> str:
-    """Return a name as a part of an address."""
+    """Return a name in the form used inside an address."""
     return quote(name, safe="")

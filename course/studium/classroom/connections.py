@@ -1,4 +1,4 @@
-"""Which course servers somebody has joined, with the tokens: a file that nobody else may read, or what a hub says."""
+"""The course servers somebody has joined, with the tokens: from a file that only they can read, or from a hub."""
 
 import os
 import secrets
@@ -12,13 +12,13 @@ from studium.desk.operator_defaults import read_defaults
 from studium.desk.places import data_folder
 from studium.errors import StudiumError, UsageError
 
-VARIABLE = "STUDIUM_CLASSROOM"  # the address of a hub's course server, where the operator's defaults do not have it
+VARIABLE = "STUDIUM_CLASSROOM"  # the address of a hub's course server, unless the operator's defaults give it
 _HUB_TOKEN = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - the name of a variable
 _FILE = "classroom.json"
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """A server and a token for it; ``course`` "" is every course in which the token's owner is."""
+    """A server and a token for it; a ``course`` of "" means every course that the token's owner belongs to."""
 
     url: str
     token: str
@@ -30,26 +30,26 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 def connections() -> list[Connection]:
-    """Return the hub's server where there is one, and those that were joined."""
+    """Return the hub's server, if there is one, and those that were joined."""
     token = os.environ.get(_HUB_TOKEN, "")
     url = os.environ.get(VARIABLE, "") or (read_defaults().classroom if token else "")
     return [*([Connection(url, token)] if url and token else []), *_read()]
 
 
 def connection_of(course: str) -> Connection:
-    """Return the connection to a course, of several the last one that was joined. Raise UsageError without one."""
+    """Return the connection to a course, of several the last one joined. Raise UsageError if there is none."""
     found = connections()
     joined = [one for one in reversed(found) if one.course == course] or [one for one in found if not one.course]
     if not joined:
-        raise UsageError(f"you have not joined the course {course!r}: use the link of your invitation with --join")
+        raise UsageError(f"you have not joined the course {course!r}: pass your invitation link to --join")
     return joined[0]
 
 
 def join(link: str) -> Connection:
-    """Join a course by the link of an invitation and keep the token. Raise StudiumError for a link that fails."""
+    """Join a course by an invitation link and keep the token. Raise StudiumError if the link does not work."""
     parts = urlsplit(link)
     if parts.scheme not in ("http", "https") or not parts.hostname or not parts.fragment:
-        raise UsageError("an invitation is a link such as https://classroom.example.org/join#…: copy the whole of it")
+        raise UsageError("an invitation is a link such as https://classroom.example.org/join#…: copy all of it")
     url = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/').removesuffix('join')}".rstrip("/")
     with Client(url) as client:
         joined = client.join(parts.fragment)
@@ -65,7 +65,7 @@ def _read() -> list[Connection]:
     except FileNotFoundError:
         return []
     except msgspec.MsgspecError as error:
-        raise StudiumError(f"{path} cannot be read: {error}; move it away and join again") from error
+        raise StudiumError(f"{path} cannot be read: {error}; move it elsewhere and join again") from error
 
 
 def _write(kept: list[Connection]) -> None:

@@ -1,7 +1,7 @@
-"""nbgrader's exchange over HTTP, for students: its list, fetch_assignment, submit and fetch_feedback ask the server.
+"""nbgrader's exchange over HTTP, for students: its list, fetch_assignment, submit and fetch_feedback use the server.
 
-``nbgrader_config.py`` chooses these classes as traits of ``ExchangeFactory``. They are a thin layer on the client that
-the panel and the commands use, so that a folder fetched in one way can be handed in in another.
+``nbgrader_config.py`` selects these classes as traits of ``ExchangeFactory``. They are a thin layer over the client
+that the panel and the commands use, so a folder fetched one way can be handed in another.
 """
 
 import shutil
@@ -26,30 +26,30 @@ from studium.classroom.messages import AssignmentView, Attempt, Receipt
 from studium.classroom.overview import overview
 from studium.errors import StudiumError, UnknownNameError
 
-_ANY = ("", "*")  # what nbgrader has where no assignment or student was named
+_ANY = ("", "*")  # nbgrader's placeholders if no assignment or student was named
 
 
 class Exchange(abc.Exchange):  # type: ignore[misc]
     """What all classes share: the course, the folder of an assignment, and refusals in one sentence."""
 
-    path_includes_course = Bool(
-        False, help="Whether an assignment lies in COURSE/ASSIGNMENT instead of ASSIGNMENT."
-    ).tag(config=True)
+    path_includes_course = Bool(False, help="Whether assignments are in COURSE/ASSIGNMENT instead of ASSIGNMENT.").tag(
+        config=True
+    )
 
     def start(self) -> Any:
-        """Do the work, as nbgrader asks for it. Raise ExchangeError where the course server refuses."""
+        """Run the command, as nbgrader expects. Raise ExchangeError if the course server refuses."""
         try:
             return super().start()
         except StudiumError as error:
             self.fail(str(error))
 
     def init_src(self) -> None:
-        """Require a course: its server has what is asked for."""
+        """Require a course, since its server has the files."""
         if not self.coursedir.course_id:
-            self.fail("a course is needed: name it with --course, or set c.CourseDirectory.course_id")
+            self.fail("this command needs a course: name it with --course, or set c.CourseDirectory.course_id")
 
     def init_dest(self) -> None:
-        """Do nothing: there is no folder that is shared."""
+        """Do nothing: no folder is shared."""
 
     @contextmanager
     def connected(self) -> Iterator[Client]:
@@ -58,16 +58,16 @@ class Exchange(abc.Exchange):  # type: ignore[misc]
             yield client
 
     def folder(self, course: str, assignment: str) -> Path:
-        """Return where an assignment lies on this machine."""
+        """Return where an assignment is on this machine."""
         parts = (course, assignment) if self.path_includes_course else (assignment,)
         return Path(self.assignment_dir, *parts).resolve()
 
     def stamp(self, when: datetime) -> str:
-        """Return a time of the server as nbgrader writes it."""
+        """Format a time from the server the way nbgrader writes it."""
         return when.astimezone(ZoneInfo(self.timezone)).strftime(self.timestamp_format)
 
     def view(self, client: Client) -> AssignmentView:
-        """Return the assignment that is asked for. Raise UnknownNameError for a name of none."""
+        """Return the requested assignment. Raise UnknownNameError if there is none with that name."""
         found = {view.name: view for view in client.assignments(self.coursedir.course_id)}
         if self.coursedir.assignment_id not in found:
             raise UnknownNameError("assignment", self.coursedir.assignment_id, found)
@@ -78,11 +78,11 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):  # type: i
     """``nbgrader fetch_assignment``."""
 
     def copy_files(self) -> None:
-        """Write the hand-out; with --replace the files that are missing, and no file twice."""
+        """Write the hand-out; with --replace, write the files that are missing, never overwriting any."""
         course, name = self.coursedir.course_id, self.coursedir.assignment_id
         target = self.folder(course, name)
         if target.is_dir() and not self.replace_missing_files:
-            self.fail(f"{target} is there already; add --replace to fetch the files that are missing in it")
+            self.fail(f"{target} already exists; add --replace to fetch the files missing from it")
         with self.connected() as client:
             done = fetch(client, course, name, target, self.view(client).digest)
         for path in done.written:
@@ -91,18 +91,20 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):  # type: i
 
 
 class ExchangeSubmit(Exchange, abc.ExchangeSubmit):  # type: ignore[misc]
-    """``nbgrader submit``. The receipt is kept in the folder, as ``studium submit`` does."""
+    """``nbgrader submit``. The receipt is kept in the folder, as with ``studium submit``."""
 
     def init_src(self) -> None:
-        """Require a folder of the assignment."""
+        """Require the assignment's folder."""
         super().init_src()
         self.src_path = self.folder(self.coursedir.course_id, self.coursedir.assignment_id)
         self.coursedir.assignment_id = self.src_path.name
         if not self.src_path.is_dir():
-            self.fail(f"there is no folder {self.src_path}; fetch the assignment, and run this beside its folder")
+            self.fail(
+                f"there is no folder {self.src_path}; fetch the assignment, and run this in the folder that contains it"
+            )
 
     def copy_files(self) -> None:
-        """Hand the folder in, without what nbgrader's settings leave out."""
+        """Hand in the folder, without the files that nbgrader's settings exclude."""
         course, name = self.coursedir.course_id, self.coursedir.assignment_id
         files = self._files()
         with self.connected() as client:
@@ -121,7 +123,9 @@ class ExchangeSubmit(Exchange, abc.ExchangeSubmit):  # type: ignore[misc]
     def _require_own_name(self, client: Client) -> None:
         named, own = self.coursedir.student_id, client.me().user
         if named not in (*_ANY, own):
-            self.fail(f"you hand in as {own}, as the course server knows you: got --student {named}; leave it out")
+            self.fail(
+                f"the course server knows you as {own}, so you cannot hand in with --student {named}; leave it out"
+            )
 
     def _compare(self, view: AssignmentView, files: dict[str, bytes]) -> None:
         missing = [f"{book}.ipynb" for book in view.notebooks if f"{book}.ipynb" not in files]
@@ -137,7 +141,7 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):  # type: ignor
     """``nbgrader fetch_feedback``."""
 
     def copy_files(self) -> None:
-        """Write the pages of feedback of all attempts that have some."""
+        """Write the feedback pages of all attempts that have some."""
         course, name = self.coursedir.course_id, self.coursedir.assignment_id
         found = 0
         with self.connected() as client:
@@ -154,20 +158,20 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):  # type: ignor
 
 
 class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
-    """``nbgrader list`` and the Assignment List of JupyterLab: what is handed out, and what you have handed in."""
+    """``nbgrader list`` and JupyterLab's Assignment List: what is handed out, and what you have handed in."""
 
     def init_src(self) -> None:
-        """Refuse what only a folder can do."""
+        """Refuse what only works with a folder."""
         if self.remove:
-            self.fail("the course server removes nothing: to close an assignment, set closes in course.toml")
+            self.fail("assignments cannot be removed from the course server: to close one, set closes in course.toml")
         if self.inbound:
-            self.fail("what others have handed in is the staff's to list; add --cached for your own")
+            self.fail("only staff can list what others have handed in; add --cached to list your own")
 
     def copy_files(self) -> None:
-        """Do nothing: a list copies no files."""
+        """Do nothing: listing copies no files."""
 
     def list_files(self) -> list[dict[str, Any]]:
-        """Return what nbgrader's own list returns, from all courses where none is named."""
+        """Return what nbgrader's own list returns, for all courses unless one is named."""
         views = self.views()
         if not self.cached:
             self.log.info("Released assignments:")
@@ -176,7 +180,7 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
         return self.grouped([self._submitted(view, one) for view in views for one in view.attempts])
 
     def views(self) -> list[AssignmentView]:
-        """Return the assignments that are asked for, of all courses where none is named."""
+        """Return the requested assignments, from all courses unless one is named."""
         found = overview()
         for problem in found.problems:
             self.log.warning(problem)
@@ -208,7 +212,7 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
         return info
 
     def _feedback(self, view: AssignmentView, attempt: Attempt, folder: Path, notebook: str) -> dict[str, Any]:
-        """Return what nbgrader's list says about one notebook's feedback: on the server, here, and the same or not."""
+        """Return what nbgrader's list has about a notebook's feedback: on the server, here, and whether they match."""
         page, there = _page(folder, notebook), notebook in attempt.feedback
         here = page.is_file()
         updated = False
@@ -226,7 +230,7 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
         }
 
     def submission(self, receipt: Receipt, books: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return one submission as nbgrader's list has it, and log its line."""
+        """Return one submission in the form of nbgrader's list, and log its line."""
         here, there = (
             bool(books) and all(book[f"has_{place}_feedback"] for book in books) for place in ("local", "exchange")
         )
@@ -251,7 +255,7 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
 
     @staticmethod
     def grouped(submissions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the submissions of each student and assignment together."""
+        """Group submissions by student and assignment."""
         names = ("course_id", "student_id", "assignment_id", "status")
 
         def key(info: dict[str, Any]) -> tuple[str, ...]:
@@ -262,7 +266,7 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
 
 
 def _feedback_folder(folder: Path, stamp: str) -> Path:
-    return folder / "feedback" / stamp.replace(":", ".")  # Windows has no colon in names
+    return folder / "feedback" / stamp.replace(":", ".")  # Windows allows no colon in names
 
 
 def _page(folder: Path, notebook: str) -> Path:

@@ -1,4 +1,4 @@
-"""An assignment's folder on the student's machine: what was handed out, what goes back, and the receipts."""
+"""An assignment's folder on the student's machine: what was handed out, what is handed in, and the receipts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ RECEIPTS = ".studium-receipts"
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """What the folder is a hand-out of; ``digest`` names what was handed out."""
+    """Which hand-out a folder came from; ``digest`` identifies its contents."""
 
     course: str
     assignment: str
@@ -25,7 +25,7 @@ class Marker(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """The files that were written, and those that were there and stay as they are."""
+    """The files that were written, and the existing ones that were left alone."""
 
     folder: str
     written: list[str]
@@ -33,7 +33,7 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 def fetch(client: Client, course: str, assignment: str, folder: Path, digest: str = "") -> Fetched:
-    """Write a hand-out into a folder. A file that is there already stays: it may hold answers."""
+    """Write a hand-out into a folder. Existing files are kept, because they may contain answers."""
     files = unpack(client.handout(course, assignment))
     other = marker_of(folder) if (folder / MARKER).is_file() else None
     if other and (other.course, other.assignment) != (course, assignment):
@@ -49,22 +49,22 @@ def fetch(client: Client, course: str, assignment: str, folder: Path, digest: st
 
 
 def marker_of(folder: Path) -> Marker:
-    """Return what a folder is a hand-out of. Raise UsageError for one that is none."""
+    """Return which hand-out a folder came from. Raise UsageError if it is not one."""
     try:
         return msgspec.json.decode((folder / MARKER).read_bytes(), type=Marker)
     except (OSError, msgspec.MsgspecError):
-        raise UsageError(f"{folder} is no folder of an assignment; get one with: studium fetch NAME") from None
+        raise UsageError(f"{folder} is not an assignment's folder; get one with: studium fetch NAME") from None
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder of an assignment that a notebook lies in, or that is named itself."""
+    """Return the assignment's folder given the folder itself or a notebook in it."""
     if not path.exists():
-        raise UsageError(f"there is no file {path}; check the name")
+        raise UsageError(f"the file {path} does not exist; check the name")
     return path if path.is_dir() else path.parent
 
 
 def submit(folder: Path) -> Receipt:
-    """Hand a folder in and keep the receipt in it. Raise StudiumError where it was not taken."""
+    """Hand in a folder and keep the receipt in it. Raise StudiumError if it was not accepted."""
     marker = marker_of(folder)
     files = files_of(folder)
     with connection_of(marker.course).client() as client:
@@ -72,7 +72,7 @@ def submit(folder: Path) -> Receipt:
 
 
 def hand_in(client: Client, course: str, assignment: str, folder: Path, files: Mapping[str, bytes]) -> Receipt:
-    """Hand files of a folder in and keep the receipt in it. Raise StudiumError where they were not taken."""
+    """Hand in files from a folder and keep the receipt in it. Raise StudiumError if they were not accepted."""
     receipt = client.submit(course, assignment, pack(files))
     receipts = folder / RECEIPTS
     receipts.mkdir(exist_ok=True)
@@ -82,10 +82,10 @@ def hand_in(client: Client, course: str, assignment: str, folder: Path, files: M
 
 
 def check(path: Path, exercise: str = "", document: str = "") -> CheckAnswer:
-    """Have a notebook checked by the course server; ``document`` is its JSON where it has not been saved."""
+    """Have a notebook checked by the course server; ``document`` is its JSON if it has not been saved."""
     marker = marker_of(path.parent)
     if not document:
-        read_notebook(path)  # says what is wrong with a file that is none
+        read_notebook(path)  # reports what is wrong with a file that is not a notebook
         document = path.read_text("utf-8")
     with connection_of(marker.course).client() as client:
         return client.check(marker.course, marker.assignment, CheckRequest(path.stem, document, exercise))

@@ -1,4 +1,4 @@
-"""What the course server and its clients send to each other, as JSON. Times have a time zone."""
+"""What the course server and its clients send to each other as JSON. Times have a time zone."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,7 @@ Outcome = Literal["right", "wrong", "not attempted"]
 
 
 class Membership(msgspec.Struct, frozen=True):
-    """A course that somebody belongs to. A TA with a ``section`` sees and serves that section alone."""
+    """A course that somebody belongs to. A TA with a ``section`` sees and serves only that section."""
 
     course: str
     title: str
@@ -21,7 +21,7 @@ class Membership(msgspec.Struct, frozen=True):
 
 
 class Me(msgspec.Struct, frozen=True):
-    """Who asks, and in which courses."""
+    """Who is asking, and which courses they belong to."""
 
     user: str
     courses: list[Membership]
@@ -34,7 +34,7 @@ class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """What an invitation was changed into: a token for one member of one course."""
+    """What an invitation is exchanged for: a token for one member of one course."""
 
     user: str
     course: str
@@ -48,7 +48,7 @@ class BoardLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BoardSession(msgspec.Struct, frozen=True):
-    """What the link was changed into: a token that reads the boards of one course until ``expires``."""
+    """What the link is exchanged for: a token that can read the boards of one course until ``expires``."""
 
     course: str
     user: str
@@ -57,7 +57,7 @@ class BoardSession(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the server has of a submission, signed: ``sha256`` names the archive that was sent, ``size`` its bytes."""
+    """A signed record of a submission: ``sha256`` identifies the archive that was sent, ``size`` counts its bytes."""
 
     course: str
     assignment: str
@@ -71,7 +71,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One submission: its receipt, and what became of it.
+    """One submission: its receipt, and what happened to it.
 
     ``score`` is None until there is a mark that the student may see; ``feedback`` names the notebooks with a page.
     """
@@ -86,7 +86,9 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class AssignmentView(msgspec.Struct, frozen=True):
-    """An assignment as one student has it; ``due`` is the student's own date, where ``extended`` a later one."""
+    """An assignment as one student sees it; ``due`` is that student's date, and ``extended`` says whether it was
+    postponed.
+    """
 
     course: str
     name: str
@@ -102,7 +104,7 @@ class AssignmentView(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """An assignment that was released: its notebooks, and from when on students get it."""
+    """A released assignment: its notebooks, and the time from which students can get it."""
 
     course: str
     assignment: str
@@ -111,7 +113,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A notebook to be checked, or one exercise of it. ``document`` is the notebook's JSON as text."""
+    """A notebook to check, or one exercise of it. ``document`` is the notebook's JSON as text."""
 
     notebook: str
     document: str
@@ -119,7 +121,7 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckedTest(msgspec.Struct, frozen=True):
-    """A test that the student has, too, and why it fails ("" where it passes)."""
+    """A test that the student also has, and why it fails ("" if it passes)."""
 
     name: str
     passed: bool
@@ -127,7 +129,7 @@ class CheckedTest(msgspec.Struct, frozen=True):
 
 
 class CheckedExercise(msgspec.Struct, frozen=True):
-    """One exercise: its own tests, how many hidden ones pass, and the mistake that explains the failures."""
+    """One exercise: its visible tests, how many hidden ones pass, and the mistake that explains the failures."""
 
     exercise: str
     outcome: Outcome
@@ -138,7 +140,7 @@ class CheckedExercise(msgspec.Struct, frozen=True):
 
 
 class CheckAnswer(msgspec.Struct, frozen=True):
-    """What a check found. ``problem`` says why a notebook ended before its end, "" as a rule."""
+    """What a check found. ``problem`` is why a notebook stopped before its end, and usually ""."""
 
     notebook: str
     exercises: list[CheckedExercise]

@@ -17,7 +17,7 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 def overview() -> Overview:
-    """Ask all servers. One that does not answer takes nothing from the others."""
+    """Ask all servers. If one does not answer, the others are still shown."""
     found = Overview([], [], [])
     for connection in connections():
         try:
@@ -31,10 +31,10 @@ def overview() -> Overview:
 
 
 def assignment_named(name: str, course: str = "") -> tuple[Connection, AssignmentView]:
-    """Return an assignment and the connection to its server. Raise UsageError without one, and for several."""
+    """Return an assignment and the connection to its server. Raise UsageError if there is none, or several."""
     if not (joined := connections()):
         raise UsageError(
-            "you have joined no course; run: studium courses --join LINK, with the link of your invitation"
+            "you have not joined a course yet; run: studium courses --join LINK, with your invitation link"
         )
     found = []
     for connection in joined:
@@ -47,5 +47,5 @@ def assignment_named(name: str, course: str = "") -> tuple[Connection, Assignmen
         raise UnknownNameError("assignment", name, {view.name for _, view in found})
     if len(named) > 1:
         courses = ", ".join(view.course for _, view in named)
-        raise UsageError(f"several of your courses have {name}: {courses}; name one with --id")
+        raise UsageError(f"several of your courses have {name}: {courses}; choose one with --id")
     return named[0]

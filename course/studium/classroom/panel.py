@@ -1,4 +1,4 @@
-"""What the panel's tab Assignments shows and does, for the desk's server."""
+"""What the panel's Assignments tab shows and does, for the desk's server."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from studium.classroom.overview import Overview, overview
 
 
 class ClassroomView(msgspec.Struct):
-    """What the tab shows. ``folders`` are the contents paths of what was fetched, by "course assignment"."""
+    """What the tab shows. ``folders`` maps "course assignment" to the contents paths of what was fetched."""
 
     connected: bool
     overview: Overview
@@ -19,7 +19,7 @@ class ClassroomView(msgspec.Struct):
 
 
 def view(root: Path) -> ClassroomView:
-    """Return all assignments, an empty list where no course was joined."""
+    """Return all assignments, or an empty list if no course was joined."""
     return ClassroomView(bool(connections()), overview(), _fetched(root))
 
 
@@ -31,19 +31,19 @@ def fetch(course: str, assignment: str, target: Path) -> dict[str, Any]:
 
 
 def board(course: str, assignment: str) -> dict[str, str]:
-    """Return a link that opens the board of an assignment once. Raise ClassroomError for a student."""
+    """Return a link that opens an assignment's board once. Raise ClassroomError for a student."""
     with connection_of(course).client() as client:
         return {"link": client.board(course, assignment)}
 
 
 def feedback(course: str, assignment: str, attempt: int, notebook: str) -> bytes:
-    """Return a page of feedback. Raise ClassroomError where there is none."""
+    """Return a feedback page. Raise ClassroomError if there is none."""
     with connection_of(course).client() as client:
         return client.feedback(course, assignment, attempt, notebook)
 
 
 def _fetched(root: Path) -> dict[str, str]:
-    """Return the folders that were fetched, at the top or one level below."""
+    """Return the folders that were fetched, at the top level or one level below."""
     found = {}
     for pattern in (f"*/{folders.MARKER}", f"*/*/{folders.MARKER}"):
         for marker in sorted(root.glob(pattern)):

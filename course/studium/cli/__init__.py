@@ -1,6 +1,6 @@
-"""The command line. Each command is a module of its own; plugins add theirs through ``studium_commands``.
+"""The command line. Each command has its own module; plugins add theirs through ``studium_commands``.
 
-Exit codes: 0 fine, 1 a problem (one sentence on stderr), 2 a usage error.
+Exit codes: 0 success, 1 a problem (one sentence on stderr), 2 a usage error.
 """
 
 import atexit
@@ -13,11 +13,11 @@ from typing import NoReturn
 from studium.catalogue import load_catalogue
 from studium.errors import StoppedError, StudiumError, UsageError
 
-_STOPPED = 130  # as shells have it for Ctrl-C
+_STOPPED = 130  # what shells report for Ctrl-C
 
 
 def main() -> None:
-    """Run the command line and end the process at once, because tearing down all imports takes up to 0.3 s."""
+    """Run the command line and end the process at once, because unloading every import takes up to 0.3 s."""
     code: int | str | None = 0
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot encode a name
@@ -28,8 +28,8 @@ def main() -> None:
     if isinstance(code, str):
         print(code, file=sys.stderr)  # noqa: T201
     atexit._run_exitfuncs()
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
-        with contextlib.suppress(OSError):  # nobody reads it any more
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed
+        with contextlib.suppress(OSError):  # the reader has gone
             stream.flush()
     os._exit(code if isinstance(code, int) else int(bool(code)))
 

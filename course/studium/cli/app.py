@@ -1,4 +1,4 @@
-"""The application: the host's commands, each a module of its own, and those that plugins add."""
+"""The application: the host's own commands, one module for each, and the commands that plugins add."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -48,9 +48,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 
 
 def build_app(catalogue: Catalogue) -> typer.Typer:
-    """Assemble the command line: the host's own commands and those of plugins."""
+    """Assemble the command line from the host's own commands and those of plugins."""
     app = typer.Typer(
-        help="Studium: learn, teach and write topics of modern generative AI.",
+        help="Studium: learn, teach and write topics in modern generative AI.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "obj": catalogue},
@@ -58,7 +58,7 @@ def build_app(catalogue: Catalogue) -> typer.Typer:
     app.callback()(_options)
     for command in _COMMANDS:
         app.command(command.__name__.rstrip("_"))(command)
-    new = typer.Typer(help="Make a topic or a course.", no_args_is_help=True)
+    new = typer.Typer(help="Create a topic or a course.", no_args_is_help=True)
     new.command("topic")(topic.new_topic)
     app.add_typer(new, name="new")
     app.add_typer(topic.app, name="topic")

@@ -1,4 +1,4 @@
-"""``studium calibrate``: the time and memory that exercises and experiments take on this machine."""
+"""``studium calibrate``: measure the time and memory that exercises and experiments take on this machine."""
 
 from typing import Annotated
 
@@ -12,14 +12,16 @@ from studium.cli.reproduce import choose_topics
 def calibrate(
     ctx: typer.Context,
     slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; by default the best here.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Measure all topics.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="smoke, laptop or gpu; by default the largest this machine can run.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how much time and memory exercises and experiments take here; the syllabus then shows it.
+    """Measure how much time and memory exercises and experiments take here; the syllabus then shows these figures.
 
-    Each lesson is run once with its own solutions, in a separate process. From then on, a check that needs more memory
-    than there is is refused.
+    Each lesson is run once with its own solutions, in a separate process. After that, a check that needs more memory
+    than is available is refused.
     """
     from studium.desk.calibrating import measure
     from studium.desk.labels import keep_labels, label_text

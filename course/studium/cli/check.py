@@ -1,4 +1,4 @@
-"""``studium check``: the verdict on each answer of a notebook, in a clean process."""
+"""``studium check``: judge each answer in a notebook, in a clean process."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def check(
     ctx: typer.Context,
     notebook: Notebook,
-    exercise: Annotated[str | None, typer.Option(help="Check this exercise alone.")] = None,
+    exercise: Annotated[str | None, typer.Option(help="Check only this exercise.")] = None,
     limit: Annotated[
-        float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
+        float | None, typer.Option(help="Time limit for one cell or exercise, in seconds.", min=0.1)
     ] = None,
     on_server: Annotated[
-        bool, typer.Option("--on-server", help="Let the course server check it, against the hidden tests, too.")
+        bool, typer.Option("--on-server", help="Also let the course server check it against the hidden tests.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the exercises of a notebook: right, wrong (and why), or not attempted.
+    """Check the exercises in a notebook: right, wrong (and why), or not attempted.
 
-    Exit code 1 if an answer is wrong. The notebook stays as it is; your progress records the results.
+    Exits with code 1 if an answer is wrong. The notebook is not changed; the results go into your progress.
     """
     if on_server:
         _check_on_server(notebook, exercise, as_json=as_json)
@@ -52,7 +52,7 @@ def _check_on_server(notebook: Path, exercise: str | None, *, as_json: bool) -> 
 
 
 def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: float | None) -> "list[ShownResult]":
-    """Return the results of checking a notebook, while a status line on stderr names the exercise."""
+    """Return the results of checking a notebook, while a status line on stderr names the current exercise."""
     from rich.console import Console
 
     from studium.clean_check import Terms
@@ -75,7 +75,7 @@ def show_verdicts(results: "list[ShownResult]") -> None:
 
 
 def summary(results: "list[ShownResult]") -> str:
-    """Return a line with the number of right answers and the points."""
+    """Return a line with the number of right answers and of points."""
     right = sum(item.outcome == "right" for item in results)
     points, most = sum(item.points for item in results), sum(item.max_points for item in results)
     return f"{right} of {len(results)} exercises right, {points:g} of {most:g} points"

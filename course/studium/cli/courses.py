@@ -1,4 +1,4 @@
-"""``studium courses``, ``studium fetch``, ``studium submit``: a student and the course server."""
+"""``studium courses``, ``studium fetch``, ``studium submit``: what a student does with a course server."""
 
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,19 @@ from studium.cli.output import plain, print_json, print_table
 if TYPE_CHECKING:
     from studium.classroom.messages import AssignmentView, CheckAnswer
 
-CourseId = Annotated[str, typer.Option("--id", help="The id of the course, where several have the assignment.")]
+CourseId = Annotated[
+    str, typer.Option("--id", help="The course id, needed if several of your courses have this assignment.")
+]
 
 
 def courses(
-    join: Annotated[str, typer.Option(help="The link of an invitation; it works once.")] = "",
+    join: Annotated[str, typer.Option(help="An invitation link; it works once.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List your courses and what is due: dates, attempts, marks. Exit code 1 if a course server does not answer."""
+    """List your courses and what is due: dates, attempts, marks.
+
+    Exits with code 1 if a course server does not answer.
+    """
     from studium.classroom import connections
     from studium.classroom.overview import overview
 
@@ -32,7 +37,7 @@ def courses(
         rows = [(one.course, one.name, _when(one.due), _state(one), _mark(one)) for one in found.assignments]
         print_table(("course", "assignment", "due", "state", "mark"), rows)
         if not found.courses and not found.problems:
-            typer.echo("you have joined no course: use the link of your invitation with --join")
+            typer.echo("you have not joined a course yet: pass your invitation link to --join")
     for problem in found.problems:
         typer.echo(f"studium: {plain(problem)}", err=True)
     if found.problems:
@@ -41,11 +46,13 @@ def courses(
 
 def fetch(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
-    into: Annotated[Path | None, typer.Option(help="The folder for it; by default one of its name.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Where to put it; by default a folder named after the assignment.")
+    ] = None,
     course_id: CourseId = "",
     as_json: AsJson = False,
 ) -> None:
-    """Fetch an assignment into a folder. A file that is there already stays as it is: it may hold your answers."""
+    """Fetch an assignment into a folder. Existing files are left alone, since they may contain your answers."""
     from studium.classroom.folder import fetch as write
     from studium.classroom.overview import assignment_named
 
@@ -55,17 +62,17 @@ def fetch(
     if as_json:
         print_json(done)
         return
-    kept = f", {len(done.kept)} stay as they are" if done.kept else ""
+    kept = f", {len(done.kept)} left alone" if done.kept else ""
     typer.echo(f"{name} of {view.course} is in {done.folder}: {_files(len(done.written))} written{kept}")
     if view.due:
         typer.echo(f"due {_when(view.due)}; hand it in with: studium submit {done.folder}")
 
 
 def submit(
-    notebook: Annotated[Path, typer.Argument(help="A notebook of the assignment, or its folder.")],
+    notebook: Annotated[Path, typer.Argument(help="The assignment's folder, or a notebook in it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Hand in the folder of an assignment, with all its notebooks as they are saved, and show the receipt."""
+    """Hand in an assignment's folder with all its notebooks as they were last saved, and show the receipt."""
     from studium.classroom.folder import folder_of
     from studium.classroom.folder import submit as hand_in
 
@@ -74,12 +81,12 @@ def submit(
         print_json(receipt)
         return
     late = ", late" if receipt.late else ""
-    typer.echo(f"attempt {receipt.attempt} of {receipt.assignment} was received {_when(receipt.received)}{late}")
-    typer.echo(f"sha256 {receipt.sha256}, {receipt.size} bytes; the receipt is kept in the folder")
+    typer.echo(f"attempt {receipt.attempt} at {receipt.assignment} was received {_when(receipt.received)}{late}")
+    typer.echo(f"sha256 {receipt.sha256}, {receipt.size} bytes; a copy of this receipt is in the folder")
 
 
 def show_answer(answer: "CheckAnswer") -> None:
-    """Print what the course server says of a notebook."""
+    """Print what the course server answered about a notebook."""
     for one in answer.exercises:
         hidden = f", {one.hidden_passed} of {one.hidden_total} hidden tests pass" if one.hidden_total else ""
         typer.echo(f"{plain(one.exercise)}: {one.outcome}{hidden}")
@@ -90,7 +97,7 @@ def show_answer(answer: "CheckAnswer") -> None:
             typer.echo(f"  {plain(one.mistake)}")
     if answer.problem:
         typer.echo(plain(answer.problem))
-    typer.echo(f"{answer.checks_left} checks are left in this hour")
+    typer.echo(f"{answer.checks_left} checks left this hour")
 
 
 def _when(when: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""``studium doctor``: examine the installation, and say what to do about what is missing."""
+"""``studium doctor``: examine the installation and explain how to fix what is missing."""
 
 from typing import Annotated
 
@@ -12,9 +12,9 @@ def doctor(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Examine Python, torch, CUDA, Jupyter, memory and plugins, and say what to do about problems.
+    """Examine Python, torch, CUDA, Jupyter, memory and plugins, and explain how to fix any problems.
 
-    Exit code 1 if there is a problem.
+    Exits with code 1 if there is a problem.
     """
     from studium.diagnosis import diagnose
 

@@ -1,4 +1,4 @@
-"""``studium hint``: the next hint, or the solution."""
+"""``studium hint``: show the next hint, or the solution."""
 
 from typing import Annotated
 
@@ -12,10 +12,10 @@ def hint(
     ctx: typer.Context,
     notebook: Notebook,
     exercise: Exercise,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; your progress records this.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; this goes into your progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the next hint to an exercise; after the last one, all of them again."""
+    """Show the next hint for an exercise; after the last one, show them all again."""
     lesson = open_file(ctx, notebook)
     if reveal:
         solution = lesson.reveal(exercise)
@@ -30,4 +30,4 @@ def hint(
     for number, text in enumerate([] if as_json else hints, 1):
         typer.echo(f"Hint {number} of {state.hints}: {text}")
     if not hints and not as_json:
-        typer.echo(f"there is no hint for {exercise}; `studium check` says what is wrong with your answer")
+        typer.echo(f"{exercise} has no hints; `studium check` explains what is wrong with your answer")

@@ -1,4 +1,4 @@
-"""``studium html``: lessons as web pages that need no server and no network."""
+"""``studium html``: build web pages of lessons that need no server and no network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 def html(
     ctx: typer.Context,
     slug: Annotated[str | None, typer.Argument(help="The topic; see `studium topics`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    out: Annotated[Path, typer.Option(help="The folder of the site; lessons in it are kept.")] = Path("site"),
+    everything: Annotated[bool, typer.Option("--all", help="Build all topics.")] = False,
+    out: Annotated[Path, typer.Option(help="The site's folder; lessons already in it are kept.")] = Path("site"),
     profile: Annotated[str, typer.Option(help="smoke, laptop or gpu.", envvar=VARIABLE)] = "laptop",
-    limit: Annotated[int, typer.Option(help="Longest time for one cell, in seconds.", min=1)] = 600,
+    limit: Annotated[int, typer.Option(help="Time limit for one cell, in seconds.", min=1)] = 600,
     no_run: Annotated[bool, typer.Option("--no-run", help="Write the pages without running the lessons.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run lessons again even if they did not change.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run lessons again even if they have not changed.")] = False,
     course: Annotated[
-        Path | None, typer.Option(help="A course folder; pages link to its repository on Binder, Colab and Kaggle.")
+        Path | None,
+        typer.Option(help="A course folder whose repository the pages will link to on Binder, Colab and Kaggle."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Write lessons as a site that opens from disk, with text, formulas, figures and working widgets.
+    """Write lessons as a site that opens straight from disk, with text, formulas, figures and working widgets.
 
-    A lesson is run once, and again when something changes on which it depends. Exit code 1 if a cell failed or a topic
-    could not be used; everything else is written nevertheless.
+    A lesson is run once, and again when anything it depends on changes. Exits with code 1 if a cell failed or a topic
+    could not be used; the rest of the site is written anyway.
     """
     from studium.site.building import Options
 
     catalogue: Catalogue = ctx.obj
     if everything == bool(slug):
-        raise typer.BadParameter("name a topic, or give --all (see `studium topics`)")
+        raise typer.BadParameter("name a topic, or pass --all (see `studium topics`)")
     topics = catalogue.lessons if slug is None else [catalogue[slug]]
     repository = _repository(catalogue, course) if course else None
     options = Options(choose_profile(profile).name, limit, not no_run, force, repository)
@@ -56,7 +57,7 @@ def html(
 def _repository(catalogue: Catalogue, course: Path) -> "Repository":
     found: Repository | None = catalogue.manager.hook.studium_repository(course=course)
     if found is None:
-        raise StudiumError(f"{course}/course.toml needs a table [repository] with a url for --course; add it")
+        raise StudiumError(f"--course needs a [repository] table with a url in {course}/course.toml; add one")
     return found
 
 

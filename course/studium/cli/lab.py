@@ -20,16 +20,23 @@ def lab(
     course: Annotated[
         Path,
         typer.Option(
-            help="Your workspace, made if missing; by default the one here, or studium-workspace where there is none.",
+            help="Your workspace, created if missing; by default the current folder if it is one, otherwise "
+            "studium-workspace.",
             default_factory=workspace_here,
             show_default=False,
         ),
     ],
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open no browser.")] = False,
-    no_start: Annotated[bool, typer.Option("--no-start", help="Build the lessons, start no JupyterLab.")] = False,
-    port: Annotated[int, typer.Option(help="The port to listen on, or the next free one.", min=1, max=65535)] = 8888,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address instead of opening a browser.")
+    ] = False,
+    no_start: Annotated[
+        bool, typer.Option("--no-start", help="Build the lessons without starting JupyterLab.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; if it is taken, the next free one.", min=1, max=65535)
+    ] = 8888,
 ) -> None:
-    """Build the lessons that your workspace lacks, and open JupyterLab on them. Your answers are kept."""
+    """Build the lessons missing from your workspace and open JupyterLab on it. Your answers are kept."""
     from studium.workspace import START, build_workspace
 
     catalogue: Catalogue = ctx.obj
@@ -59,6 +66,6 @@ def _command(course: Path, start: str, settings: Path, no_browser: bool, port: i
 
 
 def _environment(settings: Path) -> dict[str, str]:
-    """Return the environment in which an instructor's tools are off, in Lab and in Notebook: `jupyter lab` has them."""
+    """Return an environment without the instructor's tools, which `jupyter lab` enables in Lab and in Notebook."""
     paths = filter(None, (str(settings), os.environ.get("JUPYTER_CONFIG_PATH")))
     return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}

@@ -1,4 +1,4 @@
-"""``studium next``: the exercise to continue with."""
+"""``studium next``: find the exercise to continue with."""
 
 import typer
 
@@ -7,13 +7,13 @@ from studium.cli.output import print_json
 
 
 def next_(ctx: typer.Context, course: Course, as_json: AsJson = False) -> None:
-    """Name the exercise to continue with: in your last lesson the first wrong one, otherwise the first untouched."""
+    """Name the exercise to continue with: the first wrong one in your last lesson, or else the first untouched one."""
     syllabus = open_syllabus(ctx, course)
     if as_json:
         print_json({"resume": syllabus.resume, "totals": syllabus.totals})
         return
     if syllabus.resume is None:
-        typer.echo("everything is done; `studium review` asks about earlier mistakes")
+        typer.echo("everything is done; `studium review` goes over earlier mistakes")
         return
     resume = syllabus.resume
     topic = next(topic for topic in syllabus.topics if topic.slug == resume.slug)
@@ -24,4 +24,4 @@ def next_(ctx: typer.Context, course: Course, as_json: AsJson = False) -> None:
     for line in filter(None, (item.mistake, ": ".join(filter(None, (item.test, item.message))))):
         typer.echo(f"  {line}")
     if topic.missing:
-        typer.echo(f"  first finish the topics that it builds on: {', '.join(topic.missing)}")
+        typer.echo(f"  first finish the topics it builds on: {', '.join(topic.missing)}")

@@ -7,26 +7,26 @@ from typing import Any
 import msgspec
 import typer
 
-_GAP = 2  # blanks behind a column
+_GAP = 2  # blanks after a column
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
-    """Return text that cannot steer a terminal: a control character, as in a file's name, becomes the escape for it."""
+    """Return text that cannot steer a terminal: control characters, as in a file's name, are escaped."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def print_json(value: Any) -> None:
-    """Print a value, made of plain data and msgspec structs, as indented JSON."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # UTF-8, whatever the terminal has
+    """Print a value made of plain data and msgspec structs as indented JSON."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # UTF-8, whatever the terminal uses
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str | None = None) -> None:
-    """Print rows under a header; the terminal's width decides where text wraps, and cuts nothing.
+    """Print rows under a header. Text wraps at the terminal's width, and nothing is cut off.
 
-    ``whole`` is the column that people type from: it never wraps.
+    ``whole`` is the column that people copy from, so it never wraps.
     """
-    from rich.console import Console  # 60 ms that JSON need not pay
+    from rich.console import Console  # JSON need not pay these 60 ms
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, emoji=False)
@@ -41,9 +41,9 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: 
 
 
 def _widths(lines: Sequence[Sequence[str]], whole: str | None, room: int) -> Sequence[int | None]:
-    """Return the columns' widths: the widest ones become narrower, as far as no word breaks.
+    """Return the columns' widths: the widest ones shrink as far as they can without breaking a word.
 
-    Where that is too wide for the terminal, each is None, and rich decides.
+    If that is still too wide for the terminal, every width is None and rich decides.
     """
     from rich.cells import cell_len
 

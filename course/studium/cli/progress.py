@@ -19,9 +19,12 @@ def progress(
     export: Annotated[Path | None, typer.Option(help="Write your progress to this file.")] = None,
     import_: Annotated[Path | None, typer.Option("--import", help="Merge this file into your progress.")] = None,
     share: Annotated[
-        str | None, typer.Option(help="Print an answer as a short text; NOTEBOOK:EXERCISE, such as lora.ipynb:merge.")
+        str | None,
+        typer.Option(
+            help="Print an answer as a short text that you can send; NOTEBOOK:EXERCISE, such as lora.ipynb:merge."
+        ),
     ] = None,
-    read: Annotated[str | None, typer.Option(help="Show the answer in a text that --share printed.")] = None,
+    read: Annotated[str | None, typer.Option(help="Show the answer inside a text that --share printed.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting; NAME=VALUE, such as limit=30.")
     ] = None,
@@ -54,7 +57,7 @@ def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
         ("lesson", "state", "right", "revealed", "wrong", "untouched", "optional", "left"), rows, whole="lesson"
     )
     totals = syllabus.totals
-    typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises right by yourself")
+    typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises solved without help")
     if totals["optional"]:
         typer.echo(f"{totals['optional_right']:g} of {totals['optional']:g} optional ones")
     journal = open_journal(course)
@@ -84,7 +87,7 @@ def _carry(course: Path, export: Path | None, import_: Path | None) -> None:
     journal = open_journal(course)
     if import_:
         merged = import_progress(journal, import_.read_bytes())
-        typer.echo(f"{merged.added} entries added, {merged.known} were known")
+        typer.echo(f"{merged.added} entries added, {merged.known} were already there")
     if export:
         write_text(export_progress(journal).decode() + "\n", export)
         typer.echo(f"your progress is in {export}")
@@ -93,7 +96,7 @@ def _carry(course: Path, export: Path | None, import_: Path | None) -> None:
 def _share(ctx: typer.Context, what: str) -> None:
     notebook, _, exercise = what.rpartition(":")
     if not notebook:
-        raise UsageError(f"an answer is needed as NOTEBOOK:EXERCISE, such as lora.ipynb:merge, but got {what}")
+        raise UsageError(f"an answer is written NOTEBOOK:EXERCISE, such as lora.ipynb:merge: got {what}")
     typer.echo(open_file(ctx, Path(notebook)).share(exercise))
 
 
@@ -118,5 +121,5 @@ def _set(course: Path, changes: list[str]) -> None:
         try:
             given[name.strip()] = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            raise UsageError(f"a setting is needed as NAME=VALUE, such as limit=30, but got {change}") from None
+            raise UsageError(f"a setting is written NAME=VALUE, such as limit=30: got {change}") from None
     print_json(change_settings(open_journal(course).store, given))

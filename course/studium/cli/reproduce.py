@@ -1,4 +1,4 @@
-"""``studium reproduce``: the paper's claim, our figure, the verdict."""
+"""``studium reproduce``: compare each paper's claim with our measurement, and give a verdict."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 def reproduce(
     ctx: typer.Context,
     slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; by default the best here.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default that of the profile.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Reproduce all topics.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="smoke, laptop or gpu; by default the largest this machine can run.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default the profile's own.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds to run, from seed 0.", min=1)] = 3,
-    jobs: Annotated[int, typer.Option(help="How many experiments to run at a time.", min=1)] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    jobs: Annotated[int, typer.Option(help="How many experiments to run at once.", min=1)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print the figure of each seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
 
-    The figure is the worst over the seeds. Where a paper published numbers for the same comparison, they follow beside
-    ours, which are means over the seeds. Exit code 1 if a claim does not hold. With --resume, experiments that were
-    measured before with the same code, profile, device and number of seeds are not run again.
+    The figure is the worst over the seeds. If the paper published numbers for the same comparison, they are shown next
+    to ours, which are means over the seeds. Exits with code 1 if a claim does not hold. With --resume, experiments
+    already measured with the same code, profile, device and number of seeds are not run again.
     """
     topics = choose_topics(ctx.obj, slugs or [], everything)
     claims, problems = _measure(ctx.obj, topics, choose_profile(profile, device), range(seeds), jobs, resume)
@@ -51,9 +53,9 @@ def reproduce(
 
 
 def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
-    """Return the named topics, or all that have an experiment."""
+    """Return the named topics, or every topic that has an experiment."""
     if everything == bool(slugs):
-        raise typer.BadParameter("name one or more topics, or give --all (see `studium topics`)")
+        raise typer.BadParameter("name one or more topics, or pass --all (see `studium topics`)")
     return (
         [topic for topic in catalogue.topics if topic.has("experiment")]
         if everything
@@ -64,7 +66,7 @@ def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> l
 def _measure(
     catalogue: Catalogue, topics: list[Topic], profile: Profile, seeds: range, jobs: int, resume: bool
 ) -> "tuple[list[ClaimResult], list[str]]":
-    """Return the results of all claims, and why some experiments could not be measured."""
+    """Return the results of all claims, and the reason why any experiment could not be measured."""
     from studium.desk.reproducing import measure, runs_of
 
     claims: list[ClaimResult] = []
@@ -104,7 +106,7 @@ def _print(claims: "Sequence[ClaimResult]") -> None:
 
 
 def _print_beside(topic: str, found: "BesidePaper") -> None:
-    """Print our numbers, means over the seeds, beside those that the paper published."""
+    """Print our numbers, which are means over the seeds, next to those the paper published."""
     from studium.published_panels import rows
 
     typer.echo()

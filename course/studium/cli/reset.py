@@ -1,4 +1,4 @@
-"""``studium reset``: put the untouched exercise back; the old answer is kept."""
+"""``studium reset``: put the untouched exercise back, and keep the old answer."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -16,11 +16,13 @@ def reset(
     ctx: typer.Context,
     notebook: Notebook,
     exercise: Exercise,
-    history: Annotated[bool, typer.Option("--history", help="Show the earlier answers; change nothing.")] = False,
-    restore: Annotated[str | None, typer.Option(help="Put this answer of the history back, by its id.")] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="List your earlier answers without changing anything.")
+    ] = False,
+    restore: Annotated[str | None, typer.Option(help="Put back an earlier answer, given by its id.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the untouched exercise back into a notebook. The history keeps your answer."""
+    """Put the untouched exercise back into a notebook. Your answer is kept in the history."""
     lesson = open_file(ctx, notebook)
     if history:
         _show(lesson.versions(exercise), as_json)
@@ -29,8 +31,8 @@ def reset(
     if as_json:
         print_json(replaced)
         return
-    kept = f"; the answer before is kept, --restore {replaced.version} puts it back" if replaced.version else ""
-    typer.echo(f"{exercise} {'has an earlier answer again' if restore else 'is untouched again'}{kept}")
+    kept = f"; your previous answer is kept, and --restore {replaced.version} puts it back" if replaced.version else ""
+    typer.echo(f"{exercise} {'has its earlier answer back' if restore else 'is untouched again'}{kept}")
 
 
 def _show(versions: "tuple[Version, ...]", as_json: bool) -> None:

@@ -17,18 +17,18 @@ def review(
     ctx: typer.Context,
     course: Course,
     answer: Annotated[
-        str | None, typer.Option(help="Answer a question of --json; CARD=CHOICE, counted from 0.")
+        str | None, typer.Option(help="Answer a question that --json listed; CARD=CHOICE, counted from 0.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the questions that are due, about mistakes that you made and predictions that missed."""
+    """Ask the questions that are due, about mistakes you made and predictions that missed."""
     from studium.desk.review import answer_review, read_review
 
     journal = open_journal(course)
     if answer:
         card, _, choice = answer.rpartition("=")
         if not choice.isdigit():
-            raise UsageError(f"an answer is needed as CARD=CHOICE, with a card from --json, but got {answer}")
+            raise UsageError(f"an answer is written CARD=CHOICE, with a card from --json: got {answer}")
         print_json(answer_review(journal, ctx.obj, card, int(choice), 0.0))
         return
     found = read_review(journal, ctx.obj)
@@ -52,7 +52,7 @@ def _ask(question: "Question") -> int:
         typer.echo(f"  {number}. {choice}")
     numbers = [str(number) for number in range(1, len(question.choices) + 1)]
     while (given := typer.prompt("Your choice")) not in numbers:
-        typer.echo(f"a number is needed: {', '.join(numbers)}")
+        typer.echo(f"type one of these numbers: {', '.join(numbers)}")
     return int(given) - 1
 
 

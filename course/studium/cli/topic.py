@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from studium.authoring.watching import Watcher
     from studium.profiles import Profile
 
-app = typer.Typer(help="Check and watch a topic that you write.", no_args_is_help=True)
-TARGET = typer.Argument(help="The topic's slug, or its folder, which need not be installed.")
+app = typer.Typer(help="Check, watch and update a topic that you are writing.", no_args_is_help=True)
+TARGET = typer.Argument(help="The topic's slug, or its folder, installed or not.")
 
 
 @app.command()
 def check(
     target: Annotated[str, TARGET],
     profile: Annotated[
-        str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
+        str, typer.Option(help="The size at which the lesson and its claims are run: smoke, laptop or gpu.")
     ] = "smoke",
     only: Annotated[
-        list[str] | None, typer.Option(help="Run only this check and those that it needs; may be given again.")
+        list[str] | None, typer.Option(help="Run only this check and those it depends on; can be repeated.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="How many checks may run at the same time.", min=1)] = 2,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail checks with advice, too.")] = False,
+    jobs: Annotated[int, typer.Option(help="How many checks to run at the same time.", min=1)] = 2,
+    strict: Annotated[bool, typer.Option("--strict", help="Let advice fail a check too.")] = False,
     publish: Annotated[
         bool,
         typer.Option(
-            "--publish", help="Also run what must hold before publishing: laptop, ten seeds, wheel, assignment."
+            "--publish",
+            help="Also run everything that must pass before publishing: laptop, ten seeds, wheel, assignment.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -45,7 +46,7 @@ def check(
     A problem misleads learners or breaks the lesson, and fails a check. Advice is about the lesson's form, and fails a
     check only with --strict; --only shows it in full. With --publish, the command also runs the lesson at laptop, runs
     the claims on ten seeds, installs the wheel in a fresh environment, and builds and grades an assignment; this takes
-    long. Exit code 1 if a check fails. The command writes nothing into the topic.
+    a long time. Exits with code 1 if a check fails. Nothing is written into the topic.
     """
     from studium.profiles import choose_profile
 
@@ -66,14 +67,14 @@ def check(
 def watch(
     target: Annotated[str, TARGET],
     profile: Annotated[
-        str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
+        str, typer.Option(help="The size at which the lesson and its claims are run: smoke, laptop or gpu.")
     ] = "smoke",
-    port: Annotated[int, typer.Option(help="The port of the preview on localhost; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="The port of the preview on localhost; 0 picks a free one.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the preview in a browser.")] = False,
 ) -> None:
     """Build and check a topic again each time you save, with the lesson in your browser.
 
-    Slow checks, such as mutants and the run of the lesson, come last, and start again with the next save.
+    Slow checks, such as mutants and running the lesson, come last, and start again when you save.
     """
     from watchfiles import watch as saves
 
@@ -122,27 +123,29 @@ def _show(told: "Told", watcher: "Watcher", preview: "Preview", shown: "dict[str
 
 @app.command()
 def update(
-    folder: Annotated[Path, typer.Argument(help="The folder of a topic that `studium new topic` made.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder of a topic created by `studium new topic`.")] = Path(),
 ) -> None:
-    """Bring the improvements of the template into a topic that was made from an older version.
+    """Bring improvements to the template into a topic created from an older version.
 
-    Your changes stay. Commit the folder to git first, so that you can look at the difference.
+    Your changes stay. Commit the folder to git first, so you can look at the difference.
     """
     from studium.authoring.template import update_topic
 
-    typer.echo(f"{folder} has version {update_topic(folder.resolve())} of the template; git diff shows the changes")
+    typer.echo(
+        f"{folder} is now at version {update_topic(folder.resolve())} of the template; `git diff` shows the changes"
+    )
 
 
 def new_topic(
-    name: Annotated[str, typer.Argument(help="The topic's slug: lower-case words joined by hyphens.")],
-    title: Annotated[str, typer.Option(help="Its title; made from the slug if left out.")] = "",
-    track: Annotated[str, typer.Option(help="The track to which it belongs.")] = "My topics",
-    folder: Annotated[Path, typer.Option("--dir", help="The folder in which to make it.")] = Path(),
+    name: Annotated[str, typer.Argument(help="The topic's slug: lowercase words joined by hyphens.")],
+    title: Annotated[str, typer.Option(help="Its title; by default made from the slug.")] = "",
+    track: Annotated[str, typer.Option(help="The track it belongs to.")] = "My topics",
+    folder: Annotated[Path, typer.Option("--dir", help="The folder to create it in.")] = Path(),
     here: Annotated[
-        bool, typer.Option("--here", help="Make a package alone, in the distribution around --dir.")
+        bool, typer.Option("--here", help="Create only a package, inside the distribution that --dir is in.")
     ] = False,
 ) -> None:
-    """Make a topic that passes every check, as a distribution of its own."""
+    """Create a topic that passes every check, packaged as its own distribution."""
     from studium.authoring.template import NewTopic, make_topic
 
     heading = title or name.replace("-", " ").capitalize()
@@ -152,7 +155,7 @@ def new_topic(
 
 @dataclass(frozen=True)
 class _Asked:
-    """The arguments of one run of the checks."""
+    """The arguments for one run of the checks."""
 
     target: str
     profile: "Profile"
@@ -183,7 +186,7 @@ def _checked(asked: _Asked, *, quiet: bool) -> "Report":
 
 
 def _print(result: "CheckResult", *, whole: bool = False) -> None:
-    """Print a result, with its advice in full if ``whole``, otherwise only how much there is."""
+    """Print a result, with all its advice if ``whole``, otherwise only how much there is."""
     mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
     typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
     for line in lines[1:]:
@@ -200,7 +203,10 @@ def _print_end(report: "Report") -> None:
         typer.echo(f"\n{_titled(survivor)}")
     failed = [result.name for result in report.checks if not result.passed]
     if report.waiting:
-        typer.echo(f"\n{len(report.waiting)} checks wait for {' and '.join(failed)}: {', '.join(report.waiting)}")
+        typer.echo(
+            f"\n{len(report.waiting)} checks were left out because of {' and '.join(failed)}: "
+            f"{', '.join(report.waiting)}"
+        )
     if failed:
         typer.echo(f"\n{report.topic}: {len(failed)} of {len(report.checks)} checks fail: {', '.join(failed)}")
     else:
@@ -208,9 +214,9 @@ def _print_end(report: "Report") -> None:
 
 
 def _print_worth(report: "Report") -> None:
-    """Print what each hidden test is worth."""
+    """Print what each hidden test contributes."""
     if report.mutants.worth:
-        typer.echo("\nwrong answers that each hidden test fails, and how many of them no other test fails:")
+        typer.echo("\nwrong answers that each hidden test catches, and how many of them no other test catches:")
     for worth in report.mutants.worth:
         typer.echo(f"  {worth.exercise}: {worth.fails} of {worth.total}, {len(worth.alone)} alone: {worth.test}")
 

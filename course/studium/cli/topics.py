@@ -1,4 +1,4 @@
-"""``studium topics``: list the installed topics and problems with them, or the exercises of one topic."""
+"""``studium topics``: list the installed topics and any problems with them, or the exercises of one topic."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +19,9 @@ def topics(
     slug: Annotated[str | None, typer.Argument(help="List the exercises of this topic.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the installed topics, and problems with any of them; or the exercises of one topic.
+    """List the installed topics and any problems with them, or the exercises of one topic.
 
-    Exit code 1 if two distributions claim the same topic.
+    Exits with code 1 if two distributions claim the same topic.
     """
     catalogue: Catalogue = ctx.obj
     if slug:

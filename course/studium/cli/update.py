@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 def update(
     ctx: typer.Context,
     notebook: Notebook,
-    apply: Annotated[bool, typer.Option("--apply", help="Make the changes; without it, only show them.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Make the changes; without this option, they are only shown.")
+    ] = False,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Put the notebook back as it was before the last update.")
+        bool, typer.Option("--undo", help="Restore the notebook as it was before the last update.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Merge the installed lesson into a notebook, cell by cell. Your answers and your own cells stay."""
+    """Merge the installed lesson into a notebook, cell by cell. Your answers and the cells you added stay."""
     lesson = open_file(ctx, notebook)
     if undo:
         name = lesson.undo()
@@ -39,7 +41,7 @@ def update(
         typer.echo(f"{notebook} is up to date")
     else:
         typer.echo(
-            "done; --undo puts the notebook back" if apply else "nothing was changed yet; --apply makes the changes"
+            "done; --undo restores the notebook" if apply else "nothing has been changed yet; --apply makes the changes"
         )
 
 

@@ -1,4 +1,4 @@
-"""``studium watch``: check again whenever the notebook is saved, and show the first exercise that is left to do."""
+"""``studium watch``: check again whenever the notebook is saved, and show the first exercise still to do."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +16,10 @@ def watch(
     ctx: typer.Context,
     notebook: Notebook,
     limit: Annotated[
-        float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
+        float | None, typer.Option(help="Time limit for one cell or exercise, in seconds.", min=0.1)
     ] = None,
 ) -> None:
-    """Check a notebook each time it is saved, until every exercise is right. Only the first failure is shown."""
+    """Check a notebook each time it is saved, until every exercise is right. Shows only the first failure."""
     from watchfiles import watch as saves
 
     from studium.desk.zygote import Zygote
@@ -33,7 +33,7 @@ def watch(
         yield_on_timeout=True,
     )
     try:
-        typer.echo(f"Checking {notebook.name} now and whenever it is saved; Ctrl+C ends this.", err=True)
+        typer.echo(f"Checking {notebook.name} now and whenever it is saved; stop with Ctrl+C.", err=True)
         next(saved)  # begins to watch, so that a save during a round is noticed after it
         while not _round(ctx, notebook, limit, zygote):
             while not next(saved):
@@ -43,7 +43,7 @@ def watch(
 
 
 def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zygote") -> bool:
-    """Check once and print the next exercise; return whether nothing is left to do."""
+    """Check once and print the next exercise; return whether everything is done."""
     from studium.clean_check import Terms
     from studium.cli.check import show_verdicts, summary
     from studium.errors import NotebookError
@@ -63,7 +63,7 @@ def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zyg
 
 
 def _first(results: "list[ShownResult]") -> "ShownResult | None":
-    """Return the first wrong answer, otherwise the first that was not attempted, or None if all are right."""
+    """Return the first wrong answer, or else the first one not attempted; None if all are right."""
     for outcome in ("wrong", "not attempted"):
         for item in results:
             if item.outcome == outcome:

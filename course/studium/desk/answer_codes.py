@@ -1,4 +1,4 @@
-"""A short answer as text for a link: ``studium1.`` and the packed slug, exercise and answer."""
+"""A short answer as text for a link: ``studium1.`` followed by the packed slug, exercise and answer."""
 
 import base64
 import zlib
@@ -18,7 +18,7 @@ class AnswerCodeError(StudiumError):
 
 
 class SharedAnswer(msgspec.Struct, frozen=True):
-    """One answer, and the exercise that it belongs to."""
+    """One answer, and the exercise it belongs to."""
 
     slug: Slug
     exercise: Name
@@ -26,9 +26,9 @@ class SharedAnswer(msgspec.Struct, frozen=True):
 
 
 def encode_answer(slug: str, exercise: str, answer: str) -> str:
-    """Write an answer as a code; raise AnswerCodeError where it would be too long for a link, or there is none."""
+    """Write an answer as a code; raise AnswerCodeError if it is missing or would be too long for a link."""
     if not answer.strip():
-        raise AnswerCodeError(f"there is no answer to {exercise} in this notebook; write one first")
+        raise AnswerCodeError(f"this notebook has no answer to {exercise}; write one first")
     packed = zlib.compress(msgspec.json.encode((slug, exercise, answer)), 9)
     code = _PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
     if len(code) > LONGEST_CODE:
@@ -40,15 +40,17 @@ def encode_answer(slug: str, exercise: str, answer: str) -> str:
 
 
 def decode_answer(code: str) -> SharedAnswer:
-    """Read a code, also out of a link that ends in it; raise AnswerCodeError where it is none."""
+    """Read a code, or a link that ends in one; raise AnswerCodeError if that is not possible."""
     _, found, rest = code.strip().rpartition(_PREFIX)
     try:
         packed = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
         reader = zlib.decompressobj()
         text = reader.decompress(packed, _LARGEST)
         if not found or not reader.eof:
-            raise ValueError("it was cut")
+            raise ValueError("it was cut off")
         slug, exercise, answer = msgspec.json.decode(text, type=tuple[Slug, Name, str])
     except (ValueError, zlib.error, msgspec.MsgspecError):
-        raise AnswerCodeError(f"a code begins with {_PREFIX} and is whole: this one is not; copy it again") from None
+        raise AnswerCodeError(
+            f"a code begins with {_PREFIX} and must be complete, but this one is not; copy it again"
+        ) from None
     return SharedAnswer(slug, exercise, answer)

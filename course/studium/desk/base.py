@@ -1,4 +1,4 @@
-"""The lesson as it was when it was written, carried in the notebook's own metadata, so that an update can be merged."""
+"""The lesson as first written, carried in the notebook's metadata so updates can be merged."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from nbformat import NotebookNode, from_dict
 
-_LARGEST = 8 << 20  # bytes of text, against bombs
+_LARGEST = 8 << 20  # bytes of text, as protection against decompression bombs
 
 
 class BaseCell(msgspec.Struct, frozen=True, array_like=True):
@@ -19,12 +19,12 @@ class BaseCell(msgspec.Struct, frozen=True, array_like=True):
     source: str
 
 
-# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+# Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
 _cells = msgspec.json.Decoder(list[BaseCell])
 
 
 def with_base(notebook: NotebookNode) -> NotebookNode:
-    """Return the notebook with its own cells as the base of later updates."""
+    """Return the notebook with its own cells as the base for later updates."""
     cells = cells_of(notebook)
     packed = base64.b85encode(zlib.compress(msgspec.json.encode(cells), 9)).decode()
     notebook.metadata["studium"]["base"] = from_dict({"digest": digest_of(cells), "cells": packed})
@@ -32,7 +32,7 @@ def with_base(notebook: NotebookNode) -> NotebookNode:
 
 
 def base_of(notebook: NotebookNode) -> list[BaseCell] | None:
-    """Return the cells as they were written; None where the notebook does not know them."""
+    """Return the cells as they were written; None if the notebook does not contain them."""
     try:
         packed = base64.b85decode(notebook.metadata["studium"]["base"]["cells"])
         text = zlib.decompressobj().decompress(packed, _LARGEST)

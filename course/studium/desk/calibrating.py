@@ -1,4 +1,4 @@
-"""Measuring the labels of a topic: its exercises and the experiments of its lesson, in a process of its own."""
+"""Measure the labels of a topic, for its exercises and its lesson's experiments, in a separate process."""
 
 import os
 import subprocess
@@ -30,14 +30,14 @@ def measure(topic: Topic, profile: Profile) -> list[Label]:
         env=os.environ | {VARIABLE: profile.name},
     )
     if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it reported nothing"])[-1]
         killed = "it was killed, as when memory is short" if done.returncode < 0 else last
         raise StudiumError(f"{topic.slug} could not be measured: {killed}; try --profile smoke")
     return msgspec.json.decode(done.stdout, type=list[Label])
 
 
 def _labels(slug: str, profile: str) -> Iterator[Label]:
-    """Measure in this process: exercises first, then the cells of the solved lesson in their order."""
+    """Measure in this process: exercises first, then the cells of the solved lesson in order."""
     catalogue, shell = load_catalogue(), prepare()
     topic = catalogue[slug]
     for item in prepare_topic(topic).values():
@@ -52,9 +52,9 @@ def _labels(slug: str, profile: str) -> Iterator[Label]:
 
 
 def _measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds that work takes, and the largest memory of the process while it does, in MB."""
+    """Return how many seconds some work takes, and the process's peak memory during it, in MB."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the largest so far is forgotten
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is reset
     start = time.perf_counter()
     work()
     return round(time.perf_counter() - start, 3), round(_largest_mb(), 1)
@@ -69,7 +69,7 @@ def _largest_mb() -> float:
 
 
 if __name__ == "__main__":
-    output = os.dup(1)  # what cells print must not get between
+    output = os.dup(1)  # what cells print must not mix with the result
     os.dup2(2, 1)
     labels = msgspec.json.encode(list(_labels(*sys.argv[1:3])))
     os.write(output, labels)

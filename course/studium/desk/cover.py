@@ -1,4 +1,4 @@
-"""What a course opens with: a widget that moves before anything was run."""
+"""What a course opens with: a widget that moves before anything has been run."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from studium.notebooks import SAVED_WIDGET
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """The lesson that the widget is from, and the widget as a notebook keeps it."""
+    """The widget as a notebook stores it, and the lesson it comes from."""
 
     slug: str
     title: str
@@ -18,7 +18,7 @@ class Cover(msgspec.Struct, frozen=True):
 
 
 def cover_of(catalogue: Catalogue) -> Cover | None:
-    """Return the first widget of the first topic that is marked as cover, or else of the first that has one."""
+    """Return the first widget of the first topic marked as cover, or else of the first topic that has one."""
     described = descriptions(catalogue)
     for topic in sorted(catalogue.topics, key=lambda topic: not topic.cover):
         if described[topic.slug].problem:

@@ -1,4 +1,4 @@
-"""Descriptions of topics, kept on the disk, so that neither the server nor a command must import torch to show them."""
+"""Descriptions of topics, cached on disk so neither the server nor a command has to import torch to show them."""
 
 import contextlib
 import subprocess
@@ -17,19 +17,19 @@ from studium.errors import StudiumError
 from studium.notebooks import write_text
 from studium.topic import Topic
 
-# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+# Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
 _topic, _topics = msgspec.json.Decoder(Description), msgspec.json.Decoder(list[Description])
 _SECONDS = 600.0
-_BELIEVED_SECONDS = 60.0  # of a problem: what mends it may lie outside the topic, as a package that is missing
+_BELIEVED_SECONDS = 60.0  # seconds to keep a problem: its cause may lie outside the topic, such as a missing package
 
 
 def descriptions(catalogue: Catalogue) -> dict[str, Description]:
-    """Describe every topic of a catalogue, by slug. What is new or changed is read in a process of its own."""
+    """Describe every topic of a catalogue, by slug. New or changed topics are read in a separate process."""
     return _described(catalogue, catalogue.lessons)
 
 
 def description_of(catalogue: Catalogue, slug: str) -> Description:
-    """Describe one topic; raise StudiumError where it cannot be used."""
+    """Describe one topic; raise StudiumError if it cannot be used."""
     found = _described(catalogue, [catalogue[slug]])[slug]
     if found.problem:
         raise StudiumError(found.problem)
@@ -50,7 +50,7 @@ def _described(catalogue: Catalogue, topics: Iterable[Topic]) -> dict[str, Descr
 def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
     if not slugs:
         return []
-    if "torch" in sys.modules:  # the slow import is paid for already
+    if "torch" in sys.modules:  # the slow import has been paid for
         return [describe(catalogue[slug], catalogue.manager) for slug in slugs]
     try:
         done = subprocess.run(
@@ -61,7 +61,7 @@ def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
         )
         return _topics.decode(done.stdout)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["it reported nothing"])[-1]
         raise StudiumError(f"the topics could not be read: {last}; see `studium doctor`") from error
     except subprocess.TimeoutExpired:
         raise StudiumError(f"the topics could not be read in {_SECONDS:g} s; is the machine very busy?") from None
@@ -76,7 +76,7 @@ def _read(path: Path) -> Description | None:
 
 
 def _keep(description: Description, path: Path) -> None:
-    with contextlib.suppress(OSError):  # it is only slower then
+    with contextlib.suppress(OSError):  # then it is only slower
         write_text(msgspec.json.encode(description).decode(), path)
         for old in path.parent.glob(f"{path.stem.rpartition('.')[0]}.*.json"):
             if old != path:
@@ -84,7 +84,7 @@ def _keep(description: Description, path: Path) -> None:
 
 
 def _path(topic: Topic, host: bytes) -> Path:
-    """Return the file of a description: for each place of a topic one, whose name changes with every file of it."""
+    """Return the file for a topic's description, whose name changes with the topic's place and files."""
     return data_folder() / "topics" / f"{topic.slug}.{place(topic.package)}.{digest(topic.package, host)}.json"
 
 

@@ -1,4 +1,4 @@
-"""What the desk knows of a topic without importing it: its exercises as text, and its compiled lesson."""
+"""What the desk knows about a topic without importing it: its exercises as text, and its compiled lesson."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from studium.topic import Topic
 
 
 class WrongAnswer(msgspec.Struct, frozen=True):
-    """A typical wrong answer: its id, its sentence, and its text under the exercise's own name."""
+    """A typical wrong answer: its id, its sentence, and its code under the exercise's own name."""
 
     id: str
     message: str
@@ -28,8 +28,8 @@ class WrongAnswer(msgspec.Struct, frozen=True):
 class ExerciseText(msgspec.Struct, frozen=True):
     """One exercise as text. In the public edition ``solution`` is "" and there are no wrong answers.
 
-    ``optional`` exercises stand below the lesson's heading "Further". ``experiment`` is the first cell that runs an
-    experiment with the learner's function, "" for none; ``as_it_is``: with a wrong one, too.
+    ``optional`` exercises come below the lesson's heading "Further". ``experiment`` is the first cell that runs an
+    experiment with the learner's function, or "" for none; ``as_it_is`` means it runs even with a wrong one.
     """
 
     id: str
@@ -49,17 +49,17 @@ class ExerciseText(msgspec.Struct, frozen=True):
     as_it_is: bool = False
 
     def wrong_answer(self, mistake: str) -> WrongAnswer | None:
-        """Return the wrong answer that a record names: by its id, or by its sentence where the record is an old one."""
+        """Return the wrong answer that a record names, by its id or, in an old record, by its sentence."""
         return next((known for known in self.wrong if mistake in (known.id, known.message)), None)
 
     def sentence_of(self, mistake: str) -> str:
-        """Return the sentence of a recorded mistake as the topic words it now, "" where there is none (any more)."""
+        """Return the sentence of a recorded mistake as the topic words it now, or "" if it is gone."""
         known = self.wrong_answer(mistake)
         return known.message if known else ""
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A heading of the lesson and the cell that it stands in."""
+    """A heading of the lesson and the cell it is in."""
 
     title: str
     cell: str
@@ -73,7 +73,7 @@ class PlacedExperiment(msgspec.Struct, frozen=True):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """One topic. ``notebook`` is the compiled lesson as JSON; ``problem`` says why it could not be compiled, or "".
+    """One topic. ``notebook`` is the compiled lesson as JSON; ``problem`` is why it could not be compiled, or "".
 
     Exercises are in the order of the lesson.
     """
@@ -86,7 +86,7 @@ class Description(msgspec.Struct, frozen=True):
     problem: str = ""
 
     def lesson(self) -> NotebookNode:
-        """Return the compiled lesson; raise StudiumError where there is none."""
+        """Return the compiled lesson; raise StudiumError if there is none."""
         if self.problem:
             raise StudiumError(self.problem)
         return nbformat.reads(self.notebook, as_version=4)
@@ -100,7 +100,7 @@ class Description(msgspec.Struct, frozen=True):
 
 
 def describe(topic: Topic, manager: PluginManager) -> Description:
-    """Describe a topic by importing it; one that cannot be used is described by its problem."""
+    """Describe a topic by importing it; a topic that cannot be used is described by its problem."""
     try:
         notebook = compile_lesson(topic, manager)
         exercises = list(_exercises(topic, notebook))
@@ -108,7 +108,7 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
         show_diagrams(notebook)
     except StudiumError as error:
         return Description(topic.slug, problem=str(error))
-    except Exception as error:  # whatever a stranger's topic raises must not close the others
+    except Exception as error:  # an error in somebody's topic must not hide the others
         return Description(topic.slug, problem=f"topic {topic.slug} cannot be built: {type(error).__name__}: {error}")
     trained = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment"]
     experiments = [PlacedExperiment(cell.id, is_optional(cell)) for cell in trained]
@@ -123,7 +123,7 @@ def _exercises(topic: Topic, notebook: NotebookNode) -> Iterator[ExerciseText]:
 
 
 def _experiment_with(exercise: str, notebook: NotebookNode) -> NotebookNode | None:
-    """Return the first experiment that reads the name of an exercise, None where none does."""
+    """Return the first experiment that uses an exercise's name, or None."""
     cells = (cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment")
     return next((cell for cell in cells if exercise in names_in(cell.source).reads), None)
 

@@ -16,7 +16,7 @@ _ITEM = re.compile(r"^(?:[*+-]|\d+[.)]) +(.+(?:\n(?: +\S.*))*)", re.MULTILINE)
 class Ending(msgspec.Struct, frozen=True):
     """The end of one lesson. ``abilities`` are lines of Markdown; ``next`` is the slug of a lesson, or None.
 
-    ``predictions`` are the last ones of each name, ``mistakes`` those that are overcome.
+    ``predictions`` are the latest of each name, ``mistakes`` those that have been overcome.
     """
 
     slug: str
@@ -28,7 +28,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def ending_of(description: Description, title: str, journal: Journal, syllabus: Syllabus) -> Ending:
-    """Return the end of a lesson for a learner. The next lesson is the first after it that is not done."""
+    """Return the end of a lesson for a learner. The next lesson is the first later one that is not finished."""
     entries = journal.store.entries(journal.workspace, description.slug)
     back = look_back(entries, {description.slug: description})
     return Ending(
@@ -42,9 +42,9 @@ def ending_of(description: Description, title: str, journal: Journal, syllabus: 
 
 
 def abilities(description: Description) -> list[str]:
-    """Return the items of the lesson's section "You can now", each in one line.
+    """Return the items of the lesson's section "You can now", one line each.
 
-    None where there is no such section, and where it is the last: then it stands right above the end already.
+    Return None if there is no such section, or if it is the last one, because then it is right above the end anyway.
     """
     cells = [cell.source for cell in description.lesson().cells if cell.cell_type == "markdown"]
     text = "\n\n".join(cells)
@@ -55,7 +55,7 @@ def abilities(description: Description) -> list[str]:
 
 
 def section_below(text: str, heading: str) -> str | None:
-    """Return what stands below a heading of the second level, None where there is no such heading."""
+    """Return what comes below a second-level heading, or None if the heading does not exist."""
     found = re.search(rf"^## {heading}[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     return found[1] if found else None
 

@@ -15,9 +15,11 @@ from studium.syntax import parse
 
 
 def show_first_widget(notebook: NotebookNode) -> None:
-    """Run a compiled lesson down to its first widget, and keep what it shows; leave the lesson as it is if that fails.
+    """Run a compiled lesson as far as its first widget, and keep what it shows; if that fails, leave the lesson
+    unchanged.
 
-    Exercises, checks and experiments are passed over, and what fails without them. What the cells print is dropped.
+    Exercises, checks and experiments are skipped, along with whatever fails without them. What the cells print is
+    dropped.
     """
     cells = _light_cells(notebook)
     first = next((n for n, cell in enumerate(cells) if "widget" in _tags(cell)), None)
@@ -26,7 +28,7 @@ def show_first_widget(notebook: NotebookNode) -> None:
 
 
 def show_diagrams(notebook: NotebookNode) -> None:
-    """Keep what each cell tagged "diagram" shows, run with those cells alone that define what it uses."""
+    """Keep what each cell tagged "diagram" shows, run with only the cells that define what it uses."""
     cells = _light_cells(notebook)
     for place, cell in enumerate(cells):
         if "diagram" in _tags(cell):
@@ -53,7 +55,7 @@ def _show(cell: NotebookNode, before: list[NotebookNode]) -> None:
 
 
 def _run(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell; return the value of its last line, None where that is no expression."""
+    """Run a cell; return the value of its last line, or None if that is not an expression."""
     tree = parse(source)
     last = None
     if isinstance(end := tree.body[-1], ast.Expr):

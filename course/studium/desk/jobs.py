@@ -1,4 +1,4 @@
-"""The queue of checks: one runs at a time, in a clean process; the others wait and may be cancelled."""
+"""The queue of checks: one runs at a time, in a clean process; the others wait and can be cancelled."""
 
 import itertools
 import threading
@@ -19,11 +19,11 @@ WAITING, OVER = ("queued", "running"), ("done", "cancelled", "refused", "failed"
 
 
 class RefusedError(StudiumError):
-    """A check that would be killed for want of memory."""
+    """A check that would be killed for lack of memory."""
 
 
 class JobState(msgspec.Struct, frozen=True):
-    """One job, as the panel sees it. ``left`` is the time until the limit of its present step, in seconds."""
+    """One job, as the panel sees it. ``left`` is the time until the limit of its current step, in seconds."""
 
     id: str
     path: str
@@ -41,7 +41,7 @@ class JobState(msgspec.Struct, frozen=True):
 
 @dataclass
 class Job:
-    """One check. ``work`` carries it out; it is given the job, to say what it does and to ask whether to stop."""
+    """One check. ``work`` carries it out; it receives the job, to report progress and to ask whether to stop."""
 
     path: str
     slug: str
@@ -60,7 +60,7 @@ class Job:
 
 
 class Jobs:
-    """The queue. ``changed`` is told of each change, from any thread."""
+    """The queue. ``changed`` is called on each change, from any thread."""
 
     def __init__(self, changed: Callable[[JobState], None] = lambda state: None) -> None:
         self._changed = changed
@@ -69,7 +69,7 @@ class Jobs:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="studium-checks")
 
     def add(self, job: Job) -> JobState:
-        """Put a job into the queue; one that waits for the same is cancelled."""
+        """Add a job to the queue, cancelling any that waits for the same thing."""
         with self._lock:
             same = (job.path, job.exercise)
             for other in [one for one in self._jobs.values() if one.state == "queued"]:
@@ -83,7 +83,7 @@ class Jobs:
             return self._tell(job)
 
     def cancel(self, name: str) -> JobState | None:
-        """Stop a job; give it, None where there is none."""
+        """Stop a job and return it, or None if there is none."""
         with self._lock:
             job = self._jobs.get(name)
             if job is None:
@@ -95,17 +95,17 @@ class Jobs:
             return self._state(job)
 
     def get(self, name: str) -> JobState | None:
-        """Return a job, None where there is none."""
+        """Return a job, or None if there is none."""
         with self._lock:
             return self._state(self._jobs[name]) if name in self._jobs else None
 
     def all(self) -> list[JobState]:
-        """Return the jobs, the newest first."""
+        """Return the jobs, newest first."""
         with self._lock:
             return [self._state(job) for job in reversed(self._jobs.values())]
 
     def step(self, job: Job, doing: str, deadline: float) -> None:
-        """Note what a job does now, and when its time is up."""
+        """Record what a job is doing now, and when its time is up."""
         with self._lock:
             job.deadline = deadline
             if doing and doing != job.doing:
@@ -134,8 +134,8 @@ class Jobs:
             state, message = "refused", str(error)
         except StudiumError as error:
             state, message = "failed", str(error)
-        except Exception as error:  # a defect of ours must not stop the queue
-            state, message = "failed", f"the check met an error of its own: {type(error).__name__}: {error}"
+        except Exception as error:  # a bug of ours must not stop the queue
+            state, message = "failed", f"the check itself failed: {type(error).__name__}: {error}"
         with self._lock:
             job.state, job.message, job.ended = state, message, time.monotonic()
             self._tell(job)

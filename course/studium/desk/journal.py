@@ -1,4 +1,4 @@
-"""One learner's journal of one workspace: what is written down, and what is read from it."""
+"""One learner's journal of one workspace: what is recorded, and what is derived from it."""
 
 from collections import defaultdict
 from itertools import groupby
@@ -15,7 +15,7 @@ from studium.errors import StudiumError
 
 
 class Journal:
-    """The entries of the workspace that ``folder`` lies in."""
+    """The entries of the workspace that contains ``folder``."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
@@ -27,13 +27,13 @@ class Journal:
         return read_settings(self.store)
 
     def write(self, lesson: str, exercise: str, what: What) -> Entry:
-        """Write one thing down."""
+        """Record one thing."""
         entry = new_entry(lesson, exercise, what)
         self.store.add(self.workspace, [entry])
         return entry
 
     def write_result(self, lesson: str, result: ExerciseResult, answer: str) -> None:
-        """Write down how a check came out; what was not attempted is no attempt, but a wrong answer is gone then."""
+        """Record the result of a check; "not attempted" is not an attempt, but it replaces an earlier wrong answer."""
         if result.outcome != "not attempted":
             self.write(lesson, result.id, checked(result, answer))
         elif self.standing(lesson, result.id).outcome == "wrong":
@@ -44,16 +44,16 @@ class Journal:
         return standing(self.store.entries(self.workspace, lesson, exercise))
 
     def standings(self) -> dict[str, dict[str, Standing]]:
-        """Return where the learner stands with every exercise that was begun, by lesson and name."""
+        """Return where the learner stands with every exercise that was started, by lesson and name."""
         found: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
-        entries = sorted(self.store.entries(self.workspace), key=_place)  # stable: the order of time stays
+        entries = sorted(self.store.entries(self.workspace), key=_place)  # a stable sort: the order in time stays
         for (lesson, exercise), members in groupby(entries, key=_place):
             if exercise:
                 found[lesson][exercise] = standing(members)
         return dict(found)
 
     def take_hint(self, lesson: str, exercise: str, total: int) -> int:
-        """Take the next hint of ``total``; give how many were taken so far. The last one may be taken again."""
+        """Take the next of ``total`` hints and return how many have been taken. The last one can be taken again."""
         state = self.standing(lesson, exercise)
         least = self.settings.hints_after
         if state.attempts < least:
@@ -64,7 +64,7 @@ class Journal:
         return taken
 
     def reveal(self, lesson: str, exercise: str) -> None:
-        """Write down that the solution is shown; raise StudiumError while there were too few attempts."""
+        """Record that the solution is shown; raise StudiumError if there have been too few attempts."""
         state = self.standing(lesson, exercise)
         if not state.may_see_solution(least := self.settings.reveal_after):
             raise StudiumError(
@@ -74,12 +74,12 @@ class Journal:
             self.write(lesson, exercise, Revealed())
 
     def predict(self, lesson: str, name: str, guess: float, question: str = "") -> None:
-        """Write a guess down. The first one counts, until the answer is found."""
+        """Record a guess. The first one counts, until the answer is found."""
         if self.guess(lesson, name) is None:
             self.write(lesson, "", Predicted(name, float(guess), question))
 
     def found(self, lesson: str, name: str, value: float, within: float = 0.1) -> Found | None:
-        """Write down what came out; a hit is a guess within the fraction ``within``. None where nothing was guessed."""
+        """Record the answer; a guess within the fraction ``within`` is a hit. Return None if nothing was guessed."""
         guess = self.guess(lesson, name)
         if guess is None:
             return None
@@ -88,7 +88,7 @@ class Journal:
         return found
 
     def guess(self, lesson: str, name: str) -> float | None:
-        """Return the guess that waits for its answer, None where none does."""
+        """Return the guess that is still waiting for its answer, or None."""
         guess = None
         for entry in self.store.entries(self.workspace, lesson, ""):
             if isinstance(entry.what, Predicted | Found) and entry.what.name == name:
@@ -96,7 +96,7 @@ class Journal:
         return guess
 
     def keep(self, lesson: str, exercise: str, reason: str, answer: str) -> str:
-        """Put an answer into the history; give the id of that version."""
+        """Add an answer to the history and return the id of that version."""
         return self.write(lesson, exercise, Kept(reason, answer)).id  # type: ignore[arg-type]
 
 

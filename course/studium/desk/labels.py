@@ -7,7 +7,7 @@ from studium.desk.store import Store
 
 
 class Label(msgspec.Struct, frozen=True):
-    """What one cell takes here: seconds, and the largest memory of the whole process in MB."""
+    """What one cell takes here: seconds, and the peak memory of the whole process in MB."""
 
     slug: str
     cell: str
@@ -19,7 +19,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 def keep_labels(store: Store, labels: list[Label]) -> None:
-    """Keep what was measured, in the place of older measurements."""
+    """Store what was measured, replacing older measurements."""
     rows = ((one.slug, one.cell, one.exercise, one.profile, one.seconds, one.mb, now_ms()) for one in labels)
     store.write("insert or replace into labels values (?, ?, ?, ?, ?, ?, ?)", rows)
 
@@ -40,7 +40,7 @@ _COLUMNS = ("slug", "cell", "seconds", "mb", "profile", "exercise")
 
 
 def label_text(seconds: float, mb: float) -> str:
-    """Say it: "about 40 s here, needs 0.9 GB"."""
+    """Return a label as text: "about 40 s here, needs 0.9 GB"."""
     if seconds < 1:
         how_long = "under a second"
     else:

@@ -1,4 +1,4 @@
-"""One lesson on the disk and all that can be done with it: check, hint, reveal, reset, update, undo."""
+"""One lesson on disk and everything that can be done with it: check, hint, reveal, reset, update, undo."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,15 +29,15 @@ from studium.errors import StudiumError, UsageError
 from studium.notebooks import answer_cell, read_notebook, slug_in, write_notebook, write_text
 from studium.profiles import available_mb
 
-_BACKUPS = 20  # of one notebook
+_BACKUPS = 20  # backups of one notebook
 
 
 class ChangedError(StudiumError):
-    """The notebook is not what it was when it was looked at."""
+    """The notebook has changed since it was looked at."""
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What an update would do. ``digest`` names the notebook that it was made for."""
+    """What an update would do. ``digest`` identifies the notebook it was made for."""
 
     available: bool
     digest: str
@@ -52,7 +52,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Replaced(msgspec.Struct, frozen=True):
-    """A cell's new text, after a reset or a restore; ``version`` names the answer that was there, "" for none."""
+    """A cell's new text after a reset or a restore; ``version`` names the answer that was there, "" for none."""
 
     cell: str
     source: str
@@ -60,7 +60,7 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 class LessonFile:
-    """A notebook on the disk, the lesson that it was built from, and its learner's journal."""
+    """A notebook on disk, the lesson it was built from, and its learner's journal."""
 
     def __init__(self, path: Path, catalogue: Catalogue, store: Store) -> None:
         self.path, self.catalogue, self.store = path, catalogue, store
@@ -70,7 +70,7 @@ class LessonFile:
 
     @property
     def description(self) -> Description:
-        """What is known of the topic."""
+        """What is known about the topic."""
         return description_of(self.catalogue, self.slug)
 
     def state(self, exercise: str) -> ExerciseState:
@@ -78,16 +78,16 @@ class LessonFile:
         return Desk(self.journal).exercise(self.slug, self.description.exercise(exercise))
 
     def topic(self, path: str) -> TopicState:
-        """Return the state of the whole lesson; ``path`` is how the caller names it."""
+        """Return the state of the whole lesson; ``path`` is the name the caller uses for it."""
         update = self.preview().available
         return Desk(self.journal).topic(self.catalogue[self.slug], self.description, path, update)
 
     # Checking
 
     def check(self, exercise: str | None, terms: Terms, notebook: NotebookNode | None = None) -> list[ExerciseResult]:
-        """Check one exercise or all, as they are on the disk or in ``notebook``, and write down how they came out.
+        """Check one exercise or all, as saved on disk or as in ``notebook``, and record the results.
 
-        Raise RefusedError for what would need more memory than there is.
+        Raise RefusedError if that would need more memory than there is.
         """
         document = self.notebook if notebook is None else notebook
         wanted = [self.description.exercise(exercise).id] if exercise else [e.id for e in self.description.exercises]
@@ -100,19 +100,19 @@ class LessonFile:
         return result.exercises
 
     def shown(self, results: Iterable[ExerciseResult]) -> list[ShownResult]:
-        """Return results of a check with the sentences of their mistakes."""
+        """Return the results of a check with the sentences of their mistakes."""
         known = self.description
         return [with_sentence(item, known.exercise(item.id).sentence_of(item.mistake_id)) for item in results]
 
     def difference(self, exercise: str, terms: Terms, notebook: NotebookNode) -> dict[str, Any]:
-        """Check an answer again and return what shows the arrays that differ, by MIME type; nothing is written down.
+        """Check an answer again and return a view of the arrays that differ, by MIME type; nothing is recorded.
 
-        Raise StudiumError where none do.
+        Raise StudiumError if none of them differ.
         """
         name, terms = self.description.exercise(exercise).id, replace(terms, differences=True)
         found = check_document(notebook, self.path, name, terms, self.catalogue).differences
         if name not in found:
-            raise StudiumError(f"no arrays differ in {name} as it is now; check it again")
+            raise StudiumError(f"none of the arrays differ any more in {name}; check it again")
         return found[name]
 
     def ending(self, syllabus: Syllabus) -> Ending:
@@ -120,12 +120,12 @@ class LessonFile:
         return ending_of(self.description, self.catalogue[self.slug].title, self.journal, syllabus)
 
     def answer(self, exercise: str, notebook: NotebookNode | None = None) -> str:
-        """Return the text of an answer; "" where there is no cell for it."""
+        """Return the text of an answer, or "" if there is no cell for it."""
         cell = answer_cell(self.notebook if notebook is None else notebook, self.slug, exercise)
         return "" if cell is None else str(cell.source)
 
     def share(self, exercise: str) -> str:
-        """Return the answer as a short text for a link; raise StudiumError where there is none, or it is too long."""
+        """Return the answer as a short text for a link; raise StudiumError if there is none, or if it is too long."""
         item = self.description.exercise(exercise)
         answer = self.answer(item.id)
         return encode_answer(self.slug, item.id, "" if answer.strip() == item.stub.strip() else answer)
@@ -136,40 +136,40 @@ class LessonFile:
             if label.exercise in exercises and label.mb > memory:
                 raise RefusedError(
                     f"checking {label.exercise} needs about {label.mb / 1024:.1f} GB here and {memory / 1024:.1f} GB "
-                    "is free, so that it would be killed; close a notebook or shut its kernel down, then check again"
+                    "is free, so it would be killed; close a notebook or shut down its kernel, then check again"
                 )
 
     # Help
 
     def hints(self, exercise: str) -> list[str]:
-        """Take the next hint; give all that were taken."""
+        """Take the next hint; return all that have been taken."""
         hints = self.description.exercise(exercise).hints
         return hints[: self.journal.take_hint(self.slug, exercise, len(hints))] if hints else []
 
     def reveal(self, exercise: str) -> str:
-        """Return a solution, and write down that it was seen."""
+        """Return a solution, and record that it was seen."""
         solution = self.description.exercise(exercise).solution
         if not solution:
-            raise StudiumError(f"this edition has no solution of {exercise}; ask your instructor")
+            raise StudiumError(f"this edition has no solution for {exercise}; ask your instructor")
         self.journal.reveal(self.slug, exercise)
         return solution
 
     # Answers
 
     def versions(self, exercise: str) -> tuple[Version, ...]:
-        """Return the history of an answer, the newest first."""
+        """Return the history of an answer, newest first."""
         return self.journal.standing(self.slug, self.description.exercise(exercise).id).versions
 
     def reset(self, exercise: str) -> Replaced:
-        """Put the stub back; the answer that was there is kept in the history."""
+        """Put the stub back; the current answer is kept in the history."""
         return self._replace(exercise, self.description.exercise(exercise).stub.rstrip(), "reset")
 
     def restore(self, exercise: str, version: str) -> Replaced:
-        """Put an answer of the history back; the one that was there is kept."""
+        """Put back an answer from the history; the current one is kept."""
         for item in self.versions(exercise):
             if item.id == version:
                 return self._replace(exercise, item.answer, "restored")
-        raise UsageError(f"the history of {exercise} has no version {version!r}; see which there are")
+        raise UsageError(f"the history of {exercise} has no version {version!r}; look at the versions it has")
 
     def _replace(self, exercise: str, source: str, reason: str) -> Replaced:
         before, version = self.answer(exercise), ""
@@ -180,16 +180,16 @@ class LessonFile:
             cell = self._insert_answer_cell(exercise)
         cell.source = source
         checks = [one for one in self.notebook.cells if role(one) == "check" and exercise_of(one) == exercise]
-        for shown in (cell, *checks):  # a verdict on another answer would be wrong now
+        for shown in (cell, *checks):  # the old verdict was about another answer
             shown.outputs, shown.execution_count = [], None
         write_notebook(self.notebook, self.path)
         return Replaced(cell.get("id", ""), source, version)
 
     def _insert_answer_cell(self, exercise: str) -> NotebookNode:
-        """Put an answer cell behind the exercise's prompt, or last."""
+        """Insert an answer cell after the exercise's prompt, or at the end."""
         cells = self.notebook.cells
         cell = answer_cell(self.description.lesson(), self.slug, exercise)
-        assert cell is not None  # a lesson places each exercise
+        assert cell is not None  # a lesson places every exercise
         prompts = [n for n, c in enumerate(cells, 1) if role(c) == "prompt" and exercise_of(c) == exercise]
         cells.insert(prompts[0] if prompts else len(cells), cell)
         return cell
@@ -197,7 +197,7 @@ class LessonFile:
     # Updates
 
     def preview(self) -> Preview:
-        """Say what an update would do to each cell; nothing is changed."""
+        """Return what an update would do to each cell, without changing anything."""
         if self.description.problem:
             return Preview(False, self.digest, [])
         changes = self._merged().changes
@@ -205,15 +205,15 @@ class LessonFile:
 
     @property
     def digest(self) -> str:
-        """What names this state of the cells on the disk; outputs do not count, nor what a kernel says of itself."""
+        """A digest of the cells on disk, ignoring outputs and what a kernel records about itself."""
         return digest_of(cells_of(read_notebook(self.path)))
 
     def update(self, digest: str | None = None) -> Applied:
-        """Merge the installed lesson into the notebook. Raise ChangedError where it is not the one named ``digest``."""
+        """Merge the installed lesson into the notebook. Raise ChangedError if ``digest`` does not match it."""
         if digest is not None and digest != self.digest:
             raise ChangedError(f"{self.path.name} has changed since the preview; look at the preview again")
         theirs, merge = self.description.lesson(), self._merged()
-        del theirs.metadata["language_info"]  # what the learner's kernel says of itself stays
+        del theirs.metadata["language_info"]  # what the learner's kernel recorded about itself stays
         for item in self.description.exercises:
             if (answer := self.answer(item.id)) and answer != item.stub.rstrip():
                 self.journal.keep(self.slug, item.id, "updated", answer)
@@ -225,7 +225,9 @@ class LessonFile:
         return Applied(undo, merge.changes)
 
     def undo(self, name: str | None = None) -> str:
-        """Put the notebook back as it was before the update ``name`` (the last one); give the name of this state."""
+        """Restore the notebook as it was before the update ``name`` (by default the last one); return the name of this
+        state.
+        """
         rows = self.store.read(
             "select content from backups where notebook = ?1 and (id = ?2 or ?2 is null and reason = 'update')"
             " order by id desc limit 1",

@@ -9,13 +9,13 @@ from studium.notebooks import SAVED_WIDGET
 
 
 def lesson_images(described: Mapping[str, Description]) -> dict[str, str]:
-    """Return the SVG text of each lesson's first diagram by slug; a lesson without one is left out."""
+    """Return the SVG text of each lesson's first diagram by slug; lessons without a diagram are left out."""
     sound = {slug: one.lesson() for slug, one in described.items() if not one.problem}
     return {slug: svg for slug, lesson in sound.items() if (svg := first_diagram(lesson))}
 
 
 def first_diagram(notebook: NotebookNode) -> str:
-    """Return the SVG text of a lesson's first diagram that was drawn, "" where none was."""
+    """Return the SVG text of the first diagram that a lesson drew, or ""."""
     for cell in notebook.cells:
         if "diagram" not in cell.metadata.get("tags", ()):
             continue

@@ -1,4 +1,4 @@
-"""Refusing a cell that would kill the kernel for want of memory, before it runs, where its need was measured."""
+"""Refuse a cell that would get the kernel killed for lack of memory before it runs, if its need was measured."""
 
 import ast
 from typing import Any
@@ -12,7 +12,7 @@ from studium.profiles import Profile, available_mb
 
 
 def guard_memory(shell: Any, slug: str, profile: Profile) -> None:
-    """Have a kernel's shell refuse cells of a lesson that need more memory than there is, by their labels."""
+    """Make a kernel's shell refuse cells of a lesson that, by their labels, need more memory than there is."""
     if not (data_folder() / FILE).is_file():
         return
     try:
@@ -29,14 +29,14 @@ def guard_memory(shell: Any, slug: str, profile: Profile) -> None:
 
 
 def remove_guard(shell: Any) -> None:
-    """Take away the guard of a lesson that was opened before in the same kernel."""
+    """Remove the guard of a lesson opened earlier in the same kernel."""
     for old in [one for one in shell.ast_transformers if isinstance(one, _Guard)]:
         shell.ast_transformers.remove(old)
         shell.events.unregister("pre_run_cell", old.note)
 
 
 class _Guard(ast.NodeTransformer):
-    """Knows which cell comes next, and refuses its code. IPython asks transformers before it runs anything."""
+    """Tracks which cell comes next, and refuses its code. IPython asks transformers before it runs anything."""
 
     def __init__(self, labels: dict[str, Label], slug: str) -> None:
         self.labels, self.slug = labels, slug
@@ -56,7 +56,7 @@ class _Guard(ast.NodeTransformer):
 
 
 def refusal(label: Label, slug: str) -> str:
-    """Say why a cell must not run here now, or give ""."""
+    """Return why a cell must not run here now, or ""."""
     import psutil
 
     own = psutil.Process().memory_info().rss / 2**20
@@ -64,6 +64,6 @@ def refusal(label: Label, slug: str) -> str:
     if label.mb - own <= free:
         return ""
     return (
-        f"this cell needs about {label.mb / 1024:.1f} GB, and {(own + free) / 1024:.1f} GB is all that the kernel can "
-        f'have: it would be killed; close other notebooks, or open the lesson smaller: open_lesson("{slug}", "smoke")'
+        f"this cell needs about {label.mb / 1024:.1f} GB, but the kernel can only get {(own + free) / 1024:.1f} GB, so "
+        f'it would be killed; close other notebooks, or open the lesson smaller: open_lesson("{slug}", "smoke")'
     )

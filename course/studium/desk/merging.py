@@ -46,7 +46,7 @@ class Merge:
 
 
 def merge_lessons(base: list[BaseCell] | None, mine: NotebookNode, theirs: NotebookNode) -> Merge:
-    """Merge cell by cell; where the base is not known, what differs counts as changed by both."""
+    """Merge cell by cell; if the base is not known, whatever differs counts as changed by both."""
     old = {cell.id: cell for cell in base or []}
     own = {cell.id: cell for cell in mine.cells}
     new = {cell.id: cell for cell in theirs.cells}
@@ -64,7 +64,7 @@ def merge_lessons(base: list[BaseCell] | None, mine: NotebookNode, theirs: Noteb
 
 
 def recognise(notebook: NotebookNode, theirs: NotebookNode, base: list[BaseCell] | None) -> None:
-    """Set the lesson's ids again in cells that have lost theirs: by exercise and role, else by their text."""
+    """Restore the lesson's ids in cells that have lost theirs, by exercise and role or else by their text."""
     taken = {cell.id for cell in notebook.cells}
     by_part = {(role(cell), exercise_of(cell)): cell.id for cell in theirs.cells if exercise_of(cell)}
     by_text = {cell.source: cell.id for cell in [*theirs.cells, *(base or [])]}
@@ -81,14 +81,14 @@ def recognise(notebook: NotebookNode, theirs: NotebookNode, base: list[BaseCell]
 
 
 def _in_order(old: dict[str, BaseCell], mine: list[NotebookNode], theirs: list[NotebookNode]) -> list[NotebookNode]:
-    """Return all cells of both: in the lesson's new order, or in the learner's where the learner has moved cells."""
+    """Return all cells of both: in the lesson's new order, or in the learner's if the learner has moved cells."""
     common = {cell.id for cell in mine} & {cell.id for cell in theirs}
     moved = [i for i in old if i in common] != [cell.id for cell in mine if cell.id in common and cell.id in old]
     leading, following = (mine, theirs) if moved else (theirs, mine)
     by_id = {cell.id: cell for cell in mine}
     ordered = [by_id.get(cell.id, cell) if leading is theirs else cell for cell in leading]
     placed = {id(cell) for cell in ordered}
-    at = -1  # where the last cell of the following ones stands
+    at = -1  # the position of the last cell of those that follow
     for cell in following:
         same = cell if leading is theirs else by_id.get(cell.id, cell)
         if id(same) in placed:
@@ -101,25 +101,25 @@ def _in_order(old: dict[str, BaseCell], mine: list[NotebookNode], theirs: list[N
 
 
 def _dropped(merge: Merge, was: BaseCell | None, cell: NotebookNode) -> None:
-    """A cell that the lesson does not have (any more)."""
+    """Handle a cell that the lesson does not have (any more)."""
     if was is None:
         merge.cells.append(cell)
     elif was.source == cell.source:
-        merge.changes.append(_change(cell, "removed", cell.source, "", "the lesson has dropped this cell"))
+        merge.changes.append(_change(cell, "removed", cell.source, "", "the lesson no longer has this cell"))
     else:
         merge.cells.append(_as_own(cell))
-        text = "the lesson has dropped this cell; you changed it, so it stays as your own"
+        text = "the lesson no longer has this cell; you changed it, so it stays as your own"
         merge.changes.append(_change(cell, "kept", cell.source, cell.source, text))
 
 
 def _absent(merge: Merge, was: BaseCell | None, new: NotebookNode, *, known: bool) -> None:
-    """A cell that the notebook does not have: new in the lesson, or deleted by the learner."""
+    """Handle a cell that the notebook does not have: new in the lesson, or deleted by the learner."""
     if was is not None and was.source == new.source:
         return
     if was is None and not known and role(new) == "setup":
         return
     merge.cells.append(new)
-    merge.changes.append(_change(new, "added", "", new.source, "the lesson has this new cell"))
+    merge.changes.append(_change(new, "added", "", new.source, "this cell is new in the lesson"))
 
 
 def _both(merge: Merge, was: BaseCell | None, mine: NotebookNode, new: NotebookNode) -> None:
@@ -129,12 +129,12 @@ def _both(merge: Merge, was: BaseCell | None, mine: NotebookNode, new: NotebookN
     before = mine.source
     if was is not None and was.source == before:
         merge.cells.append(_with(mine, new.source, new))
-        merge.changes.append(_change(new, "changed", before, new.source, "the lesson has a better text here"))
+        merge.changes.append(_change(new, "changed", before, new.source, "the lesson has improved this text"))
         return
     together = merge_text(was.source, before, new.source) if was is not None else None
     if together is not None and _sound(together, new, before):
         merge.cells.append(_with(mine, together, new))
-        text = "you and the lesson changed different lines; both are in it"
+        text = "you and the lesson changed different lines; both changes are in it"
         merge.changes.append(_change(new, "merged", before, together, text))
         return
     merge.cells += _side_by_side(mine, new)
@@ -148,7 +148,7 @@ def _both(merge: Merge, was: BaseCell | None, mine: NotebookNode, new: NotebookN
 
 
 def _sound(text: str, new: NotebookNode, before: str) -> bool:
-    """Return whether a merged text is still code where it was code before."""
+    """Return whether a merged text is still code if it was code before."""
     return new.cell_type != "code" or _parses(text) or not _parses(before)
 
 
@@ -176,7 +176,7 @@ def _beside(cell: NotebookNode, what: str) -> str:
 
 
 def _with(mine: NotebookNode, source: str, new: NotebookNode) -> NotebookNode:
-    """Return the learner's cell with a text and the lesson's metadata; outputs stay while their code stays."""
+    """Return the learner's cell with a text and the lesson's metadata; outputs stay if the code is the same."""
     cell = from_dict(dict(mine))
     if cell.cell_type != new.cell_type or (cell.source != source and cell.cell_type == "code"):
         cell = from_dict(dict(new))
@@ -186,7 +186,7 @@ def _with(mine: NotebookNode, source: str, new: NotebookNode) -> NotebookNode:
 
 
 def _as_own(cell: NotebookNode) -> NotebookNode:
-    """Return a cell as the learner's own: it plays no part in the lesson any more."""
+    """Return a cell as the learner's own, no longer connected to the lesson."""
     own = from_dict(dict(cell))
     own.metadata.pop("studium", None)
     return own

@@ -1,4 +1,4 @@
-"""What an operator has decided for the desks of a machine: defaults of settings, locks, the course server's address."""
+"""What an operator has decided for the desks of a machine: default settings, locks, the course server's address."""
 
 import os
 import tomllib
@@ -15,7 +15,7 @@ _PLACE = Path("/etc/studium/desk.toml")
 
 
 class OperatorDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file: ``settings`` in the place of Studium's defaults, ``locked`` ones that learners cannot change.
+    """The file: ``settings`` replace Studium's defaults, and learners cannot change those in ``locked``.
 
     ``classroom`` is the address of the course server for users of a hub.
     """
@@ -26,7 +26,7 @@ class OperatorDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sentence(self) -> str:
-        """What learners are told about the locks, "" where there are none."""
+        """What learners are told about the locks, or "" if there are none."""
         if not self.locked:
             return ""
         told = [f"{name} = {msgspec.json.encode(getattr(self.settings, name)).decode()}" for name in self.locked]
@@ -34,16 +34,16 @@ class OperatorDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def place() -> Path | None:
-    """Return the operator's file, None where there is none and none is named."""
+    """Return the operator's file, or None if it does not exist and was not named."""
     if named := os.environ.get(VARIABLE, ""):
         return Path(named).expanduser()
     return _PLACE if _PLACE.exists() else None
 
 
 def read_defaults() -> OperatorDefaults:
-    """Return what the operator's file says, Studium's own defaults without one.
+    """Return what the operator's file sets, or Studium's own defaults without one.
 
-    Raise StudiumError for a file that cannot be used: a lock that does not hold would be worse.
+    Raise StudiumError for a file that cannot be used, because a lock that does not work would be worse.
     """
     path = place()
     if path is None:
@@ -56,7 +56,7 @@ def read_defaults() -> OperatorDefaults:
         why = error.strerror or "cannot be read"
     except (ValueError, StudiumError) as error:  # of TOML, of UTF-8, and msgspec's
         why = str(error)
-    raise StudiumError(f"the operator's defaults need a file that can be used: {path}: {why}; correct it")
+    raise StudiumError(f"the file with the operator's defaults must be usable: {path}: {why}; correct it")
 
 
 def _require_known(data: dict[str, Any]) -> None:

@@ -13,13 +13,13 @@ _NEW = Path("studium-workspace")
 
 
 def data_folder() -> Path:
-    """Return the folder of the learner's state: STUDIUM_DATA, or the user's data folder."""
+    """Return the folder for the learner's state: STUDIUM_DATA, or the user's data folder."""
     chosen = os.environ.get(VARIABLE)
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("studium", appauthor=False))
 
 
 def workspace_of(folder: Path) -> str:
-    """Return the id of the workspace that a folder lies in: its marker's, so that it may be moved, or else its path."""
+    """Return the id of the workspace containing a folder: its marker's, so it can be moved, or else its path."""
     folder = folder.resolve()
     for place in (folder, *folder.parents):
         if found := _marked(place / MARKER):
@@ -28,9 +28,9 @@ def workspace_of(folder: Path) -> str:
 
 
 def workspace_here() -> Path:
-    """Return the workspace that the current folder lies in, or the only one in it, as a relative path.
+    """Return the workspace containing the current folder, or the only one in it, as a relative path.
 
-    Where there is none, or several, it is ``studium-workspace``.
+    If there are none or several, return ``studium-workspace``.
     """
     here = Path.cwd()
     around = (place for place in (here, *here.parents) if _marked(place / MARKER))
@@ -40,7 +40,7 @@ def workspace_here() -> Path:
 
 
 def mark_workspace(folder: Path) -> None:
-    """Set the id of a workspace that has none."""
+    """Give a workspace an id if it has none."""
     marker = folder / MARKER
     if not _marked(marker):
         marker.write_text(json.dumps({"workspace": uuid.uuid4().hex}) + "\n", "utf-8")

@@ -1,7 +1,7 @@
-"""Progress in one file, to be carried to another machine and merged there.
+"""Progress in one file, to carry to another machine and merge there.
 
-The file is JSON: format, version, a checksum, and the entries. Merging adds the entries that are not known yet; so it
-may be done twice and in any order. A file that is damaged, or too new, or no such file, is refused whole.
+The file is JSON: format, version, a checksum, and the entries. Merging adds the entries that are not there yet, so it
+can be done twice and in any order. A file that is damaged, too new, or something else is rejected as a whole.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from studium.errors import StudiumError
 
 FORMAT, VERSION = "studium-progress", 1
 LARGEST = 64 << 20  # bytes
-_AHEAD_MS = 24 * 3600 * 1000  # clocks differ, by a day at most
+_AHEAD_MS = 24 * 3600 * 1000  # milliseconds: clocks may differ by up to a day
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class ProgressFileError(StudiumError):
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """How many entries were new, and how many were known."""
+    """How many entries were new, and how many were already there."""
 
     added: int
     known: int
@@ -44,7 +44,7 @@ class _Head(msgspec.Struct):
     version: int = 0
 
 
-# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+# Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
 _heads, _files = msgspec.json.Decoder(_Head), msgspec.json.Decoder(_File)
 
 
@@ -55,33 +55,38 @@ def export_progress(journal: Journal) -> bytes:
 
 
 def import_progress(journal: Journal, content: bytes) -> Merged:
-    """Merge a progress file into a workspace; raise ProgressFileError, and change nothing, where it is not sound."""
+    """Merge a progress file into a workspace; if it is not valid, raise ProgressFileError and change nothing."""
     entries = read_progress(content)
     added = journal.store.add(journal.workspace, entries)
     return Merged(added, len(entries) - added)
 
 
 def read_progress(content: bytes) -> list[Entry]:
-    """Return the entries of a progress file; raise ProgressFileError where it is not sound."""
+    """Return the entries of a progress file; raise ProgressFileError if it is not valid."""
     if len(content) > LARGEST:
-        raise ProgressFileError(f"a progress file has {LARGEST >> 20} MB at most: this one is larger; export it again")
+        raise ProgressFileError(
+            f"a progress file may have at most {LARGEST >> 20} MB: this one is larger; export it again"
+        )
     head = _decoded(content, _heads)
     if head.format != FORMAT:
-        raise ProgressFileError("a progress file is needed: this is none; make one with `studium progress --export`")
+        raise ProgressFileError("this is not a progress file; make one with `studium progress --export`")
     if head.version != VERSION:
-        raise ProgressFileError(f"this progress file has version {head.version}, {VERSION} is known; update Studium")
+        raise ProgressFileError(
+            f"this progress file has version {head.version}, but only versions up to {VERSION} "
+            f"are known; update Studium"
+        )
     file = _decoded(content, _files)
     entries = file.entries
     if _checksum(entries) != file.sha256:
-        raise ProgressFileError("this progress file was damaged on its way: its checksum is wrong; export it again")
+        raise ProgressFileError("this progress file was damaged in transit: its checksum is wrong; export it again")
     latest = time.time_ns() // 1_000_000 + _AHEAD_MS
     if any(entry.time > latest for entry in entries):
-        raise ProgressFileError("this progress file has entries of the future; set the clock right, then try again")
+        raise ProgressFileError("this progress file has entries from the future; correct the clock, then try again")
     return entries
 
 
 def _checksum(entries: list[Entry]) -> str:
-    """Return the checksum of entries, however a program on the way has written their JSON."""
+    """Return the checksum of entries, however a program in between has formatted their JSON."""
     return hashlib.sha256(msgspec.json.encode(entries)).hexdigest()
 
 
@@ -89,4 +94,4 @@ def _decoded(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ProgressFileError(f"this is no sound progress file: {error}; export it again") from None
+        raise ProgressFileError(f"this progress file is not valid: {error}; export it again") from None

@@ -1,4 +1,4 @@
-"""What the prose of lessons says: search for words, and the words that lessons introduce."""
+"""The text of lessons: search it for words, and list the terms that lessons introduce."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from studium.catalogue import Catalogue
 from studium.desk.description import Description
 
 _MOST = 20  # results
-_TERM = re.compile(r"<dfn>(.+?)</dfn>", re.DOTALL)  # where a lesson says what a word means, as HTML marks it
+_TERM = re.compile(r"<dfn>(.+?)</dfn>", re.DOTALL)  # where a lesson defines a word, marked as HTML does
 _BLOCK = re.compile(r"\n\s*\n|^[*-] |^#+ .*$", re.MULTILINE)  # between paragraphs, bullets and headings
-_TABLE = re.compile(r"\||```")  # rows and code, which joined to a line say nothing
+_TABLE = re.compile(r"\||```")  # rows and code, which make no sense joined into a line
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\*\*))\s+(?=[A-Z$*<])")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place in a lesson where the words stand; ``text`` is a sentence of it as Markdown."""
+    """A place in a lesson where the words occur; ``text`` is a sentence from there, as Markdown."""
 
     slug: str
     title: str
@@ -28,7 +28,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A word, the sentence that introduces it, and where it stands."""
+    """A word, the sentence that introduces it, and where that is."""
 
     term: str
     sentence: str
@@ -38,7 +38,7 @@ class Term(msgspec.Struct, frozen=True):
 
 
 def search(catalogue: Catalogue, described: Mapping[str, Description], words: str) -> list[Place]:
-    """Return the cells whose prose has all the words, in reading order, headings first."""
+    """Return the cells whose prose contains all the words, in reading order, headings first."""
     wanted = words.lower().split()
     if not wanted:
         return []
@@ -54,7 +54,7 @@ def search(catalogue: Catalogue, described: Mapping[str, Description], words: st
 
 
 def glossary(described: Mapping[str, Description]) -> list[Term]:
-    """Return the words that lessons define, each with the first sentence that does, by name."""
+    """Return the words that lessons define, by name, each with the first sentence that does so."""
     terms: dict[str, Term] = {}
     for slug, description in described.items():
         for _, cell in _prose(description):
@@ -83,6 +83,6 @@ def _prose(description: Description) -> Iterator[tuple[str, NotebookNode]]:
 
 
 def _passage(source: str, words: list[str]) -> str:
-    """Return the sentence that has most of the words, the first of those, as Markdown that can stand alone."""
+    """Return the first sentence with the most of these words, as self-contained Markdown."""
     sentences = [sentence for sentence in _sentences(source) if sentence and not _TABLE.match(sentence)]
     return max(sentences, key=lambda sentence: sum(word in sentence.lower() for word in words), default="")

@@ -1,6 +1,7 @@
-"""Entries: what a learner did, one struct for each kind. An entry is written once and never changed.
+"""Entries: what a learner did, with a struct for each kind. An entry is written once and never changed.
 
-Entries come from files of other machines too, so each field has its bounds: what does not fit is refused when decoded.
+Entries also come from files made on other machines, so each field has limits, and anything that does not fit is
+rejected when decoding.
 """
 
 import secrets
@@ -19,9 +20,10 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 45)]
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
-    """An answer was checked: what came out, its failed test to show, and the id of the mistake that was recognised.
+    """An answer was checked: the outcome, the failed test to show, and the id of the mistake that was recognised.
 
-    The files call the id ``mistake``. Entries written before mistakes had ids hold the mistake's sentence there.
+    In the files the id is called ``mistake``. Entries written before mistakes had ids store the mistake's sentence
+    there.
     """
 
     outcome: Literal["right", "wrong"]
@@ -44,14 +46,14 @@ class Revealed(msgspec.Struct, frozen=True, tag="revealed"):
 
 
 class Kept(msgspec.Struct, frozen=True, tag="kept"):
-    """An answer was put aside before the notebook was changed, or (``restored``) put back."""
+    """An answer was set aside before the notebook was changed, or (``restored``) put back."""
 
     reason: Literal["reset", "restored", "updated", "shared"]
     answer: Answer
 
 
 class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
-    """A guess was written down."""
+    """A guess was recorded."""
 
     name: Sentence
     guess: float
@@ -59,7 +61,7 @@ class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """What a prediction was compared with; a hit is within the fraction ``within`` of it."""
+    """What a prediction was compared with; a guess within the fraction ``within`` of it is a hit."""
 
     name: Sentence
     value: float
@@ -68,7 +70,7 @@ class Found(msgspec.Struct, frozen=True, tag="found"):
 
 
 class Reviewed(msgspec.Struct, frozen=True, tag="reviewed"):
-    """A review question was answered. ``rating`` is 1 (again) to 4 (easy), as FSRS has it."""
+    """A review question was answered. ``rating`` is 1 (again) to 4 (easy), as in FSRS."""
 
     card: Annotated[str, msgspec.Meta(max_length=500)]
     rating: Annotated[int, msgspec.Meta(ge=1, le=4)]
@@ -89,12 +91,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def new_entry(lesson: str, exercise: str, what: What) -> Entry:
-    """Make an entry of this moment."""
+    """Create an entry with the current time."""
     return Entry(new_id(), now_ms(), lesson, what, exercise)
 
 
 def new_id() -> str:
-    """Return an id that nobody else has; later ones of a machine sort behind it."""
+    """Return a unique id; later ids from the same machine sort after earlier ones."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 

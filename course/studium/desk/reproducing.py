@@ -1,4 +1,4 @@
-"""Running the experiments of many topics side by side; what was measured is kept, so that a stopped run can go on."""
+"""Run the experiments of many topics in parallel; results are kept, so a run that was stopped can continue."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ _results = msgspec.json.Decoder(list[ClaimResult])
 
 @dataclass(frozen=True)
 class Run:
-    """One experiment of a topic with all seeds. Its results are kept in the file ``kept``; changed code has another."""
+    """One experiment of a topic with all seeds. The file ``kept`` for its results depends on the code."""
 
     topic: Topic
     index: int
@@ -35,16 +35,16 @@ class Run:
 
 def runs_of(catalogue: Catalogue, topic: Topic, profile: Profile, seeds: Sequence[int]) -> Iterator[Run]:
     """Return the runs of a topic, one for each of its experiments."""
-    stamp = digest(topic.package.partition(".")[0], installed(catalogue))  # with what topics of one package share
+    stamp = digest(topic.package.partition(".")[0], installed(catalogue))  # including what topics of one package share
     for index, (experiment, _) in enumerate(experiments(topic)):
         setting = f"{topic.slug}.{experiment.__name__}.{profile.name}.{profile.device}.{len(seeds)}"
         yield Run(topic, index, profile, seeds, data_folder() / "measured" / f"{setting}.{stamp}.json")
 
 
 def measure(runs: Iterable[Run], *, jobs: int = 1, resume: bool = False) -> Iterator[list[ClaimResult] | TopicError]:
-    """Yield the results of each run, or why it failed, in the order of the runs; ``jobs`` of them run at a time.
+    """Yield the results of each run, or why it failed, in order; ``jobs`` of them run at a time.
 
-    Where several run, each has its share of the processors. With ``resume``, what an earlier call has measured with
+    If several run at once, each gets a share of the processors. With ``resume``, whatever an earlier call measured with
     the same code is not run again.
     """
     threads = None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
@@ -72,7 +72,7 @@ def _read(path: Path) -> list[ClaimResult]:
 
 def _keep(results: list[ClaimResult], path: Path) -> None:
     setting = path.name.rpartition(".json")[0].rpartition(".")[0]
-    with contextlib.suppress(OSError):  # it is only measured again then
+    with contextlib.suppress(OSError):  # then it is only measured again
         write_text(msgspec.json.encode(results).decode(), path)
         for old in path.parent.glob(f"{setting}.*.json"):
             if old != path:

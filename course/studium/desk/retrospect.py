@@ -1,4 +1,4 @@
-"""What a learner has been through: the mistakes that were named, which of them are overcome, and the predictions."""
+"""What a learner has been through: the mistakes that were named, which of them were overcome, and the predictions."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,9 @@ from studium.desk.records import Checked, Entry, Found, Predicted, Revealed
 
 
 class MistakeMet(msgspec.Struct, frozen=True):
-    """A mistake that was named, when first, and when its exercise was right after its last time, None if not yet."""
+    """A named mistake: when it first occurred, and when its exercise was first right after its last occurrence, or
+    None.
+    """
 
     slug: str
     exercise: str
@@ -19,7 +21,7 @@ class MistakeMet(msgspec.Struct, frozen=True):
 
 
 class PredictionTold(msgspec.Struct, frozen=True):
-    """A prediction whose answer was found. ``question`` is its name where it has none."""
+    """A prediction whose answer is known. ``question`` is its name if it has none."""
 
     slug: str
     name: str
@@ -31,14 +33,14 @@ class PredictionTold(msgspec.Struct, frozen=True):
 
 
 class Retrospect(msgspec.Struct, frozen=True):
-    """Both in the order of time. A mistake that is no longer known counts with an empty sentence."""
+    """Both in order of time. A mistake that is no longer known counts with an empty sentence."""
 
     mistakes: list[MistakeMet]
     predictions: list[PredictionTold]
 
     @property
     def overcome(self) -> int:
-        """How many mistakes are overcome."""
+        """How many mistakes have been overcome."""
         return sum(one.overcome is not None for one in self.mistakes)
 
     @property
@@ -48,7 +50,7 @@ class Retrospect(msgspec.Struct, frozen=True):
 
 
 def look_back(entries: Iterable[Entry], described: Mapping[str, Description]) -> Retrospect:
-    """Derive it from a learner's entries in the order of time. Being right with the solution seen overcomes nothing."""
+    """Derive it from a learner's entries in order of time. Being right after seeing the solution overcomes nothing."""
     met: dict[tuple[str, str, str], MistakeMet] = {}
     guesses: dict[tuple[str, str], Predicted] = {}
     told: list[PredictionTold] = []

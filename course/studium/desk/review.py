@@ -1,7 +1,7 @@
-"""Review: a few minutes of questions from the learner's own mistakes, spaced by FSRS.
+"""Review: a few minutes of questions about the learner's own mistakes, spaced by FSRS.
 
-A card is made by a mistake that was named, or by a prediction that missed. Its schedule is derived from the answers
-to it (``Reviewed`` entries), so that it travels with them.
+A mistake that was named, or a prediction that missed, makes a card. Its schedule is derived from the answers to it
+(``Reviewed`` entries), so it moves with them.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from studium.errors import StudiumError, UsageError
 
 _QUESTIONS_A_MINUTE = 2
 _MOST_CHOICES = 4
-_QUICK = 8.0  # seconds; a right answer that took longer was hard
+_QUICK = 8.0  # seconds; a right answer that took longer counts as hard
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """The questions to ask now; ``due`` counts all that are due, ``next`` is when another one will be."""
+    """The questions to ask now; ``due`` counts all that are due, ``next`` is when another one becomes due."""
 
     questions: list[Question]
     due: int
@@ -49,7 +49,7 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """Whether the choice was right, which one is, why, and when the card comes again."""
+    """Whether the choice was right, which one is and why, and when the card comes up again."""
 
     right: bool
     answer: int
@@ -61,7 +61,7 @@ class Answered(msgspec.Struct, frozen=True):
 class Card:
     """Something that went wrong once. ``told`` is the mistake's id, or the prediction's question.
 
-    Of an entry that was written before mistakes had ids, ``told`` is the mistake's sentence.
+    For an entry written before mistakes had ids, ``told`` is the mistake's sentence.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Card:
 
     @property
     def due(self) -> int:
-        """When it is to be asked (again), in milliseconds."""
+        """When to ask it (again), in milliseconds."""
         schedule = Schedule(card_id=1, due=_moment(self.made))
         for time, rating in self.reviews:
             schedule, _ = _scheduler.review_card(schedule, Rating(rating), _moment(time))
@@ -96,7 +96,7 @@ _scheduler = Scheduler(enable_fuzzing=False)  # the same on every machine
 
 
 def cards(entries: list[Entry]) -> dict[str, Card]:
-    """Derive the cards from a learner's entries in the order of time."""
+    """Derive the cards from a learner's entries in order of time."""
     found: dict[str, Card] = {}
     guesses: dict[tuple[str, str], Predicted] = {}
     for entry in entries:
@@ -114,7 +114,7 @@ def cards(entries: list[Entry]) -> dict[str, Card]:
 
 
 def due_cards(journal: Journal) -> list[Card]:
-    """Return the cards that are due, the longest due first."""
+    """Return the cards that are due, the longest overdue first."""
     return _due(cards(journal.store.entries(journal.workspace)))
 
 
@@ -132,14 +132,14 @@ def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None
 
 
 def answer_review(journal: Journal, catalogue: Catalogue, name: str, choice: int, seconds: float) -> Answered:
-    """Take an answer, schedule the card anew, and say what is right."""
+    """Take an answer, reschedule the card, and return what is right."""
     card = cards(journal.store.entries(journal.workspace)).get(name)
     text = _text(card, catalogue) if card else None
     if card is None or text is None:
-        raise UsageError(f"there is no review question {name!r}; ask for the questions again")
+        raise UsageError(f"the review question {name!r} does not exist; ask for the questions again")
     question = _question(card, text)
     if not 0 <= choice < len(question.choices):
-        raise UsageError(f"a choice is one of 0 to {len(question.choices) - 1}: got {choice}")
+        raise UsageError(f"a choice is a number from 0 to {len(question.choices) - 1}: got {choice}")
     answer = question.choices.index(text.right)
     hard = Rating.Hard if seconds > _QUICK * 4 else Rating.Good
     rating = Rating.Again if choice != answer else Rating.Easy if 0 < seconds < _QUICK / 2 else hard
@@ -161,12 +161,12 @@ def _add(found: dict[str, Card], entry: Entry, kind: str, told: str, values: tup
 
 def _question(card: Card, text: _Text) -> Question:
     choices = [text.right, *text.others]
-    random.Random(f"{card.id} {len(card.reviews)}").shuffle(choices)  # the same until it is answered
+    random.Random(f"{card.id} {len(card.reviews)}").shuffle(choices)  # the same order until it is answered
     return Question(card.id, card.slug, card.exercise, card.kind, text.prompt, text.code, choices, card.due)
 
 
 def _text(card: Card, catalogue: Catalogue) -> _Text | None:
-    """Return what a card asks; None where the topic or the mistake is gone, or there is nothing to choose among."""
+    """Return what a card asks; None if the topic or the mistake is gone, or there is nothing to choose from."""
     text = _about_prediction(card) if card.kind == "prediction" else _about_mistake(card, catalogue)
     return text if text and text.others else None
 
@@ -174,7 +174,7 @@ def _text(card: Card, catalogue: Catalogue) -> _Text | None:
 def _about_prediction(card: Card) -> _Text:
     guess, value = card.values
     right, *others = _numbers(card)
-    return _Text(card.told, "", right, others, f"It was {_shown(value)}; you had guessed {_shown(guess)}.")
+    return _Text(card.told, "", right, others, f"It was {_shown(value)}; you guessed {_shown(guess)}.")
 
 
 def _about_mistake(card: Card, catalogue: Catalogue) -> _Text | None:
@@ -191,14 +191,14 @@ def _about_mistake(card: Card, catalogue: Catalogue) -> _Text | None:
 
 
 def _other_sentences(description: Description, exercise: str, right: str) -> list[str]:
-    """Return sentences to choose among besides the right one: of the same exercise first, then of the same lesson."""
+    """Return wrong sentences to choose from: first from the same exercise, then from the same lesson."""
     here = [item.message for item in description.exercise(exercise).wrong]
     there = [item.message for one in description.exercises if one.id != exercise for item in one.wrong]
     return [told for told in dict.fromkeys([*here, *there]) if told != right][: _MOST_CHOICES - 1]
 
 
 def _numbers(card: Card) -> Iterator[str]:
-    """Return the true number, the learner's guess, and others that are as likely to the eye."""
+    """Return the true number, the learner's guess, and others that look equally likely."""
     guess, value = card.values
     mirrored = value * value / guess if guess * value > 0 else 2 * value - guess
     yield from dict.fromkeys(_shown(number) for number in (value, guess, mirrored, value * 2))

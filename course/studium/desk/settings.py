@@ -1,4 +1,4 @@
-"""The learner's settings: what they chose, below what the operator of the machine has decided."""
+"""The learner's settings: what they chose, within what the operator of the machine has decided."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from studium.errors import UnknownNameError, UsageError
 
 
 def read_settings(store: Store) -> Settings:
-    """Return the settings; one that is locked, or that is not understood, has its default."""
+    """Return the settings; a setting that is locked or invalid has its default."""
     defaults = read_defaults()
     found: dict[str, Any] = {}
     for name, text in store.read("select name, value from settings"):
@@ -27,7 +27,7 @@ def read_settings(store: Store) -> Settings:
 
 
 def change_settings(store: Store, changes: Mapping[str, Any]) -> Settings:
-    """Change some settings, all or none; return all of them. Raise UsageError for one that cannot be changed."""
+    """Change some settings, all or none, and return all settings. Raise UsageError for one that cannot be changed."""
     locked = read_defaults().locked
     for name in changes:
         if name not in Settings.__struct_fields__:
@@ -37,7 +37,7 @@ def change_settings(store: Store, changes: Mapping[str, Any]) -> Settings:
     try:
         msgspec.convert(dict(changes), Settings)
     except msgspec.ValidationError as error:
-        raise UsageError(f"a setting has another type or range: {error}; see the page about settings") from None
+        raise UsageError(f"a setting has the wrong type or range: {error}; see the page about settings") from None
     rows = [(name, msgspec.json.encode(value).decode()) for name, value in changes.items()]
     store.write("insert or replace into settings values (?, ?)", rows)
     return read_settings(store)

@@ -6,10 +6,11 @@ import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How the desk behaves.
+    """The desk's settings.
 
-    ``hints_after`` and ``reveal_after`` count attempts. ``limit`` is the longest time for one cell or one exercise, in
-    seconds. ``memory_guard`` refuses what would be killed for want of memory. ``warm`` keeps a process for checks.
+    ``hints_after`` and ``reveal_after`` count attempts. ``limit`` is the time limit for one cell or exercise, in
+    seconds. ``memory_guard`` refuses what would be killed for lack of memory. ``warm`` keeps a process ready for
+    checks.
     """
 
     hints_after: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0

@@ -1,4 +1,4 @@
-"""Stamps of installed code: they change with every file, so that what was kept of other code is not believed."""
+"""Stamps of installed code: they change with every file, so results kept from other code are not reused."""
 
 import hashlib
 import sys
@@ -23,13 +23,13 @@ def digest(package: str, host: bytes) -> str:
 
 
 def place(package: str) -> str:
-    """Return 8 hexadecimal digits for where a package lies: another environment's topic is another one."""
+    """Return 8 hexadecimal digits for a package's location: a topic in another environment is a different one."""
     with as_file(files(package)) as folder:
         return hashlib.sha256(str(folder).encode()).hexdigest()[:8]
 
 
 def _places(plugin: object) -> Iterator[Path]:
-    """Return the folder, or the file, of the outermost package that a plugin, a module or another object, is from."""
+    """Return the folder or file of the outermost package that a plugin (a module or any object) comes from."""
     name = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
     if (module := sys.modules.get(name.partition(".")[0])) and module.__file__:
         path = Path(module.__file__)

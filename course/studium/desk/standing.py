@@ -1,4 +1,4 @@
-"""Where a learner stands with an exercise: derived from the entries, never stored."""
+"""Where a learner stands with an exercise, which is derived from the entries and never stored."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -12,7 +12,7 @@ Status = Literal["untouched", "wrong", "right", "revealed"]
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One answer of the history; ``outcome`` is that of its check, or None."""
+    """One answer in the history; ``outcome`` is that of its check, or None."""
 
     id: str
     time: int
@@ -22,10 +22,10 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What is known of one exercise.
+    """What is known about one exercise.
 
-    ``revealed_first`` is true where a solution was shown before the exercise was right. Then its status is "revealed"
-    for ever, whatever is checked later: it is nobody's own.
+    ``revealed_first`` is true if a solution was shown before the exercise was right. Then its status remains
+    "revealed", whatever is checked later, because the answer is not the learner's own work.
     """
 
     last: Checked | None = None
@@ -38,12 +38,12 @@ class Standing(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> str | None:
-        """What the last check found, None where there was none since the last reset."""
+        """What the last check found, or None if there was none since the last reset."""
         return self.last.outcome if self.last else None
 
     @property
     def status(self) -> Status:
-        """One word for it."""
+        """The status in one word."""
         if self.revealed_first:
             return "revealed"
         return self.last.outcome if self.last else "untouched"
@@ -54,12 +54,12 @@ class Standing(msgspec.Struct, frozen=True):
         return self.status == "right"
 
     def may_see_solution(self, attempts: int) -> bool:
-        """Return whether so many attempts were made, or the exercise is right, or the solution was seen before."""
+        """Return whether enough attempts were made, the exercise is right, or the solution was seen before."""
         return self.revealed or self.outcome == "right" or self.attempts >= attempts
 
 
 def standing(entries: Iterable[Entry]) -> Standing:
-    """Derive the standing of one exercise from its entries in the order of time."""
+    """Derive where a learner stands with one exercise from its entries in order of time."""
     last, checked_at, hints, right, revealed, revealed_first = None, None, 0, False, False, False
     tried: set[str] = set()
     versions: list[Version] = []
@@ -81,7 +81,7 @@ def standing(entries: Iterable[Entry]) -> Standing:
 
 
 def checked(result: ExerciseResult, answer: str) -> Checked:
-    """Return the record of a result that is right or wrong; where every test fails for one reason, it names no test."""
+    """Return the record of a result that is right or wrong; if every test fails for one reason, it names no test."""
     assert result.outcome != "not attempted"
     failure, everywhere = shown_failure(result), bool(common_cause(result))
     return Checked(
@@ -96,7 +96,7 @@ def checked(result: ExerciseResult, answer: str) -> Checked:
 
 
 def _keep(versions: list[Version], entry: Entry, reason: str, outcome: str | None, answer: str) -> None:
-    """Add a version, in the place of one that says the same; what its check found still holds."""
+    """Add a version, replacing one with the same text, whose check result still applies."""
     if not answer:
         return
     if versions and versions[-1].answer == answer:

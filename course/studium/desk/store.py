@@ -1,6 +1,6 @@
 """The SQLite file that keeps everything, for many processes at once: kernels, the server, commands.
 
-Each write is one short transaction. A file that is damaged is put aside under another name, never deleted.
+Each write is one short transaction. A damaged file is set aside under another name, never deleted.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class StateError(StudiumError):
 
 
 class Store:
-    """One connection to the state, for any thread. ``notice`` says what was put aside when it was opened, or is ""."""
+    """One connection to the state, for any thread. ``notice`` tells what was set aside when it was opened, or is ""."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.path = (folder or data_folder()) / FILE
@@ -75,17 +75,17 @@ class Store:
             return self._connection.execute(query, values).fetchall()
 
     def write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
-        """Carry out a statement for each row, all or none; give how many rows it changed."""
+        """Execute a statement for each row, all or none; return how many rows changed."""
         with self._told(), self._transaction():
             return self._connection.executemany(statement, rows).rowcount
 
     def add(self, workspace: str, entries: Iterable[Entry]) -> int:
-        """Keep entries; those that are there already are left as they are. Give how many were new."""
+        """Store entries, ignoring those already there. Return how many were new."""
         rows = ((workspace, e.id, e.lesson, e.exercise, e.time, msgspec.json.encode(e.what)) for e in entries)
         return self.write("insert or ignore into entries values (?, ?, ?, ?, ?, ?)", rows)
 
     def entries(self, workspace: str, lesson: str | None = None, exercise: str | None = None) -> list[Entry]:
-        """Return the entries of a workspace in the order of time."""
+        """Return the entries of a workspace in order of time."""
         rows = self.read(
             "select id, time, lesson, what, exercise from entries where workspace = ?1 and (?2 is null or lesson = ?2)"
             " and (?3 is null or exercise = ?3) order by time, id",
@@ -96,14 +96,14 @@ class Store:
         return [Entry(i, t, name, _decoder.decode(what), e) for i, t, name, what, e in rows]  # type: ignore[arg-type]
 
     def version(self) -> int:
-        """Return a number that changes when any process has written."""
+        """Return a number that changes whenever any process has written."""
         with self._told():
             return int(self._connection.execute("pragma data_version").fetchone()[0])
 
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
-        except sqlite3.OperationalError:  # locked, read-only, a full disk: the file itself is sound
+        except sqlite3.OperationalError:  # locked, read-only, a full disk: the file itself is intact
             raise
         except sqlite3.DatabaseError:
             aside = self.path.with_name(f"{FILE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06}")
@@ -111,8 +111,8 @@ class Store:
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(FILE + suffix).rename(aside.with_name(aside.name + suffix))
             self.notice = (
-                f"your progress file was damaged and is kept as {aside.name}; a new one was begun: "
-                "import a progress file to get your progress back"
+                f"your progress file was damaged and has been kept as {aside.name}; a new one was started: import a "
+                f"progress file to get your progress back"
             )
             return self._connect()
 
@@ -151,10 +151,10 @@ _decoder = msgspec.json.Decoder(What)
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Let readers and a writer go side by side; the file stays as it was where that cannot be.
+    """Let readers and a writer work at the same time; if that is not possible, the file stays as it was.
 
-    SQLite's own waiting leaves this statement out: it reads before it writes, and two that do so could wait for each
-    other for ever.
+    SQLite's own waiting does not cover this statement: it reads before it writes, and two processes doing so could wait
+    for each other for ever.
     """
     end = time.monotonic() + _WAIT_SECONDS
     while True:
@@ -162,7 +162,9 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             connection.execute("pragma journal_mode = wal")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:  # less its reason
+            if (
+                error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end
+            ):  # then the reason for it is smaller
                 raise
         time.sleep(0.01)
 
@@ -173,7 +175,7 @@ def _require_sound(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file to this version, whatever other process tries the same."""
+    """Bring a file to this version, even if other processes try the same."""
     if _version(connection) == len(_MIGRATIONS):
         return
     connection.execute("begin immediate")

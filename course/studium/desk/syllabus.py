@@ -1,4 +1,4 @@
-"""The syllabus with a learner's state in it: what the panel shows, and the commands print."""
+"""The syllabus with a learner's state in it, as the panel shows it and the commands print it."""
 
 import contextlib
 import itertools
@@ -52,7 +52,7 @@ class ExerciseState(msgspec.Struct, frozen=True):
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether everything is done."""
         return self.status in ("right", "revealed")
 
 
@@ -65,7 +65,7 @@ class Experiment(msgspec.Struct, frozen=True):
 
 
 class TopicState(msgspec.Struct, frozen=True):
-    """One topic and where the learner stands with it. ``path`` is None where the lesson is not in the folder."""
+    """One topic and where the learner stands with it. ``path`` is None if the lesson is not in the folder."""
 
     slug: str
     title: str
@@ -92,7 +92,7 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class Resume(msgspec.Struct, frozen=True):
-    """Where to go on."""
+    """Where to continue."""
 
     slug: str
     path: str | None
@@ -103,7 +103,7 @@ class Resume(msgspec.Struct, frozen=True):
 class Syllabus(msgspec.Struct, frozen=True):
     """All topics of a catalogue, and one learner's state in one folder.
 
-    The ``opener`` stands before all topics and counts nowhere.
+    The ``opener`` comes before all topics and is not counted.
     """
 
     folder: str
@@ -121,7 +121,7 @@ class Syllabus(msgspec.Struct, frozen=True):
 
 
 class Desk:
-    """What is known of a learner at one moment: settings, labels and standings are read once."""
+    """What is known about a learner at one moment: settings, labels and standings are read once."""
 
     def __init__(self, journal: Journal) -> None:
         self.settings: Settings = journal.settings
@@ -163,7 +163,7 @@ class Desk:
         )
 
     def topic(self, topic: Topic, description: Description, path: str | None, update: bool) -> TopicState:
-        """Return the state of one topic; which prerequisites are missing is for the syllabus to say."""
+        """Return the state of one topic, without its missing prerequisites, which the syllabus determines."""
         exercises = [self.exercise(topic.slug, item) for item in description.exercises]
         core = [item for item in exercises if not item.optional]
         share = sum(item.minutes for item in core if item.over) / (sum(item.minutes for item in core) or 1.0)
@@ -191,7 +191,7 @@ class Desk:
 def read_syllabus(
     catalogue: Catalogue, described: Mapping[str, Description], journal: Journal, root: Path, folder: str
 ) -> Syllabus:
-    """Return the syllabus of the lessons in ``root / folder``; paths are given from ``root``."""
+    """Return the syllabus of the lessons in ``root / folder``; paths are relative to ``root``."""
     desk = Desk(journal)
 
     def state_of(topic: Topic) -> TopicState:
@@ -216,9 +216,10 @@ def read_syllabus(
 
 
 def resume(topics: list[TopicState]) -> Resume | None:
-    """Return where to go on: in the lesson that was worked on last, what is wrong, else what is untouched.
+    """Return where to continue: in the lesson last worked on, the first wrong exercise, or else the first untouched
+    one.
 
-    What is optional comes once all else is done.
+    Optional exercises come once everything else is done.
     """
     places = {"begun": 0, "new": 1, "done": 2}
     latest = {topic.slug: max((item.checked_at or 0 for item in topic.exercises), default=0) for topic in topics}
@@ -250,7 +251,7 @@ def _totals(topics: list[TopicState]) -> dict[str, float]:
 
 
 def _on_disk(path: Path, description: Description) -> tuple[bool, bool]:
-    """Return whether a lesson is there, and whether the installed one is newer."""
+    """Return whether a lesson exists, and whether the installed one is newer."""
     if not path.is_file():
         return False, False
     if description.problem:

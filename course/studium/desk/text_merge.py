@@ -1,4 +1,4 @@
-"""Merging three versions of a text by lines: what both sides left alone, what one changed, what both did."""
+"""Merge three versions of a text by lines: unchanged ones, those changed by one side, and those changed by both."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -7,7 +7,7 @@ Lines = list[str]
 
 
 def merge_text(base: str, mine: str, theirs: str) -> str | None:
-    """Return the text with both sides' changes; None where they changed the same lines, or put some at one place."""
+    """Return the text with both sides' changes; None if they changed the same lines or added some at one place."""
     if theirs in (base, mine):
         return mine
     if mine == base:
@@ -17,7 +17,7 @@ def merge_text(base: str, mine: str, theirs: str) -> str | None:
     merged: Lines = []
     position, inserted = 0, False
     for start, end, lines in dict.fromkeys((start, end, tuple(lines)) for start, end, lines in changes):
-        unclear = start == position and (inserted or start == end) and bool(merged)  # which comes first cannot be told
+        unclear = start == position and (inserted or start == end) and bool(merged)  # which comes first is unknown
         if start < position or unclear:
             return None
         merged += [*old[position:start], *lines]
@@ -32,6 +32,6 @@ def _changes(old: Lines, new: Lines) -> Iterator[tuple[int, int, Lines]]:
 
 
 def _joined(lines: Lines) -> Iterator[str]:
-    """Return the lines; one that was the last of its text gets its end where others follow now."""
+    """Return the lines; the last line of a text gets a line end if others follow it now."""
     for number, line in enumerate(lines, 1):
         yield line if number == len(lines) or line.endswith("\n") else line + "\n"

@@ -1,8 +1,8 @@
-"""A warm process that is forked for each check: milliseconds in place of the seconds that importing torch takes.
+"""A warm process that is forked for each check: milliseconds instead of the seconds that importing torch takes.
 
-The parent's side; ``zygote_process`` is the child's. Each fork has a link of its own, a socket: closing it kills the
-fork and all that it started; the fork's exit code comes on it. Where processes cannot be forked, or the warm one is
-not fit for it, checks start cold.
+This is the parent's side; ``zygote_process`` is the child's. Each fork has its own link, a socket: closing it kills the
+fork and everything that it started, and the fork's exit code comes back on it. If processes cannot be forked, or the
+warm one is not suitable, checks start cold.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class _Fork:
 
 
 class Zygote:
-    """A warm process, started when it is first needed, again where it was killed. Any thread may use it."""
+    """A warm process, started when first needed and restarted if killed. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,19 +57,19 @@ class Zygote:
         self._fit = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
     def warm(self, slug: str) -> None:
-        """Have a topic imported, so that its first check is quick too. Does not wait for it."""
+        """Have a topic imported, so its first check is quick too. Does not wait for it."""
         with self._lock, contextlib.suppress(OSError):
             if self._fit:
                 self._send({"warm": slug}, [])
 
     def launch(self, request: Request, folder: Path) -> Child:
-        """Fork a process that carries out a request; start one cold where that cannot be done."""
+        """Fork a process that carries out a request; start one cold if that is not possible."""
         with self._lock:
-            for _ in range(2 if self._fit else 0):  # the first one may find that the process was killed
+            for _ in range(2 if self._fit else 0):  # the first attempt may find that the process was killed
                 with contextlib.suppress(OSError):
                     if fork := self._fork(request, folder):
                         return fork
-                    self._fit = False  # it says so itself
+                    self._fit = False  # it reports that itself
                     break
                 self._stop()
         return launch_cold(request, folder)

@@ -1,6 +1,6 @@
-"""The warm process itself: imports what lessons import, forks itself on request, and reaps.
+"""The warm process itself: it imports what lessons import, forks itself on request, and reaps.
 
-Nothing of a learner's runs here, only in the forks. It ends when the process that started it does.
+A learner's code runs only in the forks. The process ends when the one that started it does.
 """
 
 import ast
@@ -43,7 +43,7 @@ class Server:
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Fork on request, kill whose link is closed, tell how each ended."""
+        """Fork on request, kill forks whose link is closed, and report how each one ended."""
         while True:
             by_link = {link.fileno(): pid for pid, link in self.links.items()}
             control = self.control.fileno()
@@ -77,7 +77,7 @@ class Server:
         server = os.getpid()
         if (pid := os.fork()) == 0:
             self._live(request, message["folder"], server)
-        with contextlib.suppress(OSError):  # it was given up in between: seen in the next round
+        with contextlib.suppress(OSError):  # it was given up in the meantime, which the next round notices
             link.sendall(b"y")
         self.links[pid] = link
         return True
@@ -85,7 +85,7 @@ class Server:
     def _warm(self, slug: str) -> None:
         if slug in self.warmed:
             return
-        with contextlib.suppress(Exception):  # told by the check itself
+        with contextlib.suppress(Exception):  # the check itself reports that
             topic = self.catalogue[slug]
             prepare_topic(topic)
             _import_as_lesson(topic)
@@ -99,7 +99,7 @@ class Server:
         try:
             _become_a_fork(self, server)
             os.chdir(folder)
-            sys.path[0] = folder  # as in a process that is started there
+            sys.path[0] = folder  # as in a process started there
             run(request, self.shell, self.catalogue[request.topic])
             code = 0
         except BaseException:
@@ -129,26 +129,26 @@ def _become_a_fork(server: Server, parent: int) -> None:
     for one in (server.control, *server.links.values()):
         one.close()
     random.seed()
-    for name, seed in (("numpy.random", "seed"), ("torch", "seed")):  # a fork has its parent's random numbers
+    for name, seed in (("numpy.random", "seed"), ("torch", "seed")):  # a fork starts with its parent's random numbers
         if module := sys.modules.get(name):
             getattr(module, seed)()
 
 
 def _kill(pid: int) -> None:
-    """Kill a fork, which no one has waited for yet, and all of its session."""
+    """Kill a fork that nobody has waited for yet, with its whole session."""
     for end in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             end(pid, signal.SIGKILL)
 
 
 def _may_fork() -> bool:
-    """Return whether there is one thread: another may hold a lock at the moment of the fork."""
+    """Return whether there is only one thread: another one might hold a lock at the moment of the fork."""
     tasks = Path("/proc/self/task")
     return not tasks.is_dir() or len(list(tasks.iterdir())) == 1
 
 
 def _import_as_lesson(topic: Topic) -> None:
-    """Import all that a lesson imports. One statement that fails is told by the cell that it stands in."""
+    """Import everything that a lesson imports. If a statement fails, the cell it is in will report that."""
     for node in ast.parse(topic.lesson.read_text("utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             with contextlib.suppress(Exception):
@@ -156,7 +156,7 @@ def _import_as_lesson(topic: Topic) -> None:
 
 
 def _use_torch() -> None:
-    """Use torch once, with one thread: first uses take up to seconds, for optimisers above all."""
+    """Use torch once, with one thread: first uses take up to seconds, especially for optimisers."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return

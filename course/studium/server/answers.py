@@ -17,7 +17,7 @@ class One(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OneVersion(msgspec.Struct, forbid_unknown_fields=True):
-    """One answer of an exercise's history."""
+    """One answer in an exercise's history."""
 
     path: str
     exercise: str
@@ -32,14 +32,14 @@ class Update(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Undo(msgspec.Struct, forbid_unknown_fields=True):
-    """An update to undo; the last one where it is not named."""
+    """An update to undo; by default the last one."""
 
     path: str
     undo: Id | None = None
 
 
 class HintHandler(DeskHandler):
-    """Hints, one after the other."""
+    """Hints, one after another."""
 
     @authenticated
     async def post(self) -> None:
@@ -60,7 +60,7 @@ class RevealHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Show the solution, and write down that it was shown."""
+        """Show the solution, and record that it was shown."""
         one = self.body(One)
         file = notebook_path(self.service.root, one.path)
 
@@ -76,14 +76,14 @@ class HistoryHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send them, the newest first."""
+        """Send them, newest first."""
         file = notebook_path(self.service.root, self.get_query_argument("path"))
         exercise = self.get_query_argument("exercise")
         await self.reply(lambda: {"versions": self.service.lesson(file).versions(exercise)})
 
 
 class ResetHandler(DeskHandler):
-    """Beginning again."""
+    """Starting over."""
 
     @authenticated
     async def post(self) -> None:
@@ -121,7 +121,7 @@ class UpdateHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Say what would change."""
+        """Send what would change."""
         file = notebook_path(self.service.root, self.get_query_argument("path"))
         await self.reply(lambda: self.service.lesson(file).preview())
 
@@ -141,11 +141,11 @@ class UpdateHandler(DeskHandler):
 
 
 class UndoHandler(DeskHandler):
-    """Taking an update back."""
+    """Undoing an update."""
 
     @authenticated
     async def post(self) -> None:
-        """Put the notebook back as it was."""
+        """Restore the notebook as it was."""
         undo = self.body(Undo)
         file = notebook_path(self.service.root, undo.path)
         await self.reply(lambda: {"undo": self.service.lesson(file).undo(undo.undo)})

@@ -18,7 +18,7 @@ _HEARTBEAT, _LOOK = 15.0, 1.0  # seconds
 
 
 class NewCheck(msgspec.Struct, forbid_unknown_fields=True):
-    """What to check: a notebook on the disk, or the document as it is now."""
+    """What to check: a notebook on disk, or the document as it is now."""
 
     path: str
     exercise: str | None = None
@@ -31,19 +31,19 @@ class ChecksHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """List the jobs, the newest first."""
+        """List the jobs, newest first."""
         await self.reply(lambda: {"jobs": self.service.jobs.all()})
 
     @authenticated
     async def post(self) -> None:
-        """Put a check into the queue."""
+        """Add a check to the queue."""
         new = self.body(NewCheck)
         file = notebook_path(self.service.root, new.path)
         await self.reply(lambda: self.service.check(new.path, file, new.exercise, new.notebook, new.limit), 202)
 
 
 class Shown(msgspec.Struct, forbid_unknown_fields=True):
-    """One exercise of a notebook as it is on the screen."""
+    """One exercise of a notebook as shown on the screen."""
 
     path: str
     exercise: str
@@ -51,18 +51,18 @@ class Shown(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DifferenceHandler(DeskHandler):
-    """What the tests of a wrong answer saw."""
+    """The values that the tests of a wrong answer compared."""
 
     @authenticated
     async def post(self) -> None:
-        """Check it again, and send what shows the arrays that differ, by MIME type."""
+        """Check it again, and send a view of the arrays that differ, by MIME type."""
         shown = self.body(Shown)
         file = notebook_path(self.service.root, shown.path)
         await self.reply(lambda: {"output": self.service.difference(file, shown.exercise, shown.notebook)})
 
 
 class Cell(msgspec.Struct, forbid_unknown_fields=True):
-    """One cell of a notebook as it is on the screen."""
+    """One cell of a notebook as shown on the screen."""
 
     path: str
     cell: str
@@ -74,7 +74,7 @@ class NeededHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Send the ids of the cells to run, in order, the cell itself last."""
+        """Send the ids of the cells to run, in order, with the cell itself last."""
         wanted = self.body(Cell)
         file = notebook_path(self.service.root, wanted.path)
 
@@ -102,7 +102,7 @@ class CheckHandler(DeskHandler):
 
     async def _send(self, job: Any) -> None:
         if job is None:
-            raise HTTPError(404, "there is no such check; the server may have been started again")
+            raise HTTPError(404, "this check does not exist; the server may have been restarted")
         await self.reply(lambda: job)
 
 
@@ -134,7 +134,7 @@ class EventsHandler(DeskHandler):
             await self._write(text)
 
     async def _look(self, store: "Store") -> None:
-        """Announce what somebody else has written: a notebook's own kernel, or a command."""
+        """Announce what others have written, such as a notebook's own kernel or a command."""
         loop = asyncio.get_running_loop()
         seen = await loop.run_in_executor(None, store.version)
         while True:

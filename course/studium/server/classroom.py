@@ -1,4 +1,4 @@
-"""The panel's way to the course server: what the commands courses, fetch, check and submit do, for a browser."""
+"""The panel's access to the course server: the commands courses, fetch, check and submit, for a browser."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ class Folder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ServerCheck(msgspec.Struct, forbid_unknown_fields=True):
-    """A notebook as it is on the screen, and the exercise in it that is meant ("" for all)."""
+    """A notebook as shown on the screen, and the exercise in it that is meant ("" for all)."""
 
     path: str
     notebook: dict[str, Any]
@@ -37,7 +37,7 @@ class ClassroomHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send all assignments, an empty list where no course was joined."""
+        """Send all assignments, or an empty list if no course was joined."""
         root = self.service.root
 
         def show() -> Any:
@@ -53,7 +53,7 @@ class FetchHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Write a hand-out into a folder COURSE/ASSIGNMENT below the server's; what is there stays."""
+        """Write a hand-out into a folder COURSE/ASSIGNMENT below the server's, keeping existing files."""
         wanted = self.body(Assignment)
         target = inside(self.service.root, f"{wanted.course}/{wanted.assignment}")
 
@@ -70,7 +70,7 @@ class SubmitHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Hand a folder in as it is on the disk, and send the receipt."""
+        """Hand in a folder as it is on disk, and send the receipt."""
         folder = inside(self.service.root, self.body(Folder).folder)
 
         def hand_in() -> Any:
@@ -86,7 +86,7 @@ class ServerCheckHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Have a notebook checked against the hidden tests, too, which stay on the course server."""
+        """Have a notebook also checked against the hidden tests, which stay on the course server."""
         asked = self.body(ServerCheck)
         path = notebook_path(self.service.root, asked.path)
         document = msgspec.json.encode(asked.notebook).decode()
@@ -100,11 +100,11 @@ class ServerCheckHandler(DeskHandler):
 
 
 class BoardHandler(DeskHandler):
-    """Links of boards, for staff."""
+    """Links to boards, for staff."""
 
     @authenticated
     async def post(self) -> None:
-        """Send a link that opens the board of an assignment once, within minutes."""
+        """Send a link that opens an assignment's board once, within minutes."""
         wanted = self.body(Assignment)
 
         def link() -> Any:
@@ -116,11 +116,11 @@ class BoardHandler(DeskHandler):
 
 
 class FeedbackHandler(DeskHandler):
-    """Pages of feedback."""
+    """Feedback pages."""
 
     @authenticated
     async def get(self, course: str, assignment: str, attempt: str, notebook: str) -> None:
-        """Send a page in which nothing runs, since students' text is in it."""
+        """Send a page in which no scripts run, because it contains students' text."""
         from studium.classroom.client import ClassroomError
         from studium.classroom.panel import feedback
 

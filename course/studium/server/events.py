@@ -1,4 +1,4 @@
-"""Telling all who listen: one queue for each open stream."""
+"""Tell everyone who is listening: a queue for each open stream."""
 
 import asyncio
 from typing import Any
@@ -16,13 +16,13 @@ class Events:
         self._listeners: set[asyncio.Queue[str]] = set()
 
     def listen(self) -> "asyncio.Queue[str]":
-        """Return a queue in which events arrive as text; to be given to ``leave`` at the end."""
+        """Return a queue in which events arrive as text; pass it to ``leave`` at the end."""
         queue: asyncio.Queue[str] = asyncio.Queue(_LONGEST_QUEUE)
         self._listeners.add(queue)
         return queue
 
     def leave(self, queue: "asyncio.Queue[str]") -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._listeners.discard(queue)
 
     def send(self, name: str, data: Any) -> None:
@@ -33,11 +33,11 @@ class Events:
 
     def _spread(self, text: str) -> None:
         for queue in self._listeners:
-            if queue.full():  # nobody reads it: the newest counts
+            if queue.full():  # nobody is reading: only the newest counts
                 queue.get_nowait()
             queue.put_nowait(text)
 
 
 def event_text(name: str, data: Any) -> str:
-    """Write an event as a stream of server-sent events has it."""
+    """Format an event for a stream of server-sent events."""
     return f"event: {name}\ndata: {msgspec.json.encode(data).decode()}\n\n"

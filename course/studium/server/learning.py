@@ -32,7 +32,7 @@ class CoverHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send the cover's widget and its lesson, or null where no lesson has a widget."""
+        """Send the cover's widget and its lesson, or null if none of the lessons has a widget."""
 
         def work() -> Any:
             from studium.desk.cover import cover_of
@@ -97,7 +97,7 @@ class LessonsHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Write a lesson; one that is there is kept."""
+        """Write a lesson; an existing one is kept."""
         wanted = self.body(NewLesson)
         folder = inside(self.service.root, wanted.folder)
 
@@ -116,7 +116,7 @@ class SearchHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send the places that have all the words."""
+        """Send the places that contain all the words."""
         words = self.get_query_argument("q", "")[:200]
 
         def work() -> dict[str, Any]:
@@ -161,7 +161,7 @@ class LabelsHandler(DeskHandler):
 
 
 class SettingsHandler(DeskHandler):
-    """How the desk behaves."""
+    """The desk's settings."""
 
     @authenticated
     async def get(self) -> None:

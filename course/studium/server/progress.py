@@ -1,4 +1,4 @@
-"""Progress that travels, a look back, review questions, predictions."""
+"""Progress files, a look back, review questions, predictions."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ class Import(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Code(msgspec.Struct, forbid_unknown_fields=True):
-    """A short answer as text; with a folder it goes into the history there."""
+    """A short answer as text; if there is a folder, it goes into the history there."""
 
     code: Annotated[str, msgspec.Meta(max_length=20_000)]
     folder: str | None = None
@@ -32,7 +32,7 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Prediction(msgspec.Struct, forbid_unknown_fields=True):
-    """A guess and what came out."""
+    """A guess and the result."""
 
     path: str
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -79,7 +79,7 @@ class RetrospectHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send the mistakes that were named and the predictions whose answer was found."""
+        """Send the mistakes that were named, and the predictions whose answer was found."""
         folder = inside(self.service.root, self.get_query_argument("folder", ""))
 
         def work() -> Any:
@@ -120,7 +120,7 @@ class ShareHandler(DeskHandler):
 
 
 class ReviewHandler(DeskHandler):
-    """Questions from the learner's own mistakes."""
+    """Questions about the learner's own mistakes."""
 
     @authenticated
     async def get(self) -> None:
@@ -156,7 +156,7 @@ class PredictionsHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Write a guess down, and what came out."""
+        """Record a guess, and the result."""
         given = self.body(Prediction)
         file = notebook_path(self.service.root, given.path)
 

@@ -52,7 +52,7 @@ def add_handlers(web_app: Any) -> None:
 
     @cache
     def find_service() -> Any:
-        from studium.server.service import Service  # not before somebody asks for the desk
+        from studium.server.service import Service  # only when somebody asks for the desk
 
         return Service(Path(web_app.settings["server_root_dir"]), asyncio.get_running_loop())
 

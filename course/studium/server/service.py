@@ -26,7 +26,7 @@ from studium.notebooks import parse_notebook
 from studium.server.events import Events
 from studium.verdict import Verdict
 
-WARM_AFTER = 3.0  # seconds: what opens with a lesson comes first
+WARM_AFTER = 3.0  # seconds: whatever opens with a lesson comes first
 
 
 class CheckedExercise(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class CheckedExercise(msgspec.Struct, frozen=True):
 
 
 class Service:
-    """One for a server. Its methods may be called from any thread."""
+    """The service of one server. Its methods may be called from any thread."""
 
     def __init__(self, root: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.root = root.expanduser().resolve()
@@ -62,7 +62,7 @@ class Service:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The topics that were installed when they were first asked for."""
+        """The topics that were installed on first use."""
         return load_catalogue()
 
     @cached_property
@@ -72,11 +72,11 @@ class Service:
 
     def descriptions(self) -> dict[str, Description]:
         """Describe all topics; the first call may take seconds."""
-        with self._lock:  # two at once would do the same work twice
+        with self._lock:  # two threads at once would do the same work twice
             return descriptions(self.catalogue)
 
     def journal(self, folder: Path) -> Journal:
-        """Return the journal of the workspace that a folder lies in."""
+        """Return the journal of the workspace that contains a folder."""
         return Journal(self.store, folder)
 
     def lesson(self, path: Path) -> LessonFile:
@@ -88,7 +88,7 @@ class Service:
         return read_syllabus(self.catalogue, self.descriptions(), self.journal(self.root / folder), self.root, folder)
 
     def warm_soon(self, slug: str) -> None:
-        """Have a topic's first check quick, but not while its lesson is being opened."""
+        """Make a topic's first check quick, but not while its lesson is still opening."""
 
         def warm() -> None:
             time.sleep(WARM_AFTER)
@@ -99,22 +99,22 @@ class Service:
 
     @property
     def store_allows_warmth(self) -> bool:
-        """Whether the learner lets a process stay warm."""
+        """Whether the learner's settings let a process stay warm."""
         return self.journal(self.root).settings.warm
 
     def progress(self, lesson: LessonFile, exercise: str) -> ExerciseState:
-        """Return an exercise's state, and tell it to all who listen."""
+        """Return an exercise's state, and send it to all listeners."""
         state = lesson.state(exercise)
         self.tell_progress(lesson.journal.workspace, lesson.slug, state)
         return state
 
     def tell_progress(self, workspace: str, slug: str | None, state: ExerciseState | None) -> None:
-        """Announce progress in a lesson to all listeners; None stands for many lessons."""
+        """Announce progress in a lesson to all listeners; None means many lessons."""
         exercise = state.id if state else None
         self.events.send("progress", {"workspace": workspace, "slug": slug, "exercise": exercise, "state": state})
 
     def check(self, name: str, path: Path, exercise: str | None, document: Any, limit: float | None) -> JobState:
-        """Put a check into the queue. ``document`` is the unsaved notebook, None for the one on the disk."""
+        """Add a check to the queue. ``document`` is the unsaved notebook, or None for the one on disk."""
         lesson = self.lesson(path)
         notebook = None if document is None else document_of(document, path)
         settings = lesson.journal.settings
@@ -133,7 +133,7 @@ class Service:
         return self.jobs.add(Job(name, lesson.slug, wanted, seconds, work))
 
     def difference(self, path: Path, exercise: str, document: Any) -> dict[str, Any]:
-        """Return what shows the arrays that differ in an answer of an unsaved notebook, by MIME type."""
+        """Return a view of the arrays that differ in an answer of an unsaved notebook, by MIME type."""
         lesson = self.lesson(path)
         terms = Terms(limit=lesson.journal.settings.limit, launch=self._launch(lesson))
         return lesson.difference(exercise, terms, document_of(document, path))
@@ -158,5 +158,5 @@ class Service:
 
 
 def document_of(document: Any, path: Path) -> NotebookNode:
-    """Return an unsaved notebook as it came in a request."""
+    """Return an unsaved notebook that came in a request."""
     return parse_notebook(msgspec.json.encode(document).decode(), path)

@@ -1,4 +1,4 @@
-"""The files that all pages of a site share: style, scripts, the font of formulas, plotly.js, what is searched."""
+"""The files that all pages of a site share: style, scripts, the font for formulas, plotly.js, the search index."""
 
 import base64
 from importlib.metadata import distribution
@@ -15,7 +15,7 @@ _STATIC: Traversable = files("studium.site") / "static"
 
 
 def write_assets(site: Path, search_index: str, *, plots: bool) -> None:
-    """Write the shared files below ``site``; plotly.js, which is large, only where a page has a figure."""
+    """Write the shared files below ``site``; plotly.js, which is large, only if a page has a figure."""
     texts = {name: asset(name) for name in names() if plots or name != PLOTLY} | {"passages.js": search_index}
     for name, text in texts.items():
         path = site / FOLDER / name
@@ -24,7 +24,7 @@ def write_assets(site: Path, search_index: str, *, plots: bool) -> None:
 
 
 def names() -> list[str]:
-    """Return the names of the files that do not hang on the lessons."""
+    """Return the names of the files that do not depend on the lessons."""
     return [*(item.name for item in _STATIC.iterdir()), _MATHS, PLOTLY]
 
 
@@ -38,7 +38,7 @@ def asset(name: str) -> str:
 
 
 def _maths_style() -> str:
-    """Embed a font that has what formulas need: few systems have one, and not every browser loads a font from disk.
+    """Embed a font for formulas: few systems have one, and not every browser loads a font from disk.
 
     STIX Two Math is published under the SIL Open Font License.
     """

@@ -1,4 +1,4 @@
-"""Building a site: lessons are run where they have to be, then all pages are written."""
+"""Build a site: run the lessons that need it, then write all pages."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ from studium.site.runs import Runs, inputs_of
 from studium.topic import Topic
 
 START = "index.html"
-KEPT = ".studium"  # the notebooks as they were run
+KEPT = ".studium"  # the notebooks after running
 
 
 class WrittenLesson(msgspec.Struct, frozen=True):
-    """A lesson that was asked for: its files, whether it was run for them, and which of its cells failed."""
+    """A requested lesson: its files, whether it was run, and which of its cells failed."""
 
     slug: str
     title: str
@@ -37,7 +37,7 @@ class WrittenLesson(msgspec.Struct, frozen=True):
 
 
 class WrittenSite(msgspec.Struct, frozen=True):
-    """What was written, and why some topics are missing. ``pages`` counts those of earlier calls too."""
+    """What was written, and why some topics are missing. ``pages`` also counts those of earlier calls."""
 
     folder: str
     start: str
@@ -47,16 +47,16 @@ class WrittenSite(msgspec.Struct, frozen=True):
 
     @property
     def all_problems(self) -> list[str]:
-        """Topics that could not be used, and cells that failed, in a sentence each."""
+        """Topics that could not be used and cells that failed, in a sentence each."""
         cells = [f"{lesson.page}: {problem}" for lesson in self.lessons for problem in lesson.problems]
         return [*self.problems, *cells]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How lessons are run: profile, longest time for a cell in seconds, whether at all, whether again.
+    """How to run lessons: profile, time limit for a cell in seconds, whether at all, whether again.
 
-    With ``repository``, pages and notebooks lead to the services that open a notebook of it.
+    With ``repository``, pages and notebooks link to the services that open its notebooks.
     """
 
     profile: str = "laptop"
@@ -68,7 +68,7 @@ class Options:
 
 @dataclass
 class Site:
-    """A site in a folder. Lessons of earlier calls stay in it; ``watch`` is told what is running."""
+    """A site in a folder. Lessons from earlier calls stay in it; ``watch`` is told what is running."""
 
     catalogue: Catalogue
     folder: Path
@@ -81,7 +81,8 @@ class Site:
             raise StudiumError(f"--out must be a folder: {self.folder} is a file; name another")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.runs.folder.is_dir():
             raise StudiumError(
-                f"--out must be empty, new, or a site from before: {self.folder} holds other files; name another"
+                f"--out must be a new folder, an empty one or an earlier site: {self.folder} contains other files; "
+                f"name another"
             )
 
     def build(self, topics: Sequence[Topic]) -> WrittenSite:
@@ -99,7 +100,7 @@ class Site:
         return WrittenSite(str(self.folder), str(self.folder / START), len(lessons) + 1, written, problems)
 
     def _update(self, topic: Topic) -> float | None:
-        """Run a lesson whose inputs changed; give the seconds that it took, None where it need not or shall not run."""
+        """Run a lesson whose inputs changed; return the seconds it took, or None if it was not run."""
         options = self.options
         notebook = compile_lesson(topic, self.catalogue.manager)
         published = deepcopy(notebook)
@@ -140,7 +141,7 @@ class Site:
             write_text(lesson_page(lessons, index, services=services), self.folder / f"{lesson.slug}.html")
         write_text(start_page(lessons), self.folder / START)
         write_assets(self.folder, search_index(lessons), plots=any(lesson.page.has_plots for lesson in lessons))
-        for slug in self.runs.slugs() - {lesson.slug for lesson in lessons}:  # its topic is installed no more
+        for slug in self.runs.slugs() - {lesson.slug for lesson in lessons}:  # its topic is no longer installed
             for suffix in ("html", "ipynb"):
                 (self.folder / f"{slug}.{suffix}").unlink(missing_ok=True)
         return lessons

@@ -1,4 +1,4 @@
-"""From the cells of a lesson to the blocks of a page, its table of contents and what searching finds in it."""
+"""Turn the cells of a lesson into the blocks of a page, its table of contents and its entries in the search."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """Source and what it showed. ``folded`` is the label of source that is put away, "" where it is shown."""
+    """Source and its outputs. ``folded`` is the label of source that is hidden at first, "" if it is shown."""
 
     source: str
     outputs: list[str]
@@ -38,7 +38,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: what to write, hints to unfold, what is checked, and what the check said."""
+    """An exercise: what to write, hints to unfold, what is checked, and the result of the check."""
 
     id: str
     heading: Heading
@@ -57,7 +57,7 @@ Block = Text | Code | Exercise
 
 @dataclass(frozen=True)
 class Passage:
-    """What searching finds: a heading with its anchor ("" for the top of the page) and the words below it."""
+    """What a search can find: a heading with its anchor ("" for the top of the page) and the words below it."""
 
     anchor: str
     heading: str
@@ -68,8 +68,7 @@ class Passage:
 class LessonPage:
     """The content of a lesson's page.
 
-    ``problems`` names cells that failed and formulas that are not understood; ``image`` is SVG text, "" where there is
-    none.
+    ``problems`` names cells that failed and formulas that could not be parsed; ``image`` is SVG text, or "".
     """
 
     title: str
@@ -82,13 +81,13 @@ class LessonPage:
 
     @property
     def first_widget(self) -> list[str]:
-        """The HTML of the first widget, empty where the lesson has none that moves."""
+        """The HTML of the first widget, empty if the lesson has none that moves."""
         code = (block for block in self.blocks if isinstance(block, Code) and block.folded == _FOLDED["widget"])
         return next((block.outputs for block in code if block.outputs), [])
 
 
 def annotate(notebook: NotebookNode, topic: Topic) -> None:
-    """Write into the cells of each exercise what its page says of it, so that the notebook alone is enough."""
+    """Write into each exercise's cells what its page shows about it, so the notebook is enough on its own."""
     for cell in notebook.cells:
         if name := exercise_of(cell):
             exercise = topic.exercise(name)
@@ -132,7 +131,7 @@ class _Reader:
     def _text(self, section: Section) -> Text:
         heading = section.heading
         if heading and heading.level == 1 and not self.page.contents:
-            self.page.title, heading = heading.text, None  # it stands at the head of the page
+            self.page.title, heading = heading.text, None  # it is at the top of the page
         elif heading:
             self.page.contents.append(heading)
             self.page.passages.append(Passage(heading.anchor, heading.text))
@@ -140,7 +139,7 @@ class _Reader:
         return Text(heading, section.html)
 
     def _exercise(self, name: str, cells: list[NotebookNode]) -> Exercise:
-        """Make one block of the prompt, the stub and the check, wherever plugins put further cells between them."""
+        """Combine the prompt, the stub and the check into one block, even if plugins put other cells between them."""
         told = cells[0].metadata.studium.page
         stub = next((cell.source for cell in cells if role(cell) == "exercise"), "")
         level = 3 if self.page.contents else 2

@@ -9,7 +9,7 @@ from pygments.util import ClassNotFound
 
 
 def code_block(source: str, language: str = "python") -> str:
-    """Return the source in ``pre`` and ``code``; without colours where nobody knows the language."""
+    """Return the source in ``pre`` and ``code``, without colours if the language is unknown."""
     source = source.rstrip()
     try:
         lexer = get_lexer_by_name(language or "text", stripnl=False)

@@ -1,4 +1,4 @@
-"""Formulas: TeX to MathML, which browsers set themselves, so that a page needs no script and no network for it."""
+"""Formulas: TeX to MathML, which browsers render themselves, so a page needs no script and no network for it."""
 
 import re
 from functools import cache
@@ -8,7 +8,7 @@ from math_core import LatexError, LatexToMathML
 
 
 def formula(tex: str, *, display: bool) -> str:
-    """Return a formula as MathML, with its TeX inside to be copied; what is no TeX comes back as code."""
+    """Return a formula as MathML, with its TeX inside for copying; anything that is not TeX is returned as code."""
     try:
         return _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError:
@@ -16,13 +16,13 @@ def formula(tex: str, *, display: bool) -> str:
 
 
 def words(tex: str) -> str:
-    """Return a formula in one line of letters and signs: ``\\Delta W`` as "ΔW"."""
+    r"""Return a formula as a line of letters and signs: ``\Delta W`` as "ΔW"."""
     found = re.sub(r"<annotation.*?</annotation>|<[^>]*>", "", formula(tex, display=False), flags=re.DOTALL)
     return unescape(found).replace("\u2062", "").replace("\u2061", "")
 
 
 def why_not(tex: str) -> str:
-    """Say what is wrong with a formula, or "" where nothing is."""
+    """Return what is wrong with a formula, or ""."""
     try:
         _converter().convert_with_local_state(tex, displaystyle=False)
     except LatexError as error:

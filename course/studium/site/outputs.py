@@ -1,4 +1,4 @@
-"""What a cell showed, as HTML: a widget that moves, a plotly figure, a picture, markup, text, or why it failed."""
+"""A cell's outputs as HTML: a widget that moves, a plotly figure, a picture, markup, text, or why it failed."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def _show(output: NotebookNode) -> str:
 
 
 def _best(data: dict[str, Any]) -> str:
-    """Show the richest form that a page can show."""
+    """Show the richest format that a page can display."""
     if SAVED_WIDGET in data and "text/html" in data:
         return f'<div class="widget">{_joined(data["text/html"])}</div>'
     if PLOTLY in data:
@@ -57,7 +57,7 @@ def _best(data: dict[str, Any]) -> str:
 
 
 def _still(alt: str) -> str:
-    """Stand in for a widget of another library by its text. A progress bar that has ended left an empty Output()."""
+    """Replace a widget from another library by its text. A finished progress bar has left an empty Output()."""
     return "" if alt == "Output()" else f'<p class="still">{escape(alt)} <em>It moves in the notebook.</em></p>'
 
 
@@ -67,14 +67,14 @@ def _markup(html: str) -> str:
 
 
 def _text(text: str, kind: str) -> str:
-    """Show text without terminal colours, and without the lines that say whose function ran: the page says it once."""
+    """Show text without terminal colours, and without the lines about whose function ran: the page states it once."""
     lines = (line for line in _TERMINAL.sub("", text).rstrip().split("\n") if not line.endswith(STAND_IN))
     shown = "\n".join(lines).strip("\n")
     return f'<pre class="{kind} scroll">{escape(shown)}</pre>' if shown.strip() else ""
 
 
 def _plot(figure: dict[str, Any]) -> str:
-    """Lay down a figure's data; plots.js draws it when it comes into sight."""
+    """Store a figure's data; plots.js draws it when it scrolls into view."""
     layout = figure.get("layout", {})
     height = int(layout.get("height") or 450)
     data = json.dumps({"data": figure["data"], "layout": layout}, separators=(",", ":"))
@@ -86,7 +86,7 @@ def _plot(figure: dict[str, Any]) -> str:
 
 
 def _plot_label(figure: dict[str, Any]) -> str:
-    """Say what a figure shows, from its title or its axes, and the names of what is drawn."""
+    """Describe a figure using its title or its axes, and the names of what is drawn."""
     layout = figure.get("layout", {})
     titles = [_title(layout.get(part)) for part in ("yaxis", "xaxis")]
     what = _title(layout) or " against ".join(filter(None, titles))

@@ -1,4 +1,4 @@
-"""Laying out pages: the templates, filled in."""
+"""Lay out pages by filling in the templates."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from studium.site.cells import Exercise, LessonPage
 from studium.topic import Topic
 
-# Nothing but what lies beside the page, whatever a lesson may ask for. Files are "self" in some browsers only.
+# Only files next to the page, whatever a lesson may request. Files count as "self" only in some browsers.
 POLICY = (
     "default-src 'none'; img-src 'self' file: data: blob:; font-src 'self' file: data:; media-src 'self' file: data:; "
     "style-src 'self' file: 'unsafe-inline'; script-src 'self' file: data: blob: 'unsafe-inline' 'unsafe-eval'; "
@@ -23,7 +23,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson of the site: its topic, its content, and the profile it was run with ("" where it was not run)."""
+    """A lesson of the site: its topic, its content, and the profile it was run with ("" if it was not run)."""
 
     topic: Topic
     page: LessonPage
@@ -64,7 +64,7 @@ def lesson_page(
 
 
 def start_page(lessons: Sequence[Lesson]) -> str:
-    """Lay out the page from which the course is entered: the opener, then tracks in reading order."""
+    """Lay out the start page of the course: the opener, then tracks in reading order."""
     opener = next((lesson for lesson in lessons if lesson.topic.opener), None)
     listed = [lesson for lesson in lessons if not lesson.topic.opener]
     numbered = list(enumerate(listed, 1))
@@ -90,7 +90,7 @@ def _cover(lessons: Sequence[Lesson]) -> tuple[Lesson, list[str]] | None:
 
 
 def search_index(lessons: Sequence[Lesson]) -> str:
-    """Return what searching looks through, as a script: a page from disk may load a script but fetch no file."""
+    """Return the search index as a script: a page opened from disk may load a script but fetch no file."""
     passages = [
         {
             "url": f"{lesson.slug}.html" + (f"#{passage.anchor}" if passage.anchor else ""),
@@ -123,6 +123,6 @@ def _environment() -> Environment:
 
 
 def _duration(minutes: int) -> str:
-    """Return a time as people say it: "45 min", "1 h 40 min", and from ten hours on "55 h"."""
+    """Format a time the way people say it: "45 min", "1 h 40 min", and from ten hours on "55 h"."""
     hours, rest = divmod(minutes, 60) if minutes < 600 else (round(minutes / 60), 0)
     return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest else "")))

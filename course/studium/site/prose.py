@@ -1,4 +1,4 @@
-"""The text cells of a lesson as HTML: Markdown with formulas, tables and headings that can be linked to."""
+"""A lesson's text cells as HTML: Markdown with formulas, tables and headings that can be linked to."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _WEB = re.compile(r"(?:https?:)?//")
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading: level 1 to 6, the anchor that links lead to, its content as HTML and as plain text."""
+    """A heading: level 1 to 6, its anchor, and its content as HTML and as plain text."""
 
     level: int
     anchor: str
@@ -33,7 +33,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading (None for what stands before the first one) and the HTML and plain text below it."""
+    """A heading (None for anything before the first one) and the HTML and plain text below it."""
 
     heading: Heading | None
     html: str
@@ -48,10 +48,10 @@ class Prose:
         self.problems: list[str] = []
 
     def sections(self, source: str) -> list[Section]:
-        """Return the sections of a text cell in their order."""
+        """Return the sections of a text cell in order."""
         env = dict[str, Any]()
         tokens = parse(source, env)
-        self.problems += [f"the formula ${tex}$ is not understood: {why}" for tex, why in _bad_formulas(tokens)]
+        self.problems += [f"the formula ${tex}$ could not be parsed: {why}" for tex, why in _bad_formulas(tokens)]
         starts = [n for n, token in enumerate(tokens) if token.type == "heading_open" and token.level == 0]
         bounds = [*starts, len(tokens)]
         found = [self._section(tokens[start:end], env) for start, end in pairwise(bounds)]
@@ -66,7 +66,7 @@ class Prose:
         return Section(heading, _html(rest, env), plain_text(rest))
 
     def anchor(self, text: str) -> str:
-        """Return an anchor for a heading: "Into the noise" becomes "into-the-noise", and the second one "…-2"."""
+        """Return an anchor for a heading: "Into the noise" becomes "into-the-noise", and a second one "…-2"."""
         name = slug_of(text).lower() or "section"
         number = next(n for n in range(1, len(self._anchors) + 2) if _numbered(name, n) not in self._anchors)
         self._anchors.add(_numbered(name, number))
@@ -74,7 +74,7 @@ class Prose:
 
 
 def parse(source: str, env: dict[str, Any] | None = None) -> list[Token]:
-    """Return the tokens of a text, formulas among them."""
+    """Return the tokens of a text, including formulas."""
     return _parser().parse(source, env)
 
 
@@ -89,12 +89,12 @@ def show_inline(text: str) -> str:
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
-    """Return what the tokens say, for searching: words, code and formulas within a line, without markup."""
+    """Return the text of the tokens for searching: words, inline code and formulas, without markup."""
     return _joined(_texts(tokens, words))
 
 
 def _source_text(tokens: Sequence[Token]) -> str:
-    """Return the same with formulas as TeX: anchors are made of it."""
+    """Return the same with formulas as TeX, from which anchors are made."""
     return _joined(_texts(tokens, str))
 
 
@@ -175,7 +175,7 @@ def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    """Make a link of a picture on the web: a page asks for nothing by itself."""
+    """Turn a picture on the web into a link, because a page makes no requests of its own."""
     token = tokens[index]
     source, alt = str(token.attrGet("src") or ""), escape(plain_text(token.children or []))
     if _WEB.match(source):

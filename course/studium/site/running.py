@@ -1,4 +1,4 @@
-"""Running a lesson from top to bottom in a kernel of its own, and what is told of a cell that fails."""
+"""Run a lesson from top to bottom in a separate kernel, and report cells that fail."""
 
 import atexit
 import os
@@ -17,10 +17,10 @@ from studium.desk.places import VARIABLE as DATA_FOLDER
 from studium.errors import StudiumError
 from studium.profiles import VARIABLE as PROFILE
 
-_QUIET = ["--IPKernelApp.log_level=CRITICAL"]  # what matters stands in the outputs
+_QUIET = ["--IPKernelApp.log_level=CRITICAL"]  # everything important is in the outputs
 
 Watch = Callable[[int, int], None]
-"""Is told, before each cell, how many are done, and of how many."""
+"""Called before each cell with how many are done, and how many there are."""
 
 
 class _ThisPython(AsyncKernelManager):
@@ -32,17 +32,17 @@ class _ThisPython(AsyncKernelManager):
 
 
 class _Captured(OutputWidget):
-    """What is printed into a progress bar or another output widget."""
+    """Output printed into a progress bar or another output widget."""
 
     def sync_state(self) -> None:
-        """Send the kernel nothing: it does not ask, and a message sent just when a reply comes may hide that reply."""
+        """Send nothing to the kernel: it does not ask, and a message sent as a reply arrives may hide that reply."""
 
 
 def run_notebook(notebook: NotebookNode, profile: str, limit: int, watch: Watch) -> None:
-    """Fill in the outputs of all cells; ``limit`` is the longest time for one of them, in seconds.
+    """Fill in the outputs of all cells; ``limit`` is the time limit for each, in seconds.
 
-    A cell that fails keeps its error, and the others run nevertheless: see ``failures``. Raise StudiumError where no
-    kernel starts.
+    A cell that fails keeps its error, and the others run anyway: see ``failures``. Raise StudiumError if the kernel
+    does not start.
     """
     begun = -1
 
@@ -72,15 +72,17 @@ def run_notebook(notebook: NotebookNode, profile: str, limit: int, watch: Watch)
             if getattr(client, "_async_cleanup_kernel_future", None):  # nbclient took the signal for itself
                 raise KeyboardInterrupt from None
             if begun < 0:
-                raise StudiumError(f"a kernel must start to run lessons: {error}; see `studium doctor`") from None
-            died = "the kernel ended early, as when memory is short, so no later cell ran"
+                raise StudiumError(
+                    f"running lessons needs a kernel, which did not start: {error}; see `studium doctor`"
+                ) from None
+            died = "the kernel ended early, as happens when memory runs out, so later cells did not run"
             notebook.cells[begun].outputs.append(new_output("error", ename="KernelDied", evalue=died))
     notebook.metadata.pop("widgets", None)  # an output that can be shown holds its own state
     _tidy_errors(notebook, limit)
 
 
 def failures(notebook: NotebookNode) -> list[str]:
-    """Say of each cell that failed which one it is, and why."""
+    """Report each cell that failed, and why."""
     found = []
     for number, cell in enumerate(notebook.cells, 1):
         errors = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
@@ -90,21 +92,21 @@ def failures(notebook: NotebookNode) -> list[str]:
 
 
 def summary(error: NotebookNode) -> str:
-    """Return an error output in one line."""
+    """Return an error output as one line."""
     return f"{error.ename}: {error.evalue}".strip().splitlines()[0].removesuffix(":")
 
 
 def _environment(profile: str, folder: str) -> dict[str, str]:
     return {
         PROFILE: profile,
-        DATA_FOLDER: folder,  # these checks are nobody's attempts
-        "PLOTLY_RENDERER": "plotly_mimetype",  # the figure's data alone, not plotly.js with each of them
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else the first cell begins with a warning
+        DATA_FOLDER: folder,  # these checks must not count as anybody's attempts
+        "PLOTLY_RENDERER": "plotly_mimetype",  # only the figure's data, without a copy of plotly.js each
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # otherwise the first cell begins with a warning
     }
 
 
 def _tidy_errors(notebook: NotebookNode, limit: int) -> None:
-    """Drop tracebacks, for their frames show lines of solutions; say of an interrupted cell that it took too long."""
+    """Drop tracebacks, because they show lines of solutions; report an interrupted cell as one that took too long."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if output.output_type == "error":

@@ -1,4 +1,4 @@
-"""What is kept of each lesson that was run, in the site's own folder, so that it need not run again."""
+"""What is kept of each lesson that was run, in the site's own folder, so it does not have to run again."""
 
 import hashlib
 import platform
@@ -15,8 +15,11 @@ from studium.notebooks import read_notebook, write_notebook
 from studium.topic import Topic
 
 _LIBRARIES = ("studium", "torch", "numpy", "plotly", "scikit-learn", "tokenizers")
-_SHARED = ("studium", "studium_widgets")  # what a lesson may import besides its own package; found, not imported
-_NOT_IN_A_LESSON = ("authoring", "cli", "lab_settings", "server", "site")  # folders of the host that no lesson reaches
+_SHARED = (
+    "studium",
+    "studium_widgets",
+)  # what a lesson may import besides its own package; located without importing it
+_NOT_IN_A_LESSON = ("authoring", "cli", "lab_settings", "server", "site")  # folders of the host that lessons never use
 
 
 class Runs:
@@ -31,7 +34,7 @@ class Runs:
         return read_notebook(path) if path.is_file() else None
 
     def keep(self, slug: str, notebook: NotebookNode, inputs: str) -> None:
-        """Keep a notebook; ``inputs`` is "" where it must be run again next time."""
+        """Keep a notebook; ``inputs`` is "" if it must be run again next time."""
         notebook.metadata.studium["inputs"] = inputs
         write_notebook(notebook, self._path(slug))
 
@@ -49,10 +52,10 @@ class Runs:
 
 
 def inputs_of(topic: Topic, notebook: NotebookNode, profile: str, catalogue: Catalogue) -> str:
-    """Return a hash of all that the outputs depend on.
+    """Return a hash of everything that the outputs depend on.
 
-    That is the notebook, the profile, the topic's package with what it shares with others (not these others), the
-    host, the widgets, and the versions of libraries.
+    That is the notebook, the profile, the topic's package with the code it shares with other topics (but not those
+    topics), the host, the widgets, and the versions of libraries.
     """
     digest = hashlib.sha256(f"{profile}\n{nbformat.writes(notebook)}\n{_versions()}".encode())
     root = topic.package.split(".")[0]

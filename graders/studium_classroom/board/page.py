@@ -21,7 +21,7 @@ _POLICY = (
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page, and the policy that it is sent with."""
+    """A page, and the policy it is sent with."""
 
     html: str
     policy: str

@@ -1,1 +1,1 @@
-"""The commands of the course server, for the machine on which it runs. They may be used while it runs."""
+"""The course server's commands, for the machine it runs on. They can be used while the server is running."""

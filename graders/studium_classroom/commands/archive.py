@@ -10,13 +10,14 @@ from studium_classroom.commands.opening import CourseId, Folder, chosen, made_of
 
 
 def archive(
-    into: Annotated[Path, typer.Option(help="The file for it, such as ps-2026.zip.")],
+    into: Annotated[Path, typer.Option(help="The file to write, such as ps-2026.zip.")],
     course: Folder = Path(),
     course_id: CourseId = "",
 ) -> None:
-    """Write a course into one file: its folder, its members, what was handed in, marks, feedback, checks and the log.
+    """Write a course into one file: its folder, its members, submissions, marks, feedback, checks and the log.
 
-    The file has no token and no invitation. It has students' work, solutions and marks: keep it as you keep those.
+    The file contains no tokens and no invitations. It does contain students' work, solutions and marks, so protect it
+    as you protect those.
     """
     settings = settings_of(course)
     from studium_classroom.archiving import archive_course
@@ -27,16 +28,16 @@ def archive(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="An archive of a course.")],
+    file: Annotated[Path, typer.Argument(help="A course archive.")],
     into: Annotated[Path, typer.Option(help="A new folder for the course.")],
     course: Annotated[
         Path | None,
-        typer.Option(help="A folder with a classroom.toml: its server takes the course, too."),
+        typer.Option(help="A folder with a classroom.toml, whose server takes over the course."),
     ] = None,
 ) -> None:
-    """Read an archive into a new course folder, with all that was handed in. Members need new invitations."""
+    """Read an archive into a new course folder, with every submission. Members need new invitations."""
     if course:
-        settings_of(course)  # says what is wrong with it before anything is written
+        settings_of(course)  # reports what is wrong with it before anything is written
     from studium_classroom.restoring import opened_archive
 
     with opened_archive(file) as found:

@@ -1,4 +1,4 @@
-"""``studium classroom board``: the board of an assignment in a browser."""
+"""``studium classroom board``: open the board of an assignment in a browser."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +12,16 @@ def board(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     course: Annotated[
         Path | None,
-        typer.Option("--course", help="On the server's machine: the course folder, or one with a classroom.toml."),
+        typer.Option("--course", help="On the server's machine: the course folder, or a folder with a classroom.toml."),
     ] = None,
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Print a link that opens the board of an assignment: queue and heat map of the class, live.
 
-    The link works once, within five minutes, and the board is open for eight hours. Without --course, the course
-    server that you have joined, or your hub's, is asked for it, and a TA with a section sees that section. Where you
-    have joined none, the folder in which you are is the course.
+    The link works once, within five minutes, and the board stays open for eight hours. Without --course, the link comes
+    from the course server that you have joined, or from your hub's, and a TA with a section sees only that section. If
+    you have not joined one, the current folder is taken as the course.
     """
     from studium.classroom.connections import connections
     from studium.cli.output import print_json
@@ -32,7 +32,9 @@ def board(
         print_json({"link": link})
         return
     typer.echo(link)
-    typer.echo("open this link in a browser within five minutes; it works once, and shows what students handed in")
+    typer.echo(
+        "open this link in a browser within five minutes; it works once, and the board shows what students handed in"
+    )
 
 
 def _on_this_machine(folder: Path, course_id: str, name: str) -> str:

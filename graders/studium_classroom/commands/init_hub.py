@@ -1,4 +1,4 @@
-"""``studium classroom init-hub``: what a JupyterHub needs to know of the course server."""
+"""``studium classroom init-hub``: print what a JupyterHub needs to know about the course server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ def init_hub(
     course: Folder = Path(),
     service: Annotated[str, typer.Option(help="The name of the hub's service.")] = "classroom",
 ) -> None:
-    """Print the lines for jupyterhub_config.py by which a JupyterHub runs this server and lets its users reach it.
+    """Print the lines for jupyterhub_config.py that make a JupyterHub run this server and open it to the hub's users.
 
     Groups of the hub become roles: studium:COURSE:ROLE, studium:COURSE:ROLE:SECTION, and nbgrader's formgrade-COURSE
     and nbgrader-COURSE.

@@ -1,4 +1,4 @@
-"""``studium classroom invite``: links by which people join a course, where there is no hub."""
+"""``studium classroom invite``: make links for joining a course where there is no hub."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +9,14 @@ from studium_classroom.commands.opening import CourseId, Folder, chosen, opened,
 
 
 def invite(
-    users: Annotated[list[str], typer.Argument(help="The names of those who are invited, as in the gradebook.")],
+    users: Annotated[list[str], typer.Argument(help="The names of the people to invite, as in the gradebook.")],
     role: Annotated[str, typer.Option(help="student, ta, instructor or owner.")] = "student",
-    section: Annotated[str, typer.Option(help="Their section; a TA with one serves that section alone.")] = "",
+    section: Annotated[str, typer.Option(help="Their section; a TA with a section is limited to it.")] = "",
     course: Folder = Path(),
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Print a link for each of them, which works once, within 30 days. Send it to that person and nobody else."""
+    """Print an invitation link for each person, which works once, within 30 days. Send it to that person only."""
     settings = settings_of(course)
     from studium.cli.output import print_json, print_table
 

@@ -1,4 +1,4 @@
-"""What the commands of the course server share: its folder, its extra, its database, the course that is meant."""
+"""What the course server's commands share: its folder, its extra, its database, and the course that is meant."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from studium_classroom.settings import Settings
 
 Folder = Annotated[Path, typer.Option("--course", help="The course folder, or one with a classroom.toml.")]
-CourseId = Annotated[str, typer.Option("--id", help="The id of the course, where the server has several.")]
+CourseId = Annotated[str, typer.Option("--id", help="The course id, needed if the server has several courses.")]
 
 
 def settings_of(folder: Path) -> "Settings":
-    """Read the settings of a server. Raise StudiumError where the extra is not installed."""
+    """Read a server's settings. Raise StudiumError if the extra is not installed."""
     if missing := next(
         (name for name in ("nbgrader", "sqlalchemy", "nh3", "tomlkit") if find_spec(name) is None), None
     ):
@@ -31,7 +31,7 @@ def settings_of(folder: Path) -> "Settings":
 
 
 def made_of(settings: "Settings") -> "Classroom":
-    """Return the classroom of these settings, which does nothing before it is started."""
+    """Return the classroom with these settings; nothing happens until it is started."""
     from studium_classroom.classroom import Classroom
     from studium_classroom.grading_line import Terms
 
@@ -41,7 +41,7 @@ def made_of(settings: "Settings") -> "Classroom":
 
 @contextmanager
 def opened(settings: "Settings") -> Iterator["Classroom"]:
-    """Open the classroom beside the server, which may be running."""
+    """Open the classroom alongside the server, which may be running."""
     classroom = made_of(settings)
     try:
         yield classroom
@@ -50,7 +50,7 @@ def opened(settings: "Settings") -> Iterator["Classroom"]:
 
 
 def chosen(classroom: "Classroom", course: str) -> str:
-    """Return the id of the course that is meant. Raise UsageError where it is none, or there are several."""
+    """Return the id of the course that is meant. Raise UsageError if there is none, or if there are several."""
     if course:
         return classroom.courses[course].id
     ids = [one.id for one in classroom.courses]

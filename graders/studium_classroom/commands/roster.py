@@ -1,4 +1,4 @@
-"""``studium classroom roster``: who is in a course."""
+"""``studium classroom roster``: list and change the members of a course."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +11,16 @@ from studium_classroom.commands.opening import CourseId, Folder, chosen, opened,
 def roster(
     add: Annotated[
         Path | None,
-        typer.Option("--import", help="A CSV file with the columns student (or user), and role and section, if any."),
+        typer.Option(
+            "--import", help="A CSV file with the columns student (or user), and optionally role and section."
+        ),
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="A member who leaves; may be given again.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="Remove this member; can be repeated.")] = None,
     course: Folder = Path(),
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the members of a course, after taking some in or out. What somebody has handed in stays."""
+    """List the members of a course, after adding or removing some. Whatever removed members handed in is kept."""
     settings = settings_of(course)
     from studium.cli.output import print_json, print_table
 

@@ -1,4 +1,4 @@
-"""``studium classroom serve``: the course server."""
+"""``studium classroom serve``: run the course server."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ from studium_classroom.commands.opening import Folder, made_of, settings_of
 def serve(
     course: Folder = Path(),
     port: Annotated[
-        int | None, typer.Option(help="Listen here instead; 0 is any port that is free.", min=0, max=65535)
+        int | None, typer.Option(help="The port to listen on instead; 0 picks a free one.", min=0, max=65535)
     ] = None,
 ) -> None:
-    """Hand assignments out, take submissions in, check and grade them, until Ctrl-C.
+    """Hand out assignments, take in submissions, check and grade them, until Ctrl-C.
 
-    Behind a JupyterHub, which starts this command itself, the hub says who asks; without one, invitations do.
+    Behind a JupyterHub, which starts this command itself, the hub identifies people; without one, invitations do.
     """
     import asyncio
     from contextlib import ExitStack
@@ -41,7 +41,7 @@ def serve(
 
 
 def _place(address: str, port: int) -> tuple[str, int]:
-    """Return address and port: where a hub has started this, what it says."""
+    """Return the address and port; if a hub started this command, the hub decides."""
     from urllib.parse import urlsplit
 
     told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))

@@ -1,4 +1,4 @@
-"""``studium classroom status``: what came in for an assignment, and what became of it."""
+"""``studium classroom status``: show what was handed in for an assignment, and where it stands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,9 +26,9 @@ def status(
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show for each student the state, the mark and the exercises on which the student makes one mistake again.
+    """Show each student's state, mark and the exercises where they keep making the same mistake.
 
-    --json has more: what each student needs, the standing in each exercise, and the mistakes by exercise.
+    --json has more: what each student needs, where they stand in each exercise, and the mistakes by exercise.
     """
     settings = settings_of(course)
     from studium.cli.output import plain, print_json, print_table

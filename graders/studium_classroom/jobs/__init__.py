@@ -1,1 +1,1 @@
-"""What a course server has done by a process of its own: grading and checking, with the engine's sandbox."""
+"""Work that a course server does in separate processes: grading and checking, with the engine's sandbox."""

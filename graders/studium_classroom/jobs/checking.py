@@ -1,4 +1,4 @@
-"""Checking one notebook against all tests of an assignment, with engines that stay warm."""
+"""Check a notebook against all tests of an assignment, with engines that stay warm."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -39,8 +39,8 @@ from studium_graders.results_store import environment_hash
 
 from studium_classroom.jobs.forms import CheckDone, CheckJob
 
-MOST_SECONDS = 60.0  # of one check, whatever grading allows
-_WARM = 4  # assignments whose engines are kept
+MOST_SECONDS = 60.0  # seconds for one check, whatever grading allows
+_WARM = 4  # how many assignments' engines to keep
 
 
 class Checker:
@@ -48,7 +48,7 @@ class Checker:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue, self._sentences = catalogue, Sentences(catalogue)
-        self._level, self._weakness = work.probe_level()  # it forks: before there are threads
+        self._level, self._weakness = work.probe_level()  # it forks, so it comes before any threads
         self._engines: OrderedDict[tuple[str, str], _Warm] = OrderedDict()
         self._lock = Lock()
 
@@ -62,13 +62,15 @@ class Checker:
             found.leave()
 
     def check(self, job: CheckJob) -> CheckDone:
-        """Run a notebook. Raise StudiumError where it is none of the assignment's, or the course cannot be used.
+        """Run a notebook. Raise StudiumError if the assignment does not have it, or if the course cannot be used.
 
-        All that a student is shown of visible tests comes from a run of the notebook as students have it. Hidden tests
-        run after that, in a run of their own, of which only their number and the mistake are told.
+        Everything a student is shown about visible tests comes from running the notebook as students have it. Hidden
+        tests run afterwards, separately, and only their number and the mistake are reported.
         """
         if self._weakness and not job.trust:
-            raise CourseError(f"checks need a sandbox of level L2, and there is {self._level}: {self._weakness}")
+            raise CourseError(
+                f"checks need a sandbox of level L2, but this machine has {self._level}: {self._weakness}"
+            )
         with self._engine(job) as found:
             book, terms = found.book(job.notebook), found.terms
             asked = _asked_for(book, job.exercise, terms)
@@ -86,7 +88,7 @@ class Checker:
     def _exercise(
         self, name: str, tests: Sequence[TestResult], terms: Classroom, untouched: Set[str]
     ) -> tuple[CheckedExercise, str]:
-        """Return what a student may know of an exercise, and the id of the mistake that was recognised."""
+        """Return what a student may know about an exercise, and the id of the mistake that was recognised."""
         visible, unseen = [one for one in tests if not one.hidden], [one for one in tests if one.hidden]
         shown = [CheckedTest(one.name, one.outcome == "passed", one.message) for one in visible]
         passed = sum(one.outcome == "passed" for one in unseen)
@@ -99,7 +101,7 @@ class Checker:
 
     @contextmanager
     def _engine(self, job: CheckJob) -> Iterator["_Warm"]:
-        """Return the engine of an assignment, started anew where the assignment was built again."""
+        """Return the engine of an assignment, restarted if the assignment was rebuilt."""
         key, stamp = (job.root, job.assignment), _stamp(Path(job.root), job.assignment)
         with self._lock:
             found = self._engines.pop(key, None)
@@ -119,7 +121,7 @@ class Checker:
 
 
 class _Warm:
-    """The engine of one assignment, calibrated. It ends when nobody uses it: neither a check, nor who keeps it."""
+    """The calibrated engine of one assignment. It ends when neither a check nor a keeper uses it any more."""
 
     def __init__(self, job: CheckJob, catalogue: Catalogue, level: str, stamp: float) -> None:
         directory, trust = open_course(Path(job.root), job.assignment), job.trust
@@ -151,7 +153,7 @@ class _Warm:
         return self._books[name]
 
     def run(self, notebook: CanonicalNotebook, tests: Iterable[Cell]) -> NotebookResult:
-        """Run a student's notebook with these tests and no others."""
+        """Run a student's notebook with only these tests."""
         wanted = {cell.id for cell in tests}
         steps = tuple(step for step in notebook.steps if step.kind != "test" or step.cell in wanted)
         chosen = msgspec.structs.replace(notebook, steps=steps)
@@ -175,7 +177,7 @@ def _capped(material: Material) -> Material:
 
 
 def _stamp(root: Path, assignment: str) -> float:
-    """Return when an assignment was built, or the course's settings changed."""
+    """Return when an assignment was built, or when the course's settings changed."""
     places = (root / "course.toml", root / "source" / assignment, root / "release" / assignment)
     return max(place.stat().st_mtime for place in places if place.exists())
 
@@ -194,7 +196,7 @@ def _exercise_of(cell: Cell, book: NotebookMaterial) -> str:
 
 
 def _read(book: NotebookMaterial, document: str) -> CanonicalNotebook:
-    """Return the student's notebook as the engine takes it."""
+    """Return the student's notebook in the engine's format."""
     try:
         cells = read_cells(document.encode())
     except UnreadableError as error:
@@ -203,7 +205,7 @@ def _read(book: NotebookMaterial, document: str) -> CanonicalNotebook:
 
 
 def _untouched(book: NotebookMaterial, notebook: CanonicalNotebook) -> set[str]:
-    """Return the exercises whose answers, which are the cells above their tests, are as they were handed out."""
+    """Return the exercises whose answers, the cells above their tests, are unchanged since they were handed out."""
     answers: defaultdict[str, set[str]] = defaultdict(set)
     above: set[str] = set()
     tested = False
@@ -217,7 +219,7 @@ def _untouched(book: NotebookMaterial, notebook: CanonicalNotebook) -> set[str]:
 
 
 def _by_exercise(cells: Sequence[Cell], found: Mapping[str, TestResult]) -> list[tuple[str, list[TestResult]]]:
-    """Return the results of the tests that were asked for, by exercise, in the notebook's order."""
+    """Return the results of the requested tests by exercise, in the notebook's order."""
     tests = [found[cell.grade_id] for cell in cells if cell.grade_id in found]
     groups = groupby(sorted(tests, key=_name), key=_name)
     by_name = {name: list(group) for name, group in groups}

@@ -1,4 +1,4 @@
-"""What the server asks a worker's process for, and what comes back: msgpack, each message behind its length."""
+"""What the server and a worker's process send each other: msgpack, each message preceded by its length."""
 
 from datetime import datetime
 from typing import Literal
@@ -40,31 +40,31 @@ class CheckJob(msgspec.Struct, frozen=True, tag=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A job with a number, by which its answer is told apart."""
+    """A job with a number, which identifies its answer."""
 
     number: int
     job: GradeJob | CheckJob
 
 
 class GradeDone(msgspec.Struct, frozen=True, tag=True):
-    """What became of the submissions; ``notes`` are for those who run the server."""
+    """The results for the submissions; ``notes`` are for the people who run the server."""
 
     graded: list[Graded]
     notes: list[str] = []
 
 
 class CheckDone(msgspec.Struct, frozen=True, tag=True):
-    """What a check found, with the id of the mistake that was named in each exercise."""
+    """What a check found, with the id of the mistake named in each exercise."""
 
     answer: CheckAnswer
     mistakes: dict[str, str] = {}
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A job that could not be done, and what was at fault.
+    """A job that failed, and what was at fault.
 
-    ``request``: what was asked for, which can be corrected. ``course``: the course or this machine, before anybody's
-    code was looked at. ``work``: something else, which may be in what was handed in.
+    ``request``: the request, which can be corrected. ``course``: the course or this machine, before any student's code
+    was looked at. ``work``: something else, which may be in what was handed in.
     """
 
     sentence: str
@@ -72,7 +72,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """The answer to the job of that number."""
+    """The answer to the job with that number."""
 
     number: int
     answer: GradeDone | CheckDone | Failed

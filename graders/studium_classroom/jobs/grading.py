@@ -1,4 +1,4 @@
-"""Grading what the server received: into submitted/, through ``studium grade``'s own run, and out of the gradebook."""
+"""Grade what the server received: put it into submitted/, run ``studium grade`` on it, and read the gradebook."""
 
 import shutil
 import tempfile
@@ -29,32 +29,32 @@ _SCRATCH = ".received-"
 
 
 class _Notes:
-    """A watcher that keeps what it is told. Marks may change: each student graded here has handed in anew."""
+    """A watcher that keeps its notes. Marks may change, since each student graded here has handed in again."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.has_begun = False
 
     def begin(self, total: int, sandbox: str) -> None:
-        """Take note that the course can be used, and that students' code is next."""
+        """Note that the course can be used, and that students' code comes next."""
         self.has_begun = True
 
     def done(self, student: str, *, reused: bool) -> None:
-        """Take note of nothing: results come together."""
+        """Ignore this: results come together."""
 
     def note(self, sentence: str) -> None:
         """Keep a sentence."""
         self.notes.append(sentence)
 
     def agree(self, changes: Sequence[MarkChange]) -> bool:
-        """Let the marks of a newer attempt take the place of those of an older one."""
+        """Let the marks of a newer attempt replace those of an older one."""
         return True
 
 
 def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
-    """Grade submissions and record them. Raise CourseError where the course or this machine cannot be used.
+    """Grade submissions and record them. Raise CourseError if the course or this machine cannot be used.
 
-    Once students' code has been looked at, one of them may be the reason: then another StudiumError is raised.
+    Once students' code has been looked at, one of them may be the cause: then a different StudiumError is raised.
     """
     watcher = _Notes()
     try:
@@ -68,7 +68,7 @@ def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
 def _grade(job: GradeJob, catalogue: Catalogue, watcher: _Notes) -> GradeDone:
     root = Path(job.root)
     directory = open_course(root, job.assignment)
-    for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # of a server that was killed
+    for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # left by a server that was killed
         shutil.rmtree(left, ignore_errors=True)
     lay_out(directory, job.assignment, job.submissions, _SCRATCH)
     students = tuple(one.student for one in job.submissions)
@@ -88,7 +88,7 @@ def _grade(job: GradeJob, catalogue: Catalogue, watcher: _Notes) -> GradeDone:
 def lay_out(directory: CourseDirectory, assignment: str, submissions: Iterable[HandedIn], scratch_prefix: str) -> None:
     """Put each submission into ``submitted/STUDENT/ASSIGNMENT``, all or none, as nbgrader's collect does.
 
-    ``scratch_prefix`` begins the name of a folder that is in the course meanwhile.
+    ``scratch_prefix`` starts the name of a temporary folder in the course.
     """
     with tempfile.TemporaryDirectory(dir=directory.root, prefix=scratch_prefix) as made:
         scratch, pairs = Path(made), []
@@ -115,7 +115,7 @@ def _graded(marks: SubmissionMarks, row: SubmissionRow, pages: dict[str, bytes])
 
 
 def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
-    """Return what was found in each exercise that has a test; what a person marks alone is left out."""
+    """Return what was found in each exercise that has a test, leaving out those that only a person marks."""
     by_name: defaultdict[str, list[TestRow]] = defaultdict(list)
     for test in tests:
         if test.outcome != "manual":
@@ -129,5 +129,5 @@ def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
 
 
 def _problem(student: str, result: ClassResult) -> str:
-    """Return what the run said about a student who has no mark."""
+    """Return what the run reported about a student without a mark."""
     return next((text for text in result.problems if student in text), f"{student} was not recorded")

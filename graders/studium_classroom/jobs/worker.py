@@ -1,4 +1,4 @@
-"""The server's end of a worker: a process that is started when it is needed, and again where it has died."""
+"""The server's end of a worker: a process that is started when needed, and restarted if it has died."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ _ERRORS: dict[str, type[StudiumError]] = {"request": UsageError, "course": Cours
 
 
 class WorkerDied(StudiumError):  # noqa: N818 - what happened, not a mistake of the caller's
-    """The process ended while it had the job."""
+    """The process ended while working on the job."""
 
 
 class Worker:
@@ -31,22 +31,24 @@ class Worker:
         self._starting = asyncio.Lock()
 
     async def grade(self, job: GradeJob) -> GradeDone:
-        """Have submissions graded. Raise CourseError where nobody's can be, WorkerDied where the process ended.
+        """Have submissions graded. Raise CourseError if none can be, WorkerDied if the process ended.
 
-        Raise another StudiumError where one of them may be the reason.
+        Raise another StudiumError if one of them may be the cause.
         """
         answer = await self._ask(job)
         assert isinstance(answer, GradeDone)
         return answer
 
     async def check(self, job: CheckJob) -> CheckDone:
-        """Have a notebook checked. Raise UsageError for one that is none of the assignment's, else as ``grade``."""
+        """Have a notebook checked. Raise UsageError if the assignment does not have it; otherwise errors are as for
+        ``grade``.
+        """
         answer = await self._ask(job)
         assert isinstance(answer, CheckDone)
         return answer
 
     async def start(self) -> None:
-        """Start the process where it is not running, so that the first job need not wait for imports."""
+        """Start the process if it is not running, so the first job need not wait for imports."""
         async with self._starting:
             if self._process is None or self._process.returncode is not None:
                 command = (sys.executable, "-m", "studium_classroom.jobs.worker_main", self._kind)
@@ -80,7 +82,7 @@ class Worker:
         return answer  # type: ignore[no-any-return]
 
     async def _read(self, process: Process) -> None:
-        """Pass answers on until the process ends; then those who wait are told."""
+        """Pass on answers until the process ends; then tell everybody still waiting."""
         assert process.stdout
         try:
             while True:
@@ -97,4 +99,4 @@ class Worker:
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
-                future.set_exception(WorkerDied(f"the process that should {self._kind} ended; try again"))
+                future.set_exception(WorkerDied(f"the process that was to {self._kind} ended; try again"))

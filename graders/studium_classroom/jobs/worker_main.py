@@ -1,7 +1,7 @@
 """A worker's process: jobs in on standard input, answers out on standard output. It ends when the server does.
 
-``python -m studium_classroom.jobs.worker_main grade`` grades, one job after the other; ``check`` checks, as many
-notebooks at once as there are processors.
+``python -m studium_classroom.jobs.worker_main grade`` grades, one job after another; ``check`` checks as many notebooks
+at once as there are processors.
 """
 
 import logging
@@ -23,7 +23,7 @@ from studium_classroom.jobs.forms import Answered, Asked, CheckDone, CheckJob, F
 
 _NICENESS = 10  # handing in must not wait for grading
 _log = logging.getLogger(__name__)
-_asked = msgspec.msgpack.Decoder(Asked)  # made here and not in threads, where msgspec may end the process
+_asked = msgspec.msgpack.Decoder(Asked)  # created here and not in threads, where msgspec may crash the process
 
 Work = Callable[[GradeJob | CheckJob], GradeDone | CheckDone]
 
@@ -32,7 +32,7 @@ def main() -> None:
     """Work until standard input ends."""
     os.nice(_NICENESS)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a course's plugins print is no answer
+    os.dup2(2, 1)  # what a course's plugins print is not an answer
     waiting: SimpleQueue[Asked] = SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, waiting), daemon=True).start()
     warm.begin()
@@ -69,7 +69,7 @@ def _checking() -> Work:
 
 
 def _read(stream: BinaryIO, waiting: "SimpleQueue[Asked]") -> None:
-    """Take jobs in; when the server is gone, end at once: the next one asks again for what is under way."""
+    """Take in jobs; when the server is gone, end at once: the next one asks again for unfinished work."""
     while len(head := stream.read(4)) == 4:
         waiting.put(_asked.decode(stream.read(int.from_bytes(head, "big"))))
     os._exit(0)
@@ -92,9 +92,9 @@ def _answer(work: Work, job: GradeJob | CheckJob) -> GradeDone | CheckDone | Fai
         return Failed(str(error), "course")
     except StudiumError as error:
         return Failed(str(error), "request" if isinstance(error, UsageError) else "work")
-    except Exception as error:  # a job that fails costs no other job anything
+    except Exception as error:  # a job that fails must not affect another
         _log.exception("%s", job.assignment)
-        return Failed(f"it ended in an error of the server's own ({type(error).__name__}), of which its log has more")
+        return Failed(f"the server itself failed ({type(error).__name__}); its log has the details")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The course server's addresses: who may ask for what. ``routes.py`` lists them for docs/classroom-api.md, too."""
+"""The course server's addresses: who may ask for what. ``routes.py`` lists them, also for docs/classroom-api.md."""

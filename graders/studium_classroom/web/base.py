@@ -1,4 +1,4 @@
-"""What all addresses share: who asks, whether that person may, how much is read, how a refusal is told.
+"""What all addresses share: who is asking, whether they may, how much is read, how a refusal is sent.
 
 Nothing is allowed by default: a verb without ``@allowed`` is refused to everybody.
 """
@@ -24,8 +24,8 @@ from studium_classroom.people import Authentication
 from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.roles import Person, Role
 
-SMALL = 1 << 16  # bytes of a body that is a few words
-_MOST_DIGITS = 18  # of a length
+SMALL = 1 << 16  # bytes of a short body
+_MOST_DIGITS = 18  # digits of a length
 _STATUS: dict[type[StudiumError], int] = {
     TooManyError: 429,
     RefusedError: 403,
@@ -40,7 +40,7 @@ Verb = Callable[..., Awaitable[None]]
 
 
 class ExtensionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A later date for one student; ``until`` as ISO 8601, in the course's time zone where it names none."""
+    """A later date for one student; ``until`` in ISO 8601, in the course's time zone unless it names one."""
 
     student: str
     assignment: str
@@ -49,14 +49,14 @@ class ExtensionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person to be invited."""
+    """A person to invite."""
 
     user: str
     role: str = "student"
     section: str = ""
 
 
-# Made here and not in threads, where msgspec may end the process.
+# Created here and not in threads, where msgspec may crash the process.
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     form: msgspec.json.Decoder(form)
     for form in (BoardLink, CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest)
@@ -64,7 +64,7 @@ _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Who may use a verb, the largest body in bytes, and whether a board may; the role None is anybody."""
+    """Who may use a verb, the largest body in bytes, and whether a board may; the role None means anybody."""
 
     role: Role | None
     most: int
@@ -74,7 +74,7 @@ class Rule(msgspec.Struct, frozen=True):
 def allowed(role: Role | None, *, most: int = SMALL, board: bool = False) -> Callable[[Verb], Verb]:
     """Let members of the course with this role or a higher one use a verb; None lets anybody.
 
-    ``most`` is the largest body in bytes. ``board`` lets them use it with the session of a board, too.
+    ``most`` is the largest body in bytes. With ``board``, the session of a board may use it too.
     """
 
     def mark(verb: Verb) -> Verb:
@@ -85,12 +85,12 @@ def allowed(role: Role | None, *, most: int = SMALL, board: bool = False) -> Cal
 
 
 def rule_of(handler: type[RequestHandler], verb: str) -> Rule | None:
-    """Return who may use a verb of a handler, None where nobody may."""
+    """Return who may use a verb of a handler, or None if nobody may."""
     found: Rule | None = getattr(getattr(handler, verb, None), "rule", None)
     return found
 
 
-KNOWN = Role.STUDENT  # where an address is in no course: somebody with a token
+KNOWN = Role.STUDENT  # for an address outside any course: somebody with a token
 
 
 @stream_request_body
@@ -98,26 +98,26 @@ class ClassroomHandler(RequestHandler):
     """A handler of the course server."""
 
     def initialize(self, classroom: Classroom, authentication: Authentication, guesses: Guesses) -> None:
-        """Take what all handlers share."""
+        """Store what all handlers share."""
         self.classroom, self.authentication, self._guesses = classroom, authentication, guesses
         self.person = Person("", {})
         self._body, self._size = bytearray(), 0
 
     def set_default_headers(self) -> None:
-        """Let no browser keep, frame, sniff or run what is sent."""
+        """Forbid browsers to cache, frame, sniff or run what is sent."""
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 
     def check_xsrf_cookie(self) -> None:
-        """Do nothing: no cookie says who asks, so that a page of another site has nothing to make use of."""
+        """Do nothing: cookies identify nobody here, so a page of another site has nothing to exploit."""
 
     async def prepare(self) -> None:
-        """Refuse, before its body is read, a request that is not allowed."""
+        """Refuse a request that is not allowed, before its body is read."""
         rule = rule_of(type(self), (self.request.method or "").lower())
         if rule is None:
-            raise HTTPError(405, "this address has no such method")
+            raise HTTPError(405, "this address does not support that method")
         self.refuse_other_sites()
         self._most = rule.most
         if self._announced() > self._most:
@@ -129,15 +129,17 @@ class ClassroomHandler(RequestHandler):
             await self._require(course, rule.role)
 
     def _announced(self) -> int:
-        """Return how many bytes the head says that the body has, 0 where it says nothing; raise 400 for no number."""
+        """Return how many bytes the header announces, 0 if it does not; raise 400 if that is not a number."""
         said = self.request.headers.get("Content-Length", "0")
         if said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS:
             return int(said)
         self.set_header("Connection", "close")
-        raise HTTPError(400, f"a Content-Length is one number: got {said[:60]!a}; send it again".replace("%", "%%"))
+        raise HTTPError(
+            400, f"a Content-Length must be a single number: got {said[:60]!a}; send it again".replace("%", "%%")
+        )
 
     def data_received(self, chunk: bytes) -> None:
-        """Take a part of the body; of one that is too large nothing is kept."""
+        """Take a part of the body; if the body is too large, nothing is kept."""
         self._size += len(chunk)
         if self._size <= self._most:
             self._body += chunk
@@ -146,38 +148,38 @@ class ClassroomHandler(RequestHandler):
 
     def _refuse_size(self) -> NoReturn:
         self.set_header("Connection", "close")
-        raise HTTPError(413, f"the body has {self._most >> 10} KB at most here; send less")
+        raise HTTPError(413, f"the body may have at most {self._most >> 10} KB here; send less")
 
     def refuse_other_sites(self) -> None:
-        """Refuse what a browser sends for a page of another site, though it could not send a token with it."""
+        """Refuse what a browser sends for another site's page, though that could not send a token anyway."""
         site, origin = self.request.headers.get("Sec-Fetch-Site", ""), self.request.headers.get("Origin", "")
         if site in ("cross-site", "same-site") or (origin and urlsplit(origin).netloc != self.request.host):
-            raise HTTPError(403, "a page of another site may not ask here; use studium, or the panel")
+            raise HTTPError(403, "pages of other sites may not send requests here; use studium, or the panel")
 
     async def _who(self, rule: Rule) -> Person:
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "board":
             return await self._at_the_board(token.strip(), rule)
         if scheme.lower() not in ("token", "bearer") or not token:
-            raise HTTPError(
-                401, "a token is needed; join with the link of your invitation: studium courses --join LINK"
-            )
+            raise HTTPError(401, "a token is needed; join with your invitation link: studium courses --join LINK")
         with self.guessing(token.strip()):
             person = await self.authentication.person(token.strip())
             if person is not None:
                 return person
-            raise HTTPError(401, "the token is none of this server's, or no more; ask for another invitation")
+            raise HTTPError(
+                401, "this server does not know the token, or no longer accepts it; ask for another invitation"
+            )
 
     @contextmanager
     def guessing(self, secret: str) -> Iterator[None]:
-        """Refuse to look a secret up where many others of this address have failed, and take note of what comes out."""
+        """Refuse to look up a secret if many others from this address have failed, and record the outcome."""
         address = self.request.remote_ip or ""
         if not self._guesses.may_try(address, secret):
-            raise HTTPError(429, "many tokens from your address have failed; wait a minute, and use your own")
+            raise HTTPError(429, "too many tokens from your address have failed; wait a minute, then use your own")
         try:
             yield
         except (HTTPError, InvitationError) as error:
-            if getattr(error, "status_code", 401) == 401:  # a hub that does not answer says nothing of the token
+            if getattr(error, "status_code", 401) == 401:  # a hub that does not answer proves nothing about the token
                 self._guesses.failed(address, secret)
             raise
         self._guesses.worked(secret)
@@ -185,25 +187,27 @@ class ClassroomHandler(RequestHandler):
     async def _at_the_board(self, token: str, rule: Rule) -> Person:
         person = await asyncio.to_thread(self.classroom.boards.person, token)
         if person is None:
-            raise HTTPError(401, "the board was open for 8 hours, or its owner's place has changed; open another one")
+            raise HTTPError(
+                401, "the board has been open for 8 hours, or its owner's role has changed; open another one"
+            )
         if not rule.board:
-            raise HTTPError(403, "the session of a board reads the board alone; use your token here")
+            raise HTTPError(403, "a board's session can only read the board; use your token here")
         return person
 
     async def _require(self, course: str, role: Role) -> None:
-        """Refuse a user with a lesser role in the course, or none; whether the course exists is not said."""
+        """Refuse a user with a lesser role in the course, or none, without revealing whether the course exists."""
         place = self.person.places.get(course)
         if place and place.role >= role and course in self.classroom.courses:
             return
         if place:
             await asyncio.to_thread(self.note, course, self.request.method or "", self.request.path, refused=True)
-            raise HTTPError(403, f"the role {role.label} in {course} is needed, and yours is {place.role.label}")
-        raise HTTPError(403, f"you are no member of a course {course[:60]!a} here; ask its instructor to invite you")
+            raise HTTPError(403, f"the role {role.label} in {course} is needed, but yours is {place.role.label}")
+        raise HTTPError(403, f"you are not a member of a course {course[:60]!a} here; ask its instructor to invite you")
 
     def require_invitations(self) -> None:
-        """Refuse an invitation on a hub: it would outlast the group that somebody is taken out of."""
+        """Refuse an invitation on a hub, where it would outlast the membership of a group."""
         if not self.authentication.invites:
-            raise HTTPError(403, "a JupyterHub names who is in a course here; ask its operator for a group")
+            raise HTTPError(403, "here a JupyterHub decides who is in a course; ask its operator for a group")
 
     def note(self, course: str, action: str, subject: str = "", *, refused: bool = False) -> None:
         """Add a line to the audit log."""
@@ -218,22 +222,24 @@ class ClassroomHandler(RequestHandler):
         self.course(course).assignment(assignment, self.person.places[course].role, utc_now())
 
     def body(self, form: type[T]) -> T:
-        """Return the body as ``form``; raise 400 with a sentence where it is something else."""
+        """Return the body as ``form``; raise 400 with a sentence if it is something else."""
         try:
             found: T = _DECODERS[form].decode(self.raw_body)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise HTTPError(400, f"the body is not what this address takes: {str(error).replace('%', '%%')}") from None
+            raise HTTPError(
+                400, f"the body is not what this address expects: {str(error).replace('%', '%%')}"
+            ) from None
         return found
 
     @property
     def raw_body(self) -> bytes:
-        """The body as it came; raise 413 where it was too large, which its head did not say."""
+        """The body as it came; raise 413 if it was larger than the header announced."""
         if self._size > self._most:
             self._refuse_size()
         return bytes(self._body)
 
     async def reply(self, work: Callable[[], Any], status: int = 200) -> None:
-        """Do work in a thread and send what it gives as JSON."""
+        """Do work in a thread and send the result as JSON."""
         self.send(await asyncio.to_thread(work), status)
 
     def send(self, value: Any, status: int = 200) -> None:
@@ -243,28 +249,28 @@ class ClassroomHandler(RequestHandler):
         self.finish(msgspec.json.encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Send one sentence; of an error of our own making nothing else is told."""
+        """Send one sentence; an unexpected error gets no details."""
         error = (kwargs.get("exc_info") or (None, None))[1]
-        sentence = "the request could not be carried out; nothing was changed, and the server's log has more"
+        sentence = "the request failed; nothing was changed, and the server's log has the details"
         if isinstance(error, StudiumError):
             self.set_status(next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400))
             sentence = str(error)
-        elif isinstance(error, HTTPError) and status_code < 500:  # a hub that does not answer is not described
+        elif isinstance(error, HTTPError) and status_code < 500:  # the error of an unreachable hub is not described
             sentence = (error.log_message or error.reason or sentence).replace("%%", "%")
         elif status_code == 404:
-            sentence = "there is nothing at this address"
+            sentence = "this address does not exist"
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(msgspec.json.encode(Refusal(sentence)))
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
-        """Log what is our own fault with its traceback, and a refusal not at all."""
+        """Log unexpected errors with a traceback, and refusals not at all."""
         if not isinstance(error, StudiumError | HTTPError):
             super().log_exception(kind, error, trace)
 
 
 class UnknownHandler(ClassroomHandler):
-    """Every address that is none."""
+    """The handler for every unknown address."""
 
     async def prepare(self) -> None:
-        """Say so."""
-        raise HTTPError(404, "there is nothing at this address; see docs/classroom-api.md")
+        """Refuse the request."""
+        raise HTTPError(404, "this address does not exist; see docs/classroom-api.md")

@@ -1,4 +1,4 @@
-"""The board: where a class is, live. Its page is empty; what it shows it reads with the session of its link."""
+"""The board: the state of a class, live. Its page is empty, and reads what it shows with the session of its link."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ class _EmptyPageHandler(ClassroomHandler):
     """Pages that say nothing of a course."""
 
     def refuse_other_sites(self) -> None:
-        """Let links from anywhere lead here: there is nothing in the page, and no other page may frame or script it."""
+        """Let links from anywhere lead here: the page is empty, and no other page may frame or script it."""
 
     async def show(self, name: str) -> None:
         """Send a page and the policy that lets only its scripts run."""
@@ -34,7 +34,7 @@ class PageHandler(_EmptyPageHandler):
 
     @allowed(None)
     async def get(self, course: str, assignment: str) -> None:
-        """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
+        """Return the page, the same for every address: it contains nothing about a course."""
         await self.show("board")
 
 
@@ -48,21 +48,21 @@ class InvitationHandler(_EmptyPageHandler):
 
 
 class OpenHandler(ClassroomHandler):
-    """Links of boards."""
+    """Links to boards."""
 
     @allowed(None)
     async def post(self) -> None:
-        """Change the secret of a board's link into a session that reads the boards of its course; it works once."""
+        """Exchange the secret of a board's link for a session that reads the boards of its course; it works once."""
         secret = self.body(BoardLink).secret
         await self.reply(lambda: self.classroom.boards.open(secret), 201)
 
 
 class LinkHandler(ClassroomHandler):
-    """New links of boards."""
+    """New links to boards."""
 
     @allowed(Role.TA)
     async def post(self, course: str) -> None:
-        """Return the secret of a link that opens a board once: `/board/COURSE/ASSIGNMENT#SECRET`, in five minutes."""
+        """Return the secret of a link `/board/COURSE/ASSIGNMENT#SECRET`, which opens a board once in five minutes."""
 
         def link() -> BoardLink:
             self.note(course, "open a board")
@@ -81,11 +81,11 @@ class StatusHandler(ClassroomHandler):
 
 
 class HistoryHandler(ClassroomHandler):
-    """The way of one student through one exercise."""
+    """One student's path through one exercise."""
 
     @allowed(Role.TA, board=True)
     async def get(self, course: str, assignment: str, student: str, exercise: str) -> None:
-        """Return what checks and grading found in one exercise of a student, the newest first."""
+        """Return what checks and grading found in one exercise of a student, newest first."""
         folder, person = self.course(course), self.person
         await self.reply(lambda: self.classroom.history(folder, person, assignment, student, exercise))
 
@@ -95,10 +95,10 @@ class LiveHandler(ClassroomHandler):
 
     @allowed(Role.TA, board=True)
     async def get(self, course: str, assignment: str) -> None:
-        """Send the status as server-sent events, whole at each change, for five minutes; then connect again."""
+        """Send the whole status as server-sent events at each change, for five minutes; then connect again."""
         await asyncio.to_thread(self.require_assignment, course, assignment)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.set_header("X-Accel-Buffering", "no")  # or nginx keeps events back
+        self.set_header("X-Accel-Buffering", "no")  # otherwise nginx buffers events
         with suppress(StreamClosedError):
             async for status in self.classroom.live.follow(course, assignment, self.person.places[course]):
                 self.write(b"data: %b\n\n" % status if status else b":\n\n")

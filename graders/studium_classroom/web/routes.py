@@ -52,7 +52,7 @@ _PARTS = {
 
 
 def application(classroom: Classroom, authentication: Authentication, prefix: str = "/") -> Application:
-    """Return the web application; ``prefix`` is what the addresses of a service of a hub begin with."""
+    """Return the web application; ``prefix`` is what the addresses of a hub's service begin with."""
     shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication, "guesses": Guesses()}
     addresses = {f"api/{path}": handler for path, handler in ROUTES.items()} | PAGES
     base = prefix.rstrip("/") + "/"

@@ -1,4 +1,4 @@
-"""What the staff asks for. A TA with a section sees that section alone; what changes things is an instructor's."""
+"""What staff can ask for. A TA with a section sees only that section; only instructors change things."""
 
 import asyncio
 from datetime import datetime
@@ -27,14 +27,14 @@ class MembersHandler(ClassroomHandler):
 
     @allowed(Role.INSTRUCTOR)
     async def post(self, course: str) -> None:
-        """Invite somebody, not on a hub, and return the secret; only an owner invites instructors and owners."""
+        """Invite somebody and return the secret (not on a hub); only an owner invites instructors and owners."""
         self.require_invitations()
         asked = self.body(MemberRequest)
         place = Place(Role.named(asked.role), asked.section[:100])
         own = self.person.places[course].role
         if place.role >= Role.INSTRUCTOR and own < Role.OWNER:
             await asyncio.to_thread(self.note, course, "invite", f"{asked.user} as {asked.role}", refused=True)
-            raise RefusedError(f"only an owner of {course} invites somebody as {place.role.label}")
+            raise RefusedError(f"only an owner of {course} can invite somebody as {place.role.label}")
 
         def invite() -> dict[str, str]:
             require_user(asked.user)
@@ -50,7 +50,7 @@ class ExtensionsHandler(ClassroomHandler):
 
     @allowed(Role.INSTRUCTOR)
     async def put(self, course: str) -> None:
-        """Let one student hand in later; course.toml keeps it."""
+        """Let one student hand in later; this is written into course.toml."""
         asked = self.body(ExtensionRequest)
 
         def write() -> dict[str, object]:
@@ -63,7 +63,7 @@ class ExtensionsHandler(ClassroomHandler):
 
 
 class GradeHandler(ClassroomHandler):
-    """Grading once more."""
+    """Grading again."""
 
     @allowed(Role.INSTRUCTOR)
     async def post(self, course: str, assignment: str) -> None:
@@ -81,7 +81,7 @@ class GradeHandler(ClassroomHandler):
 
 
 class ReleaseHandler(ClassroomHandler):
-    """Marks that wait to be shown."""
+    """Marks waiting to be shown."""
 
     @allowed(Role.INSTRUCTOR)
     async def post(self, course: str, assignment: str) -> None:
@@ -109,4 +109,4 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"a date and a time are needed, such as 2026-12-20T23:59: got {text[:60]!a}") from None
+        raise UsageError(f"a date and time is needed, such as 2026-12-20T23:59: got {text[:60]!a}") from None

@@ -1,4 +1,4 @@
-"""What students ask for: courses, hand-outs, checks, submissions, marks and feedback. Their own, and no other's."""
+"""What students can ask for: courses, hand-outs, checks, submissions, marks and feedback. Only their own."""
 
 import asyncio
 
@@ -15,11 +15,11 @@ _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fo
 
 
 class HealthHandler(ClassroomHandler):
-    """Whether the server is there."""
+    """Whether the server is running."""
 
     @allowed(None)
     async def get(self) -> None:
-        """Say that the server is there, and nothing else."""
+        """Answer that the server is running, and nothing else."""
         self.send({"classroom": "studium"})
 
 
@@ -28,7 +28,7 @@ class JoinHandler(ClassroomHandler):
 
     @allowed(None)
     async def post(self) -> None:
-        """Change an invitation into a token of one member of one course; it works once, and not on a hub."""
+        """Exchange an invitation for a token of one member of one course; it works once, and not on a hub."""
         self.require_invitations()
         invitation = self.body(Invitation).invitation
         with self.guessing(invitation):
@@ -36,7 +36,7 @@ class JoinHandler(ClassroomHandler):
 
 
 class MeHandler(ClassroomHandler):
-    """Who asks."""
+    """Who is asking."""
 
     @allowed(KNOWN)
     async def get(self) -> None:
@@ -63,7 +63,7 @@ class HandoutHandler(ClassroomHandler):
 
     @allowed(Role.STUDENT)
     async def get(self, course: str, assignment: str) -> None:
-        """Return a ZIP archive of the assignment as students get it: no solution, no hidden test."""
+        """Return a ZIP archive of the assignment as students get it, without solutions and hidden tests."""
         folder, role = self.course(course), self.person.places[course].role
         found = folder.handout(folder.assignment(assignment, role, utc_now()).name)
         self.set_header("Content-Type", "application/zip")
@@ -75,7 +75,7 @@ class SubmissionsHandler(ClassroomHandler):
 
     @allowed(Role.STUDENT, most=MOST_ARCHIVE)
     async def post(self, course: str, assignment: str) -> None:
-        """Take a ZIP archive of your folder in and return a receipt; the same archive again gives the same receipt."""
+        """Take in a ZIP archive of your folder and return a receipt; the same archive again gets the same receipt."""
         archive, now = self.raw_body, utc_now()
         self.send(await self.classroom.hand_in(self.course(course), self.person, assignment, archive, now), 201)
         self.classroom.line.wake()
@@ -93,11 +93,11 @@ class CheckHandler(ClassroomHandler):
 
 
 class FeedbackHandler(ClassroomHandler):
-    """Pages of feedback."""
+    """Feedback pages."""
 
     @allowed(Role.STUDENT)
     async def get(self, course: str, assignment: str, attempt: str, notebook: str) -> None:
-        """Return the page on a notebook of one of your attempts; it is HTML in which nothing runs."""
+        """Return the page on a notebook of one of your attempts, as HTML in which no scripts run."""
         folder = self.course(course)
 
         def page() -> bytes:
@@ -114,10 +114,10 @@ class ReceiptsHandler(ClassroomHandler):
 
     @allowed(Role.STUDENT)
     async def post(self, course: str) -> None:
-        """Say whether a receipt is genuine: students ask about their own, staff about anybody's."""
+        """Return whether a receipt is genuine: students ask about their own, staff about anybody's."""
         receipt = self.body(Receipt)
         own = receipt.student == self.person.name or self.person.places[course].role > Role.STUDENT
         genuine = self.classroom.seal.is_genuine(receipt) or self.classroom.submissions.has(receipt)
         if receipt.course != course or not own or not genuine:
-            raise HTTPError(403, "this is no receipt of this course that was given to you; nothing is said about it")
+            raise HTTPError(403, "this is not a receipt that this course gave you, so nothing can be said about it")
         self.send({"genuine": True})

@@ -1,4 +1,4 @@
-"""What nbgrader's own exchange needs beyond what students and staff ask for: all that came in, and new sources."""
+"""What nbgrader's own exchange needs beyond what students and staff ask for: all submissions, and new sources."""
 
 import asyncio
 import threading
@@ -15,20 +15,20 @@ _one_release = threading.Lock()  # nbgrader makes one release at a time
 
 
 class ReceivedHandler(ClassroomHandler):
-    """All that was handed in."""
+    """All submissions."""
 
     @allowed(Role.TA)
     async def get(self, course: str, assignment: str) -> None:
-        """Return the receipts of all submissions of the students whom you serve, the oldest first."""
+        """Return the receipts of all submissions by the students you are responsible for, oldest first."""
         await self.reply(lambda: self.classroom.received(self.course(course), self.person, assignment))
 
 
 class ArchiveHandler(ClassroomHandler):
-    """One thing that was handed in."""
+    """A single submission."""
 
     @allowed(Role.TA)
     async def get(self, course: str, assignment: str, student: str, attempt: str) -> None:
-        """Return the ZIP archive of one submission of a student whom you serve."""
+        """Return the ZIP archive of one submission by a student you are responsible for."""
         found = await asyncio.to_thread(lambda: self._archive(course, assignment, student, int(attempt)))
         self.set_header("Content-Type", "application/zip")
         self.finish(found)
@@ -40,11 +40,11 @@ class ArchiveHandler(ClassroomHandler):
 
 
 class SourceHandler(ClassroomHandler):
-    """Assignments that an instructor releases from afar."""
+    """Assignments that an instructor releases remotely."""
 
     @allowed(Role.INSTRUCTOR, most=MOST_ARCHIVE)
     async def put(self, course: str, assignment: str) -> None:
-        """Take a ZIP archive of source/, with solutions and hidden tests, and make of it what students get."""
+        """Take in a ZIP archive of source/, with solutions and hidden tests, and build what students get from it."""
         archive, now = self.raw_body, utc_now()
 
         def make() -> Opened:

@@ -1,4 +1,4 @@
-"""``studium assign``: source/ and release/ of one assignment, as course.toml describes it."""
+"""``studium assign``: build source/ and release/ for one assignment, as course.toml describes it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,13 +22,13 @@ def assign(
         bool, typer.Option("--check/--no-check", help="List the tests that a vacuous answer passes.")
     ] = True,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Build notebooks anew that were changed in source/, and keep a copy.")
+        bool, typer.Option("--replace", help="Rebuild notebooks that were changed in source/, and keep a copy of them.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Build source/NAME and release/NAME and note both in the gradebook. All or nothing: an error changes nothing.
+    """Build source/NAME and release/NAME and record both in the gradebook. If anything fails, nothing is changed.
 
-    A notebook that you changed in source/NAME stays as it is and is released with your changes.
+    If you changed a notebook in source/NAME, it is kept and released with your changes.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
@@ -52,14 +52,14 @@ def _print(assigned: "Assigned") -> None:
 
     due = f"{assigned.due:%Y-%m-%d %H:%M %Z}" if assigned.due else "never"
     rows = [
-        (book.notebook, ", ".join(book.exercises) or "a notebook of your own", f"{book.points:g}", due)
+        (book.notebook, ", ".join(book.exercises) or "your own notebook", f"{book.points:g}", due)
         for book in assigned.notebooks
     ]
     print_table(("notebook", "exercises", "points", "due"), rows)
     if kept := ", ".join(assigned.kept):
-        typer.echo(f"changed in source/{assigned.assignment} and kept as it is (--replace builds it anew): {kept}")
+        typer.echo(f"changed in source/{assigned.assignment} and kept (--replace rebuilds it): {kept}")
     if copies := ", ".join(assigned.copies):
-        typer.echo(f"what was changed in source/{assigned.assignment} is kept in {copies}")
+        typer.echo(f"your changes in source/{assigned.assignment} are kept in {copies}")
     for question in assigned.questions:
         typer.echo(question)
     typer.echo(f"{assigned.source} and {assigned.release} are ready")

@@ -1,4 +1,4 @@
-"""``studium export``: the marks of a course as a file for a sheet or for another system."""
+"""``studium export``: write the marks of a course to a file for a spreadsheet or another system."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,32 +14,33 @@ from studium_graders.commands.extra import require_grade_extra, settings_errors
 def export(
     ctx: typer.Context,
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
-    format: Annotated[str, typer.Option(help="The format; plugins may bring more.")] = "csv",  # noqa: A002
-    out: Annotated[Path | None, typer.Option(help="The file to write; COURSE/grades.FORMAT if left out.")] = None,
-    assignment: Annotated[
-        list[str] | None, typer.Option(help="An assignment to write, and no others; may be given again.")
-    ] = None,
+    format: Annotated[str, typer.Option(help="The format; plugins can add more.")] = "csv",  # noqa: A002
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default COURSE/grades.FORMAT.")] = None,
+    assignment: Annotated[list[str] | None, typer.Option(help="Export only this assignment; can be repeated.")] = None,
     into: Annotated[
-        Path | None, typer.Option(help="The file that Canvas or Moodle exported; its marks are filled in, in a copy.")
+        Path | None, typer.Option(help="The file that Canvas or Moodle exported; a copy of it gets the marks.")
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option(help="ASSIGNMENT=COLUMN, where a column of that file has another name.")
+        list[str] | None, typer.Option(help="ASSIGNMENT=COLUMN, if that file uses another name for a column.")
     ] = None,
     feedback: Annotated[
         Path | None,
-        typer.Option(help="A ZIP file to write: the feedback pages, as Moodle takes them, beside the marks."),
+        typer.Option(help="Also write the feedback pages to this ZIP file, in the layout Moodle accepts."),
     ] = None,
     scale: Annotated[bool, typer.Option("--scale", help="Scale marks to the maximum in that file.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change in it; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would change in it, without writing anything.")
+    ] = False,
 ) -> None:
-    """Write the marks of a course to a file: a row for each assignment and student, or filled into an LMS's own file.
+    """Write the marks of a course to a file, with a row for each assignment and student, or fill in a file exported by
+    an LMS.
 
-    With --format canvas or moodle, --into names the file that the system exported. Its copy has the marks and is
+    With --format canvas or moodle, --into names the file that the system exported. The copy gets the marks and is
     otherwise the same, byte for byte. Students are matched by login, id and email address, never by name. With
-    --feedback, the pages of those whose marks are written go into an archive that Moodle takes.
+    --feedback, the pages of the students whose marks are written go into an archive that Moodle accepts.
     """
     if feedback and format != "moodle":
-        raise typer.BadParameter(f"--feedback is for --format moodle: got {format}")
+        raise typer.BadParameter(f"--feedback needs --format moodle: got {format}")
     require_grade_extra("nbgrader", *(["nh3"] if feedback else []))
     from studium_graders.opening import open_course
     from studium_graders.unfinished import unfinished, waiting
@@ -72,5 +73,7 @@ def _columns(given: list[str]) -> dict[str, str]:
     """Return the column of each assignment, from "ps1=Problem set 1"."""
     for text in given:
         if "=" not in text:
-            raise typer.BadParameter(f"--column is ASSIGNMENT=COLUMN, such as ps1='Problem set 1': got {text!r}")
+            raise typer.BadParameter(
+                f"--column is written ASSIGNMENT=COLUMN, such as ps1='Problem set 1': got {text!r}"
+            )
     return dict(text.split("=", 1) for text in given)

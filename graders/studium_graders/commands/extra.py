@@ -1,4 +1,4 @@
-"""The extra ``studium[grade]``: commands that need it say so in one sentence where it is missing."""
+"""The extra ``studium[grade]``: without it, the commands that need it explain so in one sentence."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -21,16 +21,17 @@ _LATER = (
 
 
 def require_grade_extra(*modules: str) -> None:
-    """Raise StudiumError where one of ``modules`` is not installed."""
+    """Raise StudiumError if one of ``modules`` is not installed."""
     if missing := next((name for name in modules if find_spec(name) is None), None):
         raise StudiumError(f"this command needs {missing}, which is not installed; run: pip install 'studium[grade]'")
 
 
 @contextmanager
 def settings_errors(course: Path) -> Iterator[None]:
-    """Turn what traitlets and SQLAlchemy say of the settings of a course into one sentence.
+    """Turn what traitlets and SQLAlchemy report about a course's settings into one sentence.
 
-    What they print themselves, or a plugin of the course does, goes to stderr: it is no part of a command's result.
+    Anything they print, or a plugin of the course prints, goes to stderr, since it does not belong to a command's
+    result.
     """
     try:
         with redirect_stdout(sys.stderr):
@@ -43,11 +44,11 @@ def settings_errors(course: Path) -> Iterator[None]:
             raise
         why = str(error).splitlines()[0].removesuffix(".")
         path = course / "nbgrader_config.py"
-        raise CourseError(f"{path} must have settings that can be used: {why}; correct it") from error
+        raise CourseError(f"{path} must contain valid settings: {why}; correct it") from error
 
 
 class _Later(ModuleType):
-    """In the place of a module: its functions and classes can be called, which imports it."""
+    """A placeholder for a module: its functions and classes can be called, and the call imports it."""
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         if name.startswith("__"):
@@ -56,12 +57,15 @@ class _Later(ModuleType):
 
 
 def import_nbgrader() -> None:
-    """Import nbgrader without what takes two thirds of its import time and a command hardly ever uses.
+    """Import nbgrader without the parts that take two thirds of its import time and are hardly ever needed by a
+    command.
 
-    That is: some of jsonschema's checks of addresses and durations, what reads HTML, archives and other machines, and
-    the parts of a Jupyter server.
+    Those are some of jsonschema's checks of addresses and durations, the readers for HTML, archives and other machines,
+    and parts of a Jupyter server.
     """
-    absent: dict[str, ModuleType | None] = dict.fromkeys(_UNUSED)  # None: Python's own way to say that it is not there
+    absent: dict[str, ModuleType | None] = dict.fromkeys(
+        _UNUSED
+    )  # None is Python's own way of saying that a module is missing
     absent |= {name: _Later(name) for name in _LATER}
     for name in ("assignment_list", "course_list", "formgrader", "validate_assignment"):
         part = ModuleType(f"nbgrader.server_extensions.{name}")

@@ -1,4 +1,4 @@
-"""``studium feedback``: a page for each student and notebook, where nbgrader's release_feedback picks it up."""
+"""``studium feedback``: write a page for each student and notebook, where nbgrader's release_feedback picks it up."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ def feedback(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
     student: Annotated[
-        list[str] | None, typer.Option(help="A student to write to, and no others; may be given again.")
+        list[str] | None, typer.Option(help="Write only this student's feedback; can be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Write feedback/STUDENT/NAME/NOTEBOOK.html for everyone who handed in, from the marks in the gradebook.
+    """Write feedback/STUDENT/NAME/NOTEBOOK.html for everyone who handed in, using the marks in the gradebook.
 
-    A page that says the same as before is left as it is; any other is replaced. Hidden tests are shown by name only.
+    A page whose content has not changed is left alone; any other is replaced. Hidden tests are shown by name only.
     """
     require_grade_extra("nbgrader", "nh3")
     from studium.cli.output import plain, print_json
@@ -32,7 +32,7 @@ def feedback(
     from studium_graders.feedback import write_feedback
 
     with (
-        stoppable(f"pages written so far stay: run studium feedback {name} again to write the rest"),
+        stoppable(f"the pages written so far are kept: run studium feedback {name} again to write the rest"),
         settings_errors(course),
     ):
         written = write_feedback(course, name, student or (), _counted)
@@ -63,7 +63,7 @@ def _print(written: "Feedback") -> None:
             page.student,
             page.notebook,
             f"{page.score:g} of {page.max_score:g}" + (f", {page.waiting:g} to mark" if page.waiting else ""),
-            "written" if page.written else "as before",
+            "written" if page.written else "unchanged",
         )
         for page in written.pages
     ]

@@ -1,4 +1,4 @@
-"""``studium grade``: what was handed in, through the engine and into the gradebook."""
+"""``studium grade``: run submissions through the engine and record the results in the gradebook."""
 
 import gc
 import sys
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Changes(StrEnum):
-    """Which marks in the gradebook may become others."""
+    """Which marks in the gradebook may change."""
 
     ALL = "all"
     GAINS = "gains"
     NONE = "none"
 
 
-_LINE_SECONDS = 60.0  # between two lines of a long run that no terminal shows
+_LINE_SECONDS = 60.0  # seconds between two lines of a long run that no terminal shows
 _SWITCH_SECONDS = 5e-4  # reading and recording must not hold up the threads that watch over the processes
 
 
@@ -41,38 +41,38 @@ def grade(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
-    student: Annotated[
-        list[str] | None, typer.Option(help="A student to grade, and no others; may be given again.")
-    ] = None,
+    student: Annotated[list[str] | None, typer.Option(help="Grade only this student; can be repeated.")] = None,
     jobs: Annotated[
-        int, typer.Option(min=0, help="How many submissions at the same time; 0 is one for each processor.")
+        int, typer.Option(min=0, help="How many submissions to grade at once; 0 means one per processor.")
     ] = 0,
-    executor: Annotated[str, typer.Option(help="Where to grade: local or dask; plugins may bring more.")] = "local",
+    executor: Annotated[str, typer.Option(help="Where to grade: local or dask; plugins can add more.")] = "local",
     scheduler: Annotated[str, typer.Option(help="The address of the dask scheduler.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Grade everything again, even what has not changed.")] = False,
     trust_submissions: Annotated[
-        bool, typer.Option("--trust-submissions", help="Grade although the sandbox is weaker than L2.")
+        bool, typer.Option("--trust-submissions", help="Grade even if the sandbox is weaker than L2.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Grade, and show what would change.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Grade and show what would change, but record nothing.")
+    ] = False,
     report: Annotated[
-        Path | None, typer.Option(help="A page to write about the marks that change: old and new, for whom, and why.")
+        Path | None, typer.Option(help="Write a page about the marks that change: old and new, for whom, and why.")
     ] = None,
     changes: Annotated[
-        Changes, typer.Option(help="Which marks in the gradebook may become others: all, gains or none.")
+        Changes, typer.Option(help="Which marks in the gradebook may change: all, gains or none.")
     ] = Changes.ALL,
     only_test: Annotated[
         list[str] | None,
-        typer.Option(help="NOTEBOOK/CELL of a test whose marks may change, and no others; may be given again."),
+        typer.Option(help="Change only the marks of this test, given as NOTEBOOK/CELL; can be repeated."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before marks change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before changing marks.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Grade nothing: list the tests that a vacuous answer passes.")
+        bool, typer.Option("--check", help="List the tests that a vacuous answer passes, without grading.")
     ] = False,
-    everyone: Annotated[bool, typer.Option("--all", help="List every student of a large class, too.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="List every student, even in a large class.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Grade what was handed in and record it in the gradebook. Only what is new or has changed is run."""
+    """Grade what was handed in and record it in the gradebook. Only new and changed submissions are run."""
     require_grade_extra("nbgrader")
     if executor == "local":
         begin(course, name, force=force)
@@ -99,7 +99,7 @@ def grade(
         tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run, selection
     )
     attempts = read_attempts(course, name) if report else []
-    kept = f"what was graded is kept: run studium grade {name} again to grade the rest"
+    kept = f"everything graded so far is kept: run studium grade {name} again to grade the rest"
     with stoppable(kept), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     if report:
@@ -123,7 +123,7 @@ def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt
 
 
 def _tell_problems(result: "ClassResult") -> None:
-    """Print what is not the students' fault, and exit with 1 where there is anything."""
+    """Print problems that are not the students' fault, and exit with 1 if there are any."""
     for problem in result.problems:
         typer.echo(f"studium: {plain(problem)}", err=True)
     if result.problems:
@@ -131,7 +131,7 @@ def _tell_problems(result: "ClassResult") -> None:
 
 
 class Quiet:
-    """Writes notes, and a line each minute, into a log or a pipe; nobody can be asked. ``clock`` counts seconds."""
+    """Writes notes and a line each minute to a log or a pipe, where nobody can be asked. ``clock`` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._told = clock, clock()
@@ -144,7 +144,7 @@ class Quiet:
         self._done += 1
         if (now := self._clock()) - self._told >= _LINE_SECONDS:
             self._told = now
-            self.note(f"{self._done} of {self._total} submissions are graded")
+            self.note(f"{self._done} of {self._total} submissions graded")
 
     def note(self, sentence: str) -> None:
         typer.echo(f"studium: {sentence}", err=True)
@@ -154,7 +154,7 @@ class Quiet:
 
 
 class _Screen:
-    """Shows progress on a terminal, tells notes, and asks."""
+    """Shows progress on a terminal, prints notes, and asks questions."""
 
     def __init__(self, *, ask: bool) -> None:
         from rich.console import Console

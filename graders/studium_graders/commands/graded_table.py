@@ -1,4 +1,4 @@
-"""What ``studium grade`` prints of a class: a table, what to look at, which marks changed, and a summary."""
+"""What ``studium grade`` prints about a class: a table, what to look at, which marks changed, and a summary."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.mark_changes import MarkChange
 
-_MOST_ROWS = 40  # of a table that has everybody
+_MOST_ROWS = 40  # rows of a table that lists everybody
 _MOST_CHANGES = 40
-_MOST_NAMES = 10  # in a line
+_MOST_NAMES = 10  # names in a line
 
 
 def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False) -> None:
-    """Print a grading run. Of a large class, the table has what is not ordinary alone, unless ``everyone`` is asked."""
+    """Print a grading run. For a large class, the table lists only unusual rows unless ``everyone`` is set."""
     rows = result.submissions
     shown = rows if everyone or len(rows) <= _MOST_ROWS else [row for row in rows if row.verdict != "graded"]
     if shown:
         print_table(("student", "mark", "late", "verdict", ""), (_cells(row, dry_run=dry_run) for row in shown))
     if more := len(rows) - len(shown):
-        typer.echo(f"{_counted(more, 'more submission')} graded to the end (--all lists all)")
+        typer.echo(f"{_counted(more, 'more submission')} graded without trouble (--all lists them)")
     for recorded in (True, False):
         if changes := result.changes_of(recorded=recorded):
             typer.echo("\n".join(change_lines(changes, changed=recorded)))
@@ -36,11 +36,11 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     if shared := result.in_one_process:
         number = sum(map(len, shared.values()))
         reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
-        typer.echo(f"{_counted(number, 'test')} ran in one process with the answer: {reasons}")
+        typer.echo(f"{_counted(number, 'test')} ran in the same process as the answer: {reasons}")
     show_vacuous(result.vacuous)
-    show_same(result.same, more_in=f"studium report {result.assignment} and --json have them")
+    show_same(result.same, more_in=f"studium report {result.assignment} and --json list them")
     number = sum(row.recorded for row in rows)
-    what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
+    what = "dry run: nothing was recorded" if dry_run else f"{number} recorded"
     typer.echo(
         f"{_counted(len(rows), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
         f"{result.judged} of them run, {what}"
@@ -48,7 +48,7 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
 
 
 def _cells(row: "SubmissionRow", *, dry_run: bool) -> tuple[str, ...]:
-    """Return a student's line: the mark that feedback and export have too, unless it says that it was not recorded."""
+    """Return a student's line: the mark as in feedback and export, unless it was not recorded."""
     late = f"-{row.late_penalty:g}" if row.late_penalty else ""
     mark = "none" if row.mark is None else f"{round(row.mark, 2):g} of {row.max_score:g}"
     waiting = f", {row.waiting:g} to mark" if row.waiting else ""
@@ -57,13 +57,13 @@ def _cells(row: "SubmissionRow", *, dry_run: bool) -> tuple[str, ...]:
 
 
 def ending(row: "SubmissionRow") -> str:
-    """Return why a submission ended as it did, and how long it took."""
-    time = "kept result" if row.reused else f"{row.seconds:.2f} s"
+    """Return why a submission ended the way it did, and how long it took."""
+    time = "result kept" if row.reused else f"{row.seconds:.2f} s"
     return f"{row.detail} ({time})" if row.detail else time
 
 
 def _to_look_at(result: "ClassResult") -> Iterator[str]:
-    """Return a line for each kind of thing that a person should look at, with whom it is about."""
+    """Return a line for each kind of thing that a person should look at, and who it concerns."""
     from studium_graders.engine.intake.timestamps import NO_TIME
 
     verdicts: defaultdict[str, list[str]] = defaultdict(list)
@@ -73,22 +73,22 @@ def _to_look_at(result: "ClassResult") -> Iterator[str]:
     for verdict, students in verdicts.items():
         yield f"{verdict}: {_names(students)}"
     if result.waiting:
-        yield f"waiting for your marks: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
+        yield f"waiting for you to mark: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
     yield from _tests_without_end(result)
     if untimed := [row.student for row in result.submissions if NO_TIME in row.notes]:
-        yield f"{NO_TIME}, so it counts as never late: {_names(untimed)}"
+        yield f"{NO_TIME}, so it never counts as late: {_names(untimed)}"
     if untimed := [row.student for row in result.submissions if row.untimed and NO_TIME not in row.notes]:
         everybody = 1 < len(untimed) == len(result.submissions)
-        yield f"no timestamp.txt, so it counts as never late: {'everybody' if everybody else _names(untimed)}"
+        yield f"no timestamp.txt, so it never counts as late: {'everybody' if everybody else _names(untimed)}"
     repaired = {row.student: [note for note in row.notes if note != NO_TIME] for row in result.submissions}
     told = [f"{student}: {'; '.join(notes)}" for student, notes in repaired.items() if notes]
     yield from told[:_MOST_NAMES]
     if len(told) > _MOST_NAMES:
-        yield f"notes on {len(told) - _MOST_NAMES} more students (--json has them)"
+        yield f"notes on {len(told) - _MOST_NAMES} more students (--json lists them)"
 
 
 def _tests_without_end(result: "ClassResult") -> Iterator[str]:
-    """Return a line for each test that was stopped in its own code: it may be the test that has an endless loop."""
+    """Return a line for each test that was stopped inside its own code: the endless loop may be in the test."""
     from studium_graders.engine.processes.endings import TEST_WITHOUT_END
 
     stopped: defaultdict[str, list[str]] = defaultdict(list)
@@ -97,7 +97,7 @@ def _tests_without_end(result: "ClassResult") -> Iterator[str]:
             if TEST_WITHOUT_END in test.message:
                 stopped[f"{test.exercise}/{test.name}"].append(row.student)
     for name, students in stopped.items():
-        yield f"does this test end by itself? {name} was stopped for {_names(students)}"
+        yield f"does this test ever finish? {name} was stopped for {_names(students)}"
 
 
 def _names(students: "Sequence[str] | dict[str, int]") -> str:
@@ -107,9 +107,10 @@ def _names(students: "Sequence[str] | dict[str, int]") -> str:
 
 
 def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
-    """Return the marks that changed, or would, below their cells, and how many more there are.
+    """Return the marks that changed, or would change, grouped under their cells, and how many more there are.
 
-    Several marks of a student's notebook are one line, with their sums; ``--json`` and ``--report`` have each.
+    Several changed marks in one student's notebook become one line with their sums; ``--json`` and ``--report`` list
+    each.
     """
     books: defaultdict[tuple[str, str, bool], list[MarkChange]] = defaultdict(list)
     for change in changes:
@@ -126,7 +127,7 @@ def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]
 
 
 def _lines_of(changes: "Sequence[MarkChange]", *, alone: bool) -> list[tuple[str, str]]:
-    """Return the notebook or cell, and what became of the mark there."""
+    """Return the notebook or cell, and what happened to the mark there."""
     if alone or len(changes) == 1:
         return [(f"{one.notebook}/{one.cell}", _line(one, one.before, one.after)) for one in changes]
     before, after = (sum(getattr(one, when) for one in changes) for when in ("before", "after"))
@@ -138,7 +139,7 @@ def _line(change: "MarkChange", before: float | None, after: float | None) -> st
 
 
 def _grouped(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Return each head once, with its texts below it: an id of a cell is long, and has a line of its own."""
+    """Return each heading once, with its texts below it: a cell's id is long and gets a line to itself."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for head, text in lines:
         groups[head].append(f"  {text}")
@@ -155,9 +156,9 @@ def _mark(points: float | None) -> str:
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:
-    """Print the tests below the vacuous answers that pass them; where nobody has asked, only if there are some."""
+    """Print the tests, with the vacuous answers that pass them below; unless asked for, only if there are any."""
     if tests:
-        typer.echo("tests that a vacuous answer passes, too; no marks are taken for that:")
+        typer.echo("tests that a vacuous answer also passes; this costs no marks:")
         typer.echo("\n".join(_grouped((", ".join(test.answers), test.test) for test in tests)))
     elif asked:
-        typer.echo("no test is passed by a vacuous answer")
+        typer.echo("a vacuous answer passes none of the tests")

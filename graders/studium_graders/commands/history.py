@@ -1,4 +1,4 @@
-"""``studium history``: the attempts that were graded, and what each got."""
+"""``studium history``: list the attempts that were graded, and the points of each."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def history(
-    name: Annotated[str, typer.Argument(help="The assignment's name; all assignments if left out.")] = "",
+    name: Annotated[str, typer.Argument(help="The assignment's name; by default all assignments.")] = "",
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
-    student: Annotated[str, typer.Option(help="A student, and no others.")] = "",
+    student: Annotated[str, typer.Option(help="Show only this student.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show every submission that was graded: attempt, time, content, and its points each time they were recorded.
+    """Show every submission that was graded: attempt, time, content, and the points recorded for it each time.
 
-    These are the points of the tests, without marks by hand and late penalties. The history is kept in history.db
-    beside the gradebook. What a student replaced before it was graded is not in it. With --json, the times of recording
-    are shown, too.
+    These are the points of the tests, before marks by hand and late penalties. The history is kept in history.db next
+    to the gradebook. Submissions that a student replaced before they were graded are missing. With --json, the times of
+    recording are shown too.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
@@ -42,7 +42,7 @@ def history(
     elif attempts:
         _print(attempts, zone)
     else:
-        typer.echo("no submission is in the history yet; studium grade adds those that it records")
+        typer.echo("the history is empty; studium grade adds each submission that it records")
 
 
 def _print(attempts: "Sequence[Attempt]", zone: "ZoneInfo") -> None:

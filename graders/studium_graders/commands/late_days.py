@@ -1,4 +1,4 @@
-"""``studium late-days``: how each student's late budget was spent."""
+"""``studium late-days``: show how each student's late budget was spent."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def late_days(
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
-    student: Annotated[str, typer.Option(help="A student, and no others.")] = "",
+    student: Annotated[str, typer.Option(help="Show only this student.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show which students have spent late days of the term (late_days in course.toml), on what, and what is left.
+    """Show who has spent late days this term (late_days in course.toml), on what, and how many are left.
 
     The times of submissions are those in the gradebook, so grade first. Students who were never late are left out.
     """
@@ -44,7 +44,7 @@ def _print(spent: "Sequence[Spent]", budget: int) -> None:
     from studium.cli.output import print_table
 
     days = f"{budget} late day{'' if budget == 1 else 's'} for the term"
-    typer.echo(days if budget else "the course has no late days: late_days is 0")
+    typer.echo(days if budget else "this course has no late days: late_days is 0")
     rows = [
         (
             one.student,

@@ -1,4 +1,4 @@
-"""``studium topic mine``: mistakes without a name in graded answers, for the topic's author."""
+"""``studium topic mine``: find unnamed mistakes in graded answers, for the topic's author."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,13 +16,14 @@ def mine(
     ctx: typer.Context,
     slug: Annotated[str, typer.Argument(help="The topic's slug.")],
     from_: Annotated[
-        list[Path], typer.Option("--from", help="A course folder with graded assignments; may be given again.")
+        list[Path], typer.Option("--from", help="A course folder with graded assignments; can be repeated.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Print wrong answers without a name that at least three students gave, as misconceptions to register.
+    """Print wrong answers that at least three students gave and that no mistake names yet, as misconceptions to
+    register.
 
-    What is printed is Python for the exercise's file. No student's id is in it, no comment and no docstring.
+    The output is Python for the exercise's file. It contains no student's id, no comment and no docstring.
     """
     require_grade_extra("nbgrader", "scipy")
     from studium.cli.output import print_json

@@ -1,4 +1,4 @@
-"""``studium new course``: a course folder, ready for ``studium assign`` and for nbgrader."""
+"""``studium new course``: create a course folder, ready for ``studium assign`` and for nbgrader."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,9 @@ from studium.catalogue import Catalogue
 def new_course(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The course id, such as gen-ai.")],
-    folder: Annotated[Path | None, typer.Option("--dir", help="The folder to make; ./NAME if left out.")] = None,
+    folder: Annotated[Path | None, typer.Option("--dir", help="The folder to create; by default ./NAME.")] = None,
 ) -> None:
-    """Make a course folder with course.toml and nbgrader_config.py. Never overwrites one."""
+    """Create a course folder with course.toml and nbgrader_config.py. Never overwrites an existing one."""
     from studium_graders.new_course import make_course
 
     catalogue: Catalogue = ctx.obj

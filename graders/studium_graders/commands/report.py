@@ -1,4 +1,4 @@
-"""``studium report``: what a class's answers say, as one page."""
+"""``studium report``: show on one page what a class's answers reveal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,19 +17,19 @@ def report(
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
     from_: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="The course folder of an earlier term, to compare with; may be given again."),
+        typer.Option("--from", help="The course folder of an earlier term to compare with; can be repeated."),
     ] = None,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Show numbers in the place of ids, and answers without comments.")
+        bool, typer.Option("--anonymous", help="Show numbers instead of ids, and answers without comments.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs; write no page.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of writing a page.")] = False,
 ) -> None:
     """Write a page about an assignment: its tests, the mistakes that were made, and answers that are alike.
 
     The page shows which tests do not discriminate, how often each mistake was made, groups of wrong answers without a
     name as code for the topic's author, students whose answers are the same or whose comments name somebody else, and
-    pairs whose answers are more alike than chance makes them. It is one file that needs no network. It shows no hidden
-    test's code, but students' answers: keep it to yourself.
+    pairs whose answers are more alike than chance would explain. It is a single file that needs no network. It hides
+    the code of hidden tests but contains students' answers: keep it to yourself.
     """
     require_grade_extra("nbgrader", "scipy")
     from studium.cli.output import print_json
@@ -55,5 +55,5 @@ def report(
     write_text(report_page(made, data), out, PRIVATE)
     for note in made.notes:
         typer.echo(f"studium: {note}", err=True)
-    show_same(made.same, more_in=f"{out} and --json have them")
+    show_same(made.same, more_in=f"{out} and --json list them")
     typer.echo(f"{out} is ready: {len(made.tests)} tests, {made.students} students, {len(made.similarity.pairs)} pairs")

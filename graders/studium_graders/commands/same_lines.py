@@ -1,4 +1,4 @@
-"""What ``studium grade`` and ``studium report`` print of answers that are the same."""
+"""What ``studium grade`` and ``studium report`` print about answers that are the same."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from studium_graders.report.same_answers import Mention, SameAnswers, SameGroup
 
 _MOST_LINES = 10
-_MOST_NAMES = 10  # in a line
-_MOST_LETTERS = 60  # of a comment
+_MOST_NAMES = 10  # names in a line
+_MOST_LETTERS = 60  # characters of a comment
 
 
 def show_same(same: "SameAnswers", *, more_in: str) -> None:
-    """Print the groups and comments of a class, the telling ones first; ``more_in`` says where all of them are."""
+    """Print a class's groups and comments, the telling ones first; ``more_in`` names the place that lists all."""
     lines = list(_lines(same))
     if not lines:
         return
@@ -34,7 +34,7 @@ def _lines(same: "SameAnswers") -> Iterator[str]:
 def _group(group: "SameGroup") -> str:
     names = ", ".join(group.students[:_MOST_NAMES])
     more = len(group.students) - _MOST_NAMES
-    why = "identical short answers are expected, chance explains this" if group.expected else _size(group)
+    why = "short answers are often identical by chance" if group.expected else _size(group)
     return f"{group.kind}: {names}{f' and {more} more' if more > 0 else ''} ({why})"
 
 

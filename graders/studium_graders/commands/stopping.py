@@ -1,4 +1,4 @@
-"""Being told to stop: ``kill``, a scheduler and a terminal that closes end a command as Ctrl-C does, and as tidily."""
+"""Stopping tidily: ``kill``, a scheduler or a closing terminal ends a command just as Ctrl-C does."""
 
 import logging
 import signal
@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from studium.errors import StoppedError
 
 _NOWHERE = logging.NullHandler()
-_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no second one
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows lacks the second
 
 
 @contextmanager
 def stoppable(then: str = "") -> Iterator[None]:
-    """Let what asks this process to end raise KeyboardInterrupt meanwhile; what is ignored, as by nohup, stays so.
+    """Make signals that ask this process to end raise KeyboardInterrupt; signals that are ignored, as by nohup, stay
+    ignored.
 
-    Raise StoppedError in its place where ``then`` says what is kept and how to continue. Where the interruption falls
-    into the closing of a database, SQLAlchemy would log it as an error of its own as well.
+    If ``then`` explains what is kept and how to continue, raise StoppedError instead. If the interruption came while a
+    database was being closed, SQLAlchemy would also log it as its own error.
     """
     logging.getLogger("sqlalchemy").addHandler(_NOWHERE)
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]

@@ -1,4 +1,4 @@
-"""``studium student-wheel``: a wheel for student machines, without what only instructors may have."""
+"""``studium student-wheel``: make a wheel for student machines, without what only instructors may have."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from studium_graders.commands.extra import require_grade_extra
 
 
 def student_wheel(
-    wheel: Annotated[Path, typer.Argument(help="A built wheel: Studium's, or any topic distribution's.")],
+    wheel: Annotated[Path, typer.Argument(help="A built wheel of Studium or of any distribution with topics.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path(),
     no_hints: Annotated[bool, typer.Option("--no-hints", help="Leave the hints out.")] = False,
 ) -> None:

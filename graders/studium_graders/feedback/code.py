@@ -9,7 +9,7 @@ from pygments.lexers import PythonLexer
 from studium_graders.feedback.outputs import plain
 from studium_graders.feedback.room import Room
 
-_LONGEST_COLOURED = 20_000  # characters; beyond, colours cost more than they tell
+_LONGEST_COLOURED = 20_000  # characters; beyond that, colours cost more than they help
 _LONGEST = 100_000
 
 

@@ -1,4 +1,4 @@
-"""The cells of an autograded notebook, found again for the cells of the assignment; what is left is the student's."""
+"""Match the cells of an autograded notebook to the assignment's; the remaining ones are the student's own."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ NotebookCell = Mapping[str, Any]
 
 
 class HandedIn:
-    """The student's notebook as it was graded. ``tests`` are cells of the assignment's, ``extras`` are not."""
+    """The student's notebook as graded. ``tests`` are the assignment's cells, ``extras`` are not."""
 
     def __init__(self, material: NotebookMaterial, cells: list[NotebookCell]) -> None:
         self.cells = cells
@@ -38,7 +38,7 @@ class HandedIn:
         self._first_hidden = min((self._found[name] for name in hidden), default=len(cells))
 
     def _take(self, index: int, cell: NotebookCell, ids: Mapping[str, str]) -> bool:
-        """Note a cell of the assignment's at its place; give False for any other, and for a second copy."""
+        """Record one of the assignment's cells at its place; return False for any other, and for a second copy."""
         own = str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
         name = ids.get(own) or ids.get(str(cell.get("id", "")))
         if name is None or name in self._found:
@@ -47,12 +47,12 @@ class HandedIn:
         return True
 
     def cell(self, cell: Cell) -> NotebookCell | None:
-        """Return the student's version of a cell, None where it is not there."""
+        """Return the student's version of a cell, or None if it is missing."""
         index = self._found.get(cell.id)
         return None if index is None else self.cells[index]
 
     def after(self, cell: Cell) -> list[NotebookCell]:
-        """Return the student's own cells that follow a cell directly; they are not among the extras any more."""
+        """Return the student's own cells directly after a cell, and remove them from the extras."""
         index = self._found[cell.id] + 1
         while index in self._extras:
             self._claimed.add(index)
@@ -60,12 +60,12 @@ class HandedIn:
         return self.cells[self._found[cell.id] + 1 : index]
 
     def may_know_hidden_tests(self, cell: NotebookCell) -> bool:
-        """Return whether a cell ran after a hidden test, whose arguments the student's code can have kept and shown."""
+        """Return whether a cell ran after a hidden test, whose arguments the student's code may have kept and shown."""
         return any(cell is later for later in self.cells[self._first_hidden :])
 
     @property
     def own(self) -> list[NotebookCell]:
-        """All cells but the tests, which nbgrader fills with what students never saw."""
+        """All cells except the tests, which nbgrader fills with content that students never saw."""
         tests = {self._found[cell.id] for cell in self.tests if cell.id in self._found}
         return [cell for index, cell in enumerate(self.cells) if index not in tests]
 
@@ -76,7 +76,7 @@ class HandedIn:
 
 
 def read_handed_in(material: NotebookMaterial, path: Path) -> HandedIn:
-    """Read an autograded notebook; one that is not there or cannot be read has no cells."""
+    """Read an autograded notebook; if it is missing or unreadable, it has no cells."""
     try:
         cells = read_notebook(path).cells if path.is_file() else []
     except StudiumError:

@@ -1,14 +1,14 @@
-"""What a page must not show: the lines that only hidden tests have."""
+"""What a page must not show: lines that occur only in hidden tests."""
 
 from collections.abc import Callable, Iterable
 
 from studium_graders.engine.material.assignment import NotebookMaterial
 
-_SHORTEST = 8  # characters of a line that says something
+_SHORTEST = 8  # characters of a meaningful line
 
 
 def secret_finder(material: NotebookMaterial, released: Iterable[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a text repeats a line of a hidden test that students never got.
+    """Return a function that detects whether a text repeats a line of a hidden test that students never got.
 
     ``released`` are sources that the student had: what was handed out, and what the student wrote.
     """

@@ -1,4 +1,4 @@
-"""A student's written answer, from Markdown to HTML that can do nothing."""
+"""Turn a student's written answer from Markdown into harmless HTML."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,7 +16,7 @@ _LONGEST = 20_000  # characters
 
 
 def show_markdown(text: str, attachments: Mapping[str, Mapping[str, Any]], room: Room) -> str:
-    """Return safe HTML. Formulas stay in TeX, pictures are those attached to the cell, headings become bold lines."""
+    """Return safe HTML. Formulas stay in TeX, pictures must be attached to the cell, headings become bold lines."""
     text = plain(text)
     if len(text) > _LONGEST or not room.takes_markup(len(text)):
         return show_text(text)

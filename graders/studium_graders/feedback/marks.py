@@ -1,4 +1,4 @@
-"""The marks of an assignment as the gradebook holds them: tests, hand-given marks, comments, penalties."""
+"""The marks of an assignment from the gradebook: tests, marks by hand, comments, penalties."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -25,7 +25,7 @@ from studium_graders.gradebook_reading import reading_gradebook
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The points of one graded cell. ``auto`` and ``manual`` are None where nobody gave any."""
+    """The points of one graded cell. ``auto`` and ``manual`` are None if nobody gave any."""
 
     score: float
     max_score: float
@@ -36,7 +36,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """What somebody wrote about an answer, or nbgrader itself did."""
+    """What somebody, or nbgrader itself, wrote about an answer."""
 
     text: str
     by_hand: bool
@@ -57,7 +57,7 @@ class NotebookMarks(msgspec.Struct, frozen=True):
 
     @property
     def max_score(self) -> float:
-        """The points that could be had."""
+        """The points that could be earned."""
         return sum(mark.max_score for mark in self.marks.values())
 
     @property
@@ -67,7 +67,7 @@ class NotebookMarks(msgspec.Struct, frozen=True):
 
 
 class SubmissionMarks(msgspec.Struct, frozen=True):
-    """One submission. Times are UTC without a zone, as nbgrader has them; None where there is none."""
+    """One submission. Times are UTC without a zone, as in nbgrader; None if there is none."""
 
     student: str
     student_name: str
@@ -77,10 +77,10 @@ class SubmissionMarks(msgspec.Struct, frozen=True):
 
 
 def read_marks(url: str, assignment: str, students: Collection[str] = ()) -> list[SubmissionMarks]:
-    """Return the marks of every submission of an assignment by student; of ``students`` alone where some are named.
+    """Return the marks of every submission of an assignment by student, only for ``students`` if any are named.
 
-    Raise UnknownNameError for an assignment, or a student without a submission, CourseError for a gradebook that
-    cannot be read.
+    Raise UnknownNameError for an assignment, or for a student without a submission, and CourseError for a gradebook
+    that cannot be read.
     """
     with reading_gradebook(url) as session:
         found = session.execute(select(Assignment.name, Assignment.id, Assignment.duedate)).all()

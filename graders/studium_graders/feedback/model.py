@@ -1,4 +1,4 @@
-"""What a feedback page says, before it is HTML. Strings are plain text unless the name says html."""
+"""The contents of a feedback page, before it becomes HTML. Strings are plain text unless their name contains html."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ Word = Literal["passed", "partial credit", "failed", "not attempted", "waits for
 
 
 class Answer(msgspec.Struct):
-    """A cell of the student's: its source and outputs as safe HTML, and what somebody wrote about it."""
+    """One of the student's cells: its source and outputs as safe HTML, and what somebody wrote about it."""
 
     label: str
     html: str
@@ -46,17 +46,17 @@ class Section(msgspec.Struct):
 
     @property
     def max_points(self) -> float:
-        """The points that could be had."""
+        """The points that could be earned."""
         return sum(check.max_points for check in self.checks)
 
     @property
     def mistakes(self) -> list[str]:
-        """The mistakes that were recognised, each once."""
+        """The mistakes that were recognised, without repeats."""
         return list(dict.fromkeys(check.mistake for check in self.checks if check.mistake))
 
     @property
     def word(self) -> Word | Literal[""]:
-        """The outcome of all checks together; "" where there are none."""
+        """The outcome of all checks together; "" if there are none."""
         words = {check.word for check in self.checks}
         if len(words) < 2:
             return next(iter(words), "")
@@ -68,9 +68,9 @@ class Section(msgspec.Struct):
 
 
 class Page(msgspec.Struct):
-    """One notebook of one submission. Times have a zone; ``whole`` are points of an assignment of more notebooks.
+    """One notebook of one submission. Times have a zone; ``whole`` are points of an assignment with several notebooks.
 
-    ``repairs`` are sentences about what was put right in the notebook before it was graded.
+    ``repairs`` are sentences about what was repaired in the notebook before it was graded.
     """
 
     course: str

@@ -1,4 +1,4 @@
-"""What a student's cell showed, as HTML that can do nothing: no script, no event, no request, no style of its own."""
+"""A student's outputs as harmless HTML: no scripts, events, requests or styles."""
 
 import base64
 import binascii
@@ -16,9 +16,9 @@ from studium_graders.feedback.room import Room, note
 
 _LONGEST_TEXT = 20_000  # characters of one output
 _LONGEST_MARKUP = 300_000
-_DEEPEST = 100  # elements that may be open at once; the time that cleaning takes grows with the square
+_DEEPEST = 100  # elements that may be open at once; the time for cleaning grows with the square
 _VOID = ("br", "col", "hr", "img", "input", "link", "meta", "source", "wbr")
-_BIGGEST_PICTURE = 2_000_000  # bytes
+_BIGGEST_PICTURE = 2_000_000  # at most this many bytes, line breaks included
 _LONGEST_PICTURE = 2_800_000  # characters, line breaks included
 _MOST_OUTPUTS = 40  # of one cell
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -41,42 +41,43 @@ _ATTRIBUTES = {
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan"},
 }
-_WITHHELD = "This output is not shown here: it repeats lines of a hidden test."
+_WITHHELD = "This output is not shown here because it repeats lines of a hidden test."
 
 
 def show_outputs(outputs: Iterable[Mapping[str, Any]], is_secret: Callable[[str], bool], room: Room) -> list[str]:
-    """Return safe HTML for the nbformat outputs of a cell; ``is_secret`` tells which text must not be shown."""
+    """Return safe HTML for the nbformat outputs of a cell; ``is_secret`` decides which text must not be shown."""
     outputs = list(outputs)
     shown = [html for output in outputs[:_MOST_OUTPUTS] if (html := _show(output, is_secret, room))]
     if len(outputs) > _MOST_OUTPUTS:
-        shown.append(note(f"{len(outputs) - _MOST_OUTPUTS} more outputs are left out here."))
+        shown.append(note(f"{len(outputs) - _MOST_OUTPUTS} more outputs are not shown here."))
     return shown
 
 
 def show_text(text: str) -> str:
-    """Return plain text, terminal colours and overwritten lines removed, as HTML."""
+    """Return plain text as HTML, without terminal colours and overwritten lines."""
     text = plain(text)
     more = f"\n… {len(text) - _LONGEST_TEXT} more characters" if len(text) > _LONGEST_TEXT else ""
     return f"<pre>{escape(text[:_LONGEST_TEXT] + more)}</pre>"
 
 
 def plain(text: str) -> str:
-    """Return the text without terminal codes and control characters; of a line that was overwritten, the last state."""
+    """Return the text without terminal codes and control characters, keeping the final state of overwritten lines."""
     lines = _ANSI.sub("", text).replace("\r\n", "\n").split("\n")
     return _UNPRINTABLE.sub("\ufffd", "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
 
 
 def traceback_of(output: Mapping[str, Any]) -> str:
-    """Return the traceback of an error output as text, without its ruled line."""
+    """Return the traceback of an error output as text, without its separator line."""
     lines = output.get("traceback")
     text = plain("\n".join(map(str, lines if isinstance(lines, list) else ())))
     return re.sub(r"^-{20,}\s*", "", text) or f"{output.get('ename')}: {output.get('evalue')}"
 
 
 def clean_html(markup: str, room: Room, attachments: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Return HTML reduced to tables, lists, text and pictures that are part of it; "" where nothing is left.
+    """Return HTML reduced to tables, lists, text and pictures contained in it; "" if nothing remains.
 
-    Also "" for markup nested so deep that reading it would take for ever. ``attachments`` are pictures beside it.
+    Also "" for markup nested so deeply that parsing it would take too long. ``attachments`` are pictures that come with
+    it.
     """
     if len(markup) > _LONGEST_MARKUP or _is_deep(markup):
         return ""
@@ -92,7 +93,7 @@ def clean_html(markup: str, room: Room, attachments: Mapping[str, Mapping[str, A
     if "<img" not in safe and not re.sub(r"<[^>]*>|\s|&nbsp;", "", safe):
         return ""
     safe = re.sub(r"<img(?![^>]*\salt=)", '<img alt="picture"', safe)
-    return re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", safe)  # an empty heading heads nothing
+    return re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", safe)  # an empty heading is useless
 
 
 def _is_deep(markup: str) -> bool:
@@ -111,7 +112,7 @@ def _is_deep(markup: str) -> bool:
 
 
 def _attribute(tag: str, name: str, value: str, room: Room, attachments: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Let links lead to the web, and pictures come from nowhere but the page itself."""
+    """Let links lead to the web, and pictures come only from the page itself."""
     if name == "href":
         return value if re.match(r"(?:https?://|mailto:)", value, re.IGNORECASE) else None
     if name != "src":
@@ -147,7 +148,7 @@ def _labelled(label: str, html: str) -> str:
 
 
 def _best(texts: Mapping[str, str], room: Room) -> str:
-    """Show the richest form that can be shown safely."""
+    """Show the richest format that can be shown safely."""
     alt = f"picture in the output: {plain(texts.get('text/plain', ''))[:150]}".rstrip(": ")
     for mime in (*_SIGNATURES, "image/svg+xml"):
         if mime in texts and (url := _picture_url(mime, texts[mime], room)):
@@ -158,7 +159,7 @@ def _best(texts: Mapping[str, str], room: Room) -> str:
     for mime in ("text/plain", "text/markdown", "text/latex"):
         if texts.get(mime, "").strip():
             return show_text(texts[mime])
-    return note("An output of a kind that cannot be shown here.") if texts else ""
+    return note("This kind of output cannot be shown here.") if texts else ""
 
 
 def _picture_url(mime: str, content: str, room: Room) -> str:

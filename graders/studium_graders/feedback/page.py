@@ -1,4 +1,4 @@
-"""The feedback page: one HTML file that needs nothing else, runs nothing and asks for nothing."""
+"""The feedback page: one self-contained HTML file that runs nothing and makes no requests."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ _SIGNS = {
 
 
 def render(page: Page, written: datetime) -> str:
-    """Return the page as HTML. ``written`` is the moment that it names."""
+    """Return the page as HTML. ``written`` is the time shown on it."""
     style = (_HERE / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -52,12 +52,12 @@ def _template() -> Template:
 
 
 def _prose(text: str) -> Markup:
-    """Escape a sentence and set what stands between backticks as code."""
+    """Escape a sentence and format text in backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
 
 
 def _duration(seconds: float) -> str:
-    """Return a length of time in its two greatest units: "1 day 12 hours"."""
+    """Format a length of time in its two largest units: "1 day 12 hours"."""
     minutes = max(1, round(seconds / 60))
     parts = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
     return " ".join([f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count][:2])

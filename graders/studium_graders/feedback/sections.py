@@ -1,4 +1,4 @@
-"""From a notebook's cells, marks and results to the sections of its page."""
+"""Turn a notebook's cells, marks and results into the sections of its page."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +20,13 @@ from studium_graders.mistakes import Sentences
 from studium_graders.outputs import safe_outputs
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
-_WITHHELD = "<p>The output of this cell is not shown here: a hidden test had run before it.</p>"
-_SAID_ONCE = ("missing", "unreadable")  # at the top of the page, so that tests need not repeat it
+_WITHHELD = "<p>The output of this cell is not shown here because a hidden test ran before it.</p>"
+_SAID_ONCE = ("missing", "unreadable")  # shown at the top of the page, so tests need not repeat it
 _HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 
 
 class Sources(msgspec.Struct):
-    """What the sections of a notebook are made of. ``released`` are the template's sources by cell id."""
+    """What the sections of a notebook are made from. ``released`` are the template's sources by cell id."""
 
     cells: tuple[Cell, ...]
     released: Mapping[str, str]
@@ -60,12 +60,12 @@ def sections_of(sources: Sources) -> list[Section]:
 
 
 def _was_not_read(sources: Sources) -> bool:
-    """Return whether the cells on disk are the assignment's own, because nothing that was handed in could be read."""
+    """Return whether the cells on disk are the assignment's own, because nothing handed in could be read."""
     return sources.result is not None and sources.result.verdict in _SAID_ONCE
 
 
 def _title(cell: Cell, sources: Sources, number: int) -> str:
-    """Return the cell's name; where nbgrader made it up, the heading in the cell or else nearest before it."""
+    """Return the cell's name; if nbgrader made it up, the heading in the cell or the nearest one before it."""
     if not _MADE_UP.fullmatch(cell.grade_id):
         return cell.grade_id
     before = [item for item in sources.cells[: sources.cells.index(cell) + 1] if item.kind == "text"]
@@ -97,7 +97,7 @@ def _answers(cell: Cell, sources: Sources) -> Iterator[Answer]:
         is_task = cell.kind == "text" and cell.locked
         answer = _answer("The task" if is_task else _label(found), found, sources, cell)
     else:
-        answer = Answer("Your answer", "<p>Not in what you handed in.</p>")
+        answer = Answer("Your answer", "<p>Missing from what you handed in.</p>")
     if remark:
         answer.remark, answer.by_hand = remark.text, remark.by_hand
     yield answer
@@ -117,7 +117,7 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     runs = sources.result.runs if sources.result else {}
     run = runs.get(known.id if known else cell.get("id", ""))
     known_as_released = False
-    if run and safe_outputs(run.outputs) == outputs:  # else it was graded anew since
+    if run and safe_outputs(run.outputs) == outputs:  # otherwise it was graded again since
         outputs, known_as_released = run.outputs, run.as_released
     code = show_code(cell["source"], sources.room)
     if outputs and not known_as_released and sources.handed_in.may_know_hidden_tests(cell):
@@ -145,7 +145,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
 
 
 def _test_name(cell: Cell) -> str:
-    """Return a name for a test of a course that is not ours: its id, with spaces."""
+    """Return a readable name for a test of a course that is not ours: its id, with spaces."""
     return re.sub(r"[_-]+", " ", cell.grade_id).strip() or cell.grade_id
 
 
@@ -167,7 +167,7 @@ def _tell(check: Check, cell: Cell, mark: Mark, sources: Sources) -> None:
 
 
 def _stub_before(cell: Cell, sources: Sources) -> bool:
-    """Return whether the answer nearest before a test is still as it was handed out."""
+    """Return whether the nearest answer before a test is unchanged since it was handed out."""
     before = [item for item in sources.cells[: sources.cells.index(cell)] if item.kind == "answer"]
     if not before or (found := sources.handed_in.cell(before[-1])) is None:
         return True

@@ -1,4 +1,4 @@
-"""What the outputs of a test cell tell where there is no result of the engine: nbgrader leaves nothing else."""
+"""What the outputs of a test cell reveal if there is no result from the engine, since nbgrader keeps nothing else."""
 
 import builtins
 import re
@@ -15,13 +15,13 @@ _OF_THE_ENGINE = (
     "TestFailed",
     "NotAttempted",
     "WaitsForMarking",
-)  # as SplitExecute leaves them, to be shown
+)  # as SplitExecute leaves them, for display
 _LONGEST = 600  # characters of a message
 _UNTOLD = "the test stopped at an error"
 
 
 class Told(msgspec.Struct, frozen=True):
-    """Why a test cell failed: a sentence, and the traceback as HTML where the student may see it."""
+    """Why a test cell failed: a sentence, and the traceback as HTML if the student may see it."""
 
     message: str = ""
     trace: str = ""
@@ -30,10 +30,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def told_by(outputs: list[Mapping[str, Any]], cell: Cell, released: str) -> Told:
-    """Read the outputs of a test as nbgrader's own scoring does: the first error or printed warning counts.
-
-    ``released`` is the cell as students got it. Of a hidden test nothing is told but the kind of its error.
-    """
+    """Interpret the outputs of a test as nbgrader's scoring does: the first error or printed warning counts."""
     for output in outputs:
         if output.get("output_type") == "error":
             return _told_by_error(output, cell, released)

@@ -1,4 +1,4 @@
-"""What Studium's engine found out about a submission, where it is still what gradebook and graded notebook say."""
+"""What Studium's engine found out about a submission, if it still agrees with the gradebook and the graded notebook."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from studium_graders.results_store import StoredResult, file_name
 
 
 def read_result(folder: Path, student: str) -> SubmissionResult | None:
-    """Return the latest result of a student in the results store of an assignment, None where there is none."""
+    """Return a student's latest result in the results store of an assignment, or None."""
     try:
         content = (folder / f"{file_name(student)}.msgpack").read_bytes()
         result = msgspec.msgpack.decode(content, type=StoredResult).result
@@ -21,7 +21,7 @@ def read_result(folder: Path, student: str) -> SubmissionResult | None:
 
 
 def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: HandedIn) -> NotebookResult | None:
-    """Return the engine's result of a notebook, None where marks or messages are others: it was graded anew since."""
+    """Return the engine's result for a notebook; None if marks or messages differ, after it was graded again."""
     found = next((item for item in result.notebooks if item.name == book.name), None) if result else None
     if found is None:
         return None
@@ -36,7 +36,7 @@ def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: H
 
 
 def _says_otherwise(cell: NotebookCell, test: TestResult) -> bool:
-    """Return whether a graded test cell holds the error of another run; a mistake's sentence may be another one now."""
+    """Return whether a graded test cell has the error of another run; a mistake's sentence may have been reworded."""
     errors = [str(output.get("evalue")) for output in cell.get("outputs") or () if output.get("output_type") == "error"]
     message = test.message.encode("utf-8", "replace").decode()
     return bool(errors) and not any(error.startswith(message) for error in errors)

@@ -1,4 +1,4 @@
-"""Writing the feedback folder: stale pages are replaced, those that say the same are left alone."""
+"""Write the feedback folder: stale pages are replaced, unchanged ones are left alone."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ from studium_graders.unfinished import unfinished_of
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {
-    "missing": "This notebook was not in what you handed in.",
+    "missing": "This notebook was missing from what you handed in.",
     "unreadable": "The file that you handed in could not be read as a notebook.",
     "time limit": "Your notebook was stopped because it ran too long: is there an endless loop?",
     "memory limit": "Your notebook was stopped because it used too much memory.",
@@ -83,13 +83,13 @@ class _Course(msgspec.Struct, frozen=True):
 
 
 Passing = Callable[[Sequence[SubmissionMarks]], Iterable[SubmissionMarks]]
-"""Passes submissions on one by one, and may tell somebody how many were taken."""
+"""Passes on submissions one by one, and may report how many were taken."""
 
 
 def write_feedback(root: Path, assignment: str, students: Collection[str] = (), passing: Passing = iter) -> Feedback:
-    """Write the pages of everyone who handed in and is not left out by nbgrader's settings, or of ``students`` alone.
+    """Write the pages of everyone who handed in and is not excluded by nbgrader's settings, or only of ``students``.
 
-    Raise StudiumError where the course, the gradebook or a name cannot be used.
+    Raise StudiumError if the course, the gradebook or a name cannot be used.
     """
     directory = open_course(root, assignment)
     found = read_marks(directory.db_url, assignment, students)
@@ -109,21 +109,21 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
     graded = {one.student: one.timestamp for one in found}
     problems = list(unfinished_of(directory, assignment, graded, students))
     if not (submissions or problems):
-        problems = [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
+        problems = [f"{assignment} has no marks to write about; run: studium grade {assignment}"]
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
-            notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")
+            notes.append(f"no page for {submission.student!r}: that cannot be the name of a folder")
             continue
         try:
             pages += _write(submission, course)
-        except Exception as error:  # one student's notebook costs nobody else the feedback
+        except Exception as error:  # one student's notebook must not cost the others their feedback
             problems.append(_problem(submission.student, error))
     return Feedback(assignment, pages, notes, problems)
 
 
 def _problem(student: str, error: Exception) -> str:
     why = f"{type(error).__name__}: {error}".removesuffix(": ")[:300]
-    return f"the feedback for {student} could not be written, and what is there may be older: {why}"
+    return f"the feedback for {student} could not be written, and the existing page may be older: {why}"
 
 
 def _zone(directory: CourseDirectory) -> ZoneInfo:
@@ -139,7 +139,7 @@ def _folder(course: _Course, step: str, student: str) -> Path:
 
 
 def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPage]:
-    """Write the pages of one submission, and what lies beside them for their release."""
+    """Write the pages of one submission, and the files that their release needs next to them."""
     folder = _folder(course, course.directory.feedback_directory, submission.student)
     result = read_result(course.results, submission.student)
     books = {book.name: book for book in submission.notebooks}
@@ -165,7 +165,7 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
 
 
 def _write_page(page: Page, path: Path, zone: ZoneInfo) -> bool:
-    """Write a page unless the file says the same already, whenever that was; give whether it was written."""
+    """Write a page unless the file already has the same content, whatever its date; return whether it was written."""
     now = datetime.now(zone).replace(second=0, microsecond=0)
     html = render(page, now)
     try:
@@ -219,7 +219,7 @@ def _page(
 
 
 def _title(material: NotebookMaterial, released: Mapping[str, str]) -> str:
-    """Return the notebook's first heading, or its name where it does not begin with one."""
+    """Return the notebook's first heading, or its name if it does not begin with one."""
     texts = (released[cell.id] for cell in material.cells if cell.kind == "text")
     found = _TITLE.match(next(texts, "").strip())
     return re.sub(r"[*_`$]", "", found[1]).strip() if found else material.name
@@ -238,6 +238,8 @@ def _notice(result: NotebookResult | None, has_cells: bool) -> str:
 
 
 def _whole(submission: SubmissionMarks) -> tuple[float, float]:
-    """Return the points of all notebooks after penalties as nbgrader exports them, and the points that could be had."""
+    """Return the points of all notebooks after penalties, as nbgrader exports them, and the points that could be
+    earned.
+    """
     score = sum(book.score - book.penalty for book in submission.notebooks)
     return max(0.0, score), sum(book.max_score for book in submission.notebooks)

@@ -1,1 +1,3 @@
-"""Files of learning management systems: marks into the sheets that they export, submissions out of their archives."""
+"""Files of learning management systems: fill marks into the sheets they export, and take submissions from their
+archives.
+"""

@@ -1,4 +1,4 @@
-"""``studium collect``: submissions out of a system's archive, into submitted/STUDENT/NAME of a course."""
+"""``studium collect``: copy submissions from a system's archive into a course's submitted/STUDENT/NAME."""
 
 import tempfile
 import zipfile
@@ -23,11 +23,11 @@ from studium_graders.opening import open_course
 
 @dataclass(frozen=True)
 class Collected:
-    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission.
+    """Whose submission was collected, whose was there and kept, who is unknown, and what is not a submission.
 
-    ``unclear`` are entries that may be of several students: each is nobody's. ``reserved`` have names that only the
-    course writes. Neither were written. ``missing`` are students of the course of whom nothing is in the archive,
-    ``late`` those whom Canvas calls late.
+    ``unclear`` are entries that could belong to several students and go to none. ``reserved`` have names that only the
+    course may write. Neither were written. ``missing`` are students of the course with nothing in the archive, ``late``
+    those that Canvas marks as late.
     """
 
     taken: list[str]
@@ -43,9 +43,9 @@ class Collected:
 def collect(
     course: Path, name: str, archive: Path, system: str, roster: Path | None, *, replace: bool, dry_run: bool
 ) -> Collected:
-    """Unpack the submissions of an assignment: all of the students that are known, or nothing. Raise CourseError.
+    """Unpack the submissions of an assignment: those of all known students, or nothing. Raise CourseError.
 
-    ``roster``: the sheet of marks of the same system, which says whose number is whose; without it, a student's id is
+    ``roster``: the same system's sheet of marks, used to look up whose number is whose; without it, a student's id is
     the number.
     """
     coursedir = open_course(course)
@@ -57,8 +57,8 @@ def collect(
         found = owners_of(entries, system, numbers)
         if not entries.files and not found.unclear:
             raise CourseError(
-                f"{archive} has no file that is named as {system.title()} names submissions; "
-                "use the archive as it was downloaded"
+                f"{archive} has no file named the way {system.title()} names submissions; use the archive as it was "
+                f"downloaded"
             )
         mine = found.mine
         if not mine and found.unknown:
@@ -78,11 +78,11 @@ def collect(
 
 def _nobody(archive: Path, who: str, roster: Path | None) -> CourseError:
     what = "a --roster of this course" if roster else "--roster, the system's export of grades"
-    return CourseError(f"{archive} needs files of students of the course: {who} is none; name {what}")
+    return CourseError(f"{archive} needs files from students of the course: {who} is not one; name {what}")
 
 
 def _notebooks(coursedir: CourseDirectory, name: str) -> list[str]:
-    """Return the names of the notebooks that students got; raise UnknownNameError where nothing was released."""
+    """Return the names of the notebooks that students got; raise UnknownNameError if nothing was released."""
     released = Path(coursedir.format_path(coursedir.release_directory, ".", name))
     if not released.is_dir() or Path(name).name != name:
         there = sorted(folder.name for folder in released.parent.glob("*/")) if released.parent.is_dir() else []
@@ -94,12 +94,14 @@ def _people(coursedir: CourseDirectory) -> list[Person]:
     with reading_if_there(coursedir.db_url, "student") as session:
         rows = session.execute(select(Student.id, Student.email)).all() if session else []
     if not rows:
-        raise CourseError("collecting needs to know the students: the gradebook has none; add them with `nbgrader db`")
+        raise CourseError(
+            "collecting needs the course's students, but the gradebook has none; add them with `nbgrader db`"
+        )
     return [Person(row.id, row.email or "") for row in rows]
 
 
 def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, str]:
-    """Return the student of each of the system's numbers, "" for somebody who is not of the course.
+    """Return the student for each of the system's numbers, "" for somebody outside the course.
 
     Canvas has them in the column ID, Moodle in the first column.
     """
@@ -124,7 +126,7 @@ def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebo
 
 
 def _named(entries: list[Entry], notebooks: list[str]) -> list[tuple[Entry, str]]:
-    """Return each entry with the name of its file: a student's only notebook gets that of the assignment's only one."""
+    """Return each entry with its file name: a student's only notebook gets the name of the assignment's only one."""
     sent = [entry for entry in entries if entry.file.casefold().endswith(".ipynb")]
     only = len(sent) == len(notebooks) == 1
     return [(entry, notebooks[0] if only and entry is sent[0] else entry.file) for entry in entries]

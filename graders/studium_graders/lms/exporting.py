@@ -1,4 +1,4 @@
-"""``studium export --format canvas|moodle``: the marks of a gradebook into the sheet that the system wrote."""
+"""``studium export --format canvas|moodle``: fill the marks of a gradebook into the sheet that the system exported."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from studium_graders.lms.filling import FORMS, Filled, Mark, fill
 from studium_graders.lms.matching import Person
 from studium_graders.results_store import write_whole
 
-_SHOWN = 20  # lines of each list
+_SHOWN = 20  # lines shown of each list
 
 
 def write_sheet(
@@ -23,10 +23,11 @@ def write_sheet(
     assignments: tuple[str, ...],
     options: ExportOptions,
 ) -> Path:
-    """Write the filled sheet to ``path``, and say what changed and whom it does not know; raise CourseError."""
+    """Write the filled sheet to ``path``, and report what changed and who is unknown; raise CourseError."""
     if options.into is None:
         raise CourseError(
-            f"marks for {format} go into the file that it exported, whose ids cannot be invented: give it with --into"
+            f"marks for {format} go into a file that it exported, because only that has its ids: name the file with "
+            f"--into"
         )
     marks = list(_marks(gradebook, assignments))
     filled = fill(options.into, FORMS[format], marks, options.columns, scale=options.scale)
@@ -35,7 +36,7 @@ def write_sheet(
         if not options.dry_run:
             write_whole(path, filled.sheet.content())
     if pages:
-        options.say(f"{options.feedback} has {pages} feedback pages of {len(filled.rows)} students")
+        options.say(f"{options.feedback} has {pages} feedback pages for {len(filled.rows)} students")
     return path
 
 
@@ -55,8 +56,8 @@ def _report(filled: Filled, options: ExportOptions) -> None:
             say(f"{change.student}, {change.assignment}: {change.old or 'empty'} → {change.new}")
     say(f"{len(filled.changes)} marks {'would change' if options.dry_run else 'changed'}")
     _list("students without a row in the file", filled.students, say)
-    _list("rows without a student of the course", filled.others, say)
-    _list("nothing handed in, left as it was", filled.nothing, say)
+    _list("rows that match no student of the course", filled.others, say)
+    _list("nothing handed in, left unchanged", filled.nothing, say)
 
 
 def _list(title: str, names: Sequence[str], say: Callable[[str], None]) -> None:

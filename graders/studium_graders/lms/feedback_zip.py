@@ -1,8 +1,8 @@
-"""The archive of feedback that Moodle takes: pages of students, named by their participant numbers.
+"""The feedback archive that Moodle accepts: pages of students, named by their participant numbers.
 
 "Upload multiple feedback files in a zip" of docs.moodle.org/en/Assignment_settings reads names of the form
 NAME_NUMBER_assignfeedback_file_FILE, in which NAME has no underscore (mod/assign/feedback/file/importziplib.php). Each
-page is from the same marks as the worksheet, because Moodle may empty a grade that comes without its feedback.
+page comes from the same marks as the worksheet, because Moodle may empty a grade that comes without its feedback.
 """
 
 import os
@@ -24,9 +24,9 @@ _NAMES = ("full name", "vollständiger name", "nom complet", "nombre completo")
 
 @contextmanager
 def feedback_zip(filled: Filled, marks: list[Mark], options: ExportOptions) -> Iterator[int]:
-    """Write ``options.feedback`` when the block, which writes the marks, has ended; return the number of pages.
+    """Write ``options.feedback`` once the block, which writes the marks, has ended; return the number of pages.
 
-    Nothing happens where no archive is asked for. Raise CourseError where it cannot be written as Moodle takes it.
+    Does nothing if no archive is requested. Raise CourseError if it cannot be written in the form Moodle accepts.
     """
     if (target := options.feedback) is None:
         yield 0
@@ -51,19 +51,19 @@ def _numbers(filled: Filled, marks: list[Mark]) -> tuple[str, dict[str, str]]:
     """Return the assignment, and the participant number of each student whose mark is in the sheet."""
     names = sorted({mark.assignment for mark in marks})
     if len(names) != 1:
-        raise CourseError(f"an archive of feedback is of one assignment: got {', '.join(names)}; give --assignment")
+        raise CourseError(f"a feedback archive covers one assignment: got {', '.join(names)}; add --assignment")
     numbers = numbers_of(filled.sheet, filled.rows)
     without = next((student for student in filled.rows if student not in numbers), "")
     if without or not numbers:
         raise CourseError(
             f"{filled.sheet.path} needs the number of each participant in its first column: "
-            f"{without or 'nobody with a mark'} has none; download the grading worksheet again"
+            f"{without or 'everybody with a mark'} lacks one; download the grading worksheet again"
         )
     return names[0], numbers
 
 
 def _pages(assignment: str, filled: Filled, numbers: Mapping[str, str], course: Path) -> Iterator[tuple[Path, str]]:
-    """Write the pages of the students anew where marks have changed, and return each with its name in the archive."""
+    """Rewrite the pages of the students whose marks have changed, and return each with its name in the archive."""
     from studium_graders.feedback import write_feedback
 
     written = write_feedback(course, assignment, numbers.keys())
@@ -75,7 +75,7 @@ def _pages(assignment: str, filled: Filled, numbers: Mapping[str, str], course: 
 
 
 def _person(sheet: Sheet, row: int) -> str:
-    """Return the name of the student in the sheet, without what would end it or lead to a folder."""
+    """Return the student's name in the sheet, without characters that would end it or lead to a folder."""
     at = next((at for at, title in enumerate(sheet.columns) if title.casefold() in _NAMES), None)
     name = sheet.value(row, at) if at is not None else ""
     plain = "".join(" " if letter in "_/\\" or not letter.isprintable() else letter for letter in name).strip(" .~")

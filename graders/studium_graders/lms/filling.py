@@ -1,4 +1,4 @@
-"""Marks into a sheet that Canvas or Moodle exported: only the cells of the marks change."""
+"""Fill marks into a sheet that Canvas or Moodle exported: only the cells of the marks change."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from studium_graders.lms.sheet import Sheet, read_sheet
 
 @dataclass(frozen=True)
 class Mark:
-    """The mark of one student for one assignment; ``score`` is None where nothing was handed in."""
+    """The mark of one student for one assignment; ``score`` is None if nothing was handed in."""
 
     assignment: str
     student: Person
@@ -24,10 +24,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Form:
-    """What is particular to a system: columns that identify (casefolded), and columns or rows that hold maxima.
+    """What is specific to a system: identifying columns (casefolded), and columns or rows with maxima.
 
-    ``marks`` are names that the one column of marks may have, in the languages in which we know it; none where each
-    assignment has a column of its own. ``maximum``: names of the column, or of the row, that holds the maximum.
+    ``marks`` are the names that the one column of marks may have, in the languages we know; empty if each assignment
+    has its own column. ``maximum``: names of the column, or of the row, with the maximum.
     """
 
     identifying: tuple[str, ...]
@@ -53,7 +53,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Change:
-    """One cell of a mark: what stood in it, and what is to stand there."""
+    """A mark's cell: its old and its new text."""
 
     student: str
     assignment: str
@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Filled:
-    """A sheet with its marks: each change, students without a row, rows without a student, who handed nothing in.
+    """A sheet with its marks: each change, students without a row, rows without a student, who handed in nothing.
 
     ``rows`` has the row of each student with a mark.
     """
@@ -79,8 +79,8 @@ class Filled:
 def fill(path: Path, form: Form, marks: Sequence[Mark], columns: Mapping[str, str], *, scale: bool = False) -> Filled:
     """Return the sheet at ``path`` with the marks in it; nothing is written.
 
-    ``columns`` names the column of an assignment where it is not called after it. With ``scale``, marks become shares
-    of the sheet's own maximum; otherwise a maximum that is another one is refused. Raise CourseError.
+    ``columns`` gives the column of an assignment if it is not named after it. With ``scale``, marks become shares of
+    the sheet's own maximum; otherwise a different maximum is refused. Raise CourseError.
     """
     sheet = read_sheet(path)
     first = 1 + next((row for row in range(1, min(4, len(sheet.rows))) if _is_maximum(sheet, row, form)), 0)
@@ -109,7 +109,7 @@ def _is_maximum(sheet: Sheet, row: int, form: Form) -> bool:
 
 
 def _column(sheet: Sheet, form: Form, name: str, named: bool) -> int:
-    """Return the place of an assignment's column: of its own name, with Canvas's number behind it, or the only one."""
+    """Return the position of an assignment's column: by its name, with Canvas's number after it, or the only one."""
     titles = [re.sub(r"\s*\(\d+\)$", "", title).casefold() for title in sheet.columns]
     wanted = [name.casefold()] if named or not form.marks else [name.casefold(), *form.marks]
     found = [at for at, title in enumerate(titles) if title in wanted or sheet.columns[at] == name]
@@ -117,12 +117,12 @@ def _column(sheet: Sheet, form: Form, name: str, named: bool) -> int:
         return found[0]
     told = "two columns have it" if found else f"it has {', '.join(sheet.columns)}"
     raise CourseError(
-        f"{sheet.path} needs one column for {name}: {told}; say which with --column ASSIGNMENT='ITS COLUMN'"
+        f"{sheet.path} needs one column for {name}: {told}; choose one with --column ASSIGNMENT='ITS COLUMN'"
     )
 
 
 def _share(sheet: Sheet, form: Form, mark: Mark, row: int, column: int, *, scale: bool) -> float:
-    """Return by what a mark is multiplied for the sheet's maximum, 1 where the sheet has none."""
+    """Return the factor that scales a mark to the sheet's maximum, 1 if the sheet has none."""
     most = _maximum(sheet, form, row, column)
     if most is None or not mark.most or math.isclose(most, mark.most):
         return 1.0
@@ -130,7 +130,7 @@ def _share(sheet: Sheet, form: Form, mark: Mark, row: int, column: int, *, scale
         return most / mark.most
     raise CourseError(
         f"{mark.assignment} has {mark.most:g} points in the course and {most:g} in {sheet.path}; "
-        "make them equal, or give --scale to have the marks scaled"
+        "make them equal, or add --scale to scale the marks"
     )
 
 
@@ -145,7 +145,7 @@ def _maximum(sheet: Sheet, form: Form, row: int, column: int) -> float | None:
 
 
 def _has_decimal_comma(sheet: Sheet) -> bool:
-    """Return whether numbers of the sheet have a decimal comma: as its numbers do, or where semicolons separate."""
+    """Return whether numbers in the sheet have a decimal comma: its own numbers do, or semicolons separate cells."""
     values = [sheet.value(row, at) for row in range(1, len(sheet.rows)) for at in range(len(sheet.rows[row]))]
     numbers = [value for value in values if re.fullmatch(r"\s*-?\d+[.,]\d+\s*", value)]
     return "," in numbers[0] if numbers else sheet.mark == ";"

@@ -1,4 +1,4 @@
-"""Which row of a sheet belongs to which student: by the columns that identify, never by names."""
+"""Match the rows of a sheet to students by the columns that identify them, never by names."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Matched:
-    """The row of each student; students without a row; and what the rows without a student say of whom they are."""
+    """The row of each student; students without a row; and how the remaining rows identify their person."""
 
     rows: dict[str, int]
     students: list[str]
@@ -27,14 +27,15 @@ class Matched:
 
 
 def match(sheet: Sheet, people: Iterable[Person], identifying: Sequence[str], first: int) -> Matched:
-    """Match the rows from ``first`` on with students, by the columns whose names are in ``identifying``.
+    """Match the rows from ``first`` on to students, by the columns whose names are in ``identifying``.
 
-    Case does not matter. Raise CourseError where the sheet has no such column, or a match is not clear.
+    Case does not matter. Raise CourseError if the sheet has no such column, or if a match is ambiguous.
     """
     columns = [at for at, name in enumerate(sheet.columns) if name.casefold() in identifying]
     if not columns:
         raise CourseError(
-            f"{sheet.path} needs a column that says who each row is of, such as {', '.join(identifying[:4])}; "
+            f"{sheet.path} needs a column that identifies the student in each row, such as "
+            f"{', '.join(identifying[:4])}; "
             f"it has {', '.join(sheet.columns[:8])}"
         )
     people = list(people)
@@ -54,7 +55,7 @@ def match(sheet: Sheet, people: Iterable[Person], identifying: Sequence[str], fi
 
 
 def numbers_of(sheet: Sheet, rows: Mapping[str, int]) -> dict[str, str]:
-    """Return the system's own number of each student in ``rows``: of the column ID, or else of the first one."""
+    """Return the system's own number for each student in ``rows``: from the column ID, or else from the first one."""
     titles = [title.casefold() for title in sheet.columns]
     at = titles.index("id") if "id" in titles else 0
     found = {student: re.search(r"\d+$", sheet.value(row, at).strip()) for student, row in rows.items()}
@@ -62,7 +63,7 @@ def numbers_of(sheet: Sheet, rows: Mapping[str, int]) -> dict[str, str]:
 
 
 def _known(people: Iterable[Person]) -> Mapping[str, str]:
-    """Return the students by id and address; an address that two of them have says nothing."""
+    """Return the students by id and address; an address that two of them share is ignored."""
     ids = {person.id.casefold(): person.id for person in people}
     addresses: dict[str, str | None] = {}
     for person in people:
@@ -75,6 +76,10 @@ def _known(people: Iterable[Person]) -> Mapping[str, str]:
 def _unclear(sheet: Sheet, row: int, found: set[str], rows: Mapping[str, int]) -> str:
     what = f"row {row + 1} of {sheet.path} ({sheet.value(row, 0)})"
     if len(found) > 1:
-        return f"each row needs to be of one student: {what} is of {' and of '.join(sorted(found))}; correct the roster"
+        students = " and to ".join(sorted(found))
+        return f"each row must belong to one student: {what} belongs to {students}; correct the roster"
     (name,) = found
-    return f"each student needs one row: {name} has row {rows[name] + 1} and {what}; leave one in the file"
+    return (
+        f"each student must have only one row: {name} has row {rows[name] + 1} and {what}; "
+        "leave one of them in the file"
+    )

@@ -1,4 +1,4 @@
-"""Whose each entry of a system's archive is: one student's for certain, a stranger's, or nobody's."""
+"""Whose each entry of a system's archive is: definitely one student's, a stranger's, or impossible to tell."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from studium_graders.lms.archive import Entries, Entry, numbers_in
 
 @dataclass(frozen=True)
 class Unclear:
-    """The name of an entry that does not say for certain whose it is, and the students of the course it may be of."""
+    """The name of an entry whose owner is uncertain, and the students of the course who might be."""
 
     name: str
     students: list[str]
@@ -17,7 +17,9 @@ class Unclear:
 
 @dataclass(frozen=True)
 class Owners:
-    """The entries of each student, those that are nobody's, who is no student, and what is no submission."""
+    """The entries of each student, those without a certain owner, people who are not students, and what is not a
+    submission.
+    """
 
     mine: dict[str, list[Entry]]
     unclear: list[Unclear]
@@ -28,8 +30,8 @@ class Owners:
 def owners_of(entries: Entries, system: str, numbers: Mapping[str, str]) -> Owners:
     """Return whose the entries are.
 
-    ``numbers`` has the student of each of the system's numbers, "" for somebody who is not of the course. Only these
-    numbers count: others in the name of a file are harmless.
+    ``numbers`` has the student for each of the system's numbers, "" for somebody outside the course. Only these numbers
+    count: others in a file's name are harmless.
     """
     mine: defaultdict[str, list[Entry]] = defaultdict(list)
     unclear, unknown, others = [], {}, list(entries.unusable)

@@ -1,4 +1,4 @@
-"""A sheet of delimited text in which single cells change, and every other byte stays as it was."""
+"""A sheet of delimited text in which single cells change, and every other byte stays the same."""
 
 import codecs
 import re
@@ -16,7 +16,7 @@ _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (c
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: what it says, and where its text stands in the file, quotes included."""
+    """One cell: its value, and the position of its text in the file, quotes included."""
 
     value: str
     start: int
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass
 class Sheet:
-    """The rows of a file, the first with the columns' names, and the cells that are to be written anew."""
+    """The rows of a file, the first with the columns' names, and the cells to rewrite."""
 
     path: Path
     text: str
@@ -41,15 +41,15 @@ class Sheet:
         return [cell.value.strip() for cell in self.rows[0]]
 
     def value(self, row: int, column: int) -> str:
-        """What a cell of the file says, "" where the row has no such column."""
+        """Return the value of a cell, "" if the row has no such column."""
         return self.rows[row][column].value if column < len(self.rows[row]) else ""
 
     def write(self, row: int, column: int, value: str) -> None:
-        """Let a cell say something else; raise CourseError where the row has no such column."""
+        """Set the value of a cell; raise CourseError if the row has no such column."""
         if column >= len(self.rows[row]):
             raise CourseError(
-                f"each row of {self.path} needs {len(self.columns)} columns, got {len(self.rows[row])} "
-                f"in row {row + 1}; export the file once more"
+                f"each row of {self.path} needs {len(self.columns)} columns: got {len(self.rows[row])} in row "
+                f"{row + 1}; export the file again"
             )
         cell = self.rows[row][column]
         quoted = self.text[cell.start : cell.end].startswith('"') or any(c in value for c in f'{self.mark}"\r\n')
@@ -65,24 +65,22 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a file whose cells are separated by commas, semicolons or tabs; raise CourseError where it is none."""
+    """Read a file whose cells are separated by commas, semicolons or tabs; raise CourseError for anything else."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CourseError(
-            f"the file to fill in needs to be readable: {path}: {error.strerror}; export it again"
-        ) from error
+        raise CourseError(f"the file to fill in must be readable: {path}: {error.strerror}; export it again") from error
     bom, encoding = next(((bom, name) for bom, name in _ENCODINGS if content.startswith(bom)), (b"", "utf-8"))
     try:
         text = content[len(bom) :].decode(encoding)
     except UnicodeDecodeError:
         raise CourseError(
-            f"the file to fill in needs to be text in UTF-8 or UTF-16: {path} is something else; export it again"
+            f"the file to fill in must be text in UTF-8 or UTF-16, but {path} is not; export it again"
         ) from None
     first = text.splitlines()[0] if text.strip() else ""
     mark = max(_FIELD, key=re.sub('"(?:[^"]|"")*"', "", first).count)
     if mark not in first:
-        raise CourseError(f"the file to fill in needs columns: {path} has one alone; export a CSV file again")
+        raise CourseError(f"the file to fill in needs several columns: {path} has only one; export a CSV file again")
     return Sheet(path, text, _rows(path, text, mark), mark, encoding, bom)
 
 
@@ -92,7 +90,9 @@ def _rows(path: Path, text: str, mark: str) -> list[list[Cell]]:
     while at < len(text):
         found = _FIELD[mark].match(text, at)
         if not found:
-            raise CourseError(f"a quote needs its partner: {path} has a lone one in row {len(rows)}; export it again")
+            raise CourseError(
+                f"quotes must come in pairs: {path} has an unmatched one in row {len(rows)}; export it again"
+            )
         raw, end = found[1], found[2]
         value = raw[1:-1].replace('""', '"') if raw.startswith('"') else raw
         rows[-1].append(Cell(value, found.start(1), found.end(1)))

@@ -1,4 +1,4 @@
-"""The answers of one class to one assignment, as plain data: all that the report is made of."""
+"""The answers of one class to one assignment, as plain data from which the report is made."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from studium_graders.report.same_answers import SameAnswers
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One graded test. ``hidden``: its text may not be shown."""
+    """One graded test. ``hidden``: its text must not be shown."""
 
     grade_id: str
     name: str
@@ -20,8 +20,8 @@ class Item(msgspec.Struct, frozen=True):
 class Exercise(msgspec.Struct, frozen=True):
     """One answer cell and the tests that grade it.
 
-    ``topic`` is "" in courses that are none of Studium's. ``given`` are the stub and the other code that students got,
-    ``right`` the solution and the other registered right answers: what everybody may have in common.
+    ``topic`` is "" in courses that are not Studium's. ``given`` are the stub and the other code that students got,
+    ``right`` the solution and the other registered right answers: code that everybody may share.
     """
 
     notebook: str
@@ -33,12 +33,12 @@ class Exercise(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What it is called in front of people: "lora.merge"."""
+        """The name shown to people: "lora.merge"."""
         return f"{self.topic or self.notebook}.{self.id}"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What one student wrote for an exercise, and what became of its tests, by grade id."""
+    """What one student wrote for an exercise, and the results of its tests, by grade id."""
 
     source: str
     tests: dict[str, TestResult]
@@ -62,8 +62,8 @@ class Answer(msgspec.Struct, frozen=True):
 class ClassData(msgspec.Struct, frozen=True):
     """A class. ``answers`` has, by student, the answer to each exercise (in the order of ``exercises``).
 
-    An answer is None where the notebook was not handed in or could not be read. ``notes`` are sentences for the
-    instructor about what is not in it. ``same`` is about all answer cells, also those that a person marks.
+    An answer is None if the notebook was not handed in or could not be read. ``notes`` are sentences for the instructor
+    about what is missing. ``same`` covers all answer cells, including those that a person marks.
     """
 
     assignment: str
@@ -84,9 +84,9 @@ class ClassData(msgspec.Struct, frozen=True):
 
 
 def anonymous(data: ClassData) -> ClassData:
-    """Return the same class with numbers in the place of students' ids, in an order that says nothing about them.
+    """Return the same class with numbers instead of students' ids, in an order that reveals nothing about them.
 
-    Comments and docstrings, in which students write their names, are taken out of the answers.
+    Comments and docstrings, in which students write their names, are removed from the answers.
     """
     rows = [(tuple(answer and _bare(answer) for answer in row), student) for student, row in data.answers.items()]
     rows.sort(key=lambda row: [answer.source if answer else "" for answer in row[0]])

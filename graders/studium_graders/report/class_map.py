@@ -51,6 +51,6 @@ class ClassMap(Widget):
         if self.earned is None or self.earned.shape != (len(self.students), len(self.tests)) or not self.earned.size:
             shape = None if self.earned is None else self.earned.shape
             raise TraitError(
-                f"earned needs a row for each of {len(self.students)} students and a column for each of "
+                f"earned must have a row for each of {len(self.students)} students and a column for each of "
                 f"{len(self.tests)} tests, got {shape}"
             )

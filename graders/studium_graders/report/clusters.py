@@ -1,8 +1,8 @@
 """Wrong answers without a name, grouped by what they do and by what they look like: mistakes to be named.
 
-What an answer does is which tests failed and with what message, without the numbers in it, for random data differ from
-student to student. The distance of two answers is the mean of the Jaccard distance of that, and the cosine distance of
-their own fingerprints. Groups are those of average linkage below a distance of one half.
+What an answer does is which tests failed and with what message, ignoring numbers, because random data differ from
+student to student. The distance between two answers is the mean of the Jaccard distance of that, and the cosine
+distance of their own fingerprints. Groups come from average linkage below a distance of one half.
 """
 
 import re
@@ -19,15 +19,15 @@ from studium_graders.report.misconception_code import misconception_code
 from studium_graders.report.similarity import cosines, own_fingerprints
 
 _DISTANCE = 0.5
-_LONGEST = 200  # characters of a message that are compared
+_LONGEST = 200  # characters of a message to compare
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*|\b(?:nan|inf)\b")
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Students whose unnamed wrong answers are alike, and the answer in their middle as a misconception to register.
+    """Students whose unnamed wrong answers are alike, with the most central answer as a misconception to register.
 
-    ``share`` is of those who tried. ``failed`` are the names of the tests that the middle one fails, ``messages`` what
-    visible ones say of it.
+    ``share`` is among those who tried. ``failed`` are the names of the tests that the central answer fails,
+    ``messages`` those of the visible ones.
     """
 
     exercise: str
@@ -40,7 +40,7 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class Clusters(msgspec.Struct, frozen=True):
-    """The clusters of an exercise, largest first. ``alone``: answers in none; ``broken``: those that are no Python."""
+    """The clusters of an exercise, largest first. ``alone``: answers in none; ``broken``: those that are not Python."""
 
     exercise: str
     clusters: tuple[Cluster, ...]
@@ -86,7 +86,7 @@ def _distances(exercise: Exercise, answers: list[Answer]) -> NDArray[np.float64]
     done = [_behaviour(answer) for answer in answers]
     does = np.array([[1 - len(one & other) / len(one | other) for other in done] for one in done])
     own = [own_fingerprints(exercise, answer.source) for answer in answers]
-    looks = 1 - cosines([*own, frozenset()])[:-1, :-1]  # with the right answer: a mark that all share is one, too
+    looks = 1 - cosines([*own, frozenset()])[:-1, :-1]  # with the right answer: a mark that all share counts too
     found: NDArray[np.float64] = (does + np.where(_equal(own), 0.0, looks)) / 2
     np.fill_diagonal(found, 0.0)
     return found

@@ -1,8 +1,9 @@
-"""Fingerprints of code that stay when names, comments, layout and the order of statements change.
+"""Fingerprints of code that stay the same when names, comments, layout and the order of statements change.
 
-Each statement is read as a sequence of the kinds of its nodes, in which names that the code itself makes are all one.
-Hashes of five nodes in a row are winnowed (Schleimer, Wilkerson and Aiken, SIGMOD 2003) within their statement: of four
-that follow each other, the smallest is kept. So two answers that share eight nodes of a statement share a fingerprint.
+Each statement is read as a sequence of the kinds of its nodes, in which all names that the code itself defines are
+treated as one. Hashes of five nodes in a row are winnowed (Schleimer, Wilkerson and Aiken, SIGMOD 2003) within their
+statement: of four consecutive ones, the smallest is kept. Two answers that share eight nodes of a statement therefore
+share a fingerprint.
 """
 
 import ast
@@ -12,23 +13,23 @@ import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 
-_GRAM, _WINDOW = 5, 4  # nodes in a hash; hashes of which one is kept
+_GRAM, _WINDOW = 5, 4  # nodes in a hash, and hashes of which one is kept
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\S")
 
 
 @lru_cache(maxsize=65_536)
 def fingerprints(source: str) -> frozenset[int]:
-    """Return the fingerprints of a piece of Python; of text that is no Python, those of its lines of tokens."""
+    """Return the fingerprints of a piece of Python; for other text, those of its lines of tokens."""
     tree = parsed(source)
     sequences = _broken(source) if tree is None else _statements(tree)
     return frozenset(mark for sequence in sequences for mark in _winnowed(sequence))
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the syntax tree of a student's cell, None where it is no Python."""
+    """Return the syntax tree of a student's cell, None if it is not Python."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of strings with odd escapes
+            warnings.simplefilter("ignore")  # about strings with odd escapes
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
@@ -56,7 +57,7 @@ def _is_remark(node: ast.stmt) -> bool:
 
 
 def own_names(tree: ast.Module) -> set[str]:
-    """Name what the code makes itself: these names are the author's to choose."""
+    """Return the names that the code defines itself, which are the author's to choose."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     return names | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}

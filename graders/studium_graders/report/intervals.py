@@ -6,16 +6,16 @@ import msgspec
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """An estimate and the interval of 95 % around it."""
+    """An estimate and its 95 % interval."""
 
     value: float
     low: float
     high: float
 
 
-@lru_cache(4096)  # a board counts the same again and again
+@lru_cache(4096)  # a board computes the same ones again and again
 def share(successes: int, count: int) -> Interval:
-    """Return a share with Wilson's interval; all of it where nothing was counted."""
+    """Return a share with Wilson's interval, which is the whole range if nothing was counted."""
     from scipy.stats import binomtest  # here: a course server where nobody looks at mistakes need not load it
 
     if not count:

@@ -1,4 +1,4 @@
-"""The tests of an assignment in the plane of difficulty and discrimination."""
+"""The tests of an assignment by difficulty and discrimination."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ItemMap(Widget):
 
 
 def _invented(count: int) -> list[dict[str, object]]:
-    """Return items for an example; every fifth has no discrimination, for all passed it."""
+    """Return items for an example; every fifth has no discrimination, because everybody passed it."""
     verdicts = ("good", "weak", "bad", "negative", "easy")
     return [
         {

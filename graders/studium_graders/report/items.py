@@ -1,8 +1,8 @@
-"""Classical item analysis: how difficult each test is, and whether it tells the strong from the weak.
+"""Classical item analysis: how difficult each test is, and whether it separates strong students from weak ones.
 
-A student's *rest share* is what the student earned of the points of all other items. Discrimination is the correlation
-of an item with it (the corrected item-total correlation), with the interval that Fisher's z gives. Difficulty is the
-share with full points, with Wilson's interval. Both intervals are of 95 %.
+A student's *rest share* is their share of the points of all other items. Discrimination is the correlation of an item
+with it (the corrected item-total correlation), with the interval from Fisher's z. Difficulty is the share with full
+points, with Wilson's interval. Both are 95 % intervals.
 """
 
 from itertools import pairwise
@@ -16,27 +16,27 @@ from scipy.stats import pearsonr
 from studium_graders.report.class_data import ClassData
 from studium_graders.report.intervals import Interval, share
 
-FEWEST = 20  # students with an answer, below which nothing is called good or bad
+FEWEST = 20  # fewest students with an answer; with less, nothing is called good or bad
 GOOD = 0.3  # discrimination from which an item is "reasonably good" (Ebel, Measuring Educational Achievement, 1965)
-_EASY, _HARD = 0.95, 0.1  # shares beyond which an item can hardly tell anybody apart
+_EASY, _HARD = 0.95, 0.1  # shares beyond which an item can hardly separate anybody
 _OUTER = 0.27  # the share of the class in the upper and in the lower group (Kelley, J. Educ. Psychol. 30, 1939)
 
 Verdict = Literal["good", "weak", "bad", "negative", "easy", "hard", "few"]
 WORDS: dict[Verdict, str] = {
-    "good": "nothing speaks against it",
+    "good": "no objection",
     "weak": "too uncertain to say",
-    "bad": "does not tell the strong from the weak",
-    "negative": "failed by better students than passed it",
-    "easy": "nearly everybody passes",
-    "hard": "nearly nobody passes",
+    "bad": "does not separate strong from weak students",
+    "negative": "those who failed it are better than those who passed",
+    "easy": "almost everybody passes",
+    "hard": "almost nobody passes",
     "few": f"fewer than {FEWEST} answers",
 }
 
 
 class ItemStatistics(msgspec.Struct, frozen=True):
-    """One item. ``discrimination`` is None where everybody earned the same.
+    """One item. ``discrimination`` is None if everybody earned the same.
 
-    ``upper_lower`` is the mean score of the best 27 % by rest share, less that of the last 27 %. ``alpha_without`` is
+    ``upper_lower`` is the mean score of the best 27 % by rest share, minus that of the last 27 %. ``alpha_without`` is
     Cronbach's alpha of the other items.
     """
 
@@ -49,7 +49,7 @@ class ItemStatistics(msgspec.Struct, frozen=True):
 
 
 def item_statistics(scores: NDArray[np.float64], points: NDArray[np.float64]) -> list[ItemStatistics]:
-    """Return the statistics of each item. ``scores`` (students, items): shares earned, NaN where there is no answer.
+    """Return the statistics of each item. ``scores`` (students, items): shares earned, NaN if there is no answer.
 
     ``points`` (items,) are the items' weights. The rest share leaves one item out.
     """
@@ -60,7 +60,7 @@ def item_statistics(scores: NDArray[np.float64], points: NDArray[np.float64]) ->
 def cronbach_alpha(scores: NDArray[np.float64], points: NDArray[np.float64]) -> float | None:
     """Return Cronbach's alpha (Psychometrika 16, 1951) of weighted items over the students who have all of them.
 
-    None for fewer than two items, or where all students have the same sum.
+    None for fewer than two items, or if all students have the same sum.
     """
     marks = scores[~np.isnan(scores).any(axis=1)] * points
     count = marks.shape[1]
@@ -70,9 +70,9 @@ def cronbach_alpha(scores: NDArray[np.float64], points: NDArray[np.float64]) -> 
 
 
 def scores_of(data: ClassData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share earned (students, tests), NaN where there is no answer, and the tests' points (tests,).
+    """Return the share earned (students, tests), NaN if there is no answer, and the tests' points (tests,).
 
-    Tests that a person marks, or that are worth nothing, are NaN for everybody and count nowhere.
+    Tests that a person marks, or that are worth nothing, are NaN for everybody and are not counted.
     """
     columns = [(index, item) for index, exercise in enumerate(data.exercises) for item in exercise.items]
     scores = np.full((len(data.answers), len(columns)), np.nan)
@@ -133,7 +133,7 @@ def _upper_lower(earned: NDArray[np.float64], rest: NDArray[np.float64]) -> floa
 
 
 def _verdict(count: int, solved: Interval, discrimination: Interval | None) -> Verdict:
-    """Judge by the end of the interval that speaks for the item, so that chance accuses nobody."""
+    """Judge by the end of the interval that favours the item, so nothing is flagged by chance."""
     if count < FEWEST:
         return "few"
     if discrimination and discrimination.high < 0:

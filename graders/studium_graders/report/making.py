@@ -20,13 +20,13 @@ from studium_graders.report.same_answers import SameAnswers
 from studium_graders.report.similarity import Similarity, similar_pairs
 
 Sentence = Callable[[str], str]
-"""Returns the sentence of a mistake's id, "" where nobody knows it any more."""
+"""Returns the sentence of a mistake's id, "" if it no longer exists."""
 
 UNNAMED, UNTRIED = "without a name", "not attempted"
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """How many of an earlier term had full points in the same item."""
+    """How many in an earlier term had full points in the same item."""
 
     term: str
     solved: Interval

@@ -13,7 +13,7 @@ from studium_graders.report.intervals import Interval
 from studium_graders.report.mistakes import MistakeCount, count_mistakes
 from studium_graders.report.reading import read_class
 
-FEWEST = 3  # students behind what an author is shown
+FEWEST = 3  # fewest students behind anything an author is shown
 
 
 class MinedMistake(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class MinedExercise(msgspec.Struct, frozen=True):
 
 
 class Mined(msgspec.Struct, frozen=True):
-    """What classes say about a topic. ``notes`` are sentences about what could not be used."""
+    """What classes reveal about a topic. ``notes`` are sentences about what could not be used."""
 
     topic: str
     classes: int
@@ -46,9 +46,9 @@ class Mined(msgspec.Struct, frozen=True):
 
 
 def mine(slug: str, roots: Sequence[Path], catalogue: Catalogue) -> Mined:
-    """Look through all graded assignments of the courses in ``roots`` for answers to a topic's exercises.
+    """Search all graded assignments of the courses in ``roots`` for answers to a topic's exercises.
 
-    Raise UnknownNameError for a topic that is not there, CourseError where no course has answers to it.
+    Raise UnknownNameError for an unknown topic, CourseError if none of the courses has answers to it.
     """
     catalogue[slug]
     classes = [data for root in roots for data in classes_of(root, catalogue)]
@@ -74,7 +74,7 @@ def mine(slug: str, roots: Sequence[Path], catalogue: Catalogue) -> Mined:
 
 
 def classes_of(root: Path, catalogue: Catalogue) -> Iterator[ClassData]:
-    """Return the class of each graded assignment of a course. Raise CourseError where there is none."""
+    """Return the class of each graded assignment of a course. Raise CourseError if there is none."""
     folders = sorted(path for path in (root / ".studium" / "results").glob("*") if any(path.glob("*.msgpack")))
     if not folders:
         raise CourseError(f"a course with graded assignments is needed: {root} has none; name it with --from")
@@ -83,9 +83,9 @@ def classes_of(root: Path, catalogue: Catalogue) -> Iterator[ClassData]:
 
 
 def merged(slug: str, classes: Sequence[ClassData]) -> tuple[ClassData, int]:
-    """Return one class of all who answered exercises of a topic, under numbers, and how many answers do not fit.
+    """Return one class of everyone who answered exercises of a topic, under numbers, and how many answers do not fit.
 
-    Where classes had different tests, those of the first class with an exercise count.
+    If classes had different tests, those of the first class with an exercise count.
     """
     exercises: dict[str, Exercise] = {}
     rows: list[dict[str, Answer]] = []

@@ -4,14 +4,14 @@ import ast
 
 from studium_graders.report.fingerprints import parsed
 
-_HEAD = '@{name}.misconception("TODO: say in one sentence what is wrong, and why.", name="todo-name-it")\n'
+_HEAD = '@{name}.misconception("TODO: explain in one sentence what is wrong, and why.", name="todo-name-it")\n'
 
 
 def misconception_code(name: str, source: str) -> str:
-    """Return the code for the answer cell ``source`` to the exercise ``name``, "" where the cell lacks the function.
+    """Return the code for the answer cell ``source`` to the exercise ``name``, "" if the cell lacks the function.
 
-    Comments and docstrings, in which students write their names, are left out. Where the cell has more than the
-    function, or the function calls itself, all of it goes into one.
+    Comments and docstrings, in which students write their names, are left out. If the cell has more than the function,
+    or the function calls itself, everything goes into one function.
     """
     tree = parsed(source)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name] if tree else []
@@ -33,25 +33,25 @@ def misconception_code(name: str, source: str) -> str:
 
 
 def without_remarks(source: str) -> str:
-    """Return the code without comments and docstrings; nothing is kept of text that is no Python."""
+    """Return the code without comments and docstrings; text that is not Python is dropped completely."""
     tree = parsed(source)
     return f"{ast.unparse(_Bare().visit(tree))}\n" if tree else "# Python cannot read this answer\n"
 
 
 def without_bare_constants(tree: ast.Module) -> ast.Module:
-    """Take docstrings and other constants that stand by themselves out of code."""
+    """Remove docstrings and other stand-alone constants from code."""
     bare: ast.Module = _Bare().visit(tree)
     return bare
 
 
 def _with_imports(function: ast.FunctionDef, imports: list[str]) -> str:
-    """Put imports of the cell into the function: the topic's module may lack them."""
+    """Put imports of the cell into the function, since the topic's module may lack them."""
     function.body = [*(ast.parse(line).body[0] for line in imports), *function.body]
     return ast.unparse(function) + "\n"
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes docstrings and other bare constants out of bodies."""
+    """Removes docstrings and other bare constants from bodies."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else node

@@ -32,12 +32,12 @@ class ExerciseMistakes(msgspec.Struct, frozen=True):
 
     @property
     def tried(self) -> int:
-        """How many wrote something."""
+        """How many students wrote something."""
         return self.right + self.wrong
 
 
 class Judged(Protocol):
-    """An answer whose outcome is known, and the ids of the mistakes that were recognised in it."""
+    """An answer with a known outcome, and the ids of the mistakes that were recognised in it."""
 
     @property
     def outcome(self) -> str:
@@ -45,11 +45,11 @@ class Judged(Protocol):
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """Return the ids, none where nothing was recognised."""
+        """Return the ids, none if nothing was recognised."""
 
 
 def count_mistakes(data: ClassData) -> list[ExerciseMistakes]:
-    """Return the counts for each exercise, in their order. An answer with two named mistakes counts for both."""
+    """Return the counts for each exercise, in order. An answer with two named mistakes counts for both."""
     return [
         count_exercise(exercise.name, data.of(index).values(), len(data.answers))
         for index, exercise in enumerate(data.exercises)

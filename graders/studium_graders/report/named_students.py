@@ -1,9 +1,9 @@
-"""Finding the ids of students in comments.
+"""Find students' ids in comments.
 
-An id counts as a whole word, whatever its case, and only where it can hardly be anything else. One of letters and
-digits, such as ``s012``, needs three characters. A number needs six digits: a shorter one is a size. A word, such as
-``maria``, needs four letters, must not stand in what was handed out, and not in the comments of more than two students:
-what many write is an ordinary word.
+An id counts as a whole word, whatever its case, and only if it can hardly be anything else. One of letters and digits,
+such as ``s012``, needs three characters. A number needs six digits, because a shorter one may be a size. A word, such
+as ``maria``, needs four letters, and must not occur in what was handed out or in the comments of more than two
+students: a word that many write is an ordinary word.
 """
 
 import re
@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 _LETTERS_AND_DIGITS, _LETTERS, _DIGITS = 3, 4, 6  # fewest characters
-_MOST = 2  # students in whose comments an id that is a word may stand
+_MOST = 2  # most students in whose comments an id that is a word may occur
 
 
 class NamedStudents:
-    """The ids of a class; ``said`` has the comments of each of them."""
+    """The ids of a class; ``said`` has the comments of each student."""
 
     def __init__(self, said: Mapping[str, Iterable[str]], handed_out: str = "") -> None:
         self._ids = {student.lower(): student for student in said if _is_long_enough(student)}
@@ -30,7 +30,7 @@ class NamedStudents:
         self._ids = {name: student for name, student in self._ids.items() if not (name.isalpha() and name in ordinary)}
 
     def in_text(self, author: str, text: str) -> list[str]:
-        """Return the students, other than its author, whose ids stand in a comment."""
+        """Return the students, other than its author, whose ids occur in a comment."""
         found = (self._ids[name] for name in dict.fromkeys(self._found(text)))
         return [student for student in found if student != author]
 

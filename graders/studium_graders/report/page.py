@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: the site's style, and our widgets in frames."""
+"""The report as a single HTML file: the site's style, and our widgets in frames."""
 
 from itertools import groupby
 from typing import Any
@@ -14,8 +14,8 @@ from studium_graders.report.items import GOOD, WORDS, Verdict, scores_of
 from studium_graders.report.making import ItemRow, Report
 from studium_graders.report.rendering import render
 
-LOOK: tuple[Verdict, ...] = ("negative", "bad", "hard", "easy")  # what is said first, in this order
-_COMMON, _MOST = 0.05, 5  # share from which a mistake without a name is said first, and how many of them
+LOOK: tuple[Verdict, ...] = ("negative", "bad", "hard", "easy")  # what is mentioned first, in this order
+_COMMON, _MOST = 0.05, 5  # share from which a mistake without a name is mentioned first, and how many of them
 _SIGNS: dict[Verdict, str] = {
     "good": "✓",
     "weak": "~",
@@ -56,12 +56,12 @@ def report_page(report: Report, data: ClassData) -> str:
 
 
 def shown(widget: Widget) -> Markup:
-    """Return a widget as HTML that is alive without a kernel."""
+    """Return a widget as HTML that works without a kernel."""
     return Markup(frame(widget.module(), widget.snapshot()))  # noqa: S704 - frame escapes
 
 
 def _item(row: ItemRow, name: str) -> dict[str, Any]:
-    """Return an item as the map takes it."""
+    """Return an item in the form that the map takes."""
     found = row.statistics
     discrimination = found.discrimination
     return {

@@ -1,4 +1,4 @@
-"""Answers without what is changed in a minute: comments, docstrings, layout, and the names of the student's own."""
+"""Answers without what can be changed in a minute: comments, docstrings, layout, and the student's own names."""
 
 import ast
 import io
@@ -11,9 +11,9 @@ from studium_graders.report.fingerprints import own_names, parsed
 from studium_graders.report.misconception_code import without_bare_constants
 
 
-@lru_cache(maxsize=4096)  # stubs and equal answers come again and again
+@lru_cache(maxsize=4096)  # the same stubs and answers come up again and again
 def plain_code(source: str) -> str:
-    """Return code with one statement in a line; of a cell that is no Python, its text without comments and layout."""
+    """Return code with one statement per line; for a cell that is not Python, its text without comments and layout."""
     with suppress(RecursionError, ValueError):
         if (tree := parsed(source)) and (code := ast.unparse(_with_numbers(without_bare_constants(tree)))):
             return code
@@ -21,12 +21,12 @@ def plain_code(source: str) -> str:
 
 
 def plain_text(source: str) -> str:
-    """Return a text without its layout, a line for each of its own that says something."""
+    """Return a text without its layout, with a line for each meaningful line."""
     return "\n".join(filter(None, (" ".join(line.split()) for line in source.splitlines())))
 
 
 def remarks(source: str) -> Iterator[str]:
-    """Return the comments of a cell, and the docstrings and other strings that stand by themselves."""
+    """Return the comments of a cell, and its docstrings and other stand-alone strings."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError):
@@ -39,7 +39,7 @@ def remarks(source: str) -> Iterator[str]:
 
 
 def _with_numbers(tree: ast.Module) -> ast.Module:
-    """Give the names that the code makes itself a number, in the order in which they come."""
+    """Number the names that the code defines, in order of appearance."""
     own = own_names(tree)
     numbers: dict[str, str] = {}
     for node in ast.walk(tree):

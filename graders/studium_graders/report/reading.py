@@ -1,4 +1,4 @@
-"""Taking a class's answers and results from a course folder. Nothing is run, and nothing is written."""
+"""Read a class's answers and results from a course folder. Nothing is run, and nothing is written."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _NO_ANSWERS = ("missing", "unreadable", "engine error")
 def read_class(root: Path, assignment: str, catalogue: Catalogue) -> ClassData:
     """Return what a class handed in for an assignment, with the results of the last grading.
 
-    Raise CourseError where nothing was graded yet, and StudiumError where the course cannot be used.
+    Raise CourseError if nothing has been graded yet, and StudiumError if the course cannot be used.
     """
     coursedir = open_course(root, assignment)
     root = Path(coursedir.root)
@@ -41,7 +41,7 @@ def read_class(root: Path, assignment: str, catalogue: Catalogue) -> ClassData:
     graded = [one for one in submissions if one.student in results]
     current = [one for one in graded if newest(one.folder) <= results[one.student][1]]
     if not current:
-        raise CourseError(f"there are no results of {assignment} yet; run: studium grade {assignment}")
+        raise CourseError(f"{assignment} has no results yet; run: studium grade {assignment}")
     exercises = tuple(exercises_of(material, catalogue))
     handed_in = {one.student: read_submission(material, one.folder, one.student) for one in current}
     answers = {
@@ -104,7 +104,7 @@ def _answer(exercise: Exercise, book: NotebookResult | None, source: str) -> Ans
 
 
 def _named(book: NotebookMaterial) -> tuple[str, dict[str, str]]:
-    """Return the topic of a notebook and the exercises of its answer cells, as Studium's metadata say."""
+    """Return the topic of a notebook and the exercises of its answer cells, from Studium's metadata."""
     template = json.loads(book.template)
     own = {cell["id"]: cell["metadata"].get("studium", {}) for cell in template["cells"]}
     named = {name: str(marks["exercise"]) for name, marks in own.items() if marks.get("role") == "exercise"}
@@ -133,7 +133,7 @@ def _item(cell: Cell) -> Item:
 
 
 def _registered(catalogue: Catalogue, topic: str, name: str) -> list[str]:
-    """Return the right answers that a topic registers for an exercise; none where the topic is not installed."""
+    """Return the right answers that a topic registers for an exercise; none if the topic is not installed."""
     with suppress(StudiumError, OSError):
         exercise = catalogue[topic].exercise(name)
         if not exercise.public:

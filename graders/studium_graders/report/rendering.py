@@ -1,4 +1,4 @@
-"""Pages in the site's style, each one file: those of the report, and the board of the course server."""
+"""Pages in the site's style, one file each: those of the report, and the board of the course server."""
 
 import re
 from functools import cache
@@ -30,7 +30,7 @@ def render(name: str, folder: Path = _HERE, **values: Any) -> str:
 
 
 def view(script: Path, style: Path) -> dict[str, Markup]:
-    """Return a script with all that it imports of the widgets' controls, and its style behind theirs, for a page."""
+    """Return a script with all that it imports from the widgets' controls, and its style after theirs, for a page."""
     styles = [(PACKAGE / "controls" / "studium.css"), style]
     text = "\n".join(path.read_text("utf-8") for path in styles)
     return {"view_script": Markup(link(script)), "view_style": Markup(text)}  # noqa: S704 - our own files
@@ -58,7 +58,7 @@ def _template(name: str, folder: Path) -> Template:
 
 
 def _prose(text: str) -> Markup:
-    """Escape a sentence and set what stands between backticks as code."""
+    """Escape a sentence and format text in backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
 
 

@@ -1,11 +1,11 @@
 """Students whose answers are the same, and comments that name somebody else. Evidence for a person, never a verdict.
 
-Compared is all that a student wrote in the answer cells of an assignment, without the cells that are still as they were
-handed out. **Identical** answers are the same character for character; **near-identical** ones differ in comments,
-docstrings, layout and the names that the code makes itself. Where no answer of a group has more than two lines of the
-student's own, chance explains it: the group is listed, and says so.
+The comparison covers everything a student wrote in the answer cells of an assignment, except cells that are unchanged
+since they were handed out. **Identical** answers are the same character for character; **near-identical** ones differ
+in comments, docstrings, layout and the names that the code itself defines. If none of a group's answers has more than
+two lines of the student's own, chance explains it: the group is listed with a note.
 
-Each student's answers are hashed once, so that a class costs as many steps as it has answers.
+Each student's answers are hashed once, so the cost is one step per answer.
 """
 
 from collections import defaultdict
@@ -19,13 +19,13 @@ from studium_graders.report.named_students import NamedStudents
 from studium_graders.report.plain_answers import plain_code, plain_text, remarks
 
 _SHORT = 2  # lines of a student's own in a cell, up to which many honest students write the same
-_LONGEST = 200  # characters of a comment that is shown
+_LONGEST = 200  # characters of a comment to show
 
 
 class SameGroup(msgspec.Struct, frozen=True):
     """Students with the same answers. ``cells`` is how many they answered, ``lines`` the most own lines in one of them.
 
-    ``expected``: identical short answers are expected, chance explains this.
+    ``expected``: short answers are often identical by chance.
     """
 
     students: tuple[str, ...]
@@ -36,7 +36,7 @@ class SameGroup(msgspec.Struct, frozen=True):
 
 
 class Mention(msgspec.Struct, frozen=True):
-    """A comment in ``student``'s answer to ``cell`` in which the id of another student of the class stands."""
+    """A comment in ``student``'s answer to ``cell`` that contains the id of another student of the class."""
 
     student: str
     names: str
@@ -45,13 +45,13 @@ class Mention(msgspec.Struct, frozen=True):
 
 
 class SameAnswers(msgspec.Struct, frozen=True):
-    """What a class has in common: the longest answers first, what chance explains last."""
+    """What answers in a class have in common: the longest first, what chance explains last."""
 
     groups: tuple[SameGroup, ...] = ()
     mentions: tuple[Mention, ...] = ()
 
     def anonymous(self, numbers: Mapping[str, str]) -> "SameAnswers":
-        """Return the same with ``numbers`` in the place of ids, and without the comments' words."""
+        """Return the same with ``numbers`` instead of ids, and without the comments' words."""
         groups = (
             msgspec.structs.replace(group, students=tuple(sorted(numbers[name] for name in group.students)))
             for group in self.groups
@@ -85,7 +85,7 @@ def written(material: Material, submission: CanonicalSubmission) -> Written:
 
 
 def written_in(cells: Iterable[tuple[str, Cell, str]]) -> Written:
-    """Return what stands in these cells: of each its name, the cell as it was handed out, and the source now."""
+    """Return what is in these cells: for each its name, the cell as it was handed out, and the source now."""
     exact, plain, said, most = [], [], [], 0
     for name, cell, source in cells:
         form = plain_text if cell.kind == "text" else plain_code
@@ -101,7 +101,7 @@ def written_in(cells: Iterable[tuple[str, Cell, str]]) -> Written:
 
 
 def same_answers(everybody: Mapping[str, Written], given: str = "") -> SameAnswers:
-    """Return the groups of a class, and the comments with another's id; ``given`` is all that was handed out."""
+    """Return the groups of a class, and the comments with another's id; ``given`` is everything that was handed out."""
     groups = [*_groups(everybody, "identical", lambda one: one.exact)]
     known = {group.students for group in groups}
     near = _groups(everybody, "near-identical", lambda one: one.plain)
@@ -111,7 +111,7 @@ def same_answers(everybody: Mapping[str, Written], given: str = "") -> SameAnswe
 
 
 def released_text(material: Material) -> str:
-    """Return all that students got in the notebooks of an assignment, as they got it."""
+    """Return everything that students got in the notebooks of an assignment, as they got it."""
     return "\n".join(cell.source for book in material.notebooks for cell in book.as_released().cells)
 
 

@@ -1,12 +1,12 @@
-"""Pairs of students whose answers are more alike than chance makes them. Evidence to look at, never a verdict.
+"""Pairs of students whose answers are more alike than chance would explain. Evidence to look at, never a verdict.
 
-For each exercise, the fingerprints of the course's own code and of the registered right answers are taken away; the
-others weigh the more, the rarer they are in the class. With s, the cosine of two students' fingerprints, r, the number
-of students who are at least as close to one of the two as the other is, and n, that of all others who have something of
-their own there, the exercise adds s · log2(n / r) bits: none where an answer is common, and log2(n) at most. If answers
-were independent, a pair would reach b bits with a probability of about 2^-b. So a pair is named from
-log2(1000 · pairs) bits on, where one class in a thousand would name a pair by chance, and only above the 99.5th
-percentile of its own class.
+For each exercise, the fingerprints of the course's own code and of the registered right answers are removed; the others
+weigh more the rarer they are in the class. Let s be the cosine of two students' fingerprints, r the number of students
+who are at least as close to one of the two as the other is, and n the number of all others who have something of their
+own there. The exercise then adds s · log2(n / r) bits: none if an answer is common, and at most log2(n). If answers
+were independent, a pair would reach b bits with a probability of about 2^-b. So a pair is named from log2(1000 · pairs)
+bits on, at which one class in a thousand would name a pair by chance, and only above the 99.5th percentile of its own
+class.
 """
 
 import math
@@ -21,7 +21,7 @@ from sklearn.preprocessing import normalize
 from studium_graders.report.class_data import Answer, ClassData, Exercise
 from studium_graders.report.fingerprints import fingerprints
 
-_CHANCE = 1000  # classes, of which one names a pair by chance
+_CHANCE = 1000  # classes, one of which names a pair by chance
 _PERCENTILE = 99.5
 
 
@@ -41,7 +41,7 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """Two students, the evidence in bits, and the exercises that it comes from, the strongest first."""
+    """Two students, the evidence in bits, and the exercises it comes from, the strongest first."""
 
     first: str
     second: str
@@ -50,7 +50,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Similarity(msgspec.Struct, frozen=True):
-    """The pairs of a class. ``reachable`` is what a pair could have at most in these exercises."""
+    """The pairs of a class. ``reachable`` is the most a pair could have in these exercises."""
 
     pairs: tuple[Pair, ...]
     compared: int
@@ -69,14 +69,14 @@ class _Exercise(msgspec.Struct, frozen=True):
 
 
 def similar_pairs(data: ClassData, earlier: Sequence[ClassData] = (), most: int = 50) -> Similarity:
-    """Return the pairs of a class, or of it and ``earlier`` ones, that are more alike than chance makes them."""
+    """Return the pairs of a class, or of it and ``earlier`` ones, that are more alike than chance would explain."""
     people = [(data, student, student) for student in data.answers]
     people += [(term, student, f"{student} ({_title(term)})") for term in earlier for student in term.answers]
     here, count = len(data.answers), len(people)
     exercises = [_compared(exercise, people) for exercise in data.exercises] if count > 2 else []
     bits: NDArray[np.float64] = sum((one.bits for one in exercises), start=np.zeros((count, count)))
     rows, columns = np.triu_indices(count, 1)
-    kept = rows < here  # not two of earlier terms
+    kept = rows < here  # not two students of earlier terms
     rows, columns = rows[kept], columns[kept]
     compared = len(rows)
     chance = math.log2(_CHANCE * max(compared, 1))
@@ -99,7 +99,7 @@ def _answer(data: ClassData, student: str, exercise: Exercise) -> Answer | None:
 
 
 def own_fingerprints(exercise: Exercise, source: str) -> frozenset[int]:
-    """Return the fingerprints of an answer that neither the course nor a registered right answer has."""
+    """Return the fingerprints of an answer that are in neither the course nor a registered right answer."""
     return fingerprints(source).difference(*map(fingerprints, (*exercise.given, *exercise.right)))
 
 
@@ -115,7 +115,7 @@ def _compared(exercise: Exercise, people: Sequence[tuple[ClassData, str, str]]) 
 def cosines(sets: Sequence[frozenset[int]]) -> NDArray[np.float64]:
     """Return the cosines of sets (sets, sets) whose members weigh log(n / number of sets that have them).
 
-    A set with nothing that is rare has a cosine of 0 with everything, itself included.
+    A set without rare members has a cosine of 0 with everything, itself included.
     """
     known = {mark: column for column, mark in enumerate(sorted(frozenset().union(*sets)))}
     cells = [(row, known[mark]) for row, marks in enumerate(sets) for mark in marks]
@@ -129,9 +129,9 @@ def cosines(sets: Sequence[frozenset[int]]) -> NDArray[np.float64]:
 
 
 def _closer(alike: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for each pair how many students other than itself are as close to one of the two as the other is.
+    """Return for each pair how many other students are as close to one of the two as the other is.
 
-    The larger number of the two counts; the other student is one of them.
+    The larger of the two numbers counts; the other student is one of them.
     """
     others = alike.copy()
     np.fill_diagonal(others, -1.0)

@@ -72,12 +72,12 @@ def test_a_name_that_leads_out_or_is_odd_is_refused(name):
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
 def test_what_is_no_regular_file_is_refused(kind):
-    with pytest.raises(ArchiveError, match="no regular file"):
+    with pytest.raises(ArchiveError, match="not a regular file"):
         unpack(entries_zipped([(entry_of_kind("x", kind), b"/etc/passwd")]))
 
 
 def test_a_file_that_is_a_folder_too_is_refused():
-    with pytest.raises(ArchiveError, match="is a folder, too"):
+    with pytest.raises(ArchiveError, match="is also a folder"):
         unpack(zipped(**{"a": b"x", "a/b": b"y"}))
 
 
@@ -113,9 +113,9 @@ def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused_whatever_it_
 def test_too_many_files_are_refused_on_both_sides(monkeypatch):
     monkeypatch.setattr(archive, "MOST_FILES", 3)
     files = {f"{number}": b"" for number in range(4)}
-    with pytest.raises(ArchiveError, match="3 files at most"):
+    with pytest.raises(ArchiveError, match="at most 3 files"):
         pack(files)
-    with pytest.raises(ArchiveError, match="3 files at most"):
+    with pytest.raises(ArchiveError, match="at most 3 files"):
         unpack(zipped(**files))
 
 
@@ -145,7 +145,7 @@ def test_many_names_are_refused_before_they_are_parsed_whatever_the_archive_says
 
     monkeypatch.setattr(archive.zipfile, "ZipFile", parse)
     for content in (honest, liar, with_comment, b"#!/bin/sh\n" + honest):
-        with pytest.raises(ArchiveError, match="1000 files at most: this one has many more"):
+        with pytest.raises(ArchiveError, match="at most 1000 files: this one has many more"):
             unpack(content)
 
 

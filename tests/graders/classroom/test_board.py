@@ -222,7 +222,7 @@ def test_a_board_ends_with_the_place_of_its_owner(served, change):
 
 
 def test_a_student_gets_no_link_of_a_board(served):
-    with pytest.raises(ClassroomError, match="the role ta in course101 is needed, and yours is student"):
+    with pytest.raises(ClassroomError, match="the role ta in course101 is needed, but yours is student"):
         served.client("ada").board(C, A)
 
 
@@ -237,7 +237,7 @@ def test_a_ta_with_a_section_sees_it_alone_on_the_board_and_behind_its_cells(ser
         assert "bob" not in json.dumps(found)
     assert served.ask("tom", "GET", f"{STATUS}/ada/counting.total").status_code == 200
     for name in ("bob", "nobody"):
-        refused(served.ask("tom", "GET", f"{STATUS}/{name}/counting.total"), 403, "you serve the section 'a'")
+        refused(served.ask("tom", "GET", f"{STATUS}/{name}/counting.total"), 403, "you are responsible for section 'a'")
 
 
 # ------------------------------------------------------------------------------------------------------------- live

@@ -33,7 +33,7 @@ def test_an_invitation_is_a_link_of_its_own_for_each(classroom):
     assert list(links) == ["ada", "bob"]
     assert all(link.startswith("http://127.0.0.1:8710/join#") for link in links.values())
     assert links["ada"] != links["bob"]
-    with pytest.raises(UsageError, match="a role is student, ta, instructor or owner: got 'boss'"):
+    with pytest.raises(UsageError, match="a role must be student, ta, instructor or owner: got 'boss'"):
         classroom("invite", "ada", "--role", "boss")
 
 
@@ -164,7 +164,7 @@ def test_a_server_leaves_its_address_while_it_runs_but_not_behind_a_hub(course, 
         ("cours = []", r"has the unknown key 'cours'; did you mean 'courses'\?"),
         ("port = 1", "needs the key 'courses'"),
         ("courses = []", "courses"),
-        ("courses = [", "must be TOML"),
+        ("courses = [", "must be valid TOML"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told_in_a_sentence(tmp_path, text, sentence):

@@ -125,8 +125,8 @@ def test_what_is_handed_in_leaves_out_what_nbgraders_settings_leave_out_such_as_
         ({"kind": "FetchAssignment", "assignment": "ps9"}, "unknown assignment 'ps9'"),
         ({"kind": "FetchAssignment", "assignment": "ps1", "course": ""}, "a course is needed: name it with --course"),
         ({"kind": "FetchAssignment", "assignment": "ps1", "course": "x"}, "you have not joined the course 'x'"),
-        ({"kind": "Submit", "assignment": "ps1"}, "fetch the assignment, and run this beside its folder"),
-        ({"kind": "ReleaseAssignment", "assignment": "ps9", "staff": True}, "there is no folder .*source/ps9"),
+        ({"kind": "Submit", "assignment": "ps1"}, "fetch the assignment, and run this in the folder that contains it"),
+        ({"kind": "ReleaseAssignment", "assignment": "ps9", "staff": True}, "the folder .*source/ps9 does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(ask, asked, sentence):
@@ -137,7 +137,9 @@ def test_what_cannot_be_done_is_said_in_one_sentence(ask, asked, sentence):
 
 def test_nobody_hands_in_under_another_name_or_without_a_notebook_where_that_is_strict(served, ask, tmp_path):
     ask("FetchAssignment", assignment="ps1")
-    with pytest.raises(ExchangeError, match=r"you hand in as ada, .*: got --student bob; leave it out"):
+    with pytest.raises(
+        ExchangeError, match=r"knows you as ada, so you cannot hand in with --student bob; leave it out"
+    ):
         ask("Submit", assignment="ps1", student="bob")
     (tmp_path / "ps1" / "counting.ipynb").rename(tmp_path / "ps1" / "mine.ipynb")
     with pytest.raises(ExchangeError, match=r"counting\.ipynb is not there; nothing was handed in"):

@@ -52,7 +52,7 @@ def test_members_submissions_and_marks_are_kept_in_postgresql(server, tmp_path):
 
 
 def test_a_database_that_does_not_answer_is_told_in_a_sentence():
-    with pytest.raises(CourseError, match="the classroom's database must answer"):
+    with pytest.raises(CourseError, match="the classroom's database cannot be reached"):
         Database("postgresql+psycopg2://nobody@127.0.0.1:9/none")
     with pytest.raises(CourseError, match="a database URL such as"):
         Database("nothing")

@@ -69,7 +69,7 @@ def test_nobody_without_a_token_of_this_server_gets_anything(served, path, verb)
 @pytest.mark.parametrize(("path", "verb"), [(p, v) for p, v, rule in verbs() if rule.role in STAFF])
 def test_a_students_token_is_refused_at_addresses_of_the_staff_and_the_audit_log_says_so(served, path, verb):
     refused(
-        served.ask("ada", verb.upper(), filled(path)), 403, r"the role \w+ in course101 is needed, and yours is student"
+        served.ask("ada", verb.upper(), filled(path)), 403, r"the role \w+ in course101 is needed, but yours is student"
     )
     (line, *_) = served.classroom.audit.of(C)
     assert (line.user, line.refused, line.action) == ("ada", True, verb.upper())
@@ -124,7 +124,7 @@ def test_a_ta_sees_the_own_section_alone(served, archive):
 
 def test_whether_there_is_another_course_is_not_said(served):
     for course in ("other", "nothing"):
-        refused(served.ask("ada", "GET", f"courses/{course}/assignments"), 403, "you are no member of a course")
+        refused(served.ask("ada", "GET", f"courses/{course}/assignments"), 403, "you are not a member of a course")
 
 
 # ------------------------------------------------------------------------------------- other people, other courses
@@ -296,7 +296,7 @@ def test_a_length_that_is_no_number_is_refused_in_a_sentence_and_leaves_no_trace
     )
     answer = _raw(served.url, head)
     assert answer.startswith("HTTP/1.1 400 ")
-    assert "a Content-Length is one number" in answer
+    assert "a Content-Length must be a single number" in answer
     assert "Traceback" not in caplog.text
     assert [record for record in caplog.records if record.exc_info] == []
 
@@ -335,7 +335,7 @@ def test_a_path_that_leads_elsewhere_leads_nowhere(served):
 
 def test_a_body_of_another_form_is_refused_in_a_sentence(served):
     for body in (b"", b"[]", b"{", b'{"invitation": 1}', b'{"invitation": "x", "role": "owner"}', b"[" * 60000):
-        refused(served.ask("", "POST", "join", content=body), 400, "the body is not what this address takes")
+        refused(served.ask("", "POST", "join", content=body), 400, "the body is not what this address expects")
 
 
 def test_an_archive_with_a_path_that_leads_out_is_refused_and_nothing_is_kept(served):

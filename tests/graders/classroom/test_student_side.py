@@ -112,7 +112,7 @@ def test_a_folder_is_handed_in_with_its_files_and_keeps_the_receipt(joined, tmp_
 def test_a_folder_that_was_not_fetched_is_not_handed_in(tmp_path):
     with pytest.raises(UsageError, match="is no folder of an assignment"):
         folder.submit(tmp_path)
-    with pytest.raises(UsageError, match="there is no file"):
+    with pytest.raises(UsageError, match="does not exist"):
         folder.folder_of(tmp_path / "nothing")
 
 
@@ -148,7 +148,7 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_and_no_other_request()
     ("status", "content", "sentence"),
     [
         (502, b"<html>bad gateway</html>", "answered with the error 502"),
-        (200, b"<html>a login page</html>", "is no course server of this version"),
+        (200, b"<html>a login page</html>", "is not a course server of this version"),
         (403, b'{"message": "no\\u001b[2J way"}', r"^no \[2J way$"),
     ],
 )
@@ -179,12 +179,14 @@ def test_a_student_of_two_courses_has_the_assignments_of_both_and_hands_in_to_ea
             join(f"{url}/join#{classroom.members.invite(id_, 'ada', Place(Role.STUDENT))}")
         found = overview()
         assert [(view.course, view.name) for view in found.assignments] == [(C, A), ("second", A)]
-        with pytest.raises(UsageError, match="several of your courses have ps1: course101, second; name one with --id"):
+        with pytest.raises(
+            UsageError, match="several of your courses have ps1: course101, second; choose one with --id"
+        ):
             assignment_named(A)
         connection, view = assignment_named(A, "second")
         with connection.client() as client:
             folder.fetch(client, "second", A, tmp_path / "ps1", view.digest)
-            with pytest.raises(ClassroomError, match="you are no member of a course"):
+            with pytest.raises(ClassroomError, match="you are not a member of a course"):
                 client.submit(C, A, archive())
         assert folder.submit(tmp_path / "ps1").course == "second"
         assert [len(view.attempts) for view in overview().assignments] == [0, 1]

@@ -36,15 +36,15 @@ def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, 
     assert "2 submissions collected" in out
     assert "not of this course: zz (99)" in out
     assert "no submissions: readme.txt" in out
-    assert "late in Canvas, and not here without a timestamp.txt: bob" in out
+    assert "late in Canvas, but not here, since there is no timestamp.txt: bob" in out
     assert "nothing from" not in out
 
 
 def test_an_archive_with_nobody_of_the_course_says_which_roster_is_needed(course, collect):
     code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "x"}, roster=False)
-    assert (code, "aa (71) is none; name --roster, the system's export of grades" in err) == (1, True)
+    assert (code, "aa (71) is not one; name --roster, the system's export of grades" in err) == (1, True)
     code, _, err = collect("canvas", {"zz_99_1_lora.ipynb": "x"})
-    assert (code, "zz (99) is none; name a --roster of this course" in err) == (1, True)
+    assert (code, "zz (99) is not one; name a --roster of this course" in err) == (1, True)
     assert submitted(course) == {}
 
 
@@ -74,7 +74,7 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced_and_a_dry_run_writes_
     assert submitted(course) == {}
     collect("canvas", {"aa_71_1_lora.ipynb": "1"})
     _, out, _ = collect("canvas", {"aa_71_1_lora.ipynb": "2", "bb_72_1_lora.ipynb": "b"})
-    assert "there already and kept (--replace takes the new ones): ada" in out
+    assert "already there and kept (--replace takes the new ones): ada" in out
     assert submitted(course) == {"ada/ps1/lora.ipynb": "1", "bob/ps1/lora.ipynb": "b"}
     collect("canvas", {"aa_71_1_lora.ipynb": "3"}, "--replace")
     assert submitted(course)["ada/ps1/lora.ipynb"] == "3"

@@ -31,7 +31,7 @@ def export(studium, course, *more):
 def test_a_copy_is_filled_in_and_both_sides_hear_of_whom_the_other_does_not_know(course, studium):
     code, out, err = export(studium, course)
     assert code == 0
-    assert err == "studium: 5 answers wait for your marks in ps1, which are 0 until then: ada, eve\n"
+    assert err == "studium: 5 answers wait for you to mark them in ps1 and count 0 until then: ada, eve\n"
     assert (course / "canvas.csv").read_text() == CANVAS
     lines = (course / "canvas-filled.csv").read_text().splitlines()
     assert lines[2].startswith("A,1,,ada,L,")
@@ -39,7 +39,7 @@ def test_a_copy_is_filled_in_and_both_sides_hear_of_whom_the_other_does_not_know
     assert lines[3] == "B,2,,bob,L,"
     assert "1 marks changed" in out
     assert "students without a row in the file: eve, new, zoe" in out
-    assert "rows without a student of the course: B (row 4)" in out
+    assert "rows that match no student of the course: B (row 4)" in out
 
 
 def test_nobody_but_its_owner_reads_a_table_of_marks(course, studium, modes):
@@ -57,10 +57,10 @@ def test_a_dry_run_prints_old_and_new_and_writes_nothing(course, studium):
 
 def test_without_a_file_and_with_a_wrong_one_there_is_one_sentence_and_nothing_is_written(course, studium):
     code, _, err = studium("export", "--course", str(course), "--format", "moodle")
-    assert (code, "give it with --into" in err) == (1, True)
+    assert (code, "name the file with --into" in err) == (1, True)
     (course / "canvas.csv").write_bytes(b"\xff\xfa")
     code, _, err = export(studium, course)
-    assert (code, "needs to be text" in err, "Traceback" in err) == (1, True, False)
+    assert (code, "must be text" in err, "Traceback" in err) == (1, True, False)
     assert not (course / "canvas-filled.csv").exists()
     code, _, err = export(studium, course, "--column", "ps1")
-    assert (code, "--column is ASSIGNMENT=COLUMN" in err) == (2, True)
+    assert (code, "--column is written ASSIGNMENT=COLUMN" in err) == (2, True)

@@ -69,7 +69,7 @@ def written(course: Path) -> set[str]:
 def test_each_page_goes_to_its_participant_and_the_marks_are_written_with_it(course: Path, export: Callable) -> None:
     code, out, err = export()
     assert (code, err) == (0, "")
-    assert f"{course / 'feedback.zip'} has 2 feedback pages of 2 students" in out
+    assert f"{course / 'feedback.zip'} has 2 feedback pages for 2 students" in out
     with zipfile.ZipFile(course / "feedback.zip") as archive:
         names = archive.namelist()
         assert [as_moodle_reads(name) for name in names] == [
@@ -112,7 +112,7 @@ def test_what_moodle_would_not_take_is_one_sentence_and_neither_is_written(cours
 @pytest.mark.parametrize("form", ["canvas", "csv"])
 def test_other_systems_take_no_archive_of_feedback(course: Path, export: Callable, form: str) -> None:
     code, _, err = export(form=form)
-    assert (code, "--feedback is for --format moodle" in err, written(course)) == (2, True, set())
+    assert (code, "--feedback needs --format moodle" in err, written(course)) == (2, True, set())
 
 
 def test_pages_that_cannot_be_written_hold_the_marks_back(course: Path, export: Callable) -> None:

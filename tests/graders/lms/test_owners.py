@@ -124,7 +124,7 @@ def test_a_students_file_takes_the_place_of_no_other_students_and_the_command_sa
     attack = "A_71_assignsubmission_file_x_72_assignsubmission_file_lora-9.ipynb"
     code, out, err = collect("moodle", {bobs: "bob's", attack: "mallory's"})
     assert (code, err, submitted(course)) == (0, "", {"bob/ps1/lora.ipynb": "bob's"})
-    assert "collected for nobody, since the name does not say for certain whose it is: 1\n" in out
+    assert "not collected, since the file name does not show for certain whose it is: 1\n" in out
     assert f"  {attack} (perhaps of ada or of bob)\n" in out
     code, out, _ = collect("moodle", {bobs: "bob's", attack: "mallory's"}, "--json")
     assert json.loads(out)["unclear"] == [{"name": attack, "students": ["ada", "bob"]}]
@@ -151,7 +151,7 @@ def test_a_student_hands_no_file_in_whose_name_only_the_course_writes(course, co
         notebook, own = f"{before}lora.ipynb", f"{before}{name}"
         code, out, _ = collect(system, {notebook: "x", own: "2001-01-01 00:00:00 UTC"}, "--replace")
         assert (code, submitted(course)) == (0, {"ada/ps1/lora.ipynb": "x"})
-        assert f"left out, since only the course writes files of these names: {own}\n" in out
+        assert f"left out, since only the course may write files with these names: {own}\n" in out
 
 
 def test_a_name_in_an_archive_steers_no_terminal(collect):

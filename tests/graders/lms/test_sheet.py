@@ -64,7 +64,7 @@ def test_only_the_cell_that_is_written_changes(tmp_path_factory, made, value, da
     ("content", "sentence"),
     [
         (b"\xff\xfa\x00name,grade\n", "needs to be text in UTF-8 or UTF-16"),
-        (b'name,grade\n"ada,3\n', "has a lone one in row 2"),
+        (b'name,grade\n"ada,3\n', "has an unmatched one in row 2"),
         (b"name\nada\n", "has one alone"),
         (b"", "has one alone"),
     ],

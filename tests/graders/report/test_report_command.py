@@ -133,7 +133,7 @@ def test_what_has_changed_since_it_was_graded_is_left_out_and_said(course, studi
 def test_without_results_the_command_says_what_to_run(course, studium):
     shutil.rmtree(course / ".studium" / "results")
     code, _, err = studium("report", "ps1", "--course", str(course))
-    assert (code, err) == (1, "studium: there are no results of ps1 yet; run: studium grade ps1\n")
+    assert (code, err) == (1, "studium: ps1 has no results yet; run: studium grade ps1\n")
 
 
 def test_an_earlier_term_stands_beside_the_tests(course, graded, studium):

@@ -183,7 +183,7 @@ def test_the_regrade_changes_one_mark_of_each_student_of_whom_the_test_asked_too
         assert [line.partition(":")[0].strip() for line in lines] == sorted(term.term.not_clipped)
         assert all(line.endswith(": 0 → 1") for line in lines)
     diff = (term.folder / "diff.html").read_text("utf-8")
-    assert "the assignment was built anew" in diff
+    assert "the assignment was rebuilt" in diff
     assert all(student in diff for student in term.term.not_clipped)
 
 

@@ -108,7 +108,7 @@ ROW = "class P:\n    def __repr__(self): return 'P'\ndef double(x): return f'{x:
         ("assert double('a' * 40) == 'a' * 41", "(at letter 40: expected 'aaaaaaaaaaa', got 'aaaaaaaaaa')"),
         ("x = None\nassert x is not None", "this should hold and does not: x is not None"),
         ("x = 5\nassert x is None", "x is None (left 5, right None)"),
-        ("assert double(1) == double(1)", "(P does not define ==, so that no two of its objects are equal)"),
+        ("assert double(1) == double(1)", "(P does not define ==, so no two of its objects are equal)"),
     ],
 )
 def test_a_visible_message_shows_what_differs_and_nothing_that_says_nothing(student, test, said):
