@@ -19,7 +19,7 @@ Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 def as_if(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | None:
     """Say which one change of an argument makes the solution do what the answer does, in wrong and right calls."""
-    if not enough(evidence.wrong + tried):
+    if not enough(evidence.wrong + [case for case in tried if case.verdict == "wrong"]):
         return None
     cases = [*evidence.wrong, *tried, *evidence.right]
     found: dict[str, str] = {}
@@ -34,12 +34,11 @@ def as_if(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | No
 
 
 def enough(cases: list[Case]) -> bool:
-    """Return whether wrong calls tell enough: two of them, or one with several different values."""
-    wrong = [case for case in cases if case.verdict == "wrong"]
-    if len(wrong) >= 2:
-        return True
-    values = (as_array(part.value) for case in wrong for part in parts(case.right.result))
-    return any(value is not None and distinct(value) >= 3 for value in values)
+    """Return whether calls tell enough: two of them, or one with several different values; and none raised."""
+    if any(case.call.observed.raised or case.right.raised for case in cases):
+        return False
+    values = [as_array(part.value) for case in cases for part in parts(case.right.result)]
+    return len(cases) >= 2 or any(value is not None and distinct(value) >= 3 for value in values)
 
 
 def _fits(evidence: Evidence, case: Case, change: Change) -> bool:

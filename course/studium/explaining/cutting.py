@@ -15,13 +15,13 @@ _CONTAINERS = (list, tuple)
 
 def smaller(call: Call) -> Iterator[Call]:
     """Return smaller calls, boldest first: each size to 1, to half, by one, from both ends; last in one argument."""
-    sizes = [size for size, _ in sorted(_sizes(call).items(), key=lambda item: -item[0]) if size > 1]
-    for size in sizes:
+    known = [size for size, _ in sorted(sizes(call).items(), key=lambda item: -item[0]) if size > 1]
+    for size in known:
         for new in dict.fromkeys((1, size // 2, size - 1)):
             if 0 < new < size:
                 yield from (_cut(call, size, new, end) for end in (False, True))
     for place in range(len(call.args)):
-        yield from (_cut(call, size, 1, False, only=place) for size in sizes)
+        yield from (_cut(call, size, 1, False, only=place) for size in known)
 
 
 def weight(call: Call) -> int:
@@ -41,7 +41,8 @@ def _weight(value: Any) -> int:
     return len(value) if isinstance(value, str) else 1
 
 
-def _sizes(call: Call) -> Counter[int]:
+def sizes(call: Call) -> Counter[int]:
+    """Return how often each size occurs among the axes and lists of a call."""
     found: Counter[int] = Counter()
     for value in (*call.args, *call.kwargs.values()):
         _count(value, found)

@@ -25,6 +25,8 @@ from studium.explaining.finding import Finding
 def pair(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | None:
     """Say which two registered mistakes together do what the answer does in every call."""
     exercise = evidence.exercise
+    if not enough(evidence.failed):
+        return None
     known = [one for one in exercise.misconceptions if one.edits]
     for one, other in itertools.combinations(known, 2):
         edits = (*one.edits, *other.edits)
@@ -41,7 +43,7 @@ def pair(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | Non
 
 def single(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | None:
     """Say which operation of the solution the answer does otherwise; the solution's own text is not shown."""
-    if not can_interrupt():  # a change may loop for ever
+    if not can_interrupt() or not enough(evidence.failed):  # a change may loop for ever
         return None
     for words, function in _changed(evidence.exercise):
         if budget.spent:
@@ -52,12 +54,13 @@ def single(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | N
 
 
 def fits(evidence: Evidence, tried: list[Case], function: AnyFunction, budget: Budget) -> bool:
-    """Return whether a function does what the answer does in every call that counts, smallest wrong calls first."""
-    wrong = sorted((case for case in (*tried, *evidence.wrong) if case.verdict == "wrong"), key=_weight)
-    if not enough(wrong):
-        return False
-    others = [*evidence.right, *(case for case in tried if case.verdict == "right")]
-    return all(attempt(budget, partial(_does, function, case)) for case in (*wrong, *others))
+    """Return whether a function does what the answer does in every call, smallest calls of failed tests first.
+
+    Calls in which several results are acceptable count too: the answer's own is one that a failed test refused.
+    """
+    failed = sorted((case for case in (*tried, *evidence.cases) if not case.passed), key=_weight)
+    passed = [case for case in evidence.cases if case.passed]
+    return all(attempt(budget, partial(_does, function, case)) for case in (*failed, *passed))
 
 
 def _weight(case: Case) -> int:

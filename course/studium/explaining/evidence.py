@@ -66,6 +66,11 @@ class Evidence:
         return [case for case in self.cases if case.verdict == "right"]
 
     @property
+    def failed(self) -> list[Case]:
+        """The calls of failed tests in which the answer does not do what the solution does, open ones included."""
+        return [case for case in self.cases if not case.passed and case.verdict != "right"]
+
+    @property
     def plain(self) -> list[Case]:
         """The wrong calls in which neither the answer nor the solution raised: what relations are about."""
         return [case for case in self.wrong if not (case.call.observed.raised or case.right.raised)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from studium.explaining.evidence import Case
 from studium.explaining.finding import ORDINALS, Finding, Pair, listed
-from studium.explaining.values import same
+from studium.explaining.values import array, same
 
 
 def one_part(cases: list[Case]) -> Finding | None:
@@ -26,7 +26,7 @@ def one_part(cases: list[Case]) -> Finding | None:
 
 def weak(pairs: list[Pair]) -> Finding | None:
     """Say that a result has other axes than it should, or is not finite."""
-    if not pairs:
+    if not pairs or any(array(pair.case.right.result) is None for pair in pairs):  # a part of a result says little
         return None
     axes = {(pair.mine.ndim, pair.right.ndim) for pair in pairs}
     if len(axes) == 1 and (both := axes.pop())[0] != both[1]:

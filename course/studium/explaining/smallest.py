@@ -8,10 +8,12 @@ from studium.exercises import AnyFunction, Exercise
 from studium.explaining.budget import Budget, can_interrupt
 from studium.explaining.cutting import smaller, weight
 from studium.explaining.evidence import Case, Evidence, Verdict, alike, attempt, draws
+from studium.explaining.nearby import nearby
 from studium.explaining.writing import outcomes, written_call
 from studium.observation import Call, Observation
 
 _TRIES = 18
+_AROUND = 40  # tries where no visible call is wrong
 _LONGEST = 220  # letters of the sentence
 
 
@@ -32,6 +34,11 @@ class Search:
             return self._shrunk(wrong[0])
         right = sorted((case for case in seen if case.verdict == "right"), key=lambda case: weight(case.call))
         found = next(filter(None, map(self._first_wrong, right[:2])), None)
+        found = found or next(
+            filter(None, (self._first_of(case, nearby(case.call), _AROUND) for case in right[:3])), None
+        )
+        if found:
+            self.tries = 0
         return self._shrunk(found) if found else None
 
     def _shrunk(self, best: Case) -> Case:
@@ -41,7 +48,15 @@ class Search:
 
     def _first_wrong(self, case: Case) -> Case | None:
         """Return the first smaller call that goes wrong."""
-        for call in self._calls(case):
+        calls = (call for call in smaller(case.call) if weight(call) < weight(case.call))
+        return self._first_of(case, calls, _TRIES)
+
+    def _first_of(self, case: Case, calls: Iterator[Call], most: int) -> Case | None:
+        if self.evidence.function is None or not can_interrupt():
+            return None
+        for call in calls:
+            if self.tries >= most:
+                return None
             self.tries += 1
             found = attempt(self.budget, partial(self._tried, case, call))
             if found is None:
@@ -50,13 +65,6 @@ class Search:
             if found.verdict == "wrong":
                 return found
         return None
-
-    def _calls(self, case: Case) -> Iterator[Call]:
-        for call in smaller(case.call):
-            if self.tries >= _TRIES or self.evidence.function is None or not can_interrupt():
-                return
-            if weight(call) < weight(case.call):
-                yield call
 
     def _tried(self, case: Case, call: Call) -> Case:
         exercise, function = self.evidence.exercise, self.evidence.function
@@ -79,8 +87,10 @@ def _is_allowed(exercise: Exercise, case: Case, call: Call, right: Observation) 
 
 
 def said(function: AnyFunction, case: Case) -> str:
-    """Return the sentence about the smallest call, "" where it would be too long to help."""
-    gives = outcomes(case.call.observed, case.right)
-    call = written_call(function, case.call)
-    sentence = f"Smallest call that goes wrong: `{call}` {gives}."
-    return sentence if gives and len(sentence) <= _LONGEST else ""
+    """Return the sentence about the smallest call, with as many numbers as fit; "" where it is too long to help."""
+    for most in (12, 6, 1):
+        gives = outcomes(case.call.observed, case.right, most)
+        sentence = f"Smallest call that goes wrong: `{written_call(function, case.call, most)}` {gives}."
+        if gives and len(sentence) <= _LONGEST:
+            return sentence
+    return ""

@@ -10,33 +10,39 @@ from studium.explaining.failed_test import described
 from studium.explaining.values import array, is_tensor
 from studium.observation import Call, Observation
 
-_MOST_NUMBERS = 12  # of a value that is written out
+MOST = 12  # of a value that is written out
 _LONGEST = 160
 
 
-def written_call(function: AnyFunction, call: Call) -> str:
-    """Return a call as code, its arguments by name."""
+def written_call(function: AnyFunction, call: Call, most: int = MOST) -> str:
+    """Return a call as code, its arguments by name; of what has more than ``most`` numbers the shape."""
     try:
         given = inspect.signature(function).bind(*call.args, **call.kwargs).arguments
     except (TypeError, ValueError):
         given = {**{f"argument {n}": value for n, value in enumerate(call.args, 1)}, **call.kwargs}
-    inside = ", ".join(f"{name}={written(value)}" for name, value in given.items())
+    inside = ", ".join(f"{name}={written(value, most)}" for name, value in given.items())
     return f"{getattr(function, '__name__', 'f')}({inside})"
 
 
-def written(value: Any) -> str:
+def written(value: Any, most: int = MOST) -> str:
     """Return a value as a learner would type it: a small tensor as a list, a large one as its shape."""
     numbers = array(value)
     if numbers is not None and numbers.ndim == 0:
-        return _number(numbers.item())
+        text = _number(numbers.item())
+        return f"{text}0" if text.endswith(".") else text
     if numbers is not None:
-        return _listed(numbers.tolist()) if numbers.size <= _MOST_NUMBERS else f"<shape {tuple(numbers.shape)}>"
+        return _listed(numbers.tolist()) if numbers.size <= most else f"<shape {tuple(numbers.shape)}>"
     if isinstance(value, list | tuple):
-        inside = ", ".join(map(written, value[:_MOST_NUMBERS])) + (", …" if len(value) > _MOST_NUMBERS else "")
+        most = max(1, most // max(1, len(value)))
+        inside = ", ".join(written(item, most) for item in value[:MOST]) + (", …" if len(value) > MOST else "")
         comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{comma})"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {written(inner)}" for key, inner in list(value.items())[:6]) + "}"
+        return (
+            "{"
+            + ", ".join(f"{key!r}: {written(inner, most // 2)}" for key, inner in list(value.items())[:4])
+            + (", …}" if len(value) > 4 else "}")
+        )
     if value is None or isinstance(value, str | bytes):
         return reprlib.repr(value)
     return f"<{described(value)}>"
@@ -53,13 +59,13 @@ def _number(value: Any) -> str:
     return f"{text}." if text.lstrip("-").isdigit() else text
 
 
-def outcomes(observed: Observation, right: Observation) -> str:
+def outcomes(observed: Observation, right: Observation, most: int = MOST) -> str:
     """Say what a call gives and should give: "gives 3 and should give 2"; "" where that takes too many words."""
     if observed.raised:
         return f"raises {observed.raised.__name__}{_should(right)}"
     if right.raised:
         return f"gives {written(observed.result)} and should raise {right.raised.__name__}"
-    gives, should = written(observed.result), written(right.result)
+    gives, should = written(observed.result, most), written(right.result, most)
     if gives == should:
         return _kinds(observed, right) or _difference(observed, right)
     if len(gives) + len(should) > _LONGEST or "<" in gives + should:
