@@ -47,7 +47,8 @@ class ExerciseResult(msgspec.Struct, frozen=True):
 
     Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed;
     ``among`` others, where it does not explain every failed test. Otherwise ``said`` is a sentence that is true of the
-    answer, and ``said_kind`` what it is about, such as "relation". ``smallest`` shows the smallest call that goes wrong.
+    answer, and ``said_kind`` what it is about, such as "relation". ``smallest`` is the smallest call
+    that goes wrong.
     ``differs``: arrays were compared and differ, so that there is a difference to look at. ``tested`` is false where
     no test ran, because the cell fails, say; then the message of each test says why.
     """

@@ -14,7 +14,7 @@ from studium.observation import Call, Observation
 
 _TRIES = 18
 _AROUND = 40  # tries where no visible call is wrong
-_LONGEST = 220  # letters of the sentence
+_LONGEST = 320  # letters of the sentence
 
 
 @dataclass
@@ -90,7 +90,7 @@ def said(function: AnyFunction, case: Case) -> str:
     """Return the sentence about the smallest call, with as many numbers as fit; "" where it is too long to help."""
     for most in (12, 6, 1):
         gives = outcomes(case.call.observed, case.right, most)
-        sentence = f"Smallest call that goes wrong: `{written_call(function, case.call, most)}` {gives}."
+        sentence = f"Smallest call that goes wrong: `{written_call(function, case.call, most)}`{gives}."
         if gives and len(sentence) <= _LONGEST:
             return sentence
     return ""

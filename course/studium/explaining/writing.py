@@ -1,6 +1,7 @@
 """Writing a call and its results down in a line: `f(x=[[2.]], k=1)`; what is large is told by its shape."""
 
 import inspect
+import re
 import reprlib
 from typing import Any
 
@@ -60,17 +61,17 @@ def _number(value: Any) -> str:
 
 
 def outcomes(observed: Observation, right: Observation, most: int = MOST) -> str:
-    """Say what a call gives and should give: "gives 3 and should give 2"; "" where that takes too many words."""
+    """Say what a call gives and should give: " gives 3 and should give 2", or ": at index [0] expected 2, got 3"."""
     if observed.raised:
-        return f"raises {observed.raised.__name__}{_should(right)}"
+        return f" raises {observed.raised.__name__}{_should(right)}"
     if right.raised:
-        return f"gives {written(observed.result)} and should raise {right.raised.__name__}"
+        return f" gives {written(observed.result)} and should raise {right.raised.__name__}"
     gives, should = written(observed.result, most), written(right.result, most)
     if gives == should:
         return _kinds(observed, right) or _difference(observed, right)
     if len(gives) + len(should) > _LONGEST or "<" in gives + should:
         return _difference(observed, right)
-    return f"gives {gives} and should give {should}"
+    return f" gives {gives} and should give {should}"
 
 
 def _should(right: Observation) -> str:
@@ -82,11 +83,11 @@ def _kinds(observed: Observation, right: Observation) -> str:
     one, other = described(observed.result), described(right.result)
     if is_tensor(observed.result) and is_tensor(right.result) and one == other:
         return ""
-    return f"gives {one} and should give {other}" if one != other else ""
+    return f" gives {one} and should give {other}" if one != other else ""
 
 
 def _difference(observed: Observation, right: Observation) -> str:
     found = difference(observed.result, right.result)
     if found:
-        return f"differs: {found}"
-    return "changes an argument" if difference(observed.arguments, right.arguments) else ""
+        return re.sub(r" \(\d+ of \d+ values differ.*\)$", "", f": {found}")
+    return " changes an argument" if difference(observed.arguments, right.arguments) else ""
