@@ -172,7 +172,9 @@ def _judged(topic: str, exercise: Exercise, runs: list[TestRun], seconds: float)
 
 def _contradicted(exercise: Exercise, calls: list[tuple[Call, Observation]], mistake: str) -> bool:
     name = mistake.rpartition(":")[2]
-    return any(known.name == name and contradicts(known, calls) for known in exercise.misconceptions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return any(known.name == name and contradicts(known, calls) for known in exercise.misconceptions)
 
 
 def _blame(topic: str, exercise: Exercise, function: AnyFunction, beside: Mapping[str, Exercise], draw: int) -> str:

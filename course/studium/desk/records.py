@@ -22,6 +22,8 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     """An answer was checked: what came out, its failed test to show, and the id of the mistake that was recognised.
 
     The files call the id ``mistake``. Entries written before mistakes had ids hold the mistake's sentence there.
+    ``among``: the mistake is one among others. ``said`` is what else is true of the answer, ``smallest`` the smallest
+    call that goes wrong.
     """
 
     outcome: Literal["right", "wrong"]
@@ -31,6 +33,9 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     message: Sentence = ""
     mistake_id: Sentence = msgspec.field(default="", name="mistake")
     answer: Answer = ""
+    among: bool = False
+    said: Sentence = ""
+    smallest: Sentence = ""
 
 
 class Hinted(msgspec.Struct, frozen=True, tag="hinted"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from studium.explaining.finding import Pair, holds, rich
+from studium.explaining.finding import Pair, holds, recorded, rich
 from studium.explaining.values import close
 
 
@@ -68,7 +68,7 @@ def reduced(pairs: list[Pair]) -> str:
 
 
 def _several(pairs: list[Pair], axis: int, which: str) -> bool:
-    shapes = [getattr(pair, which).shape for pair in pairs]
+    shapes = [getattr(pair, which).shape for pair in recorded(pairs)]
     return all(len(shape) >= -axis and shape[axis] > 1 for shape in shapes)
 
 
@@ -83,15 +83,15 @@ def ends(pairs: list[Pair]) -> str:
     item = "row" if all(pair.right.ndim > 1 for pair in pairs) else "item"
     cuts = (("first", slice(1, None)), ("last", slice(None, -1)))
     for name, kept in cuts:
-        if all(len(pair.right) > 1 for pair in pairs) and holds(pairs, lambda v, k=kept: v[k]):  # type: ignore[misc]
+        if all(len(pair.right) > 1 for pair in recorded(pairs)) and holds(pairs, lambda v, k=kept: v[k]):  # type: ignore[misc]
             return f"The {name} {item} is missing."
-        if all(len(pair.mine) > 1 for pair in pairs) and holds(pairs, lambda v, k=kept: v[k], back=True):  # type: ignore[misc]
+        if all(len(pair.mine) > 1 for pair in recorded(pairs)) and holds(pairs, lambda v, k=kept: v[k], back=True):  # type: ignore[misc]
             return f"There is one {item} too many, the {name}."
     equal = all(pair.mine.shape == pair.right.shape for pair in pairs)
     if equal and holds(pairs, lambda v: v[::-1]):
         return f"Your {item}s are in reverse order."
-    if equal and len(pairs) > 1:
+    if equal and len(recorded(pairs)) > 1:
         for name, kept in cuts:
-            if all(len(pair.right) > 2 and close(pair.mine[kept], pair.right[kept]) for pair in pairs):
+            if all((pair.cut or len(pair.right) > 2) and close(pair.mine[kept], pair.right[kept]) for pair in pairs):
                 return f"Only the {name} {item} is wrong."
     return ""

@@ -67,12 +67,12 @@ def _changes(evidence: Evidence) -> Iterator[tuple[str, str, Change]]:
     except (TypeError, ValueError):
         return
     for name in known:
+        for words, change in _OF_ONE:
+            yield name, words.format(name), partial(_set, name, change)
         default = parameters[name].default
         if default is not inspect.Parameter.empty:
             yield name, f"with the default of `{name}`", partial(_set, name, lambda _, d=default: d)  # type: ignore[misc]
         yield name, f"where `{name}` is None", partial(_set, name, lambda _: None)
-        for words, change in _OF_ONE:
-            yield name, words.format(name), partial(_set, name, change)
     names = list(known)
     for place, one in enumerate(names):
         for other in names[place + 1 :]:

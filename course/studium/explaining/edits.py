@@ -85,7 +85,10 @@ def _changed(exercise: Exercise) -> Iterator[tuple[str, AnyFunction]]:
 def _texts(text: str, name: str) -> list[tuple[str, str]]:
     from studium.authoring.mutation import edits_of  # only a wrong answer needs it
 
-    source, function, edits = edits_of(text, name)
+    try:
+        source, function, edits = edits_of(text, name)
+    except StopIteration:  # the solution is no function of its file's own
+        return []
     found: dict[str, str] = {}
     for edit in edits:
         old, new = source.text[edit.start : edit.end].decode(), edit.text.decode()

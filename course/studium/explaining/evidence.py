@@ -1,8 +1,11 @@
 """Which recorded calls count: an answer's call is wrong, right, or open because several results are acceptable."""
 
+import contextlib
 import inspect
+import math
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from studium.exercises import AnyFunction, Exercise
-from studium.explaining.budget import Budget, OutOfTime, can_interrupt, limited
+from studium.explaining.budget import Budget, can_interrupt, limited
 from studium.explaining.values import same
 from studium.memory_limit import ran_out
 from studium.observation import Call, Observation, snapshot
@@ -120,15 +123,17 @@ def alike(one: Observation, other: Observation) -> bool:
 
 
 def attempt(budget: Budget, work: Callable[[], T]) -> T | None:
-    """Return what ``work`` returns, None where the time is up before or while it works."""
+    """Return what ``work`` returns, None where the time is up before or while it works, or where it would exit."""
     if budget.spent:
         return None
-    if not can_interrupt() or budget.seconds == float("inf"):
-        return work()
+    timer = limited(budget.left) if can_interrupt() and budget.seconds < math.inf else contextlib.nullcontext()
     try:
-        with limited(budget.left):
+        with timer, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a warning is no mistake
             return work()
-    except OutOfTime:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # its time is up, or an answer calls exit()
         return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from studium.explaining.evidence import Evidence
-from studium.explaining.finding import Finding, Pair
+from studium.explaining.finding import Finding, Pair, recorded
 from studium.explaining.values import array, close, is_tensor
 
 _EXACT = 2e-5
@@ -104,8 +104,8 @@ def _numbers(evidence: Evidence, pair: Pair) -> Iterator[tuple[str, float]]:
 
 def _constant(pairs: list[Pair], offsets: list[float] | None, factors: list[float] | None) -> str:
     """Return the sentence about a number that is the same in 3 different calls."""
-    calls = {id(pair.case) for pair in pairs}
-    different = {(pair.right.shape, tuple(pair.right.ravel()[:4].tolist())) for pair in pairs}
+    calls = {id(pair.case) for pair in recorded(pairs)}
+    different = {(pair.right.shape, tuple(pair.right.ravel()[:4].tolist())) for pair in recorded(pairs)}
     if len(calls) < 3 or len(different) < 3:
         return ""
     if offsets and close(np.asarray(offsets), np.full(len(offsets), offsets[0])):

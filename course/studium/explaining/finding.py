@@ -22,15 +22,24 @@ class Finding:
 
 
 class Pair(NamedTuple):
-    """A part of a result that is wrong: the answer's, the right one, and the case in which it came."""
+    """A part of a result that is wrong: the answer's, the right one, and the case in which it came.
+
+    One of a call that was ``cut`` smaller can contradict a relation, but tells little for it.
+    """
 
     mine: Array
     right: Array
     case: Case
+    cut: bool = False
 
 
-def pairs(cases: Iterable[Case]) -> list[Pair]:
-    """Return the parts that differ in wrong calls; none where a part is not numbers, or the results' parts differ."""
+def recorded(pairs: list[Pair]) -> list[Pair]:
+    """Return the pairs of calls that a test made."""
+    return [pair for pair in pairs if not pair.cut]
+
+
+def pairs(cases: Iterable[Case], *, cut: bool = False) -> list[Pair] | None:
+    """Return the parts that differ in wrong calls; None where a part is not numbers, or the results' parts differ."""
     found: list[Pair] = []
     for case in cases:
         mine, right = list(parts(case.call.observed.result)), list(parts(case.right.result))
@@ -38,16 +47,16 @@ def pairs(cases: Iterable[Case]) -> list[Pair]:
             mine, right = mine[:0], right[:0]
             one, other = array(case.call.observed.result), array(case.right.result)
             if one is None or other is None:
-                return []
-            found.append(Pair(one, other, case))
+                return None
+            found.append(Pair(one, other, case, cut))
         for own, wanted in zip(mine, right, strict=True):
             one, other = array(own.value), array(wanted.value)
             if one is None or other is None:
                 if own.value is wanted.value or own.value == wanted.value:
                     continue
-                return []
+                return None
             if not close(one, other):
-                found.append(Pair(one, other, case))
+                found.append(Pair(one, other, case, cut))
     return found
 
 
@@ -74,6 +83,7 @@ def holds(pairs: list[Pair], make: Made, *, back: bool = False) -> bool:
 
 def rich(pairs: list[Pair], least: int = 3) -> bool:
     """Return whether the right values are various enough to tell anything: in one result, or over several calls."""
+    pairs = recorded(pairs)
     most = max(distinct(pair.right) for pair in pairs)
     if all(pair.right.size == 1 for pair in pairs):
         values = np.asarray([complex(pair.right.ravel()[0]) for pair in pairs])

@@ -15,7 +15,7 @@ def relation(pairs: list[Pair]) -> Finding | None:
     if not pairs:
         return None
     with np.errstate(all="ignore"):
-        for find in (shape, opposite, changed_values, reduced, ends, places):
+        for find in (shape, opposite, changed_values, reduced, ends):
             text = find(pairs)
             if text:
                 return Finding(text, "relation")
@@ -102,6 +102,13 @@ def places(pairs: list[Pair]) -> str:
         if all((one == places).all() for one, places in zip(wrong, found, strict=True)) and _enough(wrong):
             return text
     return ""
+
+
+def special_places(pairs: list[Pair]) -> Finding | None:
+    """Return what is said of the places that are wrong, where better is not known."""
+    with np.errstate(all="ignore"):
+        text = places(pairs) if pairs else ""
+    return Finding(text, "relation") if text else None
 
 
 def _enough(wrong: list[Any]) -> bool:

@@ -1,13 +1,14 @@
 """The one sentence that a wrong answer without a name hears, in the order of how surely and how well it helps."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from studium.exercises import AnyFunction, Exercise
 from studium.explaining import again, as_if, certainties, conditions, edits, factors, own_errors, relations, shapes
 from studium.explaining.budget import Budget
-from studium.explaining.evidence import Case, Evidence, Told, gather
+from studium.explaining.evidence import Case, Evidence, Told, attempt, gather
 from studium.explaining.failed_test import own_line
 from studium.explaining.finding import Finding, Pair, pairs
 from studium.explaining.smallest import Search, said
@@ -42,9 +43,9 @@ def explained(
     search = Search(evidence, budget.share(0.5))
     smallest = search.smallest()
     found = next(_found(evidence, search.tried, tests, answer, budget), Finding("", ""))
-    text = said(exercise.solution, smallest) if smallest else ""
+    text = attempt(Budget(), lambda: said(exercise.solution, smallest)) if smallest else ""
     right = [case for case in (*evidence.right, *search.tried) if case.verdict == "right"]
-    return Explanation(found.text, found.kind, text, [(case.call, case.right) for case in right])
+    return Explanation(found.text, found.kind, text or "", [(case.call, case.right) for case in right])
 
 
 def _found(
@@ -52,12 +53,22 @@ def _found(
 ) -> Iterator[Finding]:
     """Return what can be said, best first; each is looked for when its turn comes."""
     for find in _steps(tried, tests, answer, budget):
-        found = None if budget.spent else find(evidence)
+        found = None if budget.spent else _tried(find, evidence)
         if found and found.values:
             seen = dataclasses.replace(evidence, cases=[case for case in evidence.cases if not case.hidden])
-            found = find(seen) if seen.wrong else None
+            found = _tried(find, seen) if seen.wrong else None
         if found:
             yield found
+
+
+def _tried(find: Callable[[Evidence], Finding | None], evidence: Evidence) -> Finding | None:
+    """Return what was found, None where values of the answer's own making cannot even be looked at."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return find(evidence)
+    except Exception:
+        return None
 
 
 def _steps(
@@ -74,6 +85,7 @@ def _steps(
         lambda evidence: as_if.as_if(evidence, tried, budget.share(0.4)) if _is_plain(evidence) else None,
         lambda evidence: edits.single(evidence, tried, budget.share(0.7)),
         lambda evidence: edits.pair(evidence, tried, budget.share(0.7)),
+        lambda evidence: relations.special_places(_pairs(evidence, tried)),
         lambda evidence: again.gradient(evidence, budget),
         lambda evidence: _own_error(evidence, tests, answer),
         lambda evidence: again.callback(evidence, budget),
@@ -90,7 +102,9 @@ def _is_plain(evidence: Evidence) -> bool:
 
 def _pairs(evidence: Evidence, tried: list[Case]) -> list[Pair]:
     wrong = [case for case in tried if case.verdict == "wrong" and not case.call.observed.raised]
-    return pairs([*evidence.plain, *wrong]) if _is_plain(evidence) else []
+    if not _is_plain(evidence) or not (found := pairs(evidence.plain)):
+        return []
+    return found + (pairs(wrong, cut=True) or [])
 
 
 def _masked(evidence: Evidence, tried: list[Case]) -> Finding | None:
