@@ -20,10 +20,12 @@ class Budget:
     """So many seconds of ``clock`` from now on.
 
     The clock is that of this thread's own work, so that a sentence does not depend on what else the machine does.
+    ``interrupts``: a call that takes longer is ended.
     """
 
     seconds: float = SECONDS
     clock: Callable[[], float] = time.thread_time
+    interrupts: bool = True
     _start: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +43,7 @@ class Budget:
 
     def share(self, fraction: float) -> "Budget":
         """Return a budget of a part of what is left, on the same clock."""
-        return Budget(max(0.0, self.left) * fraction, self.clock)
+        return Budget(max(0.0, self.left) * fraction, self.clock, self.interrupts)
 
 
 def can_interrupt() -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import math
 import random
 import sys
 import warnings
@@ -126,7 +125,7 @@ def attempt(budget: Budget, work: Callable[[], T]) -> T | None:
     """Return what ``work`` returns, None where the time is up before or while it works, or where it would exit."""
     if budget.spent:
         return None
-    timer = limited(budget.left) if can_interrupt() and budget.seconds < math.inf else contextlib.nullcontext()
+    timer = limited(budget.left) if can_interrupt() and budget.interrupts else contextlib.nullcontext()
     try:
         with timer, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning is no mistake

@@ -15,6 +15,8 @@ from studium.explaining.smallest import Search, said
 from studium.explaining.values import Array, array
 from studium.observation import Call, Observation
 
+Step = Callable[[Evidence], Finding | None]
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -30,11 +32,18 @@ class Explanation:
 
 
 def explained(
-    exercise: Exercise, tests: Sequence[Told], answer: AnyFunction, budget: Budget, *, live: bool = True
+    exercise: Exercise,
+    tests: Sequence[Told],
+    answer: AnyFunction,
+    budget: Budget,
+    *,
+    live: bool = True,
+    numbers: bool = True,
 ) -> Explanation:
-    """Say what is true of a wrong answer, until the budget is spent; ``live``: the answer may be called again.
+    """Say what is true of a wrong answer, until the budget is spent.
 
-    What holds a number comes from visible tests alone. In the public edition, whose solutions are not known, nothing is
+    ``live``: the answer may be called again, and functions that may never end. ``numbers``: a sentence may hold one. It
+    comes from visible tests alone. In the public edition, whose solutions are not known, nothing is
     said.
     """
     if exercise.public or all(test.passed for test in tests):
@@ -42,21 +51,22 @@ def explained(
     evidence = gather(exercise, tests, budget.share(0.5), answer if live else None)
     search = Search(evidence, budget.share(0.5))
     smallest = search.smallest()
-    found = next(_found(evidence, search.tried, tests, answer, budget), Finding("", ""))
-    text = attempt(Budget(), lambda: said(exercise.solution, smallest)) if smallest else ""
+    found = next(
+        _found(evidence, _steps(search.tried, tests, answer, budget, live=live), budget, numbers=numbers),
+        Finding("", ""),
+    )
+    text = attempt(Budget(), lambda: said(exercise.solution, smallest)) if smallest and live else ""
     right = [case for case in (*evidence.right, *search.tried) if case.verdict == "right"]
     return Explanation(found.text, found.kind, text or "", [(case.call, case.right) for case in right])
 
 
-def _found(
-    evidence: Evidence, tried: list[Case], tests: Sequence[Told], answer: AnyFunction, budget: Budget
-) -> Iterator[Finding]:
+def _found(evidence: Evidence, steps: list[Step], budget: Budget, *, numbers: bool) -> Iterator[Finding]:
     """Return what can be said, best first; each is looked for when its turn comes."""
-    for find in _steps(tried, tests, answer, budget):
+    for find in steps:
         found = None if budget.spent else _tried(find, evidence)
         if found and found.values:
             seen = dataclasses.replace(evidence, cases=[case for case in evidence.cases if not case.hidden])
-            found = _tried(find, seen) if seen.wrong else None
+            found = _tried(find, seen) if seen.wrong and numbers else None
         if found:
             yield found
 
@@ -71,28 +81,28 @@ def _tried(find: Callable[[Evidence], Finding | None], evidence: Evidence) -> Fi
         return None
 
 
-def _steps(
-    tried: list[Case], tests: Sequence[Told], answer: AnyFunction, budget: Budget
-) -> list[Callable[[Evidence], Finding | None]]:
-    return [
-        certainties.changed,
-        lambda evidence: certainties.unused(evidence, answer),
-        certainties.detached,
-        certainties.kind,
-        lambda evidence: relations.relation(_pairs(evidence, tried)),
-        lambda evidence: factors.factor(evidence, _pairs(evidence, tried)),
-        lambda evidence: _masked(evidence, tried),
-        lambda evidence: as_if.as_if(evidence, tried, budget.share(0.4)) if _is_plain(evidence) else None,
-        lambda evidence: edits.single(evidence, tried, budget.share(0.7)),
-        lambda evidence: edits.pair(evidence, tried, budget.share(0.7)),
-        lambda evidence: relations.special_places(_pairs(evidence, tried)),
-        lambda evidence: again.gradient(evidence, budget),
-        lambda evidence: _own_error(evidence, tests, answer),
-        lambda evidence: again.callback(evidence, budget),
-        lambda evidence: conditions.condition(evidence, tried, budget),
-        lambda evidence: shapes.one_part(evidence.plain) if _is_plain(evidence) else None,
-        lambda evidence: shapes.weak(_pairs(evidence, [])),
+def _steps(tried: list[Case], tests: Sequence[Told], answer: AnyFunction, budget: Budget, *, live: bool) -> list[Step]:
+    """Return the ways to find a sentence, in order; if ``live``, those that call functions anew too."""
+    steps: list[tuple[bool, Step]] = [
+        (False, certainties.changed),
+        (True, lambda evidence: certainties.unused(evidence, answer)),
+        (False, certainties.detached),
+        (False, certainties.kind),
+        (False, lambda evidence: relations.relation(_pairs(evidence, tried))),
+        (False, lambda evidence: factors.factor(evidence, _pairs(evidence, tried))),
+        (False, lambda evidence: _masked(evidence, tried)),
+        (True, lambda evidence: as_if.as_if(evidence, tried, budget.share(0.4)) if _is_plain(evidence) else None),
+        (True, lambda evidence: edits.single(evidence, tried, budget.share(0.7))),
+        (True, lambda evidence: edits.pair(evidence, tried, budget.share(0.7))),
+        (False, lambda evidence: relations.special_places(_pairs(evidence, tried))),
+        (True, lambda evidence: again.gradient(evidence, budget)),
+        (True, lambda evidence: _own_error(evidence, tests, answer)),
+        (True, lambda evidence: again.callback(evidence, budget)),
+        (True, lambda evidence: conditions.condition(evidence, tried, budget)),
+        (False, lambda evidence: shapes.one_part(evidence.plain) if _is_plain(evidence) else None),
+        (False, lambda evidence: shapes.weak(_pairs(evidence, []))),
     ]
+    return [step for needs_calls, step in steps if live or not needs_calls]
 
 
 def _is_plain(evidence: Evidence) -> bool:
