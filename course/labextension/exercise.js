@@ -46,6 +46,7 @@ function byYourself(exercise, word) {
 function trouble(exercise) {
   const lines = [];
   if (exercise.mistake) lines.push(h("p", { class: "studium-mistake" }, prose(exercise.mistake)));
+  if (exercise.smallest) lines.push(h("p", { class: "studium-note" }, prose(exercise.smallest)));
   const failed = () => h("p", { class: "studium-note" }, prose([exercise.test, exercise.message].filter(Boolean).join(": ")));
   if (exercise.message && !exercise.mistake) lines.push(failed());
   if (exercise.message && exercise.mistake) lines.push(h("details", {}, h("summary", { class: "studium-note" }, "The test that failed"), failed()));

@@ -1,8 +1,8 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
 An exercise is *not attempted* while its function is missing or still what the learner started from, *right* when every
-test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed
-tests.
+test passes, and *wrong* otherwise. A mistake is named where one registered wrong answer explains the failed tests; of
+an answer without a name, one sentence is said that is true of it.
 """
 
 import dis
@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any, Literal
 
@@ -19,9 +20,12 @@ import msgspec
 from studium.changed_arguments import keeps_arguments
 from studium.comparison import DifferenceError
 from studium.exercises import AnyFunction, Exercise, Test
-from studium.explaining import explain
-from studium.naming import commonest, reproduced
-from studium.observation import Call, Recorder
+from studium.explaining.budget import SECONDS, Budget
+from studium.explaining.evidence import Told
+from studium.explaining.failed_test import explain
+from studium.explaining.sentences import explained
+from studium.naming import agreed, contradicts, reproduced
+from studium.observation import Call, Observation, Recorder
 from studium.sources import seed_of, stub
 from studium.starting_code import is_same_code
 from studium.unwritten import called_exercises, is_unwritten, with_solutions
@@ -41,7 +45,10 @@ class TestResult(msgspec.Struct, frozen=True):
 class ExerciseResult(msgspec.Struct, frozen=True):
     """One exercise: its outcome and its tests.
 
-    Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
+    Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed;
+    ``among`` others, where it does not explain every failed test. Otherwise ``said`` is a sentence that is true of the
+    answer, and ``said_kind`` what it is about, such as "relation". ``smallest`` is the smallest call
+    that goes wrong.
     ``differs``: arrays were compared and differ, so that there is a difference to look at. ``tested`` is false where
     no test ran, because the cell fails, say; then the message of each test says why.
     """
@@ -55,10 +62,14 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     mistake_in: str = ""
     differs: bool = False
     tested: bool = True
+    among: bool = False
+    said: str = ""
+    said_kind: str = ""
+    smallest: str = ""
 
 
 class ShownResult(ExerciseResult, frozen=True):
-    """A result with the sentence of its mistake, as the topic words it now."""
+    """A result with the sentence about its mistake: the named one's, as the topic words it now, or what was said."""
 
     mistake: str = ""
 
@@ -84,19 +95,31 @@ class TestRun:
 
 
 def check(
-    topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
+    topic: str,
+    exercise: Exercise,
+    function: object,
+    *,
+    draw: int = 0,
+    beside: Mapping[str, Exercise] | None = None,
+    seconds: float = SECONDS,
 ) -> ExerciseResult:
     """Run all tests of an exercise against ``function``, in this process.
 
     ``draw`` chooses another set of random test data. ``beside`` holds the topic's exercises by name: where an answer
-    fails only because it calls one of them that is not right, the messages say so. Raises nothing that the learner's
-    code raises.
+    fails only because it calls one of them that is not right, the messages say so. ``seconds`` is how long explaining a
+    wrong answer may take. Raises nothing that the learner's code raises.
     """
-    return examine(topic, exercise, function, draw=draw, beside=beside)[0]
+    return examine(topic, exercise, function, draw=draw, beside=beside, seconds=seconds)[0]
 
 
 def examine(
-    topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
+    topic: str,
+    exercise: Exercise,
+    function: object,
+    *,
+    draw: int = 0,
+    beside: Mapping[str, Exercise] | None = None,
+    seconds: float = SECONDS,
 ) -> tuple[ExerciseResult, list[TestRun]]:
     """Return what ``check`` returns, and the runs behind it: none for an answer that was not attempted."""
     if not callable(function) or is_blank(function) or _is_as_given(exercise, function):
@@ -104,10 +127,10 @@ def examine(
     runs = _runs(topic, exercise, function, draw)
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
-    result = _judged(topic, exercise, runs)
+    result = _judged(topic, exercise, runs, seconds)
     if beside and result.outcome == "wrong" and (blame := _blame(topic, exercise, function, beside, draw)):
         tests = [test if test.passed else msgspec.structs.replace(test, message=blame) for test in result.tests]
-        result = msgspec.structs.replace(result, tests=tests, mistake_id="", mistake_in="")
+        result = msgspec.structs.replace(result, tests=tests, mistake_id="", mistake_in="", said="", smallest="")
     return result, runs
 
 
@@ -121,19 +144,37 @@ def _runs(topic: str, exercise: Exercise, function: AnyFunction, draw: int) -> l
     return [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
 
 
-def _judged(topic: str, exercise: Exercise, runs: list[TestRun]) -> ExerciseResult:
-    possible = {run.test.name: reproduced(topic, exercise, run.calls) for run in runs if not run.passed}
-    mistake = commonest(list(possible.values()))
-    return ExerciseResult(
+def _judged(topic: str, exercise: Exercise, runs: list[TestRun], seconds: float) -> ExerciseResult:
+    result = ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
         sum(run.test.points for run in runs if run.passed),
         exercise.max_points,
         [_result(exercise, run) for run in runs],
-        mistake,
-        next((test for test, found in possible.items() if found and mistake in found), ""),
-        first_difference(runs) is not None,
+        differs=first_difference(runs) is not None,
     )
+    if result.outcome == "right":
+        return result
+    tests = [Told(run.test.name, run.test.hidden, run.error, run.calls) for run in runs]
+    possible = {run.test.name: reproduced(topic, exercise, run.calls) for run in runs if not run.passed}
+    found = explained(exercise, tests, runs[0].function, Budget(seconds))
+    mistake, among = agreed(list(possible.values()), partial(_contradicted, exercise, found.right))
+    return msgspec.structs.replace(
+        result,
+        mistake_id=mistake,
+        mistake_in=next((test for test, names in possible.items() if names and mistake in names), ""),
+        among=among,
+        said="" if mistake else found.sentence,
+        said_kind="" if mistake else found.kind,
+        smallest=found.smallest,
+    )
+
+
+def _contradicted(exercise: Exercise, calls: list[tuple[Call, Observation]], mistake: str) -> bool:
+    name = mistake.rpartition(":")[2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return any(known.name == name and contradicts(known, calls) for known in exercise.misconceptions)
 
 
 def _blame(topic: str, exercise: Exercise, function: AnyFunction, beside: Mapping[str, Exercise], draw: int) -> str:
@@ -184,8 +225,14 @@ def common_cause(result: ExerciseResult) -> str:
 
 
 def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
-    """Return a result as it is shown, with the sentence of its mistake ("" for none)."""
-    return ShownResult(**msgspec.structs.asdict(result), mistake=mistake)
+    """Return a result as it is shown, with the sentence of its mistake ("" for none), or what else is true of it."""
+    said = "" if result.said_kind == "error" and common_cause(result) else result.said
+    return ShownResult(**msgspec.structs.asdict(result), mistake=told(mistake, said, among=result.among))
+
+
+def told(mistake: str, said: str, *, among: bool) -> str:
+    """Return the one sentence that an answer hears, of a named mistake and what else is true ("" for neither)."""
+    return f"Among other things: {mistake}" if mistake and among else mistake or said
 
 
 def is_blank(function: Callable[..., Any]) -> bool:

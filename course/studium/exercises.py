@@ -223,11 +223,12 @@ class Exercise:
                 f"{what} needs replace=… and by=…, or edits=[(old, new), …]: got {got}; use one of these forms"
             )
         pairs = tuple(edits) or ((str(replace), str(by)),)
-        self._marked.require(what, pairs)
-        self.misconceptions.append(Misconception(message, lambda: self._marked.with_edits(name, pairs), name, pairs))
+        self.marked.require(what, pairs)
+        self.misconceptions.append(Misconception(message, lambda: self.marked.with_edits(name, pairs), name, pairs))
 
     @functools.cached_property
-    def _marked(self) -> MarkedSolution:
+    def marked(self) -> MarkedSolution:
+        """The solution with its text, as edits need it."""
         return marked_solution(self.solution)
 
     def _require_new_name(self, chosen: str) -> None:

@@ -1,15 +1,17 @@
 """Naming a mistake: the registered wrong answer that does what the learner's function did.
 
-One test alone says little, because many mistakes agree on small numbers. So a mistake is named only where it
-reproduces the calls of more than half of the failed tests of its exercise.
+One test alone says little, because many mistakes agree on small numbers. So a mistake is named where it reproduces the
+calls of every failed test of its exercise, and no passed test contradicts it. One that reproduces the calls of more
+than half of them is named as one mistake among others.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from studium.exercises import AnyFunction, Exercise, mistake_id
+from studium.exercises import AnyFunction, Exercise, Misconception, mistake_id
+from studium.explaining.evidence import alike
 from studium.memory_limit import ran_out
-from studium.observation import Call
+from studium.observation import Call, Observation
 
 
 def reproduced(topic: str, exercise: Exercise, calls: list[Call]) -> list[str] | None:
@@ -36,6 +38,31 @@ def commonest(possible: Sequence[Sequence[str] | None]) -> str:
     counts = Counter(mistake for mistakes in telling for mistake in mistakes)
     mistake, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
     return mistake if 2 * count > len(telling) else ""
+
+
+def agreed(
+    possible: Sequence[Sequence[str] | None], contradicted: Callable[[str], bool] = lambda mistake: False
+) -> tuple[str, bool]:
+    """Return the mistake of an exercise, "" where none is known, and whether it is one among others.
+
+    ``possible`` is as in ``commonest``. A mistake is not returned where it is ``contradicted``.
+    """
+    telling = [mistakes for mistakes in possible if mistakes is not None]
+    counts = Counter(mistake for mistakes in telling for mistake in mistakes)
+    for mistake, count in sorted(counts.items(), key=lambda item: -item[1]):
+        if 2 * count > len(telling) and not contradicted(mistake):
+            return mistake, count < len(telling)
+    return "", False
+
+
+def contradicts(misconception: Misconception, calls: Iterable[tuple[Call, Observation]]) -> bool:
+    """Return whether a mistake does something else than the answer in a call in which that does what is right.
+
+    ``calls`` come with what the solution does in them.
+    """
+    return any(
+        alike(call.observed, right) and not alike(call.replay(misconception.function), right) for call, right in calls
+    )
 
 
 def _repeats(function: AnyFunction, calls: list[Call]) -> bool:

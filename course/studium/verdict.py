@@ -11,6 +11,7 @@ from typing import Any
 
 from studium.checking import ShownResult, TestResult, common_cause, shown_failure
 from studium.exercises import in_points
+from studium.explaining.requirement import requirement
 
 VERDICT = "application/vnd.studium.verdict+json"
 
@@ -67,9 +68,9 @@ class Verdict:
         if failing is None:
             return [self._sentence()] if self.result.outcome == "right" else []
         if self._cause():
-            return [self._sentence()]
+            return [self._sentence(), self.result.smallest]
         lines = [f"{_MARKS[test.passed]} {test.name}{_reason(test, failing)}" for test in self.result.tests]
-        return [self.result.mistake, *lines]
+        return [self._sentence(), self.result.smallest, *lines]
 
     def _call(self) -> str:
         """Return how to see the arrays that differ, or "" if none do; the extension has a button instead."""
@@ -84,7 +85,7 @@ class Verdict:
             return ""
         if failing is None:
             return f"`{result.id}` {result.tests[0].name}." if result.tests else ""
-        return result.mistake or self._cause() or f"`{result.id}` fails this test: {failing.name}."
+        return result.mistake or self._cause() or requirement(result.id, failing.name)
 
     def _cause(self) -> str:
         """Return why every test failed, as a sentence; "" if the reasons differ or the mistake has a name."""
@@ -101,6 +102,7 @@ class Verdict:
             _part(
                 "sentence", _code(self._sentence()), "margin:.35em 0;font-size:1.3em;font-weight:600;line-height:1.35"
             ),
+            _part("smallest", _code(self.result.smallest), "margin:0 0 .35em"),
             *self._html_of_tests(),
             _part("call", _code(self._call())) if self.result.differs else "",
             _part("remark", _code(self.remark)) if self.remark else "",

@@ -134,6 +134,6 @@ def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences)
         return kept
     if test.outcome == "partial":
         return [*kept, value_output(repr(test.points))]
-    why = " ".join(filter(None, (test.message, sentences.of(test.mistake_id))))
+    why = " ".join(filter(None, (test.message, sentences.about(test))))
     names = {"not attempted": "NotAttempted", "manual": "WaitsForMarking"}
     return [*kept, error_output(names.get(test.outcome, "TestFailed"), why)]

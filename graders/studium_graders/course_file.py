@@ -98,6 +98,8 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extensions: tuple[Extension, ...] = ()
     classroom: Classroom = Classroom()
     repository: Repository | None = None
+    hidden_sentences: bool = True
+    """Whether what is said of a wrong answer without a name may come from hidden tests, without their numbers."""
 
     def assignment(self, name: str) -> Assignment:
         """Return the assignment called ``name``; raise UnknownNameError with the nearest name."""
@@ -160,6 +162,11 @@ def read_course(root: Path) -> Course:
     if found := _problem(course):
         raise CourseError(f"{path} {found}")
     return course
+
+
+def says_hidden(root: Path) -> bool:
+    """Return whether the course in a folder lets sentences come from hidden tests; so does one without course.toml."""
+    return not (root / FILE).is_file() or read_course(root).hidden_sentences
 
 
 def _line(text: str, why: str) -> str:

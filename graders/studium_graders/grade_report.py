@@ -133,7 +133,7 @@ def _test_row(test: TestResult, sentences: Sentences) -> TestRow:
         test.max_points,
         test.outcome,
         test.message,
-        sentences.of(test.mistake_id),
+        sentences.about(test),
         test.mistake_id,
         test.mode,
         test.reason,

@@ -19,6 +19,7 @@ from studium.errors import CourseError, StudiumError, UnknownNameError, UsageErr
 
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
+from studium_graders.course_file import says_hidden
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalSubmission
@@ -122,7 +123,8 @@ class _Run:
     ) -> None:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
-        self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
+        self.assignment, self.catalogue = assignment, catalogue
+        self.sentences = Sentences(catalogue, hidden=says_hidden(self.root))
         self.limits, self.gpu, self.extensions, self.due = terms_of(self.root, assignment, coursedir.db_url)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)

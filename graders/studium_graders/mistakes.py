@@ -7,14 +7,23 @@ from studium.catalogue import Catalogue
 from studium.desk.describing import description_of
 from studium.errors import StudiumError
 
+from studium_graders.engine.material.results import TestResult
+
 _ID = re.compile(r"([a-z0-9-]+)\.(\w+):\S+")  # as studium.exercises.mistake_id makes it
 
 
 class Sentences:
-    """The sentences of a catalogue's topics; each topic is looked up once."""
+    """The sentences of a catalogue's topics; each topic is looked up once.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._topic = cache(partial(description_of, catalogue))
+    ``hidden``: what is said of an answer without a name may come from hidden tests too.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, hidden: bool = True) -> None:
+        self._topic, self._hidden = cache(partial(description_of, catalogue)), hidden
+
+    def about(self, test: TestResult) -> str:
+        """Return the sentence of the mistake that a test names, or what else it says of the answer, or ""."""
+        return self.of(test.mistake_id) or (test.said if self._hidden or not test.hidden else "")
 
     def of(self, mistake: str) -> str:
         """Return the sentence of a mistake, "" if its topic cannot be used or no longer has it.

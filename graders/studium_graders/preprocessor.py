@@ -24,7 +24,7 @@ from traitlets import Bool
 
 from studium_graders import work
 from studium_graders.autograded import autograded_files
-from studium_graders.course_file import FILE, read_course
+from studium_graders.course_file import FILE, read_course, says_hidden
 from studium_graders.engine.intake.canonical import canonical_notebook, template_cells
 from studium_graders.engine.intake.submissions import files_beside
 from studium_graders.engine.intake.submitted_files import read_folder
@@ -66,7 +66,8 @@ class SplitExecute(Execute):  # type: ignore[misc]
                 raise StudiumError(f"{names['student']} could not be graded: {book.detail}; try it again and report it")
             for note in filter(None, (book.detail, *book.repairs, *book.notes)):
                 self.log.warning("%s of %s: %s", book.name, names["student"], note)
-        files = autograded_files(submission, result, material, Sentences(load_catalogue()))
+        sentences = Sentences(load_catalogue(), hidden=says_hidden(Path(self.parent.parent.coursedir.root)))
+        files = autograded_files(submission, result, material, sentences)
         document = files[f"{names['notebook']}.ipynb"]
         made = nbformat.reads(document.decode(), as_version=4)
         made.metadata = nb.metadata

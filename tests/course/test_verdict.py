@@ -30,10 +30,19 @@ def test_the_mistake_is_the_largest_sentence_and_is_set_as_text():
     assert large(card(WRONG)) == "You scaled by <code>alpha</code> &amp; no more."
 
 
-def test_without_a_name_for_the_mistake_the_failed_test_is_the_largest_sentence():
+def test_without_a_sentence_about_the_mistake_what_the_failed_test_requires_is_the_largest():
     html = card(msgspec.structs.replace(WRONG, mistake=""))
-    assert large(html) == "<code>merge</code> fails this test: keeps the &lt;shape&gt;."
-    assert html.count("keeps the &lt;shape&gt;") == 1
+    assert large(html) == "<code>merge</code> should keep the &lt;shape&gt;."
+    assert html.count("the &lt;shape&gt;") == 1
+
+
+def test_the_smallest_call_that_goes_wrong_stands_under_every_headline():
+    small = "Smallest call that goes wrong: `merge(r=1)` gives 2 and should give 1."
+    for mistake in ("", WRONG.mistake):
+        verdict = Verdict(msgspec.structs.replace(WRONG, mistake=mistake, smallest=small), "lora")
+        html = verdict.forms()["text/html"]
+        assert "Smallest call that goes wrong: <code>merge(r=1)</code> gives 2 and should give 1." in html
+        assert small in repr(verdict).splitlines()[2]
 
 
 @pytest.mark.parametrize("tests", [["keeps the shape"], ["keeps the shape", "scales"]])
@@ -62,7 +71,7 @@ def test_an_error_that_ends_every_test_is_the_largest_sentence():
 def test_values_that_are_wrong_everywhere_stay_below_the_name_of_their_test(change):
     alike = [msgspec.structs.replace(FAILED, name=name) for name in ("keeps the shape", "scales")]
     result = msgspec.structs.replace(ShownResult("merge", "wrong", 0.0, 3.0, alike), **change)
-    assert large(card(result)).startswith("<code>merge</code> fails this test: keeps the")
+    assert large(card(result)).startswith("<code>merge</code> should keep the")
 
 
 def test_the_expected_value_and_the_learners_are_set_as_code():

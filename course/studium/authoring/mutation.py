@@ -147,20 +147,25 @@ def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
 
     If several functions have that name, ``line`` picks one by the line of its first decorator.
     """
-    source = SourceText(text)
-    named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
-    function = next(n for n in named if line in (0, n.lineno, *(mark.lineno for mark in n.decorator_list)))
-    inside = source.solution_lines(function)
+    source, function, edits = edits_of(text, name, line)
     original = source.function(function, ())
     seen = {_code_of(original)}
     found = []
-    for edit in _edits(function, source, inside):
+    for edit in edits:
         mutated = source.function(function, (edit,))
         code = _code_of(mutated)
         if code is not None and code not in seen:
             seen.add(code)
             found.append(Mutant(*source.changed_lines(edit), mutated))
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def edits_of(text: str, name: str, line: int = 0) -> tuple[SourceText, ast.FunctionDef, Iterator[Edit]]:
+    """Return a module's text, the function ``name`` in it, and its changes; several may mean the same, or nothing."""
+    source = SourceText(text)
+    named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
+    function = next(n for n in named if line in (0, n.lineno, *(mark.lineno for mark in n.decorator_list)))
+    return source, function, _edits(function, source, source.solution_lines(function))
 
 
 def _code_of(text: str) -> str | None:

@@ -24,6 +24,8 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
 
     In the files the id is called ``mistake``. Entries written before mistakes had ids store the mistake's sentence
     there.
+    ``among``: the mistake is one among others. ``said`` is what else is true of the answer, ``smallest`` the smallest
+    call that goes wrong.
     """
 
     outcome: Literal["right", "wrong"]
@@ -33,6 +35,9 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     message: Sentence = ""
     mistake_id: Sentence = msgspec.field(default="", name="mistake")
     answer: Answer = ""
+    among: bool = False
+    said: Sentence = ""
+    smallest: Sentence = ""
 
 
 class Hinted(msgspec.Struct, frozen=True, tag="hinted"):

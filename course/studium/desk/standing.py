@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from studium.checking import ExerciseResult, common_cause, shown_failure
+from studium.checking import ExerciseResult, common_cause, shown_failure, with_sentence
 from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
 
 Status = Literal["untouched", "wrong", "right", "revealed"]
@@ -92,6 +92,9 @@ def checked(result: ExerciseResult, answer: str) -> Checked:
         failure.message[:10_000] if failure else "",
         result.mistake_id[:10_000],
         answer[:LONGEST_ANSWER],
+        result.among,
+        with_sentence(result, "").mistake[:10_000],
+        result.smallest[:10_000],
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from studium.catalogue import Catalogue
 from studium.cell_ids import cell_id
+from studium.checking import told
 from studium.desk.base import cells_of, digest_of
 from studium.desk.description import Description, ExerciseText, Section
 from studium.desk.journal import Journal
@@ -42,6 +43,7 @@ class ExerciseState(msgspec.Struct, frozen=True):
     earned: float
     max_points: float
     mistake: str
+    smallest: str
     test: str
     message: str
     checked_at: int | None
@@ -152,7 +154,8 @@ class Desk:
             can_reveal=bool(item.solution) and known.may_see_solution(self.settings.reveal_after),
             earned=last.points if last else 0.0,
             max_points=item.max_points,
-            mistake=item.sentence_of(last.mistake_id) if last else "",
+            mistake=told(item.sentence_of(last.mistake_id), last.said, among=last.among) if last else "",
+            smallest=last.smallest if last else "",
             test=last.test if last else "",
             message=last.message if last else "",
             checked_at=known.checked_at,

@@ -152,7 +152,15 @@ class Service:
             sentence = known.sentence_of(item.mistake_id)
             shown, answer = with_sentence(item, sentence), lesson.answer(item.id, notebook)
             output = Verdict(shown, lesson.slug, public=not known.solution, answer=answer).forms()
-            values = (item.points, item.max_points, sentence, item.mistake_id, item.tests, shown_failure(item), state)
+            values = (
+                item.points,
+                item.max_points,
+                shown.mistake,
+                item.mistake_id,
+                item.tests,
+                shown_failure(item),
+                state,
+            )
             found.append(CheckedExercise(item.id, item.outcome, *values, output))
         return found
 

@@ -47,7 +47,7 @@ class Checker:
     """Checks notebooks with an engine for each assignment. A context manager; many threads may call ``check``."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue, self._sentences = catalogue, Sentences(catalogue)
+        self._catalogue = catalogue
         self._level, self._weakness = work.probe_level()  # it forks, so it comes before any threads
         self._engines: OrderedDict[tuple[str, str], _Warm] = OrderedDict()
         self._lock = Lock()
@@ -81,12 +81,13 @@ class Checker:
             if hidden:
                 tests |= {one.grade_id: one for one in found.run(notebook, asked).tests if one.grade_id in hidden}
         untouched = _untouched(book, notebook)
-        exercises = [self._exercise(name, own, terms, untouched) for name, own in _by_exercise(asked, tests)]
+        sentences = Sentences(self._catalogue, hidden=found.hidden_sentences)
+        exercises = [self._exercise(name, own, terms, untouched, sentences) for name, own in _by_exercise(asked, tests)]
         answer = CheckAnswer(job.notebook, [one for one, _ in exercises], _said(shown))
         return CheckDone(answer, {one.exercise: mistake for one, mistake in exercises if mistake})
 
     def _exercise(
-        self, name: str, tests: Sequence[TestResult], terms: Classroom, untouched: Set[str]
+        self, name: str, tests: Sequence[TestResult], terms: Classroom, untouched: Set[str], sentences: Sentences
     ) -> tuple[CheckedExercise, str]:
         """Return what a student may know about an exercise, and the id of the mistake that was recognised."""
         visible, unseen = [one for one in tests if not one.hidden], [one for one in tests if one.hidden]
@@ -96,7 +97,8 @@ class Checker:
         if outcome == "right" and passed < len(unseen):
             outcome = "not attempted" if not visible and name in untouched else "wrong"
         mistake = next((one.mistake_id for one in (*visible, *unseen) if one.mistake_id), "")
-        sentence = self._sentences.of(mistake) if mistake and terms.name_mistakes else ""
+        said = next(filter(None, map(sentences.about, (*visible, *unseen))), "")
+        sentence = (sentences.of(mistake) or said) if terms.name_mistakes else ""
         return CheckedExercise(name, outcome, shown, passed, len(unseen), sentence), mistake
 
     @contextmanager
@@ -127,6 +129,7 @@ class _Warm:
         directory, trust = open_course(Path(job.root), job.assignment), job.trust
         root, course = Path(directory.root), read_course(Path(job.root))
         self.stamp, self.terms, self._users = stamp, course.classroom, 1
+        self.hidden_sentences = course.hidden_sentences
         material = material_of(directory.config, root, job.assignment, course.limits_of(job.assignment))
         key = f"{material.digest} {environment_hash(packages_of(material, catalogue))} {level}"
         how = work.Work(material.digest, level, usable_cpus(), trust, hidden=(str(root),))

@@ -136,7 +136,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
     check = Check(cell.test or _test_name(cell), mark.score, mark.max_score, "failed", hidden=hidden)
     if test and (test.hidden or not cell.hidden):
         check.word, check.message = _word(test.outcome), test.message
-        check.mistake = sources.sentences.of(test.mistake_id)
+        check.mistake = sources.sentences.about(test)
     else:
         _tell(check, cell, mark, sources)
     if check.word in ("passed", "not attempted") or _was_not_read(sources):

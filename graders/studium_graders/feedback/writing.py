@@ -12,7 +12,7 @@ from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import load_catalogue
 from studium.notebooks import write_text
 
-from studium_graders.course_file import FILE, read_course
+from studium_graders.course_file import FILE, read_course, says_hidden
 from studium_graders.course_folder import left_out
 from studium_graders.engine.intake.timestamps import has_local_times
 from studium_graders.engine.material.assignment import Material, NotebookMaterial
@@ -102,7 +102,7 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
         _zone(directory),
         material_of(directory.config, root, assignment, Limits()),
         root / ".studium" / "results" / assignment,
-        Sentences(load_catalogue()),
+        Sentences(load_catalogue(), hidden=says_hidden(root)),
     )
     pages: list[FeedbackPage] = []
     notes: list[str] = []

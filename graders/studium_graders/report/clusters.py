@@ -1,8 +1,9 @@
 """Wrong answers without a name, grouped by what they do and by what they look like: mistakes to be named.
 
 What an answer does is which tests failed and with what message, ignoring numbers, because random data differ from
-student to student. The distance between two answers is the mean of the Jaccard distance of that, and the cosine
-distance of their own fingerprints. Groups come from average linkage below a distance of one half.
+student to student; and what was said about it, such as how its results relate to the right ones. The distance between
+two answers is the mean of the Jaccard distance of that, and the cosine distance of their own fingerprints. Groups come
+from average linkage below a distance of one half.
 """
 
 import re
@@ -99,7 +100,8 @@ def _equal(sets: list[frozenset[int]]) -> NDArray[np.bool_]:
 def _behaviour(answer: Answer) -> frozenset[tuple[str, str]]:
     tests = answer.tests.items()
     said = {(name, _NUMBER.sub("#", test.message[:_LONGEST])) for name, test in tests if test.message}
-    return frozenset({(name, test.outcome) for name, test in tests} | said)
+    true = {("", test.said) for test in answer.tests.values() if test.said}  # a relation, an edit, a condition
+    return frozenset({(name, test.outcome) for name, test in tests} | said | true)
 
 
 def _cluster(exercise: Exercise, students: list[str], middle: Answer, tried: int) -> Cluster:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 from studium.changed_arguments import changed_argument
+from studium.exercises import Exercise
+from studium.explaining.budget import Budget
+from studium.explaining.evidence import Told
+from studium.explaining.sentences import explained
 from studium.naming import reproduced
 
 from studium_graders.engine.judge.canonical_text import CanonicalText, readable
@@ -28,6 +32,7 @@ from studium_graders.engine.material.results import CellRun, TestResult
 NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"
 SKIPPED = "tests of this suite were skipped that the solution passes, so a person will mark it"
+_SECONDS = 0.5  # for what is said of an answer after a failed test: replays of the solution, as a rule
 _GIVES_AWAY = "it gives the answer an object that must not leave the judge"
 
 
@@ -45,9 +50,10 @@ class Needs:
 class TestJudge:
     """What is needed to judge the tests of one submitted notebook.
 
-    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError. ``runs`` are those of
-    the cells before, in order. ``met_hidden`` once the student's process can know a hidden test. ``beside``: that
-    process may be given the text of hidden tests which meet an error, for nothing that it does now earns anything.
+    ``told`` are the tests that were run, by topic and exercise, with the calls that they made. ``unwritten`` are
+    results, by topic and exercise, of tests that ended in NotImplementedError. ``runs`` are those of the cells before,
+    in order. ``met_hidden`` once the student's process can know a hidden test. ``beside``: that process may be given
+    the text of hidden tests which meet an error, for nothing that it does now earns anything.
     """
 
     prepared: Prepared
@@ -62,6 +68,7 @@ class TestJudge:
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
     runs: dict[str, CellRun] = field(default_factory=dict)
     met_hidden: bool = False
+    told: dict[tuple[str, str], list[Told]] = field(default_factory=dict)
     brought: Brought = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +137,7 @@ class TestJudge:
         self.student.forget_refusal()
         run = run_draws(found.test, function, seeds(test.cell.topic, found.exercise, found.test, self.seed))
         self._require_student()
+        self._remember(test, found.exercise, Told(found.test.name, test.cell.hidden, run.error, run.calls))
         if run.error is None and (refusal := self.student.refusal) is not None:
             return self._or_waits(test, self._error(test, refusal, None, name), refusal)
         if run.error is None:
@@ -141,10 +149,30 @@ class TestJudge:
             return judged
         if changed := changed_argument(found.exercise, run.calls):
             judged = self._judged(test, message=changed, bounded=f"{name} changed an argument that must stay as it is")
-        judged = msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
+        said = self._said(test, found.exercise)
+        judged = msgspec.structs.replace(
+            judged,
+            result=msgspec.structs.replace(judged.result, said=said),
+            mistakes=reproduced(test.cell.topic, found.exercise, run.calls),
+        )
         if self.student.refusal is None:  # beside the answer, the test would not have the data that led to this error
             return judged
         return self._or_waits(test, judged, run.error)
+
+    def _remember(self, test: PreparedTest, exercise: Exercise, told: Told) -> None:
+        """Keep the calls of this exercise's tests, and of no other exercise's."""
+        key = test.cell.topic, exercise.id
+        self.told = {key: [*self.told.get(key, []), told]}
+
+    def _said(self, test: PreparedTest, exercise: Exercise) -> str:
+        """Return what is true of the answer in the tests so far; of a visible test, in the visible ones alone.
+
+        The answer is not called again. No number is said once its process knows a hidden test: it may choose one.
+        """
+        known = self.told[test.cell.topic, exercise.id]
+        seen = known if test.cell.hidden else [one for one in known if not one.hidden]
+        budget = Budget(_SECONDS, interrupts=False)
+        return explained(exercise, seen, exercise.solution, budget, live=False, numbers=not self.met_hidden).sentence
 
     def _or_waits(self, test: PreparedTest, failed: Judged, error: BaseException) -> Judged:
         """Return ``failed``; where a test met an error that it does not meet beside the answer, it waits for a person.

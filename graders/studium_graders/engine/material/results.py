@@ -41,6 +41,7 @@ class TestResult(msgspec.Struct, frozen=True):
     hidden: bool = False  # its source holds a hidden test: feedback must not show it
     mode: Mode = "split"
     reason: str = ""  # why it ran in one process
+    said: str = ""  # what is true of an answer without a name; of a hidden test, without a number of its data
 
 
 class CellRun(msgspec.Struct):

@@ -188,10 +188,10 @@ class _Grading:
         if again is None or again.outcome != test.outcome or _key(cell) in clean.bounded:
             if not bounded:
                 return
-            again, run = _with(test, bounded), CellRun(error=bounded)
+            again, run = msgspec.structs.replace(test, message=bounded, said=""), CellRun(error=bounded)
         else:
             run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
-        self.heard.results[_key(cell)] = _with(test, again.message)
+        self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, said=again.said)
         self.heard.mistakes[_key(cell)] = clean.mistakes.get(_key(cell), [])
         if cell.id in self.heard.runs:
             self.heard.runs[cell.id] = run
@@ -277,14 +277,18 @@ class _Grading:
         return next((why for step in self.job.notebook.steps if step.cell in cells and (why := fault(step.source))), "")
 
     def _name_mistakes(self) -> None:
-        """Name the mistake of each exercise in those of its failed tests that it explains."""
+        """Name the mistake of each exercise in those of its failed tests that it explains.
+
+        What else was said of the answer is left out then.
+        """
         failed: dict[str, list[str]] = {}
         for key, test in self.heard.results.items():
             if test.outcome == "failed":
                 failed.setdefault(test.exercise, []).append(key)
         for keys in failed.values():
             mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
-            for key in keys:
+            for key in keys if mistake else ():
+                self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], said="")
                 if mistake in (self.heard.mistakes.get(key) or ()):
                     self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
 

@@ -3,6 +3,7 @@
 import inspect
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def explain(exercise: Exercise, error: BaseException, calls: list[Call], functio
     if isinstance(error, AssertionError):
         return f"{_asserted(error)}{_other_kind(exercise, calls)}"
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return _raised(error, text, function) or _elsewhere(exercise.id, error, text, calls)
+    return _raised(error, text, function, exercise.file) or _elsewhere(exercise.id, error, text, calls)
 
 
 def _asserted(error: AssertionError) -> str:
@@ -30,15 +31,29 @@ def _asserted(error: AssertionError) -> str:
     return str(error) or f"this should hold and does not: {line.removeprefix('assert ')}"
 
 
-def _raised(error: BaseException, text: str, function: AnyFunction) -> str:
-    """Say what the function's own code raised, "" where it did not."""
+def _raised(error: BaseException, text: str, function: AnyFunction, tests: Path) -> str:
+    """Say what the function's own code raised, or what the test gave it and it called; "" where neither did."""
+    line, in_test = own_line(error, function, tests)
+    name = getattr(function, "__name__", "your function")
+    if line is None:
+        return ""
+    if in_test:
+        return f"the test's own code raised {text}, where {name} called it in the line `{line}`"
+    return f"{name} raised {text}" + (f", in the line `{line}`" if line else "")
+
+
+def own_line(error: BaseException, function: AnyFunction, tests: Path) -> tuple[str | None, bool]:
+    """Return the last line of the function's own in an error's traceback, None where there is none.
+
+    And whether it called the test's own code there, which raised the error: a hook, or a model that the test made.
+    """
     code = getattr(inspect.unwrap(function), "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
-    if not own:
-        return ""
-    line = f", in the line `{own[-1].line}`" if own[-1].line else ""
-    return f"{getattr(function, '__name__', 'your function')} raised {text}{line}"
+    own = [n for n, frame in enumerate(frames) if code is not None and frame.filename == code.co_filename]
+    if code is None or not own:
+        return None, False
+    in_test = str(tests) != code.co_filename and frames[-1].filename == str(tests)
+    return frames[own[-1]].line or "", in_test
 
 
 def _elsewhere(name: str, error: BaseException, text: str, calls: list[Call]) -> str:
