@@ -6,7 +6,10 @@ import ast
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+import torch
+from studium import exercise
 from studium.authoring import mutant_process
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
@@ -142,6 +145,61 @@ def test_a_changed_other_answer_that_no_test_notices_is_advice_and_no_problem():
 def test_a_changed_other_answer_can_be_marked_as_equivalent():
     finding = mutants_finding(trial(equivalent="why"), equivalents=["return x - 1"])
     assert (list(finding.advice), list(finding.problems)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "border", "other"),
+    [
+        ("return x < y", "return x <= y", "return x > y + 1"),
+        ("return x[:2]", "return x[:3]", ""),
+        ("return x or y", "return x", ""),
+        ("return max(x, y)", "return min(x, y)", ""),
+        ("return x + y", "", "return x - y"),
+        ("return x.sum(-1)", "", "return x.mean(-1)"),
+    ],
+)
+def test_a_change_of_a_comparison_a_number_or_a_choice_moves_a_border(line, border, other):
+    found = {mutant.after.strip(): mutant.border for mutant in mutants_of(MODULE.format(line=line), "f")}
+    assert found.get(border, True)
+    assert not found.get(other, False)
+
+
+def with_a_half(fixed: bool):
+    @exercise(points=1, minutes=1)
+    def halves(n):
+        """Round n / 2, halves up."""
+
+    @halves.hidden("for any n", points=1)
+    def _(halves, rng):
+        n = 3 if fixed or torch.rand((), generator=rng) < 0.1 else 4
+        assert halves(n) == (n + 1) // 2
+
+    return halves
+
+
+def test_a_border_that_some_draws_miss_is_found_and_a_fixed_case_settles_it():
+    topic = SimpleNamespace(slug="t")
+
+    def wrong(n):
+        return n // 2
+
+    fixed, luck = with_a_half(True), with_a_half(False)
+    assert mutant_process._lucky_draw(topic, fixed, wrong, ["for any n"]) == 0
+    assert mutant_process._lucky_draw(topic, luck, wrong, ["for any n"]) == mutant_process.DRAWS[0]
+
+
+def test_a_change_that_fails_a_test_without_random_data_is_tried_in_no_other_draw():
+    halves = with_a_half(False)
+    halves.test("for 3", points=0)(lambda halves: None)
+    assert mutant_process._lucky_draw(SimpleNamespace(slug="t"), halves, None, ["for 3"]) == 0
+
+
+def test_a_border_that_is_hit_by_luck_is_advice_and_no_problem():
+    lucky = msgspec.structs.replace(trial(also=False, survived=False), passes=2)
+    finding = mutants_finding(lucky, trial(also=False, survived=False))
+    (said,) = finding.advice
+    assert "exercises.py line 3: `return x - 1`; add a fixed case" in said
+    assert not finding.problems
 
 
 def test_a_sample_of_other_answers_is_tried_and_the_whole_where_it_is_asked_for(copy_sample):

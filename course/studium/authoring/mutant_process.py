@@ -20,6 +20,7 @@ from studium.exercises import AnyFunction, Exercise
 from studium.sources import seed_of
 from studium.topic import Topic
 
+DRAWS = (1, 2)  # of the random data, besides the learner's own, in which a change of a border has to fail, too
 SAMPLE = 3  # how many mutants of an exercise's other correct answers to try, unless all of them are requested
 
 
@@ -29,6 +30,7 @@ class Trial(msgspec.Struct):
     ``change`` is a mutant's diff, at ``line`` of ``file``; a misconception has a ``name`` instead. ``also`` marks a
     mutant of another correct answer. ``failed`` lists the tests that did not pass, ``denied`` those that looked at a
     result and found it wrong; both are empty for an answer that was stopped. ``survived`` is True if all tests passed.
+    ``passes`` is another draw of the random data in which all tests pass a change of a border, 0 if there is none.
     """
 
     exercise: str
@@ -41,6 +43,7 @@ class Trial(msgspec.Struct):
     failed: list[str] = []
     name: str = ""
     file: str = "exercises.py"
+    passes: int = 0
 
     @property
     def changed_line(self) -> str:
@@ -54,11 +57,15 @@ def changed_line(change: str) -> str:
 
 
 class Outcome(msgspec.Struct):
-    """What a forked process reports: whether all tests passed, which found a result wrong, and which did not pass."""
+    """What a forked process reports: whether all tests passed, which found a result wrong, and which did not pass.
+
+    ``passes`` is as in Trial.
+    """
 
     survived: bool
     denied: list[str] = []
     failed: list[str] = []
+    passes: int = 0
 
 
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
@@ -89,7 +96,8 @@ def _tasks(topic: Topic, exercise: Exercise, whole: bool) -> Iterator[Task]:
     for also, name, mutant in (*mutants, *((True, name, mutant) for name, mutant in others)):
         trial = Trial(exercise.id, mutant.line, mutant.change, also, file=exercise.file_name)
         trial.equivalent = exercise.equivalents.get(trial.changed_line, "")
-        yield trial, limit, _judging(topic, exercise, partial(_defined, exercise, name, mutant.source))
+        border = mutant.border and not also and not trial.equivalent
+        yield trial, limit, _judging(topic, exercise, partial(_defined, exercise, name, mutant.source), border)
 
 
 def other_mutants(exercise: Exercise) -> list[tuple[str, Mutant]]:
@@ -100,15 +108,30 @@ def other_mutants(exercise: Exercise) -> list[tuple[str, Mutant]]:
     return [(code.co_name, mutant) for code in own for mutant in mutants_of(source, code.co_name, code.co_firstlineno)]
 
 
-def _judging(topic: Topic, exercise: Exercise, make: Callable[[], AnyFunction]) -> Callable[[], Outcome]:
+def _judging(
+    topic: Topic, exercise: Exercise, make: Callable[[], AnyFunction], border: bool = False
+) -> Callable[[], Outcome]:
     def judge() -> Outcome:
         try:
             function = make()
         except Exception:  # a change in a default value, say, may fail at once
             return Outcome(False)
-        return _judge(topic, exercise, function)
+        outcome = _judge(topic, exercise, function)
+        if border and outcome.failed:
+            outcome.passes = _lucky_draw(topic, exercise, function, outcome.failed)
+        return outcome
 
     return judge
+
+
+def _lucky_draw(topic: Topic, exercise: Exercise, function: AnyFunction, failed: list[str]) -> int:
+    """Return the first of the other draws in which no test fails a function, 0 where a test fails it in each."""
+    if any(test.name in failed and not test.wants_rng for test in exercise.tests):
+        return 0
+    tests = sorted((test for test in exercise.tests if test.wants_rng), key=lambda test: test.name not in failed)
+    seeds = {test.name: seed_of(topic.slug, exercise, test) for test in tests}
+    passes = (d for d in DRAWS if all(run_test(test, function, seeds[test.name] + d).passed for test in tests))
+    return next(passes, 0)
 
 
 def _given(function: AnyFunction) -> AnyFunction:

@@ -34,7 +34,19 @@ def mutants(subject: Subject) -> Finding:
     others = [trial for trial in everything if trial.also and not trial.equivalent]
     if others:
         summary += f"; {sum(not t.survived for t in others)} of {len(others)} of other correct answers"
-    return Finding(problems, "\n".join([summary, *weaker(counts.worth)]), counts, advice=list(_unnoticed(others)))
+    advice = [*_by_luck(counted), *_unnoticed(others)]
+    return Finding(problems, "\n".join([summary, *weaker(counts.worth)]), counts, advice=advice)
+
+
+def _by_luck(counted: list[Trial]) -> Iterator[str]:
+    for trial in counted:
+        if trial.passes:
+            after = trial.changed_line.replace("\n", " ⏎ ")
+            yield (
+                f"the tests of {trial.exercise} fail this change in one draw of their random data and pass it in "
+                f"another, {trial.file} line {trial.line}: `{after}`; add a fixed case at that border "
+                "[standard.md#borders]"
+            )
 
 
 def _unnoticed(others: list[Trial]) -> Iterator[str]:

@@ -14,12 +14,16 @@ from studium.authoring.text_edits import Edit, SourceText
 
 @dataclass(frozen=True)
 class Mutant:
-    """A changed solution: the line number of the change, that line before and after, and the new function."""
+    """A changed solution: the line number of the change, that line before and after, and the new function.
+
+    ``border`` is True if the change moves or removes a border: of a comparison, a number, ``or``, ``max`` or ``min``.
+    """
 
     line: int
     before: str
     after: str
     source: str
+    border: bool = False
 
     @property
     def change(self) -> str:
@@ -151,17 +155,20 @@ def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
     original = source.function(function, ())
     seen = {_code_of(original)}
     found = []
-    for edit in edits:
+    for edit, border in edits:
         mutated = source.function(function, (edit,))
         code = _code_of(mutated)
         if code is not None and code not in seen:
             seen.add(code)
-            found.append(Mutant(*source.changed_lines(edit), mutated))
+            found.append(Mutant(*source.changed_lines(edit), mutated, border))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
-def edits_of(text: str, name: str, line: int = 0) -> tuple[SourceText, ast.FunctionDef, Iterator[Edit]]:
-    """Return a module's text, the function ``name`` in it, and its changes; several may mean the same, or nothing."""
+def edits_of(text: str, name: str, line: int = 0) -> tuple[SourceText, ast.FunctionDef, Iterator[tuple[Edit, bool]]]:
+    """Return a module's text, the function ``name`` in it, and its changes; several may mean the same, or nothing.
+
+    With each change comes whether it concerns a border.
+    """
     source = SourceText(text)
     named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
     function = next(n for n in named if line in (0, n.lineno, *(mark.lineno for mark in n.decorator_list)))
@@ -176,13 +183,19 @@ def _code_of(text: str) -> str | None:
         return None
 
 
-def _edits(function: ast.FunctionDef, source: SourceText, inside: range) -> Iterator[Edit]:
+def _edits(function: ast.FunctionDef, source: SourceText, inside: range) -> Iterator[tuple[Edit, bool]]:
+    """Return the changes of a solution, each with whether it concerns a border."""
     signed = [node.operand for node in ast.walk(function) if isinstance(node, ast.UnaryOp)]  # changed with their sign
     for node in ast.walk(function):
         if _line(node) in inside and not (isinstance(node, ast.Constant) and node in signed):
             for kind in type(node).__mro__:
                 if operator := _OF.get(kind):
-                    yield from operator(node, source)
+                    yield from ((edit, _draws_border(node)) for edit in operator(node, source))
+
+
+def _draws_border(node: ast.AST) -> bool:
+    number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+    return number or isinstance(node, ast.Compare | ast.BoolOp | ast.Name)
 
 
 def _line(node: ast.AST) -> int:

@@ -90,7 +90,7 @@ def _texts(text: str, name: str) -> list[tuple[str, str]]:
     except StopIteration:  # the solution is no function of its file's own
         return []
     found: dict[str, str] = {}
-    for edit in edits:
+    for edit, _ in edits:
         old, new = source.text[edit.start : edit.end].decode(), edit.text.decode()
         if words := told(old, new):
             found.setdefault(source.function(function, (edit,)).lstrip("\n"), words)

@@ -90,7 +90,7 @@ def _(gradient_by_use, rng):
                 atol=1e-4,
                 message=f"use {use} of {uses}, one direction",
             )
-        tied, state = weight.clone().requires_grad_(), x
+        tied, state = weight.detach().clone().requires_grad_(), x
         for _ in range(uses):
             state = layer(state, tied)
         loss(state).backward()

@@ -33,7 +33,7 @@ def parameter_bill(vocabulary, embedding, width, hidden, layers, positions, grou
     Linears have biases; a LayerNorm has a scale and a shift.
 
     - vocabulary V, embedding E, width H, hidden F, layers L, positions, groups: whole numbers.
-    - embedding None means BERT: the tables have width H, and there is no projection.
+    - embedding None means BERT: the tables have width H, and there is no projection. Any number has one, H too.
     - groups: layers in a group share all their parameters.
     """
 
@@ -72,7 +72,7 @@ def _(parameter_bill, rng):
 
     for case in range(6):
         v, e, w, f, p, n, each = (int(k) for k in torch.randint(2, 9, (7,), generator=rng))
-        v, e, w, f = 11 * v + case, 3 * e, 4 * w, 5 * f
+        v, e, w, f = 11 * v + case, 2 * e + 1, 4 * w, 5 * f
         layers = n * each
         with torch.device("meta"):
             for embedding in (e, None):
@@ -97,6 +97,7 @@ def _(parameter_bill):
         ((30000, 128, 2048, 8192, 24, 512, 1), 58724864),
         ((30000, 128, 4096, 16384, 12, 512, 1), 222595584),
         ((30522, None, 1024, 4096, 24, 512, 24), 335141888),
+        ((1000, 64, 64, 256, 2, 32, 1), 124608),
     ):
         bill = parameter_bill(*sizes)
         assert_close(sum(bill.values()), expected, message=f"the total of {sizes}")
@@ -119,6 +120,14 @@ def _(vocabulary, embedding, width, hidden, layers, positions, groups):
 )
 def _(vocabulary, embedding, width, hidden, layers, positions, groups):
     return parameter_bill(vocabulary, embedding, width, hidden, layers, positions, groups) | {"projection": 0}
+
+
+parameter_bill.mistake(
+    "no-projection-if-equal",
+    "You left out the projection where E equals H; count it, because the model has one unless `embedding` is None.",
+    replace="0 if embedding is None else",
+    by="0 if e == width else",
+)
 
 
 @parameter_bill.misconception(

@@ -25,7 +25,7 @@ def sop_pairs(docs, generator, cls, sep):
     Find the bug: a model trained on the pairs from the code below is always right after a few steps, yet it has learned
     nothing about order.
 
-    - docs: lists of sentences; a sentence is a list of ids.
+    - docs: lists of sentences; a sentence is a list of ids. They stay as they are.
     - Label 0: in order. 1: swapped. Each has probability 1/2, drawn anew for each pair from `generator`.
     """
     ### BEGIN SOLUTION

@@ -39,7 +39,8 @@ def train_order(parts, layers, batches, lr, pad):
 
     - parts: an `nn.ModuleDict` with everything that `albert` takes, and "order".
     - layers: L, as for `albert`.
-    - batches: a list; each batch is a list of (ids, segments, label) of different lengths, as from `sop_pairs`.
+    - batches: a list; each batch is a list of (ids, segments, label) of different lengths, as from `sop_pairs`. They
+      stay as they are.
     - pad: the id that fills up a batch.
     - Returns a list of floats: the loss of each batch before its step.
     """

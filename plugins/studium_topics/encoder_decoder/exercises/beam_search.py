@@ -90,6 +90,30 @@ def _(beam_search):
 @beam_search.hidden("keeps the likeliest extensions of the whole beam, and their caches with them", points=2)
 def _(beam_search, rng):
     cases = ((5, 4, 6, 2, 3), (7, 4, 6, 5, 2), (4, 3, 7, 3, 2), (5, 2, 6, 1, 3), (6, 1, 8, 4, 0), (5, 8, 4, 0, 1))
+    early = {
+        (): [0.0, 0.2, 0.5, 0.3],  # eos ends one of three answers at once
+        (2,): [0.0, 0.0, 0.55, 0.45],
+        (3,): [0.0, 0.0, 0.6, 0.4],
+        (2, 2): [0.0, 0.1, 0.45, 0.45],
+        (2, 3): [0.0, 0.6, 0.2, 0.2],
+    }
+    both = {
+        (): [0.0, 0.0, 0.6, 0.4],
+        (2,): [0.0, 0.0, 0.52, 0.48],  # the two best answers of two tokens begin alike
+        (3,): [0.3, 0.0, 0.4, 0.3],
+        (2, 2): [0.0, 0.5, 0.25, 0.25],
+    }
+    for after, width, alpha, wanted in ((early, 3, 3.0, [3, 2, 1]), (both, 2, 1.0, [2, 3, 1])):
+
+        def look_up(newest, kept, after=after):
+            """Read the probabilities in the table; eos follows what is not in it."""
+            texts = torch.cat([kept[0], newest[:, None]], 1) if kept else newest[:, None]
+            rows = [after.get(tuple(text[1:]), [0.0, 1.0, 0.0, 0.0]) for text in texts.tolist()]
+            return torch.tensor(rows).log(), [texts]
+
+        tokens, _ = beam_search(look_up, 0, 1, width, 3, alpha)
+        message = f"a beam of {width}, alpha {alpha}; the probabilities after each answer are {after}"
+        assert_close(list(map(int, tokens)), wanted, message=message)
     reads = []
     for alpha, (vocabulary, width, longest, eos, start) in product((1.0, 0.6, 0.0, 0.0), cases):
         table = 1.5 * torch.randn(97, vocabulary, generator=rng, dtype=torch.float64)
@@ -161,7 +185,7 @@ def _(beam_search):
         return rows, [torch.full((len(newest),), t + 1)]
 
     logp = [math.log(math.prod([1 - end for end in ends[:t]]) * [*ends, 1.0][t]) for t in range(6)]
-    for alpha in (0.0, 0.5, 1.0, 2.0):
+    for alpha in (0.5, 0.0, 1.0, 2.0):
         length = max(range(6), key=lambda t: logp[t] / (t + 1) ** alpha)
         tokens, total = beam_search(step, 0, 1, 2, 9, alpha)
         message = f"alpha {alpha}: the answers are 0 to 5 zeros and eos"
@@ -238,6 +262,17 @@ def _(step, start, eos, width, longest, alpha=0.0):
         kept = [part[parents] for part in kept]
     finished += zip(answers.tolist(), total.tolist(), strict=True)
     return max(finished, key=lambda one: one[1] / len(one[0]) ** alpha)
+
+
+beam_search.mistake(
+    "beam-shrinks",
+    "You made the beam smaller with each answer that ended; keep `width` extensions at every step.",
+    replace="if ended.all():",
+    by="""
+        width -= int(ended.sum())
+        if ended.all():
+    """,
+)
 
 
 @beam_search.misconception(

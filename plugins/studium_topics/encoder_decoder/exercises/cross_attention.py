@@ -57,6 +57,7 @@ def _(cross_attention, rng):
         wq, wo = torch.randn(2, width, width, generator=rng, dtype=torch.float64) / width**0.5
         for shape in ((heads, queries, slots), (batch, 1, 1, slots)):
             bias = torch.randn(shape, generator=rng, dtype=torch.float64)
+            bias[..., 1] = -torch.inf  # closed, and the others only weighed
             q = torch.einsum("bti,hdi->bhtd", x, wq.view(heads, size, width))
             full = [kept.expand(batch, -1, -1, -1) for kept in (keys, values)]
             mixed = F.scaled_dot_product_attention(
@@ -167,6 +168,17 @@ def _(x, keys, values, wq, wo, bias):
 def _(x, keys, values, wq, wo, bias):
     q = F.linear(x, wq).unflatten(-1, (keys.shape[1], -1)).transpose(1, 2)
     return F.linear(((q @ keys.mT).softmax(-1) @ values).transpose(1, 2).flatten(2), wo)
+
+
+@cross_attention.misconception(
+    "You used the bias only as a mask; add it to the scores, because what it holds for the open slots counts too.",
+    name="bias-as-a-mask",
+)
+def _(x, keys, values, wq, wo, bias):
+    q = F.linear(x, wq).unflatten(-1, (keys.shape[1], -1)).transpose(1, 2)
+    scores = q @ keys.mT
+    scores = scores.masked_fill(bias.expand_as(scores) < -1e4, -torch.inf)
+    return F.linear((scores.softmax(-1) @ values).transpose(1, 2).flatten(2), wo)
 
 
 @cross_attention.also_correct

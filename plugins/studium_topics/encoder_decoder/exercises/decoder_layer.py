@@ -34,7 +34,8 @@ def decoder_layer(x, weights, kept, memory, bias, memory_bias):
     - bias, memory_bias: for self- and cross-attention.
 
     Each sublayer reads `rmsnorm(stream, norm)` and adds to the stream: self-attention, cross-attention,
-    `feed_forward(z, up, down)`. Returns (B, T, D) and the (keys, values) of all P + T tokens.
+    `feed_forward(z, up, down)`. Returns (B, T, D) and the (keys, values) of all P + T tokens. Gradients must reach the
+    weights, x and memory, and x, kept and memory stay as they are.
     """
     ### BEGIN SOLUTION
     z = rmsnorm(x, weights["self_norm"])

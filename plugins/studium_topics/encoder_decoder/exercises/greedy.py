@@ -22,7 +22,7 @@ def greedy(step, start, eos, pad, longest):
 
     - step(newest (B,), kept) → (logits (B, V), kept): feeds each row its newest token. kept is None at first, then what
       the last call returned.
-    - start (B,): the first tokens to feed.
+    - start (B,): the first tokens to feed; it stays as it is.
     - eos ends a row; after it, the row gets pad, a different token.
     - Stop as soon as all rows have ended, or after `longest` tokens.
 

@@ -61,9 +61,9 @@ def _(position_bias):
 def _(position_bias, rng):
     for buckets, heads, length in ((32, 3, 40), (8, 2, 9), (16, 5, 30)):
         table = torch.randn(buckets, heads, generator=rng, dtype=torch.float64)
-        for causal in (True, False):
+        both = {causal: position_bias(table, length, length, causal) for causal in (True, False)}
+        for causal, whole in both.items():
             side = buckets if causal else buckets // 2
-            whole = position_bias(table, length, length, causal)
             assert whole.dtype == table.dtype, f"the bias must be in {table.dtype}, as table is, got {whole.dtype}"
             assert tuple(whole.shape) == (1, heads, length, length), (
                 f"the bias must have shape {(1, heads, length, length)}, got {tuple(whole.shape)}"
@@ -135,6 +135,14 @@ def _(table, queries, keys, causal):
     distance = torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]
     bias = table[relative_bucket(distance, True, len(table))].permute(2, 0, 1)[None]
     return bias.masked_fill(distance > 0, -math.inf) if causal else bias
+
+
+position_bias.mistake(
+    "flag-exchanged",
+    "You exchanged the two kinds of buckets; a causal bias takes one direction, and the encoder's takes two.",
+    replace="not causal, len(table)",
+    by="causal, len(table)",
+)
 
 
 @position_bias.misconception(

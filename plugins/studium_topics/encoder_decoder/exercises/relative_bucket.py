@@ -19,6 +19,7 @@ from studium import assert_close, exercise
         "`near + (torch.log(n / near) / math.log(farthest / near) * far).long()` is the bucket of a far distance n, "
         "before you cap it at the last bucket; `n.clamp(min=1)` keeps the logarithm finite.",
     ),
+    mutates_args=(),
 )
 def relative_bucket(distance, bidirectional, buckets=32, farthest=128):
     """Return the bucket (long) of each distance: key position minus query position.

@@ -26,7 +26,7 @@ def teacher_forced_loss(decoder, labels, start, pad):
 
     The code below has two bugs. Its loss falls to almost nothing, but the trained model writes nonsense.
 
-    - decoder(ids (B, T)) → logits (B, T, V): position t reads ids 0 to t.
+    - decoder(ids (B, T)) → logits (B, T, V): position t reads ids 0 to t. Call it once.
     - labels (B, T): tokens; -100 after the end of a row is padding, not a target. The labels stay as they are.
     - start: the first input. pad: what the decoder reads in place of -100.
 
@@ -63,10 +63,11 @@ def _(teacher_forced_loss):
 
 @teacher_forced_loss.hidden("averages -log p(label | labels before it) over the targets alone", points=1)
 def _(teacher_forced_loss, rng):
-    for batch, length, vocabulary, start, pad in ((2, 4, 9, 3, 5), (3, 5, 7, 0, 0), (4, 6, 5, 4, 2)):
+    for batch, length, vocabulary, start, pad in ((3, 4, 9, 3, 5), (2, 5, 7, 0, 0), (4, 6, 5, 4, 2)):
         table = 3 * torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)
         labels = torch.randint(vocabulary, (batch, length), generator=rng)
         labels[0, 2:], labels[1, -1], labels[1, 0] = -100, -100, pad
+        labels[2:, -1] = (pad + 1) % vocabulary
         before = labels.clone()
         terms = []
         for row in labels.tolist():
@@ -126,6 +127,24 @@ def _(decoder, labels, start, pad):
 def _(decoder, labels, start, pad):
     inputs = labels.masked_fill(labels == -100, pad).roll(1, 1)
     return F.cross_entropy(decoder(inputs).flatten(0, 1), labels.flatten())
+
+
+teacher_forced_loss.mistake(
+    "starts-with-pad",
+    "You began with `pad`, as T5 does; begin with `start`, which may be another token.",
+    replace="torch.full_like(labels[:, :1], start)",
+    by="torch.full_like(labels[:, :1], pad)",
+)
+
+
+@teacher_forced_loss.misconception(
+    "You shifted the targets to the left instead of the inputs to the right, so the decoder never reads `start` and "
+    "never learns the first label.",
+    name="targets-shifted",
+)
+def _(decoder, labels, start, pad):
+    logits = decoder(labels.masked_fill(labels == -100, pad))
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
 
 
 @teacher_forced_loss.misconception(

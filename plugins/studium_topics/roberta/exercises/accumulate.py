@@ -73,7 +73,7 @@ def _(accumulate, rng):
         labels = torch.randint(words, (batch, length), generator=rng)
         share = torch.linspace(0.1, 0.9, batch)[:, None]  # rows with few and with many chosen tokens
         labels = labels.masked_fill(torch.rand(batch, length, generator=rng) > share, -100)
-        labels[1] = -100  # a row in which nothing was chosen
+        labels[0, 0], labels[1] = 1, -100  # a row in which nothing was chosen
         labels[-1, 0], labels[-1, -1] = 0, words - 1
         logits = model(inputs)
         terms = [
@@ -103,7 +103,8 @@ def _(accumulate, rng):
 
     def watch(module, arguments):
         sizes.append(len(arguments[0]))
-        known.append(model[1].bias.grad.clone())
+        grad = model[1].bias.grad
+        known.append(None if grad is None else grad.clone())
 
     start = [torch.randn(p.shape, generator=rng, dtype=torch.float64) for p in model.parameters()]
     for parameter, before in zip(model.parameters(), start, strict=True):
@@ -112,6 +113,7 @@ def _(accumulate, rng):
     accumulate(model, inputs, labels, 2)
     handle.remove()
     assert sizes == [2, 2, 1], f"5 rows, 2 at a time, are parts of 2, 2 and 1 rows, got {sizes}"
+    assert known[0] is not None, "add to the gradient that `.grad` holds; it was None when the first part ran"
     assert not torch.equal(known[0], known[1]), "run a part backward before the next one forward, to free its memory"
     assert not torch.equal(known[1], known[2]), "run a part backward before the next one forward, to free its memory"
     loss = F.cross_entropy(model(inputs).flatten(0, 1), labels.flatten())

@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import torch
@@ -18,6 +19,7 @@ from studium import assert_close, exercise
         '`list(text.encode("utf-8"))` gives the bytes; `{pair: number for number, pair in enumerate(merges)}` '
         "finds the number of a pair.",
     ),
+    mutates_args=(),
 )
 def bpe(text, merges):
     """Return the ids of a text in byte-level byte-pair encoding.
@@ -96,6 +98,7 @@ def _(bpe, rng):
 @bpe.hidden("copes with repeats, with nothing to merge, and with an empty text", points=1)
 def _(bpe):
     merges = [(97, 97), (256, 256), (98, 256), (98, 99), (97, 98), (97, 259), (121, 122), (120, 121), (122, 113)]
+    merges += [(100, 32), (32, 101)]  # a merge may join a letter with the space before or after it
     before = list(merges)
     for text, expected in (
         ("yzqzq", [262, 113, 264]),
@@ -104,6 +107,8 @@ def _(bpe):
         ("baab", [258, 98]),
         ("baaaa", [98, 257]),
         ("PqR", [80, 113, 82]),
+        ("d d", [265, 100]),
+        ("e e", [101, 266]),
         ("e\u0301", [101, 204, 129]),
         ("", []),
     ):
@@ -181,6 +186,18 @@ def _(text, merges):
 )
 def _(text, merges):
     return bpe(text.encode("ascii", "replace").decode(), merges)
+
+
+@bpe.misconception(
+    "You cut the text at spaces before you merged, as GPT-2 does; here a pair may cross the border of a word, so merge "
+    "the bytes of the whole text.",
+    name="cut-at-spaces",
+)
+def _(text, merges):
+    ids = []
+    for part in re.findall(" ?[^ ]+| +", text):
+        ids += bpe(part, merges)
+    return ids
 
 
 @bpe.also_correct

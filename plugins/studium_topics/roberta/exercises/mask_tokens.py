@@ -78,6 +78,13 @@ def _(mask_tokens):
 
 @mask_tokens.hidden("chooses at the rate, and makes 80, 10 and 10 % of what it chose", points=2)
 def _(mask_tokens, rng):
+    few = torch.full((2, 4), 9)
+    times = [int((mask_tokens(few, few[0, :0], 1, 12, 0.25, rng)[1] != -100).sum()) for _ in range(300)]
+    varies = float(torch.tensor(times).double().var())
+    assert 0.75 < varies < 2.5, (
+        "each token is chosen independently, so of 8 tokens at rate 0.25 the number of chosen ones has a variance of "
+        f"1.5, got {varies:.2f} in 300 calls"
+    )
     for rate, vocabulary, mask_id in ((0.15, 24, 23), (0.5, 6, 2)):  # of 6 ids, one often replaces itself
         special = torch.tensor([0, 5, mask_id])
         usual = torch.tensor([i for i in range(vocabulary) if i not in (0, 5, mask_id)])

@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "are (N, length).",
         "`row + [pad] * (length - len(row))` fills up a row; `torch.tensor(rows)` makes the result.",
     ),
+    mutates_args=(),
 )
 def pack(documents, length, cls, sep, pad):
     """Return the inputs of FULL-SENTENCES: sentences in order, each row filled with as many as fit.

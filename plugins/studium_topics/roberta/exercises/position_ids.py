@@ -14,6 +14,7 @@ from studium import assert_close, exercise
         "ids, the mask of real tokens, their counts and the result are all (B, T).",
         "`real.long().cumsum(1)` counts; `torch.where(real, counts + pad, pad)` combines both cases.",
     ),
+    mutates_args=(),
 )
 def position_ids(ids, pad):
     """Return which row of RoBERTa's position table each token uses.

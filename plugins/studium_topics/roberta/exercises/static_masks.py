@@ -21,9 +21,9 @@ from studium import assert_close, exercise
 def static_masks(rows, copies, epochs, noise, generator):
     """Return the data of each epoch under static masking, as BERT prepared them.
 
-    - rows (N, T): long.
+    - rows (N, T): long. They stay as they are.
     - copies: how many versions are drawn beforehand, 1 or more. Draw all of them, even if there are fewer epochs.
-    - noise(rows, generator): returns (noisy, labels), newly drawn at each call.
+    - noise(rows, generator): returns (noisy, labels), newly drawn from the generator at each call. Pass yours on.
     - Returns a list with one pair (noisy, labels) for each of the epochs: version 0, version 1, …, and after the last
       version again from the first.
     """
@@ -63,10 +63,12 @@ def _(static_masks, rng):
             labels = some.masked_fill(torch.rand(some.shape, generator=generator) < 0.5, -100)
             return torch.randint(1000, some.shape, generator=generator), labels
 
-        data = list(static_masks(rows, copies, epochs, noise, torch.Generator().manual_seed(seed)))
+        given, again = (torch.Generator().manual_seed(seed) for _ in range(2))
+        for each in (given, again):
+            torch.rand(3, generator=each)  # somebody has drawn from it before
+        data = list(static_masks(rows, copies, epochs, noise, given))
         assert len(calls) == copies, f"noise must be called {copies} times, was called {len(calls)} times"
         assert all(torch.equal(one, before) for one in calls), "every version is drawn from the rows as they came"
-        again = torch.Generator().manual_seed(seed)
         versions = [noise(before, again) for _ in range(copies)]
         assert len(data) == epochs, f"{epochs} epochs have {epochs} pairs, got {len(data)}"
         for epoch, (noisy, labels) in enumerate(data):

@@ -26,8 +26,8 @@ from studium_topics.span_corruption.exercises.span_mask import span_mask
 def collate(texts, density, mean, sentinels, eos, pad, generator):
     """Return (inputs, decoder_inputs, labels): one training batch of span corruption.
 
-    Each text gets a fresh mask from `span_mask`, in the order given, and is corrupted. Fill up inputs with `pad` and
-    labels with -100. As in T5, the decoder starts with `pad`.
+    Each text gets a fresh mask from `span_mask` and is corrupted; row i belongs to text i. Fill up inputs with `pad`
+    and labels with -100. As in T5, the decoder starts with `pad`.
 
     - texts: a list of B tensors of long, each with at least 2 tokens; they stay as they are.
     - density, mean, generator: as in `span_mask`. sentinels, eos: as in `corrupt`.

@@ -95,6 +95,8 @@ def _(corrupt):
     )
     for flags, wanted_inputs, wanted_targets in cases:
         inputs, targets = corrupt(ids, torch.tensor(flags).bool(), [50, 51, 52], 3)
+        for what, found in (("inputs", inputs), ("targets", targets)):
+            assert found.dtype == torch.long, f"mask {flags}: {what} must be long, got {found.dtype}"
         assert inputs.tolist() == wanted_inputs, f"mask {flags}: inputs {wanted_inputs}, got {inputs.tolist()}"
         assert targets.tolist() == wanted_targets, f"mask {flags}: targets {wanted_targets}, got {targets.tolist()}"
 

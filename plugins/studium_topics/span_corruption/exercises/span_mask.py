@@ -68,6 +68,8 @@ def _(span_mask, rng):
         (43, 0.3, 3, 13, 4),
         (89, 0.05, 2.8, 4, 1),
         (37, 0.21, 1, 8, 8),
+        (60, 0.15, 2, 9, 4),
+        (10, 0.25, 1, 2, 2),
         (12, 0.15, 1, 2, 2),
         (40, 0.8, 1.3, 32, 8),
         (9, 0.02, 3, 1, 1),
@@ -139,6 +141,19 @@ def _(length, density, mean, generator):
 def _(length, density, mean, generator):
     hidden = min(max(int(length * density), 1), length - 1)
     spans = min(max(int(hidden / mean), 1), length - hidden)
+    kept = random_lengths(length - hidden, spans, generator)
+    lost = random_lengths(hidden, spans, generator)
+    return torch.tensor([False, True]).repeat(spans).repeat_interleave(torch.stack([kept, lost], 1).flatten())
+
+
+@span_mask.misconception(
+    "You rounded halves up; `round` takes a half to the even neighbour, so 9 hidden tokens of mean length 2 make 4 "
+    "spans.",
+    name="halves-rounded-up",
+)
+def _(length, density, mean, generator):
+    hidden = min(max(int(length * density + 0.5), 1), length - 1)
+    spans = min(max(int(hidden / mean + 0.5), 1), length - hidden)
     kept = random_lengths(length - hidden, spans, generator)
     lost = random_lengths(hidden, spans, generator)
     return torch.tensor([False, True]).repeat(spans).repeat_interleave(torch.stack([kept, lost], 1).flatten())
