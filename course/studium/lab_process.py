@@ -1,5 +1,7 @@
 """The process of ``studium lab``: JupyterLab, which prints its address on one line and otherwise only problems."""
 
+import signal
+
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
@@ -12,6 +14,12 @@ class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no typ
         super().find_server_extensions()
         for name in [name for name in self.jpserver_extensions if name.startswith("nbgrader.")]:
             del self.jpserver_extensions[name]
+
+    def init_signal(self) -> None:
+        """End the kernels, too, when the terminal is closed."""
+        super().init_signal()
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._signal_stop)
 
     def start_app(self) -> None:
         """Print the address, and start."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -48,8 +48,16 @@ def lab(
     if no_start:
         return
     with as_file(files("studium") / "lab_settings") as settings:
-        command = _command(course, START, settings, no_browser, port)
-        raise typer.Exit(subprocess.call(command, env=_environment(settings)))
+        _become(_command(course, START, settings, no_browser, port), _environment(settings))
+
+
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Run the command in the place of this process, so that a signal to it reaches the server and its kernels."""
+    if os.name == "nt":  # where a process cannot become another one
+        raise typer.Exit(subprocess.call(command, env=environment))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment)  # noqa: S606  (this Python, with arguments of our own)
 
 
 def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
