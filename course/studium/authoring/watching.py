@@ -23,7 +23,10 @@ class Watcher:
         self._number = 0
         self._source = self._exercises()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "studium.authoring.watch_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "studium.authoring.watch_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in a terminal reaches the command alone, which ends the child
         )
         self._scratch = tempfile.TemporaryDirectory(prefix="studium-")
         self._idle = threading.Event()
@@ -31,16 +34,20 @@ class Watcher:
         self._listener.start()
         self._ask([], [])
 
-    def changed(self, files: set[Path]) -> None:
-        """Repeat the checks that depend on these files, and those that a round still running has not finished."""
+    def changed(self, files: set[Path]) -> bool:
+        """Repeat the checks that depend on these files, and those that a round still running has not finished.
+
+        Return whether there are any.
+        """
         names = {file.resolve().relative_to(self.folder.resolve()).as_posix() for file in files}
         only, exercises = touched_checks(names), self._changed_exercises(names)
         if not only:
-            return
+            return False
         waiting = not self._idle.is_set()
         failing = {name for name, result in self.results.items() if not result.passed}
         everything = waiting or bool(failing & {"imports", "solutions"})
         self._ask([] if everything else sorted(only), [] if everything or failing & only else sorted(exercises))
+        return True
 
     def wait(self, seconds: float) -> bool:
         """Wait for the round to end; return whether it has."""

@@ -90,8 +90,12 @@ def watch(
     shown: dict[str, CheckResult] = {}
     watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview, shown))
     try:
-        for changes in saves(folder, raise_interrupt=False):
-            watcher.changed({Path(name) for _, name in changes})
+        for changes in saves(folder):
+            files = {Path(name) for _, name in changes}
+            if watcher.changed(files):
+                typer.echo(f"\n{', '.join(sorted(file.name for file in files))} saved; checking")
+    except KeyboardInterrupt:  # how it is meant to end
+        typer.echo()
     finally:
         watcher.close()
         preview.close()
