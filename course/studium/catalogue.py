@@ -94,7 +94,10 @@ def _clashes(entries: Iterable[Entry]) -> Iterator[Problem]:
     for slug, claimants in owners.items():
         if len(claimants) > 1:
             names = " and ".join(sorted(entry.distribution for entry in claimants))
-            error = f"the slug {slug!r} must belong to one distribution: {names} both have it; uninstall one, or give yours another slug"
+            error = (
+                f"the slug {slug!r} must belong to one distribution: {names} both have it; uninstall one, or give "
+                "yours another slug"
+            )
             yield from (Problem(e.entry_point, e.distribution, error, slug, clash=True) for e in claimants)
 
 

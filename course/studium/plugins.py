@@ -69,7 +69,10 @@ def load_plugins() -> Plugins:
         names = " and ".join(sorted(claim.distribution for claim in claimants))
         for claim in claimants:
             if len(claimants) > 1:
-                error = f"the entry point {name!r} must belong to one distribution: {names} both have it; uninstall one, or give yours another name"
+                error = (
+                    f"the entry point {name!r} must belong to one distribution: {names} both have it; uninstall one or "
+                    "give yours another name"
+                )
                 plugins.problems.append(Problem(name, claim.distribution, error, name, clash=True))
             elif error := _register(plugins, claim):
                 plugins.problems.append(Problem(name, claim.distribution, error))

@@ -30,7 +30,9 @@ class Paper:
 
     def __post_init__(self) -> None:
         if self.arxiv and not _ARXIV.fullmatch(self.arxiv):
-            raise TopicError(f"an arXiv id looks like 2106.09685: got {self.arxiv!r} for {self.title!r}")
+            raise TopicError(
+                f"an arXiv id looks like 2106.09685: got {self.arxiv!r} for {self.title!r}; correct it, or leave it out"
+            )
 
 
 @dataclass(frozen=True)

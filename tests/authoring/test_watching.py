@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -108,6 +112,18 @@ def test_the_preview_answers_to_this_machine_alone(preview):
         get(f"{preview.address}other")
 
 
+def test_ctrl_c_ends_a_watch_whose_checks_are_running_without_a_traceback(tmp_path):
+    shutil.copytree(SAMPLE, tmp_path / "topic")
+    command = [sys.executable, "-m", "studium", "topic", "watch", str(tmp_path / "topic"), "--no-browser"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as watching:
+        assert watching.stdout is not None
+        next(line for line in watching.stdout if "imports" in line)  # the first check is over, others are running
+        os.killpg(watching.pid, signal.SIGINT)  # as a terminal does
+        _, said = watching.communicate(timeout=120)
+    assert (watching.returncode, said) == (0, "")
+
+
 @pytest.mark.heavy
 def test_a_save_is_checked_again_and_ends_the_round_before(tmp_path):
     shutil.copytree(SAMPLE, tmp_path / "topic")
@@ -118,7 +134,7 @@ def test_a_save_is_checked_again_and_ends_the_round_before(tmp_path):
         assert [result for result in watcher.results.values() if not result.passed] == []
         exercises, lesson = folder / "exercises.py", folder / "lesson.py"
         exercises.write_text(SOURCE.replace("    y = list(x)\n", "    y = list(x)\n    print(len(y))\n", 1), "utf-8")
-        watcher.changed({exercises})
+        assert watcher.changed({exercises})
         lesson.write_text(lesson.read_text("utf-8").replace("Clap once", "Clap teh"), "utf-8")
         watcher.changed({lesson})  # the round before is not over: what it has not done is done in this one
         time.sleep(0.5)

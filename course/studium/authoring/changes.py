@@ -27,7 +27,7 @@ _ANSWERS = (
 _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "lesson.py",
-        (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids", "lesson forms", "ladder"),
+        (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids", "notation", *_FORMS),
     ),
     ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests", *_FORMS)),
     ("reference.py", ("imports", "reference", "copies", "own tests", "claims", "control")),

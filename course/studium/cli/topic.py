@@ -141,6 +141,7 @@ def update(
 
 
 def new_topic(
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The topic's slug: lowercase words joined by hyphens.")],
     title: Annotated[str, typer.Option(help="Its title; by default made from the slug.")] = "",
     track: Annotated[str, typer.Option(help="The track it belongs to.")] = "My topics",
@@ -152,6 +153,8 @@ def new_topic(
     """Create a topic that passes every check, packaged as its own distribution."""
     from studium.authoring.template import NewTopic, make_topic
 
+    if any(topic.slug == name for topic in ctx.obj.lessons):
+        raise UsageError(f"a new topic needs a slug that no installed topic has: got {name!r}; choose another")
     heading = title or name.replace("-", " ").capitalize()
     made = make_topic(NewTopic(name, heading, track, folder, here))
     typer.echo(f"made {made}; next: pip install --editable {'.' if here else made}, then studium topic check {name}")
