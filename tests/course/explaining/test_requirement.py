@@ -22,3 +22,17 @@ from studium.explaining.requirement import requirement
 )
 def test_a_title_becomes_a_requirement(title, sentence):
     assert requirement("f", title) == sentence
+
+
+def test_topic_check_gives_advice_about_a_title_that_makes_no_requirement():
+    from studium import exercise
+    from studium.authoring.mistakes import _untitled
+
+    @exercise(points=2, minutes=1)
+    def f(x):
+        return x
+
+    for title in ("keeps x", "r = 2: all is well"):
+        f.test(title, points=1)(lambda f: None)
+    (said,) = _untitled(f)
+    assert "'r = 2: all is well' of f must begin with a verb" in said
