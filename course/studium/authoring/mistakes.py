@@ -71,8 +71,8 @@ def _untitled(exercise: Exercise) -> Iterator[str]:
     for test in exercise.tests:
         if not should(test.name):
             yield (
-                f"the title of the test {test.name!r} of {exercise.id} must begin with a verb, such as 'keeps', or with "
-                "'should': learners read it as what the function should do; reword it [standard.md#titles-of-tests]"
+                f"the title of the test {test.name!r} of {exercise.id} should begin with a verb, such as 'keeps', or "
+                "with 'should': learners read it as what the function should do; reword it [standard.md#titles-of-tests]"
             )
 
 

@@ -35,4 +35,4 @@ def test_topic_check_gives_advice_about_a_title_that_makes_no_requirement():
     for title in ("keeps x", "r = 2: all is well"):
         f.test(title, points=1)(lambda f: None)
     (said,) = _untitled(f)
-    assert "'r = 2: all is well' of f must begin with a verb" in said
+    assert "'r = 2: all is well' of f should begin with a verb" in said
