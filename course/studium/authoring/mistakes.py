@@ -72,7 +72,7 @@ def _untitled(exercise: Exercise) -> Iterator[str]:
         if not should(test.name):
             yield (
                 f"the title of the test {test.name!r} of {exercise.id} should begin with a verb, such as 'keeps', or "
-                "with 'should': learners read it as what the function should do; reword it [standard.md#titles-of-tests]"
+                "with 'should': learners read it as what is asked; reword it [standard.md#titles-of-tests]"
             )
 
 
