@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from studium import assert_close, exercise
 from studium.checking import check, shown_failure
-from studium.naming import commonest
+from studium.naming import agreed, commonest
 from studium.observation import Recorder
 
 SQUARED = "You squared; a cube has three factors."
@@ -95,3 +95,21 @@ def test_without_a_failed_test_there_is_no_commonest_mistake():
 def test_a_test_that_objects_to_something_else_than_results_does_not_count():
     assert commonest([["one"], None, None]) == "one"
     assert commonest([None, None]) == ""
+
+
+def test_of_a_second_mistake_it_is_said_that_it_is_one_among_others(cube):
+    result = check("sample", cube, lambda x: 3 * x if x == 2 else x**2)
+    assert result.among
+    assert not check("sample", cube, lambda x: x**2).among
+
+
+def test_a_mistake_that_a_passed_test_contradicts_is_not_named(cube):
+    cube.tests[:] = [test for test in cube.tests if test.name in ("cubes 2.0", "cubes 3.0")]
+    assert mistake(cube, lambda x: 4.0 if x == 2 else x**3) == ""
+
+
+def test_a_mistake_is_contradicted_only_where_the_answer_does_what_is_right():
+    possible = [["one", "two"], ["one", "two"], ["one"]]
+    assert agreed(possible) == ("one", False)
+    assert agreed(possible, {"one"}.__contains__) == ("two", True)
+    assert agreed([["one"], ["two"]]) == ("", False)

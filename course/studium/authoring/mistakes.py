@@ -13,6 +13,7 @@ from studium.authoring.first_cases import degenerate_cases
 from studium.authoring.subject import Subject
 from studium.checking import check
 from studium.exercises import Exercise, mistake_id
+from studium.explaining.requirement import should
 from studium.sources import test_cell
 from studium.topic import Topic
 
@@ -66,7 +67,18 @@ def test_cells(subject: Subject) -> Finding:
     names = solved_names(subject.topic)
     with _repeated_warnings():
         problems = [problem for exercise in subject.exercises for problem in _untidy(subject.topic, exercise, names)]
-    return Finding(problems, "each test runs as a separate cell without output")
+    advice = [said for exercise in subject.exercises for said in _untitled(exercise)]
+    return Finding(problems, "each test runs as a separate cell without output", advice=advice)
+
+
+def _untitled(exercise: Exercise) -> Iterator[str]:
+    """Say which titles of tests make no requirement, "the function should …"."""
+    for test in exercise.tests:
+        if not should(test.name):
+            yield (
+                f"the title of the test {test.name!r} of {exercise.id} should begin with a verb, such as 'keeps', or "
+                "with 'should': learners read it as what is asked; reword it [standard.md#titles-of-tests]"
+            )
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ def condition(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding 
         if budget.spent:
             return None
         if _confirmed(evidence, name, test, (wrong, right), budget):
-            return Finding(f"Wrong only where {words}.", "condition")
+            return Finding(f"Wrong only where {words}.", "condition", values="'" in words or words[-1] in "01")
     return None
 
 

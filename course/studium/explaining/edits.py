@@ -97,7 +97,7 @@ def _texts(text: str, name: str) -> list[tuple[str, str]]:
     return [(words, text) for text, words in found.items()]
 
 
-_TOKEN = re.compile(r"[-+*/%@<>=!&|~]{1,2}|['\"\w.-]+|is not|not in")
+_TOKEN = re.compile(r"[-+*/%@<>=!&|~]{1,2}|-?\d[\w.]*|['\"\w.]+|is not|not in")
 _LEFT_OUT = {
     "+": "with one term left out",
     "-": "with one term left out",
@@ -133,6 +133,9 @@ def told(old: str, new: str) -> str:
 
 def _left_out(old: str, new: str) -> str:
     """Say which operation is missing where only an operand of it remains."""
+    called = _CALLED.match(old)
+    if called and new.startswith("(") and new[1:-1] in old:
+        return f"without `{called[1]}`"
     if old.startswith(new):
         rest = old.removeprefix(new).lstrip(")").strip()
         if method := re.match(r"\.(\w+)\(", rest):
@@ -144,8 +147,7 @@ def _left_out(old: str, new: str) -> str:
     if old.endswith(new):
         operator = re.search(r"(\*\*|[-+*/&|]|\band|\bor)$", old.removesuffix(new).rstrip("( "))
         return _LEFT_OUT.get(operator[0], "") if operator else ""
-    called = _CALLED.match(old)
-    return f"without `{called[1]}`" if called and new.startswith("(") and new[1:-1] in old else ""
+    return ""
 
 
 def _exchanged(old: str, new: str) -> str:

@@ -8,21 +8,20 @@ import numpy as np
 
 from studium.explaining.evidence import Evidence
 from studium.explaining.finding import Finding, Pair, recorded
-from studium.explaining.values import array, close, is_tensor
+from studium.explaining.values import array, close, distinct, is_tensor
 
 _EXACT = 2e-5
 _FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("{}", lambda v: v),
     ("the square root of {}", math.sqrt),
     ("the square of {}", lambda v: v * v),
-    ("{} - 1", lambda v: v - 1),
-    ("{} + 1", lambda v: v + 1),
 )
+_OFFSETS: tuple[tuple[str, Callable[[float], float]], ...] = (*_FORMS, ("{} - 1", lambda v: v - 1))
 
 
 def factor(evidence: Evidence, pairs: list[Pair]) -> Finding | None:
     """Say by what the right result must be multiplied, divided or moved to give the answer's, in every wrong call."""
-    if not pairs or not all(_is_real(pair) for pair in pairs):
+    if not pairs or not all(_is_real(pair) for pair in pairs) or not _various(recorded(pairs)):
         return None
     with np.errstate(all="ignore"):
         offsets = _each(pairs, lambda mine, right: mine - right)
@@ -35,6 +34,11 @@ def factor(evidence: Evidence, pairs: list[Pair]) -> Finding | None:
 
 def _is_real(pair: Pair) -> bool:
     return pair.mine.shape == pair.right.shape and {pair.mine.dtype.kind, pair.right.dtype.kind} <= set("iuf")
+
+
+def _various(pairs: list[Pair]) -> bool:
+    """Return whether the answer's values differ among themselves, and the right ones too: a constant fits anything."""
+    return all(distinct(np.concatenate([getattr(p, side).ravel() for p in pairs])) >= 2 for side in ("mine", "right"))
 
 
 def _each(pairs: list[Pair], made: Callable[[Any, Any], Any]) -> list[float] | None:
@@ -62,7 +66,8 @@ def _named(evidence: Evidence, pairs: list[Pair], offsets: list[float] | None, f
     found: dict[tuple[float, ...], str] = {}
     for name in shared:
         values = [one[name] for one in numbers]
-        if len(set(values)) < 2 or min(values) < 0:
+        own = {value for value, pair in zip(values, pairs, strict=True) if not pair.cut}
+        if len(own) < 2 or min(values) < 0:
             continue
         for text in _fitting(f"`{name}`" if name.isidentifier() else name, values, offsets, factors):
             found.setdefault(tuple(values), text)
@@ -70,17 +75,18 @@ def _named(evidence: Evidence, pairs: list[Pair], offsets: list[float] | None, f
 
 
 def _fitting(name: str, values: list[float], offsets: list[float] | None, factors: list[float] | None) -> Iterator[str]:
-    for form, made in _FORMS:
+    for form, made in _OFFSETS if offsets else ():
         known = [made(value) for value in values]
-        shown = form.format(name)
-        if offsets and _agree(offsets, known):
-            yield f"Yours is the right result plus {shown}."
-        if offsets and _agree(offsets, [-value for value in known]):
-            yield f"Yours is the right result minus {shown}."
-        if factors and all(known) and _agree(factors, known):
-            yield f"Yours is the right result times {shown}."
-        if factors and all(known) and _agree(factors, [1 / value for value in known]):
-            yield f"Yours is the right result divided by {shown}."
+        if _agree(offsets or [], known):
+            yield f"Yours is the right result plus {form.format(name)}."
+        if _agree(offsets or [], [-value for value in known]):
+            yield f"Yours is the right result minus {form.format(name)}."
+    for form, made in _FORMS if factors and all(values) else ():
+        known = [made(value) for value in values]
+        if _agree(factors or [], known):
+            yield f"Yours is the right result times {form.format(name)}."
+        if _agree(factors or [], [1 / value for value in known]):
+            yield f"Yours is the right result divided by {form.format(name)}."
 
 
 def _agree(found: list[float], known: list[float]) -> bool:

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+
 from studium.exercises import AnyFunction, Exercise
 from studium.explaining.budget import Budget, can_interrupt
 from studium.explaining.cutting import smaller, weight
 from studium.explaining.evidence import Case, Evidence, Verdict, alike, attempt, draws
 from studium.explaining.nearby import nearby
+from studium.explaining.values import array, parts
 from studium.explaining.writing import outcomes, written_call
 from studium.observation import Call, Observation
 
@@ -79,11 +82,16 @@ class Search:
 
 def _is_allowed(exercise: Exercise, case: Case, call: Call, right: Observation) -> bool:
     """Return whether all right answers still agree on a call, and raise only where they raised before."""
-    if right.raised is not case.right.raised:
+    if right.raised is not case.right.raised or (_is_finite(case.right) and not _is_finite(right)):
         return False
     if not exercise.alternatives:
         return not draws(exercise.solution, call)
     return all(alike(call.replay(other), right) for other in exercise.alternatives)
+
+
+def _is_finite(right: Observation) -> bool:
+    values = (array(part.value) for part in parts(right.result))
+    return all(value is None or bool(np.isfinite(value).all()) for value in values)
 
 
 def said(function: AnyFunction, case: Case) -> str:

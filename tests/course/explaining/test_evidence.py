@@ -100,6 +100,29 @@ def test_a_call_that_never_ends_is_ended_though_it_catches_exceptions():
     assert attempt(Budget(0.01), endless) is None
 
 
+def test_a_call_is_ended_though_it_catches_everything_once():
+    def stubborn():
+        try:
+            while True:
+                pass
+        except BaseException:
+            while True:
+                pass
+
+    assert attempt(Budget(0.01), stubborn) is None
+
+
+def test_many_calls_whose_time_is_up_leave_no_timer_behind():
+    def endless():
+        while True:
+            pass
+
+    handler = signal.getsignal(signal.SIGALRM)
+    for _ in range(50):
+        assert attempt(Budget(0.001), endless) is None
+    assert signal.getsignal(signal.SIGALRM) is handler
+
+
 def test_a_timer_that_ran_before_goes_on_afterwards():
     before = signal.setitimer(signal.ITIMER_REAL, 500)
     try:

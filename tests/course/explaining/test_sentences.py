@@ -215,3 +215,27 @@ def test_an_error_that_a_test_raises_in_a_callback_is_not_blamed_on_the_answers_
     result = check("sample", stepped, names["stepped"], seconds=60)
     assert result.tests[0].message.startswith("the test's own code raised IndexError: list index out of range, where ")
     assert result.said == ""
+
+
+def test_a_name_that_fits_few_whole_numbers_by_accident_is_not_said(made, told):
+    def fit(memory, size):
+        return memory // (2 * size)
+
+    own = made(fit, (19, 4), (13, 3))
+    assert told(own, lambda memory, size: memory // (2 * size - 1)).mistake == ""
+
+
+def test_a_constant_answer_is_no_factor(made, told):
+    def scale(x, s):
+        return torch.where(x > 0, s, 1.0)
+
+    own = made(scale, (torch.ones(3), 2.0), (torch.ones(4), 5.0), (torch.ones(2), 3.0))
+    assert "divided" not in told(own, lambda x, s: torch.where(x > s, s, 1.0)).mistake
+
+
+def test_a_cut_on_which_the_right_result_is_not_a_number_is_not_shown(made, told):
+    def spread_of(x):
+        return x.std(-1)
+
+    own = made(spread_of, (X,))
+    assert "nan" not in told(own, lambda x: x.square().mean(-1).sqrt()).smallest

@@ -7,7 +7,7 @@ from studium.explaining.evidence import Told
 from studium.explaining.sentences import explained
 from studium.observation import Recorder
 from studium_graders.engine.judge.events import Judged
-from studium_graders.engine.material.results import TestResult
+from studium_graders.engine.material import results
 from studium_graders.mistakes import Sentences
 
 SAID = "Yours is the negative of the right result."
@@ -42,7 +42,7 @@ def test_no_number_is_said_where_the_answer_may_have_chosen_it(numbers):
 
 @pytest.mark.parametrize(("hidden", "allowed", "shown"), [(True, True, SAID), (True, False, ""), (False, False, SAID)])
 def test_a_course_may_switch_off_what_comes_from_hidden_tests(hidden, allowed, shown):
-    test = TestResult("squares", "a test", 0.0, 1.0, "failed", hidden=hidden, said=SAID)
+    test = results.TestResult("squares", "a test", 0.0, 1.0, "failed", hidden=hidden, said=SAID)
     assert Sentences({}, hidden=allowed).about(test) == shown
 
 
@@ -58,7 +58,7 @@ def test_what_is_said_is_left_out_where_the_mistake_has_a_name(material):
         Supervisor(None, None, LIMITS), book, SimpleNamespace(notebook=SimpleNamespace(notes=(), steps=())), None
     )
     for name, mistakes in (("a", ["m"]), ("b", ["m"])):
-        result = TestResult("first", name, 0.0, 1.0, "failed", grade_id=name, said=SAID)
+        result = results.TestResult("first", name, 0.0, 1.0, "failed", grade_id=name, said=SAID)
         grading.heard.note(Judged(result, mistakes=mistakes))
     grading.result()
     assert {(test.mistake_id, test.said) for test in grading.heard.results.values()} == {("m", "")}
