@@ -34,7 +34,7 @@ def name_images(model, batches, lr, images, names, templates):
 
     * model: trained in place; `model.image(pixels)` and `model.text(sentences)` return features of any
       length (n, d), and `model.log_scale` is the logarithm of the scale
-    * batches: pairs (pixels, captions) of equal length
+    * batches: pairs (pixels, captions) of equal length; they stay as they are
     * images: M of them, for `model.image`
     * names, templates: as for `zero_shot_weights`
     * returns: probabilities (M, C) without a gradient, and the loss of each batch, before its step, as floats

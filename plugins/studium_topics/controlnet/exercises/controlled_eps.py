@@ -20,6 +20,7 @@ from studium_topics.kits.weights import drawn
         "`encode` returns (skips, middle), and `zero_outs` has one convolution for each skip and one for the middle.",
         "`control.copy.encode(x, control.copy.embed(t, y), extra)`, then `base.decode(skips, middle, told)`.",
     ),
+    mutates_args=(),
 )
 def controlled_eps(base, control, x, t, y, hint, scale):
     """Return what a locked base predicts when the control's residuals are added.

@@ -32,7 +32,7 @@ def controlled_sample(base, control, hint, y, scales, rows, abar, generator):
 
     * hint: (B, 1, S, S); y: (B,)
     * rows: the rows of abar to visit, a list of ints from high to low
-    * scales: a list with the control's scale at each of `rows`
+    * scales: a list with the control's scale at each of `rows`; both lists stay as they are
     * abar: (T,)
     * returns: (len(rows) + 1, B, 3, S, S), noise first, without gradients
     """

@@ -104,8 +104,8 @@ def _(make_control, rng):
 
 
 @make_control.misconception(
-    "You copied the base after you had frozen it. A deep copy keeps `requires_grad`, so the copy is frozen too and "
-    "only the convolutions will be trained; make the copy trainable.",
+    "Your copy stays frozen where the base was frozen before you copied it, because a deep copy keeps `requires_grad`; "
+    "make the copy trainable.",
     name="copied-after-freezing",
 )
 def _(base, look):

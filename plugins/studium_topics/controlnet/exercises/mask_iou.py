@@ -12,16 +12,17 @@ from studium import assert_close, exercise
         "Find the pixels with ink. Then count the pixels with ink in both, and those with ink in at least one of the "
         "two.",
         "The images have three channels and the hints one; in the end there is one number for each image.",
-        "`images.amax(1, keepdim=True) > 0.1` is (B, 1, S, S); `&`, `|` and `.sum((1, 2, 3))` do the rest.",
+        "`images.amax(1, keepdim=True) > 0.1` is (B, 1, H, W); `&`, `|` and `.sum((1, 2, 3))` do the rest.",
     ),
+    mutates_args=(),
 )
 def mask_iou(images, hints):
     """Return how well the ink of images covers the drawings: intersection over union.
 
     A pixel has ink if the brightest of its three channels is above 0.1.
 
-    * images: (B, 3, S, S), values in [-1, 1]
-    * hints: (B, 1, S, S), 1 where ink is wanted, else 0
+    * images: (B, 3, H, W), values in [-1, 1]
+    * hints: (B, 1, H, W), 1 where ink is wanted, else 0
     * returns: (B,), from 0 to 1, a tensor; 1 where neither has ink
     """
     ### BEGIN SOLUTION

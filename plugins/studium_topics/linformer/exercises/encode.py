@@ -35,7 +35,9 @@ def encode(x, pad, layers, heads, attend):
     * heads: H; head h has the columns h · d to (h + 1) · d - 1 of q, k and v
     * attend: attend(q, k, v, pad) returns (B, H, n, d); if it is None, use your `linformer_attention` with the layer's
       "e" and "f"
-    * returns: (B, n, D)
+    * returns: (B, n, D); gradients must reach all weights
+
+    The norms use eps = 1e-5.
     """
     ### BEGIN SOLUTION
     for layer in layers:

@@ -29,7 +29,7 @@ def linformer_attention(q, k, v, e, f, pad):
     * q, k, v (B, H, n, d): they stay as they are
     * e, f (slots, n): the projections of the keys and of the values
     * pad (B, n), bool: true where there is padding; or None
-    * returns: (B, H, n, d)
+    * returns: (B, H, n, d); gradients must reach q, k, v, e and f
 
     No tensor that you make may have more than B · H · n · max(slots, d) numbers.
     """

@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "`losses[keep]` picks the losses where the bool tensor `keep` is true; `.mean()` then divides by how many "
         "there are.",
     ),
+    mutates_args=(),
 )
 def answer_loss(logits, ids, lit):
     """Find the bugs: this loss trains on the prompt, and it shrinks when prompts get longer.

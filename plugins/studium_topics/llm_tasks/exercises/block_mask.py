@@ -14,6 +14,7 @@ from studium import assert_close, exercise
         "segments[:, :, None] is (B, T, 1) and segments[:, None, :] is (B, 1, T).",
         "`x.tril()` keeps the lower triangle of the last two axes and sets everything else to zero, or to False.",
     ),
+    mutates_args=(),
 )
 def block_mask(segments):
     """Return which tokens of packed rows may attend to which.

@@ -129,10 +129,13 @@ def _(finetune, rng):
         return ids, lit
 
     cases = ((9, 2, 3, 24, 2, 2, 0.05, ""), (7, 4, 2, 20, 1, 3, 0.02, ""), (90, 2, 1, 24, 1, 3, 0.1, "c"))
+    cases += ((5, 2, 1, 12, 2, 2, 0.05, ""),)
     for count, turns, most, length, batch, rank, lr, always in cases:
         base = drawn(lambda: TapeLM(10, length=24, width=8, layers=2, heads=2), rng).double()
         conversations = [conversation(turns, most) for _ in range(count)]
         held_out = [conversation(2, 1) for _ in range(12)]
+        for at, messages in enumerate(conversations if length == 12 else ()):  # a row for each, with 2 or 6 lit tokens
+            messages[1]["content"] = ("b", "d a c e a")[at % 2]
         for messages in (*conversations, *held_out[:5]) if always else ():
             messages[1]["content"] = always
         model = adapt(base, rank, torch.Generator().manual_seed(count))

@@ -14,6 +14,7 @@ from studium import assert_close, exercise
         "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at:end] = torch.tensor(tokens)` fills part of "
         "it.",
     ),
+    mutates_args=(),
 )
 def pack(examples, length, pad):
     """Return examples packed into rows, as four tensors (R, length).

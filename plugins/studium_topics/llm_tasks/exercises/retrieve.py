@@ -17,6 +17,7 @@ from studium import assert_close, exercise
         "`Counter(words)` counts, `math.sqrt(sum(x * x for x in weights.values()))` is a length, and "
         "`sorted(range(n), key=...)` keeps the order of equal ones.",
     ),
+    mutates_args=(),
 )
 def retrieve(query, documents, k):
     """Return which k documents are nearest to a question.
@@ -77,6 +78,16 @@ def _(retrieve):
 
 @retrieve.hidden("orders documents by their cosine", points=3)
 def _(retrieve, rng):
+    long = ["the", "the", "bear", "owl", "the", "owl", "owl", "fox", "fox", "elk"]
+    for asked, documents, expected in (
+        (["the", "the", "bear"], [["the", "the", "elk"], ["the", "bear"], ["the", "owl"]], [1, 0, 2]),
+        (["bear", "bear"], [["bear", "elk", "the"], long, ["the", "fox"], ["owl"]], [0, 1, 2, 3]),
+        (["owl"], [["elk"], ["owl", "owl", "owl"], ["fox"]], [1, 0, 2]),
+        (["the", "bear"], [["the", "the"], ["bear", "elk"], *(["the", one] for one in "abc")], [1, 0, 2, 3, 4]),
+        (["owl"], [["fox", "the"], ["elk", "owl"], ["the", "elk"], ["elk", "owl"]], [1, 3, 0, 2]),
+    ):
+        found = [int(index) for index in retrieve(list(asked), [list(one) for one in documents], len(documents))]
+        assert_close(found, expected, message=f"the order of {documents} for {asked}")
     for count, size, most in ((6, 9, 5), (11, 7, 8), (4, 20, 6), (9, 5, 3)):
         vocabulary = [f"w{number}" for number in range(size)]
         chances = torch.arange(1.0, size + 1).pow(-1)

@@ -14,6 +14,7 @@ from studium import assert_close, exercise
         "f and P are (E,), log Σ exp is (N,), and both losses have no axes.",
         "`torch.bincount(chosen.flatten(), minlength=experts)` counts, and `logits.logsumexp(-1)` cannot overflow.",
     ),
+    mutates_args=(),
 )
 def router_losses(logits, chosen):
     """Return the load-balancing loss and the z-loss of a router.
@@ -138,7 +139,7 @@ def _(logits, chosen):
 
 
 @router_losses.misconception(
-    "You averaged the probabilities over the tokens that chose the expert; average over all tokens.",
+    "You left out the probabilities of the tokens that did not choose the expert; average over all tokens.",
     name="p-of-the-chosen",
 )
 def _(logits, chosen):

@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "`chosen.T.flatten()` is the line, `F.one_hot(line, experts).cumsum(0)` counts; take one column for each "
         "entry.",
     ),
+    mutates_args=(),
 )
 def seats(chosen, experts, capacity):
     """Return the seat of each choice among the seats of its expert, and -1 where the expert is full.

@@ -12,6 +12,7 @@ from studium import assert_close, exercise
         "Split the rows into (G, H/G, d). A bias has one number for each row, so split it in the same way.",
         "`weight.unflatten(0, (groups, heads // groups, -1))` is (G, H/G, d, D).",
     ),
+    mutates_args=(),
 )
 def pool_heads(weight, bias, heads, groups):
     """Return a key (or value) projection in which the heads of each group are merged into their mean.

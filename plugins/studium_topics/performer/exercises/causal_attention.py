@@ -26,7 +26,7 @@ def causal_attention(qf, kf, v, chunk):
     * qf, kf (..., n, m): features, of any sign; v (..., n, dv): values
     * chunk: int, 1 or more; go through the text in pieces of this many tokens (the last piece
       may be smaller), and carry sums from each piece to the next
-    * returns: (..., n, dv), the same for every chunk
+    * returns: (..., n, dv), the same for every chunk; gradients must reach qf, kf and v, which stay as they are
 
     For each head, no tensor may hold more than n (m + dv) numbers, or a chunk's table if that
     is larger.
@@ -124,8 +124,8 @@ def _(causal_attention, rng):
 
 
 @causal_attention.misconception(
-    "You did not mask the keys inside a chunk, so its queries see later keys of the same chunk, a leak that grows "
-    "with the chunk.",
+    "Your queries see later keys of their own chunk, a leak that grows with the chunk. Inside a chunk, a query reads "
+    "only the keys up to its own.",
     name="leak-inside-the-chunk",
 )
 def _(qf, kf, v, chunk):

@@ -23,7 +23,7 @@ def linear_attention(qf, kf, v):
     Query i gives key j the weight qf_i · kf_j, divided by the sum of its weights over all keys.
 
     * qf (..., n, m), kf (..., s, m): features of the queries and of the keys, of any sign
-    * v (..., s, dv): values
+    * v (..., s, dv): values; they stay as they are
     * returns: the weighted means of the values, (..., n, dv)
 
     No tensor may hold n · s numbers.

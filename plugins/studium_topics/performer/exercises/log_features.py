@@ -30,7 +30,8 @@ def log_features(x, w):
 
     * x (..., n, d): vectors
     * w (m, d): the random vectors
-    * returns: (..., n, m), the logarithms, finite for any x
+    * returns: (..., n, m), the logarithms, finite for any x, and in its precision;
+      gradients must reach x
     """
     ### BEGIN SOLUTION
     projected = x @ w.mT  # (..., n, m)

@@ -75,6 +75,13 @@ def _(orthogonal_gaussian, rng):
 
 @orthogonal_gaussian.hidden("has the lengths of normal vectors, independent of each other", points=1)
 def _(orthogonal_gaussian, rng):
+    squares = orthogonal_gaussian(2000, 2, rng).square()  # 1000 blocks
+    share = squares[:, 0] / squares.sum(1)
+    together = torch.corrcoef(torch.stack([squares.sum(1).sqrt(), share]))[0, 1].abs()
+    assert together < 0.2, (
+        "lengths are independent of directions; between yours and the share of the first entry in |w|² there is a "
+        f"correlation of {together:.2f}"
+    )
     m, d = 5, 4
     squares = torch.stack([orthogonal_gaussian(m, d, rng) for _ in range(150)]).square().sum(-1)  # (150, m)
     mean, spread = squares.mean(), squares.var()
@@ -180,6 +187,19 @@ def _(m, d, generator):
     for _ in range(math.ceil(m / d)):
         q, r = torch.linalg.qr(torch.randn(d, d, generator=generator))
         blocks.append((q * r.diagonal().sign()).mT * torch.randn(d, d, generator=generator).norm(dim=1))
+    return torch.cat(blocks)[:m]
+
+
+@orthogonal_gaussian.misconception(
+    "You took the lengths of the rows that you orthogonalised, which depend on the directions; draw fresh lengths.",
+    name="lengths-of-the-same-rows",
+)
+def _(m, d, generator):
+    blocks = []
+    for _ in range(math.ceil(m / d)):
+        drawn = torch.randn(d, d, generator=generator)
+        q, r = torch.linalg.qr(drawn)
+        blocks.append((q * r.diagonal().sign()).mT * drawn.norm(dim=1, keepdim=True))
     return torch.cat(blocks)[:m]
 
 

@@ -28,7 +28,7 @@ def stabilise(logs, keys):
 
     * logs (..., n, m): logarithms of one head's features in the last two axes
     * keys: True for keys, False for queries
-    * returns: (..., n, m)
+    * returns: (..., n, m); gradients must reach logs
     """
     ### BEGIN SOLUTION
     axes = (-2, -1) if keys else (-1,)

@@ -59,13 +59,13 @@ def _(residual, rng):
 
 @residual.hidden("stays a distribution where nothing is rejected", points=1)
 def _(residual, rng):
-    p = torch.randn(3, 5, generator=rng, dtype=torch.float64).softmax(-1)
+    p = torch.randn(4, 5, generator=rng, dtype=torch.float64).softmax(-1)
     q = p.clone()
-    q[1] = p[1].flip(0)
+    q[1], q[3] = p[1].flip(0), p[3].roll(1)
     found = torch.as_tensor(residual(p, q))
     assert found.isfinite().all(), "rows in which p equals q must be finite, not nan"
     assert (found >= 0).all(), "no probability may be negative"
-    assert_close(found.sum(-1), torch.ones(3, dtype=found.dtype), message="each row sums to 1, also where p equals q")
+    assert_close(found.sum(-1), torch.ones(4, dtype=found.dtype), message="each row sums to 1, also where p equals q")
 
 
 @residual.misconception(
@@ -123,6 +123,15 @@ def _(p, q):
     rest = (p - q).clamp(min=0)
     total = rest.sum()
     return rest / total if total > 0 else p.clone()
+
+
+@residual.misconception(
+    "You returned zeros where p equals q, which is no distribution; return any distribution there, such as p.",
+    name="zeros-where-equal",
+)
+def _(p, q):
+    rest = (p - q).clamp(min=0)
+    return rest / rest.sum(-1, keepdim=True).clamp(min=1e-12)
 
 
 @residual.also_correct

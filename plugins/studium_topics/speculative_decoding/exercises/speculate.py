@@ -29,9 +29,10 @@ def speculate(target, draft, prompt, new, gamma, stop, chance):
       first n tokens.
     * prompt: a list of tokens; it stays as it is.
 
-    Return `new` tokens, or fewer if one is `stop`, which then comes last; and for each pass, how many of gamma drafted
-    tokens verify kept, used or not. The target reads each token of the text once, in one pass per turn. After a turn,
-    each cache holds exactly the tokens of the text that its model has read, except the text's last token.
+    Draft gamma tokens in every turn. Return `new` tokens, or fewer if one is `stop`, which then comes last; and for
+    each pass, how many of the drafted tokens verify kept, used or not. The target reads each token of the text once, in
+    one pass per turn. After a turn, each cache holds exactly the tokens of the text that its model has read, except the
+    text's last token.
     """
     ### BEGIN SOLUTION
     text, kept, end = list(prompt), [], len(prompt) + new

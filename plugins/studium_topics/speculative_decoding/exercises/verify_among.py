@@ -21,7 +21,7 @@ from studium_topics.speculative_decoding.readers import random_rows
 def verify_among(p, q, candidates, chance):
     """Return one token distributed exactly as p, a candidate if possible.
 
-    * p, q (V,): the distributions of target and draft at one position.
+    * p, q (V,): the distributions of target and draft at one position; they stay as they are.
     * candidates: a list of one or more tokens, drawn from q independently of each other.
     * chance: as in `verify`.
 

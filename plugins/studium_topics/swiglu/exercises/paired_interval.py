@@ -15,6 +15,7 @@ from studium import assert_close, exercise
         "n differences give one mean and one standard deviation, with n - 1 in the denominator.",
         "`statistics.stdev(differences) / math.sqrt(len(differences))` is the standard error.",
     ),
+    mutates_args=(),
 )
 def paired_interval(losses, baseline, critical):
     """Return the mean paired difference of two kinds of layer, and the ends of its confidence interval.
