@@ -1,4 +1,4 @@
-"""Writes the pages made from the code: commands, hooks, the widgets' controls, scores. Run it with ``make docs``.
+"""Write the pages made from the code: commands, hooks, the widgets' controls, scores. Run it with ``make docs``.
 
 A command's page comes from the same signature and docstring as its ``--help``. It is laid out here and not by typer,
 whose layout changes from release to release.
@@ -47,7 +47,7 @@ _TYPES = {bool: "", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 
 
 def main() -> None:
-    """Write all generated pages, and remove those of commands and hooks that are gone."""
+    """Write all generated pages, and remove those for commands and hooks that no longer exist."""
     made = pages()
     for path in generated_files(DOCS):
         if path.relative_to(DOCS).as_posix() not in made:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def generated_files(docs: Path) -> list[Path]:
-    """Return the files in the folders that hold nothing but generated pages."""
+    """Return the files in the folders that contain only generated pages."""
     return sorted(path for folder in FOLDERS for path in (docs / folder).glob("*.md"))
 
 
@@ -103,7 +103,7 @@ def own_app() -> typer.Typer:
 
 
 def commands_of(app: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Return the words and the function of each command, those of groups after the others."""
+    """Return the words and the function of each command, with the groups after the others."""
     for command in app.registered_commands:
         assert command.callback is not None
         yield f"{before}{command.name or command.callback.__name__.replace('_', '-')}", command.callback
@@ -123,7 +123,7 @@ class Parameter:
 
 
 def parameters(command: Callable[..., Any]) -> list[Parameter]:
-    """Read a command's arguments and options off its signature."""
+    """Read a command's arguments and options from its signature."""
     hints = get_type_hints(command, include_extras=True)
     found = []
     for name, parameter in inspect.signature(command).parameters.items():
@@ -190,7 +190,12 @@ def _table(title: str, items: list[Parameter]) -> str:
 
 def commands_index(commands: dict[str, Callable[..., Any]]) -> str:
     """List the commands."""
-    lines = ["# Commands", "", "Exit codes: 0 fine, 1 a problem (one sentence on standard error), 2 a usage error.", ""]
+    lines = [
+        "# Commands",
+        "",
+        "Exit codes: 0 success, 1 a problem (one sentence on standard error), 2 a usage error.",
+        "",
+    ]
     lines += ["| command | what it does |", "|---|---|"]
     for words, command in commands.items():
         first = (inspect.getdoc(command) or "").split("\n\n")[0].replace("\n", " ")
@@ -222,7 +227,7 @@ class Users:
 
 @dataclass(frozen=True)
 class Hook:
-    """One hook of hookspecs.py, and its users in this repository."""
+    """One hook in hookspecs.py, and its users in this repository."""
 
     name: str
     signature: str
@@ -233,7 +238,7 @@ class Hook:
 
 
 def hooks_of(path: Path, users: Users) -> list[Hook]:
-    """Read the hooks from the source of hookspecs.py, in its order."""
+    """Read the hooks from the source of hookspecs.py, in order."""
     return [
         Hook(
             node.name,
@@ -249,7 +254,7 @@ def hooks_of(path: Path, users: Users) -> list[Hook]:
 
 
 def users(root: Path) -> Users:
-    """Look through the sources for functions that call a hook, and for those that implement one."""
+    """Search the sources for functions that call a hook, and for those that implement one."""
     found = Users({}, {})
     for folder in SOURCES:
         for path in sorted((root / folder).rglob("*.py")):
@@ -279,19 +284,19 @@ def _called(function: ast.FunctionDef) -> Iterator[str]:
 
 def hook_page(hook: Hook) -> str:
     """Write the page of one hook."""
-    results = "The first result that is not None is taken." if hook.first_result else "Every plugin's result is taken."
+    results = "The first result that is not None is used." if hook.first_result else "Every plugin's result is used."
     if hook.signature.endswith("-> None"):
-        results = "Every plugin is called; nothing is returned."
+        results = "Every plugin is called, and none returns anything."
     parts = [f"# `{hook.name}`", f"```python\n{hook.signature}\n```", hook.text, results]
     if not hook.callers:
-        parts.append("**Nothing calls this hook yet.**")
+        parts.append("**This hook is not called yet.**")
     parts += ["## Who calls it", _uses(hook.callers), "## Who implements it in this repository"]
     parts += [_uses(hook.implementers), "All hooks: [index](index.md)."]
     return "\n\n".join(parts) + "\n"
 
 
 def _uses(uses: list[Use]) -> str:
-    return "\n".join(f"- [{use.path}](../../{use.path}), `{use.function}`" for use in uses) or "Nobody yet."
+    return "\n".join(f"- [{use.path}](../../{use.path}), `{use.function}`" for use in uses) or "None yet."
 
 
 def hooks_index(hooks: list[Hook]) -> str:
@@ -299,17 +304,18 @@ def hooks_index(hooks: list[Hook]) -> str:
     lines = [
         "# Hooks",
         "",
-        "A plugin implements a hook as a function of the hook's name, marked `@studium.hookimpl`, in the",
+        "A plugin implements a hook as a function with the hook's name, decorated with `@studium.hookimpl`, in the",
     ]
     lines += [
-        "module that its entry point (group `studium`) names. It may leave out parameters that it does not need.",
+        "module that its entry point (group `studium`) names. The function can leave out parameters that it does not "
+        "need.",
         "",
     ]
     lines += ["| hook | for | implemented here by |", "|---|---|---|"]
     for hook in hooks:
         first = hook.text.split("\n\n")[0].replace("\n", " ")
         many = f"{len(hook.implementers)} plugin{'' if len(hook.implementers) == 1 else 's'}"
-        count = many if hook.callers else "nobody; nothing calls it yet"
+        count = many if hook.callers else "none; it is not called yet"
         lines.append(f"| [`{hook.name}`]({hook.name}.md) | {first} | {count} |")
     return "\n".join([*lines, "", _BACK])
 
@@ -323,7 +329,9 @@ _EXPORTED = re.compile(
 
 
 def controls_page(root: Path) -> str:
-    """Describe what views are made of: what Studium's own import from controls/ and what has a comment for readers."""
+    """Describe what views are made of: everything Studium's own views import from controls/ that has a comment for
+    readers.
+    """
     folder = root / "widgets/studium_widgets/controls"
     views = [*(root / "widgets/studium_widgets").glob("*.js"), *(root / "plugins").rglob("*.js")]
     used: dict[str, set[str]] = {}
@@ -332,11 +340,11 @@ def controls_page(root: Path) -> str:
     modules = sorted(used, key=lambda name: (name != "widget", name))
     text = """# Controls and pictures
 
-What the view of a widget is made of. A view, in a package of its own too, imports it from `studium_widgets`, wherever
-that is installed; this page has what Studium's own views use. What is bound to a name of the state gives an element,
-for `ui.controls(…)`. A picture gives an object with `element`, for `ui.add(…)`, and `draw(…)`, to be called in each
-frame. A whole view stands at the top of [base.py](../../widgets/studium_widgets/base.py), and `make gallery` shows all
-of these alive.
+You build the view of a widget from these parts. Any package can import them from `studium_widgets`; this page lists
+those that Studium's own views use. A control, which is bound to a name in the state, returns an element that you pass
+to `ui.controls(…)`. A picture returns an object with an `element`, which you pass to `ui.add(…)`, and a `draw(…)`,
+which you call in each frame. There is a complete view at the top of
+[base.py](../../widgets/studium_widgets/base.py), and `make gallery` shows all of these live.
 """
     return "\n".join([text, *(part for name in modules for part in _control(folder / f"{name}.js", used[name])), _BACK])
 
@@ -356,7 +364,7 @@ def _control(path: Path, used: set[str]) -> Iterator[str]:
 
 
 def classroom_page() -> str:
-    """List the addresses of the course server: who may ask, what is sent and what comes back."""
+    """List the addresses of the course server: who may use them, what to send and what comes back."""
     lines = [_CLASSROOM, "| who | request | what it does |", "|---|---|---|"]
     for path, handler in ROUTES.items():
         for verb in VERBS:
@@ -368,15 +376,15 @@ def classroom_page() -> str:
 
 _CLASSROOM = """# The course server's interface
 
-All addresses begin with `/api/`, behind a JupyterHub with `/services/classroom/api/`. A client sends the header
-`Authorization: token …`; no cookie counts. Bodies and answers are JSON, but for archives (ZIP) and pages of feedback
-(HTML). A refusal is `{"message": "one sentence"}` with the status 400 (the request), 401 (no token), 403 (not allowed),
-404 (not there), 405 (no such method), 413 (too large) or 429 (too often). A role may do what the roles before it
-may: student, ta, instructor, owner. A TA with a section sees that section.
+All addresses begin with `/api/`, or behind a JupyterHub with `/services/classroom/api/`. A client sends the header
+`Authorization: token …`; cookies are ignored. Bodies and answers are JSON, except for archives (ZIP) and feedback pages
+(HTML). A refusal is `{"message": "one sentence"}` with the status 400 (bad request), 401 (no token), 403 (not allowed),
+404 (not found), 405 (method not supported), 413 (too large) or 429 (too often). The roles are student, ta, instructor
+and owner, and each may do everything that the roles before it may. A TA with a section sees only that section.
 
-Addresses with *or a board* also take `Authorization: board …`, the session of [a board](classroom.md#the-board), which
-reads them for one course until it ends. `GET live` sends server-sent events (`text/event-stream`), each a whole
-`Status`; a line that begins with a colon is a sign of life.
+Addresses marked *or a board* also accept `Authorization: board …`, the session of [a board](classroom.md#the-board),
+which can read them for one course until it ends. `GET live` sends server-sent events (`text/event-stream`), each of
+them a whole `Status`; a line that begins with a colon is a sign of life.
 """
 
 
@@ -402,11 +410,11 @@ def _form(form: type) -> str:
 
 
 def scores_page(scores: list[dict[str, Any]]) -> str:
-    """Lay out the score cards of all topics that were measured."""
+    """Lay out the score cards of all topics that have been measured."""
     text = (
-        "# Score cards\n\nWhat `studium topic check` and `studium reproduce` measured of Studium's own topics, on the "
-        "day and at the profile that stand below each. Times hang on the machine, and on what else ran on it. To "
-        "measure again: `python docs/measure_topics.py`, on an idle machine.\n"
+        "# Score cards\n\nThese are the figures that `studium topic check` and `studium reproduce` measured for "
+        "Studium's own topics, on the day and at the profile shown with each. Times depend on the machine, and on what "
+        "else was running on it. To measure again, run `python docs/measure_topics.py` on an idle machine.\n"
     )
     return "\n".join([text, *map(score_card, scores)])
 
@@ -444,12 +452,12 @@ def score_card(score: dict[str, Any]) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Write a figure; one that could not be measured at this size, NaN, is null in JSON."""
+    """Format a figure; one that could not be measured at this size, NaN, is null in JSON."""
     return "–" if value is None else f"{value:.4g}"
 
 
 def said(holds: bool | None) -> str:
-    """Say whether a claim holds."""
+    """Return whether a claim holds, in words."""
     return {True: "holds", False: "does not hold", None: "too small to judge"}[holds]
 
 

@@ -1,7 +1,7 @@
-"""Measures Studium's own topics for their score cards: ``python docs/measure_topics.py [--profile laptop] [SLUG…]``.
+"""Measure Studium's own topics for their score cards: ``python docs/measure_topics.py [--profile laptop] [SLUG…]``.
 
-Without a SLUG it goes on with those that have no score yet; ``--again`` measures all of them. What was measured is kept
-in ``docs/scores/SLUG.json``, with the day and the machine; ``make docs`` makes pages of it.
+Without a SLUG it continues with those that have no score yet; ``--again`` measures all of them. The results are kept in
+``docs/scores/SLUG.json``, with the day and the machine; ``make docs`` turns them into pages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCORES = Path(__file__).parent / "scores"
 
 
 class Score(msgspec.Struct):
-    """What one measurement of a topic gave. ``widgets`` are those that its lesson shows."""
+    """The result of measuring a topic. ``widgets`` are those that its lesson shows."""
 
     topic: str
     title: str
@@ -48,7 +48,7 @@ class Score(msgspec.Struct):
 
 
 def measure(subject: Subject) -> Score:
-    """Run all checks of a topic, and all of its experiments, once; the claims are judged by the latter."""
+    """Run all checks and all experiments of a topic once; the experiments decide about the claims."""
     report = check_topic(subject, only=[check.name for check in checks_of(subject) if check.name != "claims"])
     run, claims = subject.lesson_run, list(reproduce(subject.topic, subject.profile, range(3)))
     passed = {check.name: check.passed for check in report.checks}
@@ -71,7 +71,7 @@ def measure(subject: Subject) -> Score:
 
 
 def shown_widgets(subject: Subject) -> list[str]:
-    """Return the names of the widgets that the lesson makes, those of the library and the topic's own."""
+    """Return the names of the widgets that the lesson creates, from the library and from the topic."""
     import studium_widgets
     from studium_widgets import Widget
 
@@ -84,10 +84,10 @@ def shown_widgets(subject: Subject) -> list[str]:
 
 
 def main() -> None:
-    """Measure the topics that are named; else those of ours without a score of this profile, so that it resumes."""
+    """Measure the topics that are named, or else those of ours without a score at this profile, so it can resume."""
     parser = argparse.ArgumentParser(description="Measures topics for their score cards.")
     parser.add_argument("--profile", default="laptop", choices=("smoke", "laptop", "gpu"))
-    parser.add_argument("--again", action="store_true", help="Measure those that have a score, too.")
+    parser.add_argument("--again", action="store_true", help="Also measure topics that already have a score.")
     parser.add_argument("slugs", nargs="*")
     asked = parser.parse_args()
     catalogue = load_catalogue()
@@ -109,7 +109,7 @@ def has_score(slug: str, profile: str) -> bool:
 
 
 def keep(subject: Subject) -> bool:
-    """Measure a topic, write down its score and tell what it took; an error costs the others nothing."""
+    """Measure a topic, store its score and print how long it took; an error does not affect the others."""
     start = time.monotonic()
     print(f"{subject.topic.slug} …", end=" ", flush=True)  # noqa: T201
     try:

@@ -1,8 +1,8 @@
-"""Takes the pictures of the README from the real product: ``python docs/pictures.py``, or `make pictures`.
+"""Take the pictures in the README from the real product: ``python docs/pictures.py``, or `make pictures`.
 
 Starts JupyterLab on a fresh workspace, opens it in Chromium, and writes `docs/images`: the cover, and an exercise whose
-mistake is named, in light and dark; and a film of the first widget as an animation. Names choose some of them:
-``python docs/pictures.py mistake``.
+mistake is named, in light and dark; and a film of the first widget as an animation. Names select some of them: ``python
+docs/pictures.py mistake``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from studium_topics.kits.shapes_unet import KINDS
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZES = {"cover": {"width": 1200, "height": 780}, "mistake": {"width": 1000, "height": 1100}}
-SHARP = 1.5  # pixels of an image for one of the page: text stays legible where the README shows it smaller
+SHARP = 1.5  # pixels of an image for one of the page: text stays legible when the README shows it smaller
 LIMIT = 300_000  # bytes of an image
 THEMES = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 WRONG = """def lora_linear(x, weight, bias, a, b, alpha):
@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     """Write the pictures with these names, or all of them."""
     taken = {"film": film, "cover": cover, "mistake": mistake}
     if unknown := set(names) - set(taken):
-        raise SystemExit(f"there is no picture {', '.join(sorted(unknown))}: choose from {', '.join(taken)}")
+        raise SystemExit(f"unknown picture {', '.join(sorted(unknown))}: choose from {', '.join(taken)}")
     IMAGES.mkdir(exist_ok=True)
     wanted = names or list(taken)
     with sync_playwright() as playwright:
@@ -61,7 +61,7 @@ def main(names: list[str]) -> None:
 
 
 def save(image: Image.Image, name: str, **more: Any) -> None:
-    """Write an image as WebP; raise SystemExit where it is too large for a README."""
+    """Write an image as WebP; raise SystemExit if it is too large for a README."""
     path = IMAGES / f"{name}.webp"
     image.convert("RGB").save(path, **{"quality": 88, "method": 6} | more)
     if (size := path.stat().st_size) > LIMIT:
@@ -87,9 +87,9 @@ def film(browser: Any) -> None:
 
 @contextmanager
 def laboratory(home: Path) -> Iterator[str]:
-    """Run `studium lab` on a fresh workspace; give its address with the token."""
+    """Run `studium lab` on a fresh workspace; return its address with the token."""
     (home / THEMES).parent.mkdir(parents=True)
-    (home / THEMES).write_text('{"adaptive-theme": true}')  # light or dark as the browser is
+    (home / THEMES).write_text('{"adaptive-theme": true}')  # light or dark as the browser prefers
     command = [sys.executable, "-m", "studium", "lab", "--course", str(home / "workspace"), "--no-browser"]
     environment = os.environ | {"HOME": str(home), "STUDIUM_DATA": str(home / "data"), "STUDIUM_PROFILE": "smoke"}
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -115,7 +115,7 @@ def cover(page: Any, address: str) -> bytes:
 
 
 def mistake(page: Any, address: str) -> bytes:
-    """Answer LoRA's first exercise without the rank, check it; return its cell with what is said below."""
+    """Answer LoRA's first exercise without dividing by the rank and check it; return its cell with the card below."""
     place = f"&reset#cell-id={cell_id('lora', 'lora_linear')}"
     page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", address) + place)
     cell = page.locator(".jp-Cell:has(> .studium-badge)", has_text="def lora_linear(")
@@ -124,7 +124,7 @@ def mistake(page: Any, address: str) -> bytes:
     said = page.locator(".jp-CodeCell", has_text="You scaled the update by").locator("visible=true").first
     said.wait_for()
     cell.evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
-    page.wait_for_timeout(1000)  # the notebook draws what has come into view
+    page.wait_for_timeout(1000)  # the notebook draws what has scrolled into view
     top, end = cell.bounding_box(), said.bounding_box()
     badge = 14  # px that it stands out above its cell
     return page.screenshot(

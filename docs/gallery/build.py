@@ -1,4 +1,4 @@
-"""Writes one page with every widget and every control, alive, which needs no kernel, no server and no network.
+"""Write one page with every widget and every control, live, that needs no kernel, server or network.
 
 Run it with `make gallery`. The examples of the controls are the files in `controls/`, and the page shows their source.
 """
@@ -57,7 +57,7 @@ class Example(Widget):
 
 
 def main() -> None:
-    """Write the page to the file that the command line names."""
+    """Write the page to the file named on the command line."""
     parser = argparse.ArgumentParser(description="Writes the gallery of widgets and controls.")
     parser.add_argument("--out", type=Path, default=Path("build/gallery.html"), metavar="FILE")
     out = parser.parse_args().out
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def widget_cards() -> Iterator[dict[str, Any]]:
-    """A card for each widget of the library and of the topics."""
+    """Return a card for each widget of the library and of the topics."""
     found = [tuple(name.split(":")) for package in PACKAGES for name in widgets_of(package)]
     for module, name in sorted(found, key=lambda pair: pair[1]):
         shown = getattr(importlib.import_module(module), name)
@@ -77,7 +77,7 @@ def widget_cards() -> Iterator[dict[str, Any]]:
 
 
 def control_cards() -> Iterator[dict[str, Any]]:
-    """A card for each control that has an example."""
+    """Return a card for each control that has an example."""
     for example in sorted((HERE / "controls").glob("*.js")):
         shown = type("Control", (Example,), {"_script": example.name})
         code = example.read_text("utf-8").rstrip()
@@ -85,18 +85,18 @@ def control_cards() -> Iterator[dict[str, Any]]:
 
 
 def described(control: str) -> list[str]:
-    """What the comments of a control's module say of each thing that it exports."""
+    """Return what the comments in a control's module say about everything it exports."""
     source = (CONTROLS / f"{control}.js").read_text("utf-8")
     return [f"`{name}`: {' '.join(MARGIN.sub(' ', text).split())}" for text, name in COMMENT.findall(source)]
 
 
 def paragraphs(text: str) -> list[str]:
-    """A docstring's paragraphs, each on one line."""
+    """Return a docstring's paragraphs, each on one line."""
     return [" ".join(part.split()) for part in text.split("\n\n")]
 
 
 def card(group: str, title: str, first: list[str], rest: list[str], code: str, shown: type[Widget]) -> dict[str, Any]:
-    """All that the page needs of one example."""
+    """Return everything that the page needs for one example."""
     snapshot = shown.example().snapshot()
     data = f"{pack(shown.module())} {pack(json.dumps(snapshot))}"
     texts = {"group": group, "title": title, "first": first, "rest": rest, "code": code}
@@ -104,7 +104,7 @@ def card(group: str, title: str, first: list[str], rest: list[str], code: str, s
 
 
 def page(cards: list[dict[str, Any]]) -> str:
-    """The whole document."""
+    """Return the whole document."""
     groups = list(dict.fromkeys(item["group"] for item in cards))
     parts = {
         "navigation": navigation(cards, groups),
@@ -116,7 +116,7 @@ def page(cards: list[dict[str, Any]]) -> str:
 
 
 def navigation(cards: list[dict[str, Any]], groups: list[str]) -> str:
-    """Links to all cards, group by group."""
+    """Return links to all cards, group by group."""
 
     def links(group: str) -> str:
         return "".join(f'<li><a href="#{c["title"]}">{c["title"]}</a></li>' for c in cards if c["group"] == group)
@@ -125,12 +125,12 @@ def navigation(cards: list[dict[str, Any]], groups: list[str]) -> str:
 
 
 def section(group: str, cards: list[dict[str, Any]]) -> str:
-    """The cards of one group."""
+    """Return the cards of one group."""
     return f"<h2>{group}</h2>" + "".join(article(item) for item in cards)
 
 
 def article(item: dict[str, Any]) -> str:
-    """One card: what it is, the live view, its options and the code."""
+    """Return one card: a description, the live view, its options and the code."""
     title = html.escape(item["title"])
     options = f"<details><summary>Options</summary>{text(item['rest'])}</details>" if item["rest"] else ""
     code = f'<pre tabindex="0"><code>{html.escape(item["code"])}</code></pre>'
@@ -142,7 +142,7 @@ def article(item: dict[str, Any]) -> str:
 
 
 def text(parts: list[str]) -> str:
-    """Paragraphs of HTML; what stands in backticks is code."""
+    """Return paragraphs of HTML, with text in backticks as code."""
     coded = (QUOTED.sub(r"<code>\1</code>", html.escape(part)) for part in parts)
     return "".join(f"<p>{part}</p>" for part in coded)
 

@@ -300,7 +300,7 @@ def test_a_sentence_of_ones_own_goes_through_the_kernel(heatmap):
         (
             lambda text: (["a"], np.zeros((1, 1, 1, 1))),
             "a",
-            r"scores need (2, 3) layers and heads as before, got (1, 1)",
+            r"scores need (2, 3) layers and heads, as before: got (1, 1)",
         ),
         (lambda text: (["a", "b"], np.zeros((2, 3, 1, 1))), "a", "tokens need one string a row of scores, got 2 for 1"),
     ],

@@ -24,7 +24,7 @@ def test_an_option_like_no_other_lists_them_all(gallery):
 
 
 def test_a_widget_without_alternative_text_cannot_be_defined():
-    with pytest.raises(TypeError, match="Silent needs an alternative text, got none: define the property alt"):
+    with pytest.raises(TypeError, match="Silent needs an alternative text but has none: define the property alt"):
         type("Silent", (Widget,), {"_script": "silent.js"})
 
 

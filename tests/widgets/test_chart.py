@@ -185,7 +185,7 @@ def test_bars_below_zero_are_refused():
 
 
 def test_the_alternative_text_keeps_the_secret_until_it_is_revealed(chart):
-    assert "fall is to be predicted first" in chart().alt
+    assert "fall must be predicted first" in chart().alt
     assert "fall goes from 1 to 0.0639" in chart(revealed=True).alt
     assert "to be predicted first" in Chart(**BARS).alt
     assert "a 0.7" in Chart(**BARS, revealed=True).alt

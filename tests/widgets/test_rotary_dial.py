@@ -103,11 +103,11 @@ def test_only_slow_pairs_meet_angles_that_training_has_not_shown(call_js):
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ({"dimensions": 7}, "dimensions need to be even, for they turn in pairs, got 7"),
+        ({"dimensions": 7}, "dimensions need to be even, because they turn in pairs, got 7"),
         ({"dimensions": 200}, "dimensions needs to be from 4 to 128, got 200"),
         ({"query_position": 2000}, "query_position needs to be from 0 to 1024, got 2000"),
         ({"factor": 0.5}, "factor needs to be from 1 to 16, got 0.5"),
-        ({"query": [1.0] * 4}, "query needs 32 numbers, one a dimension, got 4"),
+        ({"query": [1.0] * 4}, "query needs 32 numbers, one per dimension, got 4"),
     ],
 )
 def test_options_out_of_range_are_answered_with_the_range(state, sentence):

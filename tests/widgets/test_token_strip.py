@@ -216,7 +216,7 @@ GOOD: dict[str, Any] = {"vocabulary": ["a", "b"], "logits": [[0.0, 1.0], [1.0, 0
         ({"temperature": -1.0}, "temperature needs to be from 0 to 5, got -1"),
         ({"top_p": 0.0}, "top_p needs to be above 0, got 0"),
         ({"top_k": 3}, "top_k needs to be from 0 to 2, got 3"),
-        ({"draft": [[0.0, 1.0]] * 2}, r"draft needs shape \(1, 2\), one row a token, got \(2, 2\)"),
+        ({"draft": [[0.0, 1.0]] * 2}, r"draft needs shape \(1, 2\), one row per token, got \(2, 2\)"),
         ({"attention": [[1.0], [1.0]]}, r"attention needs shape \(2, 0\), got \(2, 1\)"),
         ({"logits": [[-np.inf, -np.inf], [0.0, 1.0]]}, "a finite number in each row, got a row of -inf"),
     ],

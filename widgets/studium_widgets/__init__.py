@@ -1,6 +1,6 @@
-"""Interactive pictures for notebooks: each is one Python class and one plain ES module.
+"""Interactive pictures for notebooks, each consisting of one Python class and one plain ES module.
 
-Names are loaded on first use, so that importing this package imports neither ipywidgets nor plotly.
+Names are loaded on first use, so importing this package imports neither ipywidgets nor plotly.
 """
 
 from __future__ import annotations

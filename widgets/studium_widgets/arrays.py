@@ -1,4 +1,4 @@
-"""The array trait: numbers of a stated type and shape that cross to the browser as bytes."""
+"""The array trait: numbers with a fixed type and shape that cross to the browser as bytes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ WIRE_TYPES = ("float32", "float64", "uint8")
 class Array(traitlets.TraitType):  # type: ignore[misc]
     """A read-only numpy array, or None where `optional`.
 
-    `dtype` is "float32", "float64" or "uint8". `shape` has one entry an axis: an int that must match, or a name, where
-    equal names need equal lengths: `Array("float32", ("layers", "heads", "tokens", "tokens"))`; None is any shape.
-    Numpy arrays, nested lists and torch tensors of any device are copied in. Minus infinity passes only with
-    `finite=False`; NaN and infinity only with `finite=None`.
-    Over the wire: {"dtype": str, "shape": [int], "data": bytes}, C order, little endian.
-    Raises TraitError that states the expected and the given.
+    `dtype` is "float32", "float64" or "uint8". `shape` has one entry per axis: an int that must match, or a name, where
+    equal names need equal lengths: `Array("float32", ("layers", "heads", "tokens", "tokens"))`; None allows any shape.
+    NumPy arrays, nested lists and torch tensors on any device are copied in. Minus infinity is allowed only with
+    `finite=False`; NaN and infinity only with `finite=None`. Over the wire: {"dtype": str, "shape": [int], "data":
+    bytes}, C order, little endian. Raises TraitError stating what was expected and what was given.
     """
 
     default_value = None
@@ -95,7 +94,7 @@ def from_wire(value: dict[str, Any] | None, _widget: Any = None) -> np.ndarray[A
 
 
 def as_numpy(value: Any) -> np.ndarray[Any, Any]:
-    """A numpy array from anything; a torch tensor is known by its methods, so torch need not be installed."""
+    """Return a numpy array from anything; torch tensors are recognised by their methods, so torch is optional."""
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
         half = value.is_floating_point() and value.element_size() < 4
@@ -118,11 +117,11 @@ def _spell(shape: tuple[int | str, ...]) -> str:
 
 
 def _shape_problem(expected: tuple[int | str, ...], got: tuple[int, ...]) -> str:
-    """What to do about a wrong shape; empty where the shape is right."""
+    """Return what to do about a wrong shape, or "" if the shape is right."""
     if len(got) != len(expected):
         missing = len(expected) - len(got)
         count = f"{abs(missing)} {'axis' if abs(missing) == 1 else 'axes'}"
-        return f"add {count}, for example with [None]" if missing > 0 else f"take {count} away"
+        return f"add {count}, for example with [None]" if missing > 0 else f"remove {count}"
     lengths: dict[str, int] = {}
     for axis, (wanted, size) in enumerate(zip(expected, got, strict=True)):
         known = wanted if isinstance(wanted, int) else lengths.setdefault(wanted, size)

@@ -1,4 +1,4 @@
-"""Attention of a transformer, token by token: which query looks at which key, and what a mask takes away."""
+"""Attention of a transformer, token by token: which query attends to which key, and what a mask removes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studium_widgets.base import Widget
 
 __all__ = ["AttentionHeatmap"]
 
-LARGEST = 32 * 2**20  # bytes: what is saved in a notebook beside the lesson
+LARGEST = 32 * 2**20  # bytes saved in a notebook in addition to the lesson
 SHAPE = ("layers", "heads", "tokens", "tokens")
 PARTS = ("position", "words", "bidirectional", "causal")
 
@@ -22,15 +22,14 @@ PARTS = ("position", "words", "bidirectional", "causal")
 class AttentionHeatmap(Widget):
     """One head's attention as a matrix or as arcs, with the mask, the temperature and the head to choose.
 
-    tokens: T strings, up to 512. Exactly one of weights and scores, (layers, heads, T, T), row = query:
-    weights sum to 1 over the last axis; scores are what stands before the softmax, already divided by sqrt(d).
-    padding: T booleans, true where a token is padding. mask: "bidirectional" or "causal". temperature: above 0.
-    layer, head: which is shown, from 0. view: "matrix" or "arcs". locked: the row that stays marked, or -1.
-    predictions: for some positions {"position": int, "words": [...], "bidirectional": [...], "causal": [...]}, the
-    probability of each word there when it is masked; masked: the position that is, or -1.
-    on_sentence: text → (tokens, scores), called in the kernel when the learner types a sentence; scores as above, with
-    the same layers and heads. sentence: what was typed last; answered: the one that is shown; problem: why it is not.
-    Raises TraitError where they do not fit together.
+    tokens: T strings, up to 512. Exactly one of weights and scores, (layers, heads, T, T), row = query: weights sum to
+    1 over the last axis; scores are the input of the softmax, already divided by sqrt(d). padding: T booleans, true
+    where a token is padding. mask: "bidirectional" or "causal". temperature: above 0. layer, head: the ones shown, from
+    0. view: "matrix" or "arcs". locked: the row that stays highlighted, or -1. predictions: for some positions
+    {"position": int, "words": [...], "bidirectional": [...], "causal": [...]}, the probability of each word there when
+    it is masked; masked: the position that is, or -1. on_sentence: text → (tokens, scores), called in the kernel when
+    the learner types a sentence; scores as above, with the same layers and heads. sentence: what was typed last;
+    answered: the one shown; problem: why it could not be shown. Raises TraitError if they do not fit together.
     """
 
     _script = "attention.js"
@@ -115,7 +114,7 @@ class AttentionHeatmap(Widget):
         return proposal["value"]
 
     def _answer(self, _change: Any) -> None:
-        """Shows the sentence that was typed, or says in one sentence why that failed."""
+        """Show the sentence that was typed, or explain in one sentence why that failed."""
         if self._on_sentence is None:
             return
         try:
@@ -133,7 +132,7 @@ class AttentionHeatmap(Widget):
         old: Any = self.weights if self.scores is None else self.scores
         given: Any = new.scores
         if given.shape[:2] != old.shape[:2]:
-            raise TraitError(f"scores need {old.shape[:2]} layers and heads as before, got {given.shape[:2]}")
+            raise TraitError(f"scores need {old.shape[:2]} layers and heads, as before: got {given.shape[:2]}")
         cleared: dict[str, Any] = {
             "weights": None,
             "padding": [],
@@ -155,7 +154,7 @@ class AttentionHeatmap(Widget):
                 raise TraitError(f"a prediction's position needs to be from 0 to {size - 1}, got {entry['position']}")
 
     def _row(self, row: int) -> np.ndarray[Any, Any]:
-        """The weights of one query as the browser computes them, (T,)."""
+        """Return the weights of one query, (T,), as the browser computes them."""
         with np.errstate(divide="ignore"):
             scores = np.log(self.weights) if self.scores is None else self.scores
         logits = scores[self.layer, self.head, row] / self.temperature
@@ -186,7 +185,7 @@ def _check_prediction(entry: dict[str, Any]) -> None:
 
 
 def _known_scores(words: list[str]) -> NDArray[np.float32]:
-    """Four heads of one layer: what a verb is about, the word before, the same word, and the next one."""
+    """Return four heads of one layer: what a verb is about, the previous word, the same word, and the next one."""
     about = {"is": "key", "key": "the", "cabinets": "the", "table": "the", "on": "table", "to": "cabinets"}
     place = np.arange(len(words))
     same = [[float(one == other) for other in words] for one in words]

@@ -1,6 +1,6 @@
 """The base class of every widget, and the contract that a widget keeps.
 
-A widget is three files of one name, and a stylesheet where the shared one does not do:
+A widget is three files of one name, and a stylesheet if the shared one is not enough:
 
     rank.py         the Python class: its state as traits, and one sentence that says what it shows
     rank.js         the view: controls, a picture, and a function that draws
@@ -18,14 +18,14 @@ The Python class:
         def alt(self) -> str:                                     # required; must not fail for any state
             return f"A matrix of rank {self.rank}."
 
-Where the class needs arguments, `example()` gives a typical instance and `largest()` one of the largest size that is
-promised to move at 60 frames a second: the gallery and the conformance kit take theirs from there.
+If the class needs arguments, `example()` returns a typical instance and `largest()` one of the largest size that is
+promised to move at 60 frames per second: the gallery and the conformance kit use these.
 
 State is plain data: bool, int, float, str, list, dict, Array. All synced traits whose name has no leading underscore
-are state, and `snapshot()` gives them as JSON. Their types, `min`, `max` and choices are checked again where a notebook
-from anywhere is shown with no kernel (schema.py), so bound the numbers that a loop runs to. Give the bounds of a
-number as a tag, `.tag(sync=True, between=(0, 9))`, for they may name an axis or another trait. To relate traits
-otherwise, override `check` (it runs after construction and after every change) and raise TraitError with one
+are state, and `snapshot()` returns them as JSON. Their types, `min`, `max` and choices are checked again when a
+notebook from anywhere is shown without a kernel (schema.py), so limit the numbers that a loop runs to. Give the bounds
+of a number as a tag, `.tag(sync=True, between=(0, 9))`, because they may name an axis or another trait. To relate
+traits in other ways, override `check` (it runs after construction and after every change) and raise TraitError with one
 lowercase sentence: what was needed, what came, what to do next.
 
 The view:
@@ -35,21 +35,21 @@ The view:
     import { lineChart } from "./controls/line_chart.js";
     import { spectrum } from "./rank_maths.js";
 
-    export default widget((ui) => {                               // once a view
+    export default widget((ui) => {                               // once per view
       ui.controls(slider(ui, "rank", { label: "Rank", min: 1, max: 16 }));
       const chart = lineChart(ui, { label: "Singular values", x: { label: "index" }, y: { label: "size" } });
       ui.add(chart.element);
-      return () => {                                              // once a frame in which state, size or theme changed
+      return () => {                                              // once per frame if state, size or theme changed
         chart.draw({ series: [{ name: "kept", y: spectrum(ui.array("matrix"), ui.get("rank")), kind: "right" }] });
         ui.say(`Rank ${ui.get("rank")} is kept.`);
       };
     });
 
-`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. "One idea first" in
-docs/widgets.md says what belongs in sight, below *More* and into a `fold`, and what the `kind` of a line or bar means.
-Give `{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put
-`suppress` (controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow
-keys.
+controls/widget.js describes `ui`, and docs/controls lists everything you can build a view from. "One idea first" in
+docs/widgets.md explains what belongs in sight, below *More* and into a `fold`, and what the `kind` of a line or bar
+means. Pass `{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put
+`suppress` (controls/element.js) on every element that can have the focus, because otherwise JupyterLab swallows the
+arrow keys.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ __all__ = ["Widget"]
 
 STYLE = Path(__file__).parent / "controls" / "studium.css"
 SAVED = "application/vnd.studium.widget+json"  # the MIME type of a snapshot
-LARGEST_SAVED = 24_000_000  # characters of JSON: a picture with more state is shown live and not saved
+LARGEST_SAVED = 24_000_000  # characters of JSON: a picture with more state is shown live but not saved
 ENTRY = """\
 import view from {script};
 import {{ {host} }} from "studium_widgets/hosts/{host}.js";
@@ -83,9 +83,9 @@ LIVE_MESSAGES_ONLY = ("layout",)  # the one option of ipywidgets that a notebook
 
 
 class Widget(anywidget.AnyWidget):  # type: ignore[misc]
-    """A picture that answers at once. Subclasses set `_script`, declare traits and define `alt`.
+    """A picture that responds at once. Subclasses set `_script`, declare traits and define `alt`.
 
-    Options are keywords only. A keyword that is no trait is a TypeError that names the nearest one.
+    Options can only be passed as keywords. An unknown keyword is a TypeError that names the nearest trait.
     """
 
     _script: ClassVar[str]
@@ -95,7 +95,7 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "_script" in cls.__dict__ and cls.alt is Widget.alt:
-            raise TypeError(f"{cls.__name__} needs an alternative text, got none: define the property alt")
+            raise TypeError(f"{cls.__name__} needs an alternative text but has none: define the property alt")
 
     def __init__(self, **state: Any) -> None:
         self._reject_unknown(state)
@@ -107,21 +107,21 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def alt(self) -> str:
-        """One sentence that says what the picture shows now, for those who cannot see it."""
+        """One sentence about what the picture shows now, for people who cannot see it."""
         raise NotImplementedError
 
     @classmethod
     def example(cls) -> Self:
-        """A typical instance: what the gallery shows and what the conformance kit tests."""
+        """Return a typical instance, shown in the gallery and tested by the conformance kit."""
         return cls()
 
     @classmethod
     def largest(cls) -> Self:
-        """An instance of the largest size that the class promises to draw at 60 frames a second."""
+        """Return an instance of the largest size that the class promises to draw at 60 frames per second."""
         return cls.example()
 
     def check(self) -> None:
-        """Raises TraitError where the traits contradict each other."""
+        """Raise TraitError if the traits contradict each other."""
 
     @property
     def _esm(self) -> str:
@@ -129,7 +129,9 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @classmethod
     def module(cls) -> str:
-        """The widget as one ES module for a host without a kernel; its default export is {render, show} (saved.js)."""
+        """Return the widget as one ES module for a host without a kernel; its default export is {render, show}
+        (saved.js).
+        """
         return cls._hosted("saved", {"rules": rules(cls, cls.state_names())})
 
     @classmethod
@@ -143,20 +145,20 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @classmethod
     def state_names(cls) -> tuple[str, ...]:
-        """The names of the traits that make up the state, sorted."""
+        """Return the names of the traits that make up the state, sorted."""
         inherited = ipywidgets.DOMWidget.class_trait_names()
         own = cls.class_trait_names(sync=True)
         return tuple(sorted(name for name in own if name not in inherited and not name.startswith("_")))
 
     @classmethod
     def name(cls) -> str:
-        """Package and script, "studium_widgets/attention": what a host without a kernel looks up."""
+        """Return package and script, "studium_widgets/attention", by which a host without a kernel looks it up."""
         home = cls._home()
         package = inspect.getmodule(home).__name__.rpartition(".")[0]  # type: ignore[union-attr]
         return f"{package.replace('.', '/')}/{Path(cls._script).stem}".lstrip("/")
 
     def snapshot(self) -> dict[str, Any]:
-        """The widget as JSON: {"widget": name, "version": 1, "alt": sentence, "state": {name: value}}.
+        """Return the widget as JSON: {"widget": name, "version": 1, "alt": sentence, "state": {name: value}}.
 
         Bytes become base64 text.
         """
@@ -173,7 +175,7 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
         return bundle
 
     def _saved(self) -> dict[str, Any]:
-        """What a notebook keeps of the widget, by MIME type, for hosts that have no kernel."""
+        """Return what a notebook stores of the widget, by MIME type, for hosts without a kernel."""
         shot = self.snapshot()
         try:
             size = len(json.dumps(shot, allow_nan=False))
@@ -204,11 +206,11 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
             if name not in options:
                 near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
                 advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(options)}"
-                raise TypeError(f"{cls.__name__} needs options that it knows, got {name!r}: {advice}")
+                raise TypeError(f"{cls.__name__} has no option {name!r}: {advice}")
 
 
 def _text_for_bytes(value: Any) -> Any:
-    """The same data with bytes as base64 text, so that JSON can hold it."""
+    """Return the same data with bytes as base64 text, so JSON can hold it."""
     if isinstance(value, bytes | memoryview):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, dict):

@@ -22,10 +22,10 @@ class Chart(Widget):
 
     kind: "line", "scatter" or "bars". y: (series, points), up to 8 × 2000; bars have one series of up to 40, from 0 on.
     names: one for each series. x: (points,), rising; 0, 1, 2 … if left out. labels: of the bars. x_label, y_label: with
-    units. log_x, log_y: logarithmic axes. y_range: [low, high], or [] to fit what is shown.
-    predict: the name of the series to be predicted first, or "". prediction: what the learner drew, a number for each
-    point or None where nothing is drawn yet; revealed: the truth is shown. Both stay in the notebook.
-    Raises TraitError where they do not fit together.
+    units. log_x, log_y: logarithmic axes. y_range: [low, high], or [] to fit what is shown. predict: the name of the
+    series to be predicted first, or "". prediction: what the learner drew, a number for each point or None if nothing
+    is drawn yet; revealed: the truth is shown. Both stay in the notebook. Raises TraitError if they do not fit
+    together.
     """
 
     _script = "chart.js"
@@ -65,7 +65,7 @@ class Chart(Widget):
             bars = ", ".join(f"{name} {value:.3g}" for name, value in zip(self.labels, y[0], strict=True))
             return f"Bars of {self.y_label}: {bars if shown else 'to be predicted first'}."
         lines = [f"{self.names[i]} goes from {y[i, 0]:.3g} to {y[i, -1]:.3g}" for i in shown]
-        hidden = [] if len(shown) == len(self.names) else [f"{self.predict} is to be predicted first"]
+        hidden = [] if len(shown) == len(self.names) else [f"{self.predict} must be predicted first"]
         return f"{self.y_label} over {self.x_label}: {'; '.join(lines + hidden)}."
 
     def check(self) -> None:

@@ -29,12 +29,12 @@ class Diagram(Widget):
     def from_package(cls, package: str, file: str) -> Self:
         """Return the diagram in ``file`` of a package's folder, such as ("studium_topics.ddpm", "flow.svg").
 
-        Raise TraitError where the file is not there or is no diagram.
+        Raise TraitError if the file does not exist or is not a diagram.
         """
         try:
             text = (files(package) / file).read_text("utf-8")
         except (ModuleNotFoundError, FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
-            reason = "is no text" if isinstance(error, UnicodeDecodeError) else "is not there"
+            reason = "is not text" if isinstance(error, UnicodeDecodeError) else "does not exist"
             raise TraitError(f"a diagram needs its file: {file} in {package} {reason}; check both names") from None
         try:
             return cls(svg=text)

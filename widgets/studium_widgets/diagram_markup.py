@@ -1,4 +1,4 @@
-"""What a diagram may be drawn with, and what its file says of itself. diagram_markup.js has the same lists."""
+"""What a diagram may be drawn with, and what its file says about itself. diagram_markup.js has the same lists."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DiagramError(ValueError):
 
 @dataclass(frozen=True)
 class Markup:
-    """The two texts of a diagram: its title, and the description that stands for it where it is not seen."""
+    """The two texts of a diagram: its title, and the description for people who cannot see it."""
 
     title: str
     description: str
@@ -43,7 +43,7 @@ class Markup:
 def read(svg: str) -> Markup:
     """Return the title and description of a diagram.
 
-    Raise DiagramError for what is no SVG, or uses what is not on the lists above.
+    Raise DiagramError for anything that is not SVG, or that uses something not on the lists above.
     """
     if len(svg) > LARGEST:
         raise DiagramError(f"a diagram needs at most {LARGEST:,} characters, got {len(svg):,}: simplify its paths")
@@ -73,17 +73,17 @@ def _of_root(root: ElementTree.Element) -> Iterator[str]:
     elif not 0 < float(box[1]) <= WIDEST or float(box[2]) <= 0:
         yield f"a diagram needs a viewBox from 1 to {WIDEST} units wide, got {box[1]} × {box[2]}: lay it out again"
     if given := {"width", "height"} & set(root.keys()):
-        yield f"a diagram's size follows from the page, got {' and '.join(sorted(given))} on <svg>: take it away"
+        yield f"a diagram's size is set by the page, got {' and '.join(sorted(given))} on <svg>: remove it"
 
 
 def _of_parts(root: ElementTree.Element) -> Iterator[str]:
     for part in root.iter():
         name = _name(part.tag)
         if part.tag != f"{SVG}{name}" or name not in ELEMENTS:
-            yield f"a diagram is drawn with {', '.join(ELEMENTS[3:])}, got <{name}>: take it away"
+            yield f"a diagram is drawn with {', '.join(ELEMENTS[3:])}, got <{name}>: remove it"
         if strange := sorted(set(part.attrib) - set(ATTRIBUTES)):
             advice = "colours, fonts and strokes come from classes"
-            yield f"<{name}> of a diagram has geometry and a class alone, got {_name(strange[0])}: {advice}"
+            yield f"<{name}> of a diagram may have only geometry and a class, got {_name(strange[0])}: {advice}"
         for word in part.get("class", "").split():
             if word not in CLASSES:
                 near = difflib.get_close_matches(word, CLASSES, n=1, cutoff=0.5)

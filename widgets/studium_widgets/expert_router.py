@@ -1,4 +1,4 @@
-"""A router that sends tokens to experts: who gets how many, who is full, and what balances them."""
+"""A router that sends tokens to experts: who gets how many, which experts are full, and what balances them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from studium_widgets.base import Widget
 __all__ = ["ExpertRouter"]
 
 TOKENS, EXPERTS = 512, 64
-MOST = 8  # experts a token
+MOST = 8  # experts per token
 GROUPS = 6  # of tokens: as many colours as can be told apart
 
 
 class ExpertRouter(Widget):
-    """Tokens flow to their top-k experts; buckets have a capacity, and what runs over is dropped.
+    """Tokens flow to their top-k experts; each expert has a capacity, and tokens beyond it are dropped.
 
     logits: the gate's own, (tokens, experts), up to 512 × 64; a kernel may send new ones while training goes on.
     clusters: a number from 0 to 5 for each token, by which tokens are grouped; [] for one group. experts: how many of
-    the columns take part, 0 for all. top_k: experts a token, 1 to 8, or all that take part where they are fewer.
+    the columns take part, 0 for all. top_k: experts a token, 1 to 8, or all that take part if there are fewer.
     capacity: the capacity factor c; an expert takes at most floor(c · tokens · k / experts) tokens, first choices
     first, then in the tokens' order. renormalise: the gates of the chosen experts sum to 1. noise: standard deviation
     of what is added to the logits, from `seed`. favour: added to the logits of expert 0. balance: steps of descent
-    (rate 2) on the auxiliary loss over a bias for each expert.
-    Theory: Shazeer et al. 2017, arXiv:1701.06538; Fedus et al. 2021, 2101.03961; z-loss: Zoph et al. 2022, 2202.08906.
-    Raises TraitError for an option out of range.
+    (rate 2) on the auxiliary loss over a bias for each expert. Theory: Shazeer et al. 2017, arXiv:1701.06538; Fedus et
+    al. 2021, 2101.03961; z-loss: Zoph et al. 2022, 2202.08906. Raises TraitError for an option out of range.
     """
 
     _script = "expert_router.js"
@@ -48,7 +47,7 @@ class ExpertRouter(Widget):
 
     @classmethod
     def drawn(cls, tokens: int = 128, experts: int = 8, *, clusters: int = 4, seed: int = 0, **state: Any) -> Self:
-        """Random logits in which each cluster of tokens prefers two experts of its own."""
+        """Return random logits in which each cluster of tokens prefers two experts of its own."""
         rng = np.random.default_rng(seed)
         cluster = rng.choice(clusters, tokens, p=_falling(clusters))
         liking = rng.normal(0, 1.5, (clusters, experts))

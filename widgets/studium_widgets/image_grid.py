@@ -22,12 +22,11 @@ class ImageGrid(Widget):
     """Images side by side, with a caption each; or, over steps, a film with a slider, Play, and a strip of all steps.
 
     images: (N, C, H, W), or (T, N, C, H, W) for a film of T steps, C = 1 (grey) or 3 (red, green, blue): a torch
-    tensor, an array or lists. low is drawn black and high white, −1 and 1 if left out; what lies outside is clipped,
-    and NaN and infinity are drawn as low: both are counted. Values are kept in 256 levels, two million of them at most.
-    uint8 is taken as it is, with 0 and 255. captions: one for each image. steps: one name for each step, such as
-    "t = 20". columns: images in a row, 0 for as many as fit. label: what the images are. step, image: the step that is
-    shown, the last if left out, and the image in the strip, both from 0.
-    Raises TraitError where they do not fit together.
+    tensor, an array or lists. low is drawn black and high white, −1 and 1 by default; values outside are clipped, and
+    NaN and infinity are drawn as low; both are counted. Values are kept in 256 levels, two million of them at most.
+    uint8 is used as it is, with 0 and 255. captions: one for each image. steps: one name for each step, such as "t =
+    20". columns: images in a row, 0 for as many as fit. label: what the images are. step, image: the step shown, by
+    default the last, and the image in the strip, both from 0. Raises TraitError if they do not fit together.
     """
 
     _script = "image_grid.js"
@@ -113,7 +112,7 @@ class ImageGrid(Widget):
 
 
 def _gathered(images: Any) -> NDArray[Any]:
-    """Return one array, of a list of tensors too."""
+    """Return one array, also for a list of tensors."""
     if isinstance(images, list | tuple) and len({getattr(one, "shape", None) for one in images}) == 1:
         return np.stack([as_numpy(one) for one in images])
     return as_numpy(images)
@@ -123,7 +122,7 @@ def _five_axes(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind not in "fiub" or values.ndim not in (4, 5):
         got = f"{values.dtype} of shape {values.shape}"
         raise TraitError(
-            f"images need numbers (N, C, H, W), or (T, N, C, H, W) for a film, got {got}: add or take an axis"
+            f"images need numbers (N, C, H, W), or (T, N, C, H, W) for a film, got {got}: add or remove an axis"
         )
     if values.size > LARGEST:
         advice = "show fewer images or steps, such as frames[::5, :8]"
@@ -132,7 +131,7 @@ def _five_axes(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _levels(values: NDArray[Any], low: float, high: float) -> dict[str, Any]:
-    """Return the values in 256 levels, and how many were clipped or no finite number."""
+    """Return the values in 256 levels, and how many were clipped or not finite."""
     share = (values.astype(np.float64) - low) / (high - low)
     finite = np.isfinite(share)
     inside = np.where(finite, share, 0.0)
@@ -142,7 +141,7 @@ def _levels(values: NDArray[Any], low: float, high: float) -> dict[str, Any]:
 
 
 def _shapes(size: int) -> NDArray[np.float64]:
-    """Eight white shapes on black, (8, 1, size, size), in −1 to 1."""
+    """Return eight white shapes on black, (8, 1, size, size), in −1 to 1."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     far, wide = np.hypot(x, y), np.maximum(abs(x), abs(y))
     near = np.minimum(abs(x), abs(y))

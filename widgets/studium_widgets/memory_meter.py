@@ -1,4 +1,4 @@
-"""The memory that a decoder takes to run or to train, part by part, and the cards that it fits on."""
+"""The memory that a decoder needs to run or to train, part by part, and the cards it fits on."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class MemoryMeter(Widget):
 
     model: one of MODELS, published shapes from 1B to 175B. task: "inference" or "training". batch: 1 to 1024 sequences
     of context 128 to 131072 tokens. kv_heads: 0 as published, -1 one for each query head (MHA), 1 (MQA) or another
-    divisor of the heads (GQA). window: tokens that a sliding window keeps, -1 as published, 0 for all.
-    weight_dtype, cache_dtype: "fp32", "bf16", "int8" or "int4". optimiser: "sgd", "momentum", "adam" or "adam-8bit";
-    lora: train adapters of rank `rank` on query and value weights alone; checkpointing: keep each layer's input and
-    recompute the rest; flash: attention probabilities are not kept. card: one of CARDS, whose memory is marked.
-    Sizes are in GB of 10⁹ bytes. Raises TraitError for an option out of range.
+    divisor of the heads (GQA). window: tokens that a sliding window keeps, -1 as published, 0 for all. weight_dtype,
+    cache_dtype: "fp32", "bf16", "int8" or "int4". optimiser: "sgd", "momentum", "adam" or "adam-8bit"; lora: train only
+    adapters of rank `rank` on query and value weights; checkpointing: store each layer's input and recompute the rest;
+    flash: attention probabilities are not stored. card: one of CARDS, whose memory is marked. Sizes are in GB of 10⁹
+    bytes. Raises TraitError for an option out of range.
     """
 
     _script = "memory_meter.js"
@@ -82,7 +82,7 @@ class MemoryMeter(Widget):
 
 
 def check_shape(widget: Any) -> None:
-    """Raises TraitError where batch, context or kv_heads of a widget do not fit its model."""
+    """Raise TraitError if batch, context or kv_heads of a widget do not fit its model."""
     for name, low, high in (("batch", 1, 1024), ("context", 128, 131072)):
         if not low <= getattr(widget, name) <= high:
             raise TraitError(f"{name} needs to be from {low} to {high}, got {getattr(widget, name)}: choose another")

@@ -1,4 +1,4 @@
-"""Models in a plane of two of their figures, with filters, details, and the front that none beats."""
+"""Models plotted by two of their figures, with filters, details, and the front of those that none beats."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ POINTS, FAMILIES = 500, 6
 
 
 class MetricScatter(Widget):
-    """Points with names, told apart by shape and colour, to be filtered, looked up and compared.
+    """Named points, distinguished by shape and colour, to filter, look up and compare.
 
-    points: [{"name": str, field: number, text or None, ...}], up to 500; all that a point has is shown when it is
-    pointed at (put a paper's id there as text). x, y: the fields of the axes; axes: the fields of numbers that may be
+    points: [{"name": str, field: number, text or None, ...}], up to 500; everything about a point is shown when you
+    point at it (put a paper's id there as text). x, y: the fields of the axes; axes: the fields of numbers that may be
     chosen for them, [] for all. colour: a field of text with at most 6 values. size: a field of numbers for the area,
     or "". log_x, log_y: logarithmic axes. filters: fields of text whose values can be hidden; hidden: {field: [value,
     ...]}. limits: {field: the largest number shown}, a slider each. lower: the fields in which less, or earlier, is
-    better (of the others more is); front: draws the line of the points that no other beats in both.
-    labels: units or longer names of fields. chosen: the name of the point whose details stay, or "".
-    Raises TraitError for a field that is not there.
+    better (of the others more is); front: draws the line of the points that no other beats in both. labels: units or
+    longer names of fields. chosen: the name of the point whose details stay, or "". Raises TraitError for an unknown
+    field.
     """
 
     _script = "metric_scatter.js"
@@ -87,7 +87,7 @@ class MetricScatter(Widget):
             raise TraitError(f"points need 1 to {POINTS} entries, got {len(self.points)}")
         names = [point.get("name") for point in self.points]
         if not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
-            raise TraitError('points need a "name" each, of their own: add it, or number those that are alike')
+            raise TraitError('points need a "name" each, all different: add it, or number the repeated ones')
         self._check_fields()
         for axis, log in ((self.x, self.log_x), (self.y, self.log_y)):
             low = min(point[axis] for point in self.points if _is_number(point.get(axis)))
@@ -96,12 +96,12 @@ class MetricScatter(Widget):
                     f"a logarithmic axis needs {axis} above 0, got {low:g}: leave log off, or the point out"
                 )
         if len({str(point.get(self.colour, "")) for point in self.points}) > FAMILIES:
-            raise TraitError(f"colour needs a field with at most {FAMILIES} values, for more cannot be told apart")
+            raise TraitError(f"colour needs a field with at most {FAMILIES} values, because more cannot be told apart")
         if self.chosen and self.chosen not in names:
             raise TraitError(f"chosen needs the name of a point or an empty text, got {self.chosen!r}")
 
     def numbers(self) -> list[str]:
-        """The fields that hold numbers and nothing else, in the order of their first appearance."""
+        """Return the fields that contain only numbers, in the order of their first appearance."""
         return [field for field in self._fields() if all(map(_is_number, self._values(field)))]
 
     def _check_fields(self) -> None:

@@ -10,7 +10,7 @@ __all__ = ["check_mixture"]
 
 
 def check_mixture(widget: Any, most: int, each: tuple[str, ...] = ("variances", "weights")) -> None:
-    """Raises TraitError where means (K, 2), variances (K,) and weights (K,) of a widget are no mixture.
+    """Raise TraitError if means (K, 2), variances (K,) and weights (K,) of a widget are not a mixture.
 
     most: the largest K. each: the traits that need one number for each mode.
     """

@@ -1,9 +1,9 @@
-"""Turns a JavaScript file with relative imports into one text that loads from anywhere.
+"""Turn a JavaScript file with relative imports into one text that loads from anywhere.
 
-A notebook front end loads a widget's source from a Blob URL, where a relative import has nothing to be
-relative to. `link` therefore writes every imported file once into a table; the text that it gives is itself
-a module, which turns the table into `data:` URLs, imported files first, and exports the first file's default.
-`compressed` makes a module of it that unpacks itself, because every live widget sends its source.
+A notebook front end loads a widget's source from a Blob URL, where a relative import has nothing to be relative to.
+`link` therefore writes every imported file once into a table; the resulting text is itself a module, which turns the
+table into `data:` URLs, imported files first, and exports the first file's default. `compressed` makes a module of it
+that unpacks itself, because every live widget sends its source.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ const load = async (packed) =>
 
 
 class ModuleLinkError(ValueError):
-    """An import names a file that is not there, a package that is not ours, or a circle of files."""
+    """An import names a missing file or a package that is not ours, or files import each other in a circle."""
 
 
 def link(entry: Path, source: str | None = None) -> str:
-    """The text of one ES module that holds `entry` and all that it imports.
+    """Return the text of one ES module that contains `entry` and everything it imports.
 
     Imports may be relative (`./controls/slider.js`) or, from another package, `studium_widgets/controls/slider.js`.
-    Whole-line comments and indentation are left out, so no template literal may span lines.
-    The result has `entry`'s default export and no other. `source`: the text of `entry`, where it is no file.
-    Raises ModuleLinkError, which names the importing file.
+    Whole-line comments and indentation are left out, so no template literal may span lines. The result has only
+    `entry`'s default export. `source`: the text of `entry`, if it is not a file. Raises ModuleLinkError, which names
+    the importing file.
     """
     table: dict[Path, str] = {}
     _collect(entry.resolve(), (), table, source)
@@ -62,12 +62,12 @@ def link(entry: Path, source: str | None = None) -> str:
 
 
 def compressed(module: str) -> str:
-    """An ES module with the same default export that unpacks itself: about half as long."""
+    """Return an ES module with the same default export that unpacks itself: about half as long."""
     return f'{UNPACK}export default await load("{pack_module(module)}");\n'
 
 
 def pack(text: str) -> str:
-    """The text as base64 of gzip: what `unpack` of UNPACK reads. The same text gives the same result."""
+    """Return the text as base64 of gzip, which `unpack` of UNPACK reads. The same text gives the same result."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
 
 
@@ -76,13 +76,15 @@ pack_module = lru_cache(maxsize=128)(pack)
 
 
 def _quoted(text: str) -> str:
-    """A JavaScript string in single quotes: our files are full of double ones, and each would cost a backslash."""
+    """Return a JavaScript string in single quotes: our files are full of double quotes, each of which would cost a
+    backslash.
+    """
     inner = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
     return "'" + inner.replace("'", "\\'").replace("</", "<\\/") + "'"
 
 
 def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, str], source: str | None = None) -> None:
-    """Adds the row of `path` to the table after those of everything that it imports."""
+    """Add the row of `path` to the table after those of everything it imports."""
     if path in importers:
         circle = " → ".join(step.name for step in (*importers, path))
         raise ModuleLinkError(f"modules need to import without a circle, got {circle}: move the shared part out")
@@ -92,7 +94,7 @@ def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, str], so
         row, imports = _row(path, path.stat().st_mtime_ns if source is None else 0, source)
     except OSError:
         by = f", imported by {importers[-1].name}" if importers else ""
-        raise ModuleLinkError(f"a readable JavaScript file was needed, got {path}{by}: check its spelling") from None
+        raise ModuleLinkError(f"a readable JavaScript file is needed, got {path}{by}: check its spelling") from None
     for imported in imports:
         _collect(imported, (*importers, path), table)
     table[path] = row
@@ -100,7 +102,7 @@ def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, str], so
 
 @lru_cache(maxsize=1024)
 def _row(path: Path, _changed: int, source: str | None) -> tuple[str, tuple[Path, ...]]:
-    """The row of a file in the table, and what it imports; made anew when the file has `_changed`."""
+    """Return the row of a file in the table, and what it imports; rebuilt when the file has `_changed`."""
     text = INDENT.sub("", COMMENT.sub("", path.read_text(encoding="utf-8") if source is None else source))
     imports = tuple(_resolve(match[3], path) for match in SPECIFIER.finditer(text))
     linked = SPECIFIER.sub(lambda found: _placeholder(found, path), text)
@@ -117,7 +119,7 @@ def _resolve(specifier: str, importer: Path) -> Path:
 
 
 def _name(path: Path) -> str:
-    """The last folder and the file: enough for a stack trace, and no path of this machine in a saved notebook."""
+    """Return the last folder and the file: enough for a stack trace, without this machine's paths in a notebook."""
     inside = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else Path(path.parent.name, path.name)
     return inside.as_posix()
 

@@ -32,12 +32,12 @@ class NoiseSchedule(Widget):
     """The forward and backward ladder of a diffusion on a mixture of Gaussians in the plane, exact and with no network.
 
     schedule: "linear" (betas 1e-4 to 0.02 whatever T is), "scaled-linear" (times 1000 / T, at most 0.999; not the
-    square-root schedule that some libraries give this name), "cosine", or "yours" (needs abar). steps: T, 4 to 1000.
-    t: the level that is shown, 0 to T - 1, or -1 for the data. means (K, 2), variances (K,), weights (K,) sum 1: the
+    square-root schedule that some libraries give this name), "cosine", or "yours" (needs abar). steps: T, 4 to 1000. t:
+    the level that is shown, 0 to T - 1, or -1 for the data. means (K, 2), variances (K,), weights (K,) sum 1: the
     mixture, by default eight modes on a ring. sampling_steps: n, of which at most T are taken; spacing: "leading" or
     "trailing"; eta: 0 (DDIM) to 1 (ancestral); variance: "beta-tilde" or "beta"; bug: a mistake to put in the sampler,
-    one of BUGS. abar (T,), losses (one number a timestep): your own, drawn beside. seed: of the pseudo-random numbers.
-    Raises TraitError where they do not fit together.
+    one of BUGS. abar (T,), losses (one number per timestep): your own, drawn for comparison. seed: of the pseudo-random
+    numbers. Raises TraitError if they do not fit together.
     """
 
     _script = "noise_schedule.js"
@@ -74,7 +74,9 @@ class NoiseSchedule(Widget):
         self._check_ranges()
         check_mixture(self, most=32)
         if self.schedule == "yours" and self.abar is None:
-            raise TraitError("the schedule 'yours' needs abar, got none: give abar= an array of one number a timestep")
+            raise TraitError(
+                "the schedule 'yours' needs abar, got none: pass abar= an array with one number per timestep"
+            )
         if self.abar is not None:
             _check_abar(self.abar)
         if self.losses is not None and not (self.losses.min() >= 0 and self.losses.max() > 0):
@@ -106,11 +108,11 @@ class NoiseSchedule(Widget):
             self.t = self._length() - 1
 
     def _length(self) -> int:
-        """T: of the array where the schedule is yours."""
+        """Return T, the length of the array if the schedule is yours."""
         return len(self.abar) if self.schedule == "yours" and self.abar is not None else self.steps
 
     def _signal(self) -> NDArray[np.float64]:
-        """abar (T,) of the schedule that is chosen, as the browser computes it."""
+        """Return abar (T,) of the chosen schedule, as the browser computes it."""
         if self.schedule == "yours":
             return np.asarray(self.abar, dtype=np.float64)
         if self.schedule == "cosine":
@@ -129,7 +131,7 @@ class NoiseSchedule(Widget):
 
 def _check_abar(abar: NDArray[np.float32]) -> None:
     if not 4 <= len(abar) <= 1000:
-        raise TraitError(f"abar needs 4 to 1000 numbers, got {len(abar)}: one a timestep")
+        raise TraitError(f"abar needs 4 to 1000 numbers, got {len(abar)}: one per timestep")
     if not (abar.min() > 0 and abar.max() < 1):
         raise TraitError(f"abar needs to lie between 0 and 1, got {abar.min():g} to {abar.max():g}: is it betas?")
     if (falls := np.diff(abar) < 0).sum() < len(falls):

@@ -51,7 +51,7 @@ RANGES = {
 
 
 class ParticleField(Widget):
-    """Thousands of particles under the exact score of a Gaussian mixture, beside the density that they should have.
+    """Thousands of particles under the exact score of a Gaussian mixture, next to the density they should have.
 
     means (K, 2), variances (K,), weights (K,) sum 1: the mixture, by default eight modes on a ring; classes: K whole
     numbers 0, 1 …, the class of each mode, labels their names. share: the weight of mode 1; distance: a factor on the
@@ -61,11 +61,11 @@ class ParticleField(Widget):
     guidance: "none", "classifier" or "classifier-free" towards the class `label` with scale s, where 0 is unconditional
     and 1 conditional; with exact scores both are the same. classifier_temperature; guide_from, guide_to: shares of the
     way from noise to data between which s holds (outside it is 1); rescale: phi (Lin et al. 2023).
-    mistake: one of MISTAKES; one that does not concern the sampler does nothing. step: which is shown, 0 to steps.
+    mistake: one of MISTAKES; one that does not concern the sampler has no effect. step: the one shown, 0 to steps.
     beside: "none", a sampler without the mistake, or "yours": trajectory (frames, particles, 2), your own run.
     background: "density" (of p(x) p(class | x)^s), "class" or "none"; arrows: "none", "score" or "change" (coloured
-    where a weight changes them); probe_x, probe_y: where they are taken apart. particles: 50 to 1500. seed.
-    `mountain_pass`, `tug_of_war` and `three_answers` give known instances. Raises TraitError where options do not fit.
+    where a weight changes them); probe_x, probe_y: where they are shown separately. particles: 50 to 1500. seed.
+    `mountain_pass`, `tug_of_war` and `three_answers` give known instances. Raises TraitError if options do not fit.
     """
 
     _script = "particle_field.js"

@@ -1,4 +1,4 @@
-"""Result figures in the widgets' own look, readable on light and on dark pages. Plotly is imported on first use."""
+"""Result figures in the widgets' own style, readable on light and on dark pages. Plotly is imported on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages
 FAINT = "rgba(128, 136, 145, 0.3)"  # of grid lines
 SEQUENTIAL = ("#2c2150", "#3c4a86", "#35789f", "#46a9ab", "#86d0b6", "#e4f6ea")
-# More tools would cover titles, and one of them would share the figure.
+# More tools would cover titles, and one of them would upload the figure.
 TOOLBAR = {
     "modeBarButtons": [["toImage"]],
     "displaylogo": False,
@@ -28,9 +28,9 @@ DIVERGING = ("#12408a", "#3f7cc4", "#9fc4e8", "#f6f6f4", "#f8c590", "#dc7d1c", "
 
 
 def figure(*traces: Any, x: str = "", y: str = "", title: str = "", height: int = 340, **layout: Any) -> Figure:
-    """A plotly figure of `traces` in the template "studium", with axis titles `x` and `y`; height in px.
+    """Return a plotly figure of `traces` in the template "studium", with axis titles `x` and `y`; height in px.
 
-    `layout` goes to `update_layout`. Lines that name no dash get one each, so that colour is never the only key.
+    `layout` goes to `update_layout`. Lines without a dash get different ones, so colour is never the only key.
     """
     import plotly.graph_objects as go
 
@@ -43,7 +43,7 @@ def figure(*traces: Any, x: str = "", y: str = "", title: str = "", height: int 
 
 
 def template() -> Any:
-    """The plotly template, also registered as "studium" in `plotly.io.templates`; figures get one tool, "save"."""
+    """Return the plotly template, registered as "studium" in `plotly.io.templates`; figures get one tool, "save"."""
     import plotly.graph_objects as go
     import plotly.io
 

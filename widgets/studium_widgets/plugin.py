@@ -1,4 +1,4 @@
-"""The widgets' own plugin of the course host. It names the host's hooks and imports nothing of the host."""
+"""The widgets' own plugin for the course host. It implements the host's hooks and imports nothing from it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ hookimpl = pluggy.HookimplMarker("studium")
 
 @hookimpl
 def studium_show_difference(actual: Any, expected: Any, rtol: float, atol: float) -> TensorDifference | None:
-    """Show arrays of real numbers as heat maps, yours beside the reference."""
+    """Show arrays of real numbers as heat maps, yours next to the reference."""
     from traitlets import TraitError
 
     from studium_widgets.tensor_difference import TensorDifference
 
     try:
         return TensorDifference.between(actual, expected, rtol=rtol, atol=atol)
-    except TraitError:  # no real numbers
+    except TraitError:  # not real numbers
         return None
 
 

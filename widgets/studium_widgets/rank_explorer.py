@@ -28,16 +28,14 @@ class RankExplorer(Widget):
     """An update, its best or learned product (alpha / rank) B A, and the residual; singular values, loss, costs.
 
     delta: the update, (rows, columns), 2 to 64 each. Without it `update` names a built-in one of 64 × 64: "decaying"
-    (singular values 4 · 0.7^i), "low_rank" (four, then zeros), "noisy" (four, then all 0.4) or "flat" (all 1).
-    rank: from 1 to the smaller side. alpha: above 0; the product is scaled by alpha / rank.
-    factors: "best" (from the SVD, fitted at this scale), "learned" (at training step `steps`, from 0 to 800) or
-    "rescaled" (fitted at scale 1, then used at alpha / rank); moving the steps shows the learned ones.
-    optimiser: "adam" (rate 0.02, half cosine) or "descent" (rate 0.025), both in units in which the largest singular
-    value is 4. seed: of the first A.
-    logarithmic: the charts' vertical axes. Memory: model_size "1B", "7B", "70B" or "175B"; precision "bf16" or "fp32",
-    for weights and gradients; lora: train adapters only. merged: the adapter is added into the weight.
-    Theory: Hu et al. 2021, arXiv:2106.09685; Eckart and Young 1936.
-    Raises TraitError for an option out of range.
+    (singular values 4 · 0.7^i), "low_rank" (four, then zeros), "noisy" (four, then all 0.4) or "flat" (all 1). rank:
+    from 1 to the smaller side. alpha: above 0; the product is scaled by alpha / rank. factors: "best" (from the SVD,
+    fitted at this scale), "learned" (at training step `steps`, from 0 to 800) or "rescaled" (fitted at scale 1, then
+    used at alpha / rank); moving the steps slider shows the learned ones. optimiser: "adam" (rate 0.02, half cosine) or
+    "descent" (rate 0.025), both in units in which the largest singular value is 4. seed: of the first A. logarithmic:
+    the charts' vertical axes. Memory: model_size "1B", "7B", "70B" or "175B"; precision "bf16" or "fp32", for weights
+    and gradients; lora: train adapters only. merged: the adapter is added into the weight. Theory: Hu et al. 2021,
+    arXiv:2106.09685; Eckart and Young 1936. Raises TraitError for an option out of range.
     """
 
     _script = "rank_explorer.js"

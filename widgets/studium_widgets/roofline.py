@@ -16,11 +16,11 @@ __all__ = ["Roofline"]
 class Roofline(Widget):
     """FLOP/s over arithmetic intensity for one card, with the points of reading a prompt, decoding and attention.
 
-    card: one of CARDS. model: one of MODELS; batch: 1 to 1024; context: 128 to 131072 tokens; kv_heads: 0 as
-    published, -1 MHA, 1 MQA or another divisor of the heads; weight_dtype, cache_dtype: "fp32", "bf16", "int8" or
-    "int4". measured (kernels, 2): arithmetic intensity in FLOP a byte and FLOP/s of your own kernels, at most 20;
-    names: one for each. The model's points are bounds: no work can lie above its roof.
-    Williams, Waterman and Patterson 2009. Raises TraitError for an option out of range.
+    card: one of CARDS. model: one of MODELS; batch: 1 to 1024; context: 128 to 131072 tokens; kv_heads: 0 as published,
+    -1 MHA, 1 MQA or another divisor of the heads; weight_dtype, cache_dtype: "fp32", "bf16", "int8" or "int4". measured
+    (kernels, 2): arithmetic intensity in FLOP per byte and FLOP/s of your own kernels, at most 20; names: one for each.
+    The model's points are bounds: no work can lie above its roof. Williams, Waterman and Patterson 2009. Raises
+    TraitError for an option out of range.
     """
 
     _script = "roofline.js"
@@ -38,7 +38,7 @@ class Roofline(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        """With the two kernels of Dao et al. 2022, figure 2: operations, bytes and times on an A100."""
+        """Return an instance with the two kernels of Dao et al. 2022, figure 2: operations, bytes, times on an A100."""
         standard, flash = (66.6e9, 40.3e9, 41.7e-3), (75.2e9, 4.4e9, 7.3e-3)
         points = [[operations / size, operations / time] for operations, size, time in (standard, flash)]
         return cls(measured=points, names=["standard attention, measured", "FlashAttention, measured"])
@@ -56,6 +56,6 @@ class Roofline(Widget):
         if count > 20:
             raise TraitError(f"measured needs at most 20 rows, got {count}: choose the kernels that matter")
         if count and not given.min() > 0:
-            raise TraitError(f"measured needs numbers above 0, got {given.min():g}: FLOP a byte, and FLOP/s")
+            raise TraitError(f"measured needs numbers above 0, got {given.min():g}: FLOP per byte, and FLOP/s")
         if len(self.names) != count:
             raise TraitError(f"names need one string for each of {count} kernels, got {len(self.names)}: count them")

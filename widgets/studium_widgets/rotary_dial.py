@@ -22,14 +22,13 @@ class RotaryDial(Widget):
     """Each pair of dimensions as a dial with a hand for the query and one for the key, and the score over the offset.
 
     dimensions: d of one head, even, 4 to 128. base: theta_i = base^(−2i/d). query_position, key_position: from 0 to 8
-    contexts. context: the number of positions trained on. together: moving one position moves the other along.
-    method: how a longer context is reached by `factor` (1 to 16): "none", "linear" (position interpolation), "ntk" or
-    "yarn". layout: "half" pairs dimension i with i + d/2, "interleaved" 2i with 2i + 1. query, key: one head's vectors,
-    (d,); ones where left out. The score is q·k of the turned vectors over d.
-    mistake: "none"; "key still" (the key is not turned), "sign" (the key turns the other way), "mixed" (pairs of one
-    layout, angles of the other) or "angles" (exponent i/d in place of 2i/d).
-    Theory: Su et al. 2021, arXiv:2104.09864; Chen et al. 2023, 2306.15595; Peng et al. 2023, 2309.00071.
-    Raises TraitError for an option out of range.
+    contexts. context: the number of positions trained on. together: moving one position moves the other along. method:
+    how a longer context is reached by `factor` (1 to 16): "none", "linear" (position interpolation), "ntk" or "yarn".
+    layout: "half" pairs dimension i with i + d/2, "interleaved" 2i with 2i + 1. query, key: one head's vectors, (d,);
+    ones by default. The score is q·k of the turned vectors over d. mistake: "none"; "key still" (the key is not
+    turned), "sign" (the key turns the other way), "mixed" (pairs of one layout, angles of the other) or "angles"
+    (exponent i/d in place of 2i/d). Theory: Su et al. 2021, arXiv:2104.09864; Chen et al. 2023, 2306.15595; Peng et al.
+    2023, 2309.00071. Raises TraitError for an option out of range.
     """
 
     _script = "rotary_dial.js"
@@ -78,8 +77,8 @@ class RotaryDial(Widget):
             if not low <= getattr(self, name) <= high:
                 raise TraitError(f"{name} needs to be from {low:g} to {high:g}, got {getattr(self, name):g}")
         if self.dimensions % 2:
-            raise TraitError(f"dimensions need to be even, for they turn in pairs, got {self.dimensions}")
+            raise TraitError(f"dimensions need to be even, because they turn in pairs, got {self.dimensions}")
         for name in ("query", "key"):
             vector: NDArray[Any] | None = getattr(self, name)
             if vector is not None and len(vector) != self.dimensions:
-                raise TraitError(f"{name} needs {self.dimensions} numbers, one a dimension, got {len(vector)}")
+                raise TraitError(f"{name} needs {self.dimensions} numbers, one per dimension, got {len(vector)}")

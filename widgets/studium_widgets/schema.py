@@ -1,4 +1,4 @@
-"""What a widget's state may be, as plain data: hosts without a kernel check a saved state by it (hosts/schema.js)."""
+"""What a widget's state may be, as plain data, for hosts without a kernel to check a saved state (hosts/schema.js)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rules(owner: type[traitlets.HasTraits], names: Iterable[str]) -> dict[str, R
 
 
 def find_out_of_range(widget: traitlets.HasTraits, names: Iterable[str]) -> str:
-    """The first number that is not between what its tag says, as a sentence; "" where all are."""
+    """Return a sentence about the first number outside the range in its tag, or ""."""
     traits = widget.traits()
     for name in names:
         low, high = traits[name].metadata.get("between", (None, None))
@@ -62,7 +62,7 @@ def _bound(widget: traitlets.HasTraits, bound: Any) -> float:
         array = getattr(widget, name) if isinstance(trait, Array) and bound in (trait.shape or ()) else None
         if array is not None:
             return float(array.shape[trait.shape.index(bound)] - 1)
-    value = getattr(widget, bound, math.inf)  # an axis of an array that is not given bounds nothing
+    value = getattr(widget, bound, math.inf)  # an axis of an array that is not given sets no bounds
     return len(value) - 1 if isinstance(value, list) else float(value)
 
 
@@ -93,7 +93,7 @@ def _plain(trait: Any) -> Rule:
 
 
 def _limits(trait: Any) -> Rule:
-    """Bounds of a number, as far as it has any; traitlets writes "none" in one way for each type."""
+    """Return the bounds of a number, if it has any; traitlets expresses "none" differently for each type."""
     bounds = {"minimum": getattr(trait, "min", None), "maximum": getattr(trait, "max", None)}
     return {key: bound for key, bound in bounds.items() if bound is not None and abs(bound) != float("inf")}
 

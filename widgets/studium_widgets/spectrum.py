@@ -17,14 +17,13 @@ SIDE, VALUES, CASES = 128, 512, 6
 
 
 class Spectrum(Widget):
-    """The spectrum of a matrix, cut where you drag it, with the matrix or the images that the kept part gives back.
+    """The spectrum of a matrix, cut where you drag it, with the matrix or the images reconstructed from the kept part.
 
     Exactly one of matrix, (cases, rows, columns), up to 6 × 128 × 128, with one of `names` for each case, and values,
     (n,), falling, up to 512. kind: "singular" (values s, energy s²) or "eigenvalues" (of the covariance of the rows,
-    s²/(rows − 1) after the mean of each column is taken away; energy λ). case: which matrix is shown. cut: how many
+    s²/(rows − 1) after the mean of each column is subtracted; energy λ). case: which matrix is shown. cut: how many
     values are kept, from 0. image: [height, width] where each row of the matrix is an image; the first 8 are shown.
-    logarithmic: the axis of the values. Theory: Eckart and Young 1936.
-    Raises TraitError where they do not fit together.
+    logarithmic: the axis of the values. Theory: Eckart and Young 1936. Raises TraitError if they do not fit together.
     """
 
     _script = "spectrum.js"
@@ -41,7 +40,9 @@ class Spectrum(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        """Attention of 48 tokens that look at their own sentence, at their neighbourhood, and at one neighbour."""
+        """Return an instance with the attention of 48 tokens that look at their sentence, their neighbourhood, and one
+        neighbour.
+        """
         place = np.arange(48)
         apart = np.abs(np.subtract.outer(place, place))
         sentence = np.repeat(np.arange(5), (12, 7, 11, 8, 10))
@@ -63,7 +64,7 @@ class Spectrum(Widget):
         return f"{len(spectrum)} {what}{of}; the first {self.cut} keep {100 * kept:.1f} % of the energy."
 
     def spectrum(self) -> NDArray[np.float64]:
-        """The values that are shown, falling."""
+        """The values shown, falling."""
         values: Any = self.values
         if values is not None:
             return np.asarray(values, dtype=np.float64)
@@ -88,7 +89,7 @@ class Spectrum(Widget):
         if values.min() < 0 or (np.diff(values) > 0).any():
             raise TraitError("values need to fall and be 0 or above: sort them, largest first")
         if self.image:
-            raise TraitError("image needs a matrix, got values alone: give matrix=")
+            raise TraitError("image needs a matrix, got only values: pass matrix=")
         return len(values)
 
     def _check_matrix(self) -> int:

@@ -1,4 +1,4 @@
-"""Two arrays that should be equal, side by side with their difference, and where they differ first."""
+"""Two arrays that should be equal, side by side with their difference, and where they first differ."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LARGEST = 2**16  # values of each array: half a megabyte
 
 
 class TensorDifference(Widget):
-    """Your array beside the reference, and the difference, as heat maps; for more than two axes, one slice at a time.
+    """Your array next to the reference, and the difference, as heat maps; with more than two axes, one slice at a time.
 
-    actual, expected: numbers of any shape, NaN and infinity too, up to 65 536 each; `between` cuts larger ones.
-    They differ where |actual − expected| > atol + rtol |expected|; NaN equals NaN. index: the slice shown, one number
-    for each axis but the last two. show: "difference" or "wrong" in the third map. dtypes: names of the two types.
-    origin: the index, in the whole array, at which what is shown begins; shapes: the shapes of the whole arrays.
-    Raises TraitError for what is no array of real numbers.
+    actual, expected: numbers of any shape, NaN and infinity too, up to 65 536 each; `between` cuts larger ones. They
+    differ where |actual − expected| > atol + rtol |expected|; NaN equals NaN. index: the slice shown, one number for
+    each axis except the last two. show: "difference" or "wrong" in the third map. dtypes: names of the two types.
+    origin: the index in the whole array at which the part shown begins; shapes: the shapes of the whole arrays. Raises
+    TraitError for anything but arrays of real numbers.
     """
 
     _script = "tensor_difference.js"
@@ -42,7 +42,7 @@ class TensorDifference(Widget):
 
     @classmethod
     def between(cls, actual: Any, expected: Any, *, rtol: float = 1.3e-6, atol: float = 1e-5) -> Self:
-        """The two arrays, with their types; of large ones the part around the first difference."""
+        """Return the two arrays, with their types; of large ones the part around the first difference."""
         full = cls.actual.validate(cls, actual), cls.expected.validate(cls, expected)
         origin, parts = _cut(*full, rtol, atol)
         dtypes = [
@@ -88,7 +88,7 @@ class TensorDifference(Widget):
                 raise TraitError(f"{name} needs at most {LARGEST} values, got {array.size}: {advice}")
         leading = max(0, actual.ndim - 2) if actual.shape == expected.shape else 0
         if self.index and len(self.index) != leading:
-            raise TraitError(f"index needs {leading} numbers, one for each axis but the last two, got {self.index}")
+            raise TraitError(f"index needs {leading} numbers, one for each axis except the last two, got {self.index}")
         for axis, (at, size) in enumerate(zip(self.index, actual.shape, strict=False)):
             if not 0 <= at < size:
                 raise TraitError(f"index needs to be from 0 to {size - 1} on axis {axis}, got {at}")
@@ -106,7 +106,7 @@ def _wrong(actual: NDArray[Any], expected: NDArray[Any], rtol: float, atol: floa
 
 
 def _first_slice(actual: NDArray[Any], expected: NDArray[Any], rtol: float, atol: float) -> list[int]:
-    """The index of the slice that holds the first difference, one number for each axis but the last two."""
+    """Return the index of the slice with the first difference, one number for each axis except the last two."""
     wrong = np.argwhere(_wrong(actual, expected, rtol, atol))
     leading = max(0, actual.ndim - 2)
     return [int(i) for i in wrong[0][:leading]] if len(wrong) else [0] * leading
@@ -115,7 +115,7 @@ def _first_slice(actual: NDArray[Any], expected: NDArray[Any], rtol: float, atol
 def _cut(
     actual: NDArray[Any], expected: NDArray[Any], rtol: float, atol: float
 ) -> tuple[list[int], tuple[NDArray[Any], NDArray[Any]]]:
-    """Where the part that is shown begins, and the two parts. Where shapes differ, it begins at the first value."""
+    """Return where the part shown begins, and the two parts. If shapes differ, it begins at the first value."""
     if actual.shape != expected.shape:
         return [], (_part(actual, [0] * actual.ndim)[1], _part(expected, [0] * expected.ndim)[1])
     wrong = np.argwhere(_wrong(actual, expected, rtol, atol))
@@ -125,7 +125,7 @@ def _cut(
 
 
 def _part(array: NDArray[Any], centre: list[int]) -> tuple[list[int], NDArray[Any]]:
-    """A part around `centre` of at most LARGEST values: the longest axis is halved until it fits."""
+    """Return a part around `centre` of at most LARGEST values: the longest axis is halved until it fits."""
     lengths = list(array.shape)
     while math.prod(lengths) > LARGEST:
         longest = lengths.index(max(lengths))

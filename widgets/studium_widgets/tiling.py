@@ -1,4 +1,4 @@
-"""FlashAttention tile by tile: exact running sums, and what crosses between slow and fast memory."""
+"""FlashAttention tile by tile: exact running sums, and the traffic between slow and fast memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class AttentionTiling(Widget):
     length N, 4 to 64, and width d, 2 to 64: random queries, keys and values from seed; or q, k, v (N, d), all three,
     your own. block_rows, block_columns: queries and keys in a tile, 1 to 64. order: "rows", where a block of queries
     meets all keys (Dao 2023), or "columns", where a block of keys meets all queries (Dao et al. 2022). causal: a query
-    sees no later key, and tiles without any are left out. step: tiles done, from 0. mistake: one of MISTAKES.
-    Traffic is counted in numbers, not in bytes. Raises TraitError where options do not fit together.
+    sees no later keys, and tiles in which nothing is visible are skipped. step: tiles done, from 0. mistake: one of
+    MISTAKES. Traffic is counted in numbers, not in bytes. Raises TraitError if options do not fit together.
     """
 
     _script = "tiling.js"
@@ -54,7 +54,7 @@ class AttentionTiling(Widget):
         return f"Tiled {mask}attention of {self.length} tokens in {blocks}, by {self.order}: {place}."
 
     def tiles(self) -> int:
-        """How many tiles have a score that is seen."""
+        """Return how many tiles have a score that is used."""
         height, across = max(1, self.block_rows), max(1, self.block_columns)  # 0 is refused by check
         rows, columns = math.ceil(self.length / height), math.ceil(self.length / across)
         if not self.causal:
@@ -92,7 +92,7 @@ class AttentionTiling(Widget):
     def _check_arrays(self) -> None:
         given = {name: getattr(self, name) for name in ("q", "k", "v") if getattr(self, name) is not None}
         if given and len(given) < 3:
-            raise TraitError(f"q, k and v are needed together, got {' and '.join(given)}: give all three or none")
+            raise TraitError(f"q, k and v are needed together, got {' and '.join(given)}: pass all three or none")
         for name, array in given.items():
             if array.shape != (self.length, self.width):
                 wanted = f"{name} needs the shape of q, ({self.length}, {self.width})"

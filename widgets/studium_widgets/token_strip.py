@@ -1,4 +1,4 @@
-"""A sentence token by token with the probabilities of the next: temperature, filters, a draw, and a draft's check."""
+"""A sentence token by token with the probabilities of the next: temperature, filters, a draw, a checked draft."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ PROSE = (
 
 
 class TokenStrip(Widget):
-    """A line of tokens, each with its probability, and at the chosen one what a decoder makes of the logits there.
+    """A line of tokens, each with its probability, and what a decoder does with the logits at the selected one.
 
     vocabulary: V strings. logits (positions, V), -inf allowed: row t predicts token t. text: token numbers, one for
-    each row, or one fewer where the last row predicts what comes next. position: the row that is taken apart.
-    temperature: 0 (the largest alone) to 5; top_k: 0 is off; top_p: above 0, 1 is off; min_p: a fraction of the
-    likeliest, 0 is off; in this order, each on what is left, renormalised. greedy: take the likeliest, else draw by
-    seed. The perplexity and the bits per byte are those of text at this temperature, with no filter.
-    draft (len(text), V): logits of a smaller model that drafted text; then the strip shows which tokens the target
-    keeps (Leviathan et al. 2022), cost is a draft's share of a target call, trials how many single checks are counted,
-    and mistake one of MISTAKES. source, attention (positions, source): the encoder's tokens, and the weight of each.
-    Raises TraitError where they do not fit together.
+    each row, or one fewer if the last row predicts what comes next. position: the row shown in detail. temperature: 0
+    (only the largest) to 5; top_k: 0 is off; top_p: above 0, 1 is off; min_p: a fraction of the likeliest, 0 is off; in
+    this order, each on the renormalised remainder. greedy: take the likeliest, otherwise draw by seed. The perplexity
+    and the bits per byte are those of text at this temperature, with no filter. draft (len(text), V): logits of a
+    smaller model that drafted text; then the strip shows which tokens the target keeps (Leviathan et al. 2022), cost is
+    a draft's share of a target call, trials how many single checks are counted, and mistake one of MISTAKES. source,
+    attention (positions, source): the encoder's tokens, and the weight of each. Raises TraitError if they do not fit
+    together.
     """
 
     _script = "token_strip.js"
@@ -63,7 +63,7 @@ class TokenStrip(Widget):
 
     @classmethod
     def speculative(cls, **state: Any) -> Self:
-        """A draft that knows how often words are, checked by a target that knows what follows what."""
+        """Return a draft that knows how frequent words are, checked by a target that knows which word follows which."""
         vocabulary, logits = _counted()
         start, *text = (vocabulary.index(word) for word in [".", "the", "cat", ".", "the", "dog"])
         rows = logits[[start, *text]]
@@ -121,7 +121,7 @@ class TokenStrip(Widget):
         if not 0 <= self.position < rows:
             raise TraitError(f"position needs to be from 0 to {rows - 1}, got {self.position}: it is a row of logits")
         if self.draft is not None and self.draft.shape != (len(self.text), size):
-            raise TraitError(f"draft needs shape ({len(self.text)}, {size}), one row a token, got {self.draft.shape}")
+            raise TraitError(f"draft needs shape ({len(self.text)}, {size}), one row per token, got {self.draft.shape}")
         if self.attention is not None and self.attention.shape != (rows, len(self.source)):
             raise TraitError(
                 f"attention needs shape ({rows}, {len(self.source)}), got {self.attention.shape}: give source"
@@ -129,7 +129,7 @@ class TokenStrip(Widget):
 
 
 def _counted() -> tuple[list[str], NDArray[np.float64]]:
-    """The words of PROSE, and the logarithms of how often one follows another, smoothed by how often it is: (V, V)."""
+    """Return the words of PROSE, and the logs of how often each follows another, smoothed by its frequency: (V, V)."""
     words = PROSE.split()
     vocabulary = sorted(set(words), key=words.index)
     numbers = [vocabulary.index(word) for word in words]

@@ -1,4 +1,4 @@
-"""The widgets that a topic brings are found by their source, and conform: checked in a process of its own."""
+"""Find the widgets in a topic's package by their source, and check them for conformance in a separate process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["faults", "widgets_of"]
 
 
 def widgets_of(package: str) -> list[str]:
-    """Each class with a `_script` of its own in a package, as package.module:Class."""
+    """Return each class with its own `_script` in a package, as package.module:Class."""
     spec = find_spec(package)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
     return [
@@ -32,7 +32,7 @@ def _is_script(line: ast.stmt) -> bool:
 
 
 def faults(package: str) -> Iterator[str]:
-    """One sentence for each check of the conformance kit that a widget of the package fails, or that could not run."""
+    """Return a sentence for each conformance check that a widget of the package fails, or that could not run."""
     names = widgets_of(package)
     if not names:
         return

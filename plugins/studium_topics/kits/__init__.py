@@ -1,1 +1,3 @@
-"""Teaching kits: what several topics stand on and no learner is asked to write. Import the module you need."""
+"""Teaching kits: code that several topics build on and that learners are not asked to write. Import the module you
+need.
+"""

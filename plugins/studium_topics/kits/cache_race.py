@@ -1,4 +1,4 @@
-"""One text, written without a cache and with one, side by side in the page: who is ahead, and by how much work."""
+"""One text, written without a cache and with one, side by side in the page: which is ahead, and how much work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from studium_topics.kits.writer import PageWriter
 
 
 class CacheRace(PageWriter):
-    """A model writes the same text in two lanes that get the same time, and counts its multiplications.
+    """A model writes the same text in two lanes that get equal time, and counts its multiplications.
 
-    The lane without a cache reads the whole text again for each character. Options as `PageWriter`; `written` is how
-    many characters both lanes write.
+    The lane without a cache reads the whole text again for each character. Options as for `PageWriter`; `written` is
+    how many characters both lanes write.
     """
 
     _script = "cache_race.js"

@@ -1,7 +1,8 @@
-"""What every diffusion needs beside the exercises: the linear noise schedule, and a network for handwritten digits.
+"""What every diffusion needs besides the exercises: the linear noise schedule, and a network for handwritten digits.
 
-The network is a small U-Net for square images. Anything that a level of noise stands for, a timestep or a sigma, comes
-in as the index of that level; a class label may come in beside it. The digits are in `digits`, the loss is the topic's.
+The network is a small U-Net for square images. Whatever identifies a level of noise, a timestep or a sigma, is passed
+as the index of that level; a class label can be passed as well. The digits are in `digits`, the loss comes from the
+topic.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# AdamW with a one-cycle schedule that peaks at LEARNING_RATE, for `digit_unet` on 899 digits of 8 x 8 pixels. Of 100
-# levels of noise and no label: 18 s of one core, 540 MB, and most samples are digits that can be read.
+# AdamW with a one-cycle schedule that peaks at LEARNING_RATE, for `digit_unet` on 899 digits of 8 x 8 pixels. With 100
+# levels of noise and no label: 18 s on one core, 540 MB, and most samples are legible digits.
 STEPS, BATCH, LEARNING_RATE = 800, 64, 4e-3
 
 
@@ -25,7 +26,7 @@ def linear_betas(timesteps: int) -> Tensor:
 def timestep_embedding(t: Tensor, width: int, period: float = 10000.0) -> Tensor:
     """Return the timesteps t (B,) as sines and cosines (B, width), width even and at least 4.
 
-    The first half holds sines, the second cosines; frequencies fall geometrically from 1 to 1 / period. This is DDPM's
+    The first half has sines, the second cosines; frequencies fall geometrically from 1 to 1 / period. This is DDPM's
     own convention; Stable Diffusion's puts the cosines first and stops just above 1 / period.
     """
     half = width // 2
@@ -37,10 +38,10 @@ def timestep_embedding(t: Tensor, width: int, period: float = 10000.0) -> Tensor
 class UNet(nn.Module):
     """Predict a tensor like the images x (B, C, S, S) from x, the level t (B,) and, if there are classes, y (B,).
 
-    `levels` is the number of levels t; `classes` the number of labels, 0 for a network without labels. `widths` holds
-    the channels of each resolution, which halves from one to the next, so S is a multiple of 2^(len(widths) - 1). Level
-    and label scale and shift every block; skips join the two halves. The last convolution starts at 0, so that the
-    untrained network answers 0. y may be left out where there are classes: then no label is added.
+    `levels` is the number of levels t; `classes` the number of labels, 0 for a network without labels. `widths` has the
+    channels of each resolution, which halves from one to the next, so S is a multiple of 2^(len(widths) - 1). Level and
+    label scale and shift every block; skips join the two halves. The last convolution starts at 0, so the untrained
+    network returns 0. If there are classes, y can be left out: then no label is added.
     """
 
     def __init__(self, levels: int, channels: int = 1, widths: tuple[int, ...] = (16, 32), classes: int = 0) -> None:
@@ -62,14 +63,14 @@ class UNet(nn.Module):
         return self.decode(*self.encode(x, told), told)
 
     def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return what every block is told of the level t (B,) and the label y (B,): (B, 4 · widths[0])."""
+        """Return what every block is told about the level t (B,) and the label y (B,): (B, 4 · widths[0])."""
         told = self.level(timestep_embedding(t * self.scale, self.enter.out_channels))
         return told if y is None else told + self._embedded(y)
 
     def encode(self, x: Tensor, told: Tensor, extra: Tensor | float = 0.0) -> tuple[list[Tensor], Tensor]:
         """Return the skips, one (B, widths[i], S / 2^i, S / 2^i) for each width, and the middle, like the last skip.
 
-        extra (B, widths[0], S, S): is added to what the first convolution makes of x.
+        extra (B, widths[0], S, S): is added to the output of the first convolution.
         """
         x, skips = self.enter(x) + extra, []
         for depth, block in enumerate(self.down):
@@ -113,9 +114,11 @@ class Block(nn.Module):
 
 
 def digit_unet(levels: int, classes: int = 0, seed: int = 0) -> UNet:
-    """Return an untrained UNet for digits (B, 1, 8, 8), with the parameters of `seed`; the global random state stays.
+    """Return an untrained UNet for digits (B, 1, 8, 8), with the parameters of `seed`; the global random state is
+    unchanged.
 
-    A topic that trains with and without labels asks for one class more than there are, and uses that for "no label".
+    A topic that trains with and without labels requests one class more than there are, and uses that one for "no
+    label".
     """
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs

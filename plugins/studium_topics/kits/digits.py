@@ -44,7 +44,7 @@ def split() -> tuple[Digits, Digits]:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """A classifier of digits that has seen the judge's half only, so that no generator can please itself."""
+    """A classifier of digits that has seen only the judge's half, so no generator can please itself."""
 
     classifier: Any
 

@@ -1,4 +1,4 @@
-"""A film of images that come out of noise: a small trained U-Net runs in the page and samples there."""
+"""A film of images that emerge from noise: a small trained U-Net runs in the page and samples there."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from studium_topics.kits import packing, shapes_unet
 from studium_topics.kits.diffusion import UNet
 
 MISTAKES = ("none", "noise-at-0", "no-noise", "sigma-squared", "sqrt-one-minus-alpha", "first-timesteps")
-LARGEST = 600_000  # weights of a network that a page carries
+LARGEST = 600_000  # weights of a network that a page can carry
 
 
 class DenoisingFilm(Widget):
-    """Images that come out of noise, step by step, as a trained network draws them in the page.
+    """Images that emerge from noise, step by step, drawn by a trained network in the page.
 
     `trained()` is of shapes in 16 × 16 pixels; `of(model, betas)` takes any `UNet`, such as the one that you trained.
     tensors: name and shape of each tensor of the network, "enter.weight 16 3 3 3"; weights: their numbers, one byte
-    each, where 128 is 0; scales: what a unit of a byte is, one for each first index of each tensor. abar (T,): the
-    share of signal at each of T levels. channels, side: of the images. names: the labels that
-    it knows, beside one more for "not told". kind: the label to draw, -1 for anything. scale: of classifier-free
-    guidance, 1 for none. sampling_steps; eta: 1 for DDPM, 0 for DDIM; seed; images: how many. mistake: one of MISTAKES.
-    step: the step that is shown; the first view plays up to it. Raises TraitError where they do not fit together.
+    each, where 128 is 0; scales: what one unit of a byte is worth, one for each first index of each tensor. abar (T,):
+    the share of signal at each of T levels. channels, side: of the images. names: the labels it knows, besides one for
+    "not told". kind: the label to draw, -1 for anything. scale: of classifier-free guidance, 1 for none.
+    sampling_steps; eta: 1 for DDPM, 0 for DDIM; seed; images: how many. mistake: one of MISTAKES. step: the step that
+    is shown; the first view plays up to it. Raises TraitError if they do not fit together.
     """
 
     _script = "film.js"
@@ -82,7 +82,7 @@ class DenoisingFilm(Widget):
         what = f"{self.images} images of {self.side} × {self.side} pixels"
         kind = f" of {self.names[self.kind]}" if self.kind >= 0 else ""
         wrong = f", with a mistake in the sampler: {self.mistake}" if self.mistake != "none" else ""
-        return f"A film of {what}{kind} that come out of noise in {self.sampling_steps} steps{wrong}; step {self.step}."
+        return f"A film of {what}{kind} that emerge from noise in {self.sampling_steps} steps{wrong}; step {self.step}."
 
     def check(self) -> None:
         weights, rows = packing.sizes(self.tensors)

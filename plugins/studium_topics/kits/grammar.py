@@ -1,8 +1,9 @@
 """A grammar in which the number of a determiner can be known only by looking right.
 
-A clause is DET ADJ NOUN VERB '.', for example "these small dogs sleep .". Its number, singular or plural, is a fair
-coin; the determiner, the noun and the verb share it. Going left to right, no reader can tell the determiner's number
-better than a coin, while the verb's is always known from the noun. With both sides in view, both are certain.
+A clause is DET ADJ NOUN VERB '.', for example "these small dogs sleep .". Its number, singular or plural, is decided by
+a fair coin, and the determiner, the noun and the verb share it. Going left to right, no reader can predict the
+determiner's number better than by tossing a coin, while the verb's is always known from the noun. With both sides in
+view, both are certain.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NUMBER = {word: number for pair in (DETERMINERS, NOUNS, VERBS) for number in (0
 
 
 def encode(sentence: str) -> Tensor:
-    """The ids (T,) of words separated by spaces."""
+    """Return the ids (T,) of words separated by spaces."""
     unknown = sorted(set(sentence.split()) - set(WORDS))
     if unknown:
         raise ValueError(f"sentence needs words of the grammar only, got {', '.join(unknown)}: see grammar.WORDS")
@@ -39,12 +40,12 @@ def encode(sentence: str) -> Tensor:
 
 
 def decode(ids: Tensor) -> str:
-    """The words of ids (T,), separated by spaces."""
+    """Return the words of ids (T,), separated by spaces."""
     return " ".join(WORDS[number] for number in ids.tolist())
 
 
 def sentences(batch: int, clauses: int, generator: torch.Generator) -> Tensor:
-    """`batch` sequences of `clauses` clauses, as (batch, 5 * clauses) long, with no special token."""
+    """Return `batch` sequences of `clauses` clauses, (batch, 5 * clauses) long, without special tokens."""
     shape = (batch, clauses)
     number = _draw(2, shape, generator)
     columns = [
@@ -58,26 +59,26 @@ def sentences(batch: int, clauses: int, generator: torch.Generator) -> Tensor:
 
 
 def positions(role: str, clauses: int, start: int = 0) -> Tensor:
-    """Where the words of a role stand, as (clauses,), if the first clause begins at `start` (1 after a [CLS])."""
+    """Return where the words of a role are, as (clauses,), if the first clause begins at `start` (1 after a [CLS])."""
     if role not in ROLES:
         raise ValueError(f"role needs to be one of {', '.join(ROLES)}, got {role!r}")
     return start + ROLES.index(role) + CLAUSE * torch.arange(clauses)
 
 
 def number_of(ids: Tensor) -> Tensor:
-    """0 for a singular word, 1 for a plural one, -1 for one that has no number; the shape of ids."""
+    """Return 0 for a singular word, 1 for a plural one, and -1 for a word without a number; the shape of ids."""
     return torch.tensor([_NUMBER.get(word, -1) for word in WORDS], device=ids.device)[ids]
 
 
 def number_accuracy(predicted: Tensor, truth: Tensor) -> float:
-    """The fraction of predicted ids whose number is that of the true ids; any word of that number will do."""
+    """Return the fraction of predicted ids whose number is that of the true ids; any word with that number counts."""
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted and truth need one shape, got {tuple(predicted.shape)} and {tuple(truth.shape)}")
     return float((number_of(predicted) == number_of(truth)).double().mean())
 
 
 def ceiling(role: str, sees_right: bool) -> float:
-    """The best number accuracy that any reader can reach for the determiner or the verb."""
+    """Return the best number accuracy that any reader can reach for the determiner or the verb."""
     if role not in ("determiner", "verb"):
         raise ValueError(f"role needs to be determiner or verb, got {role!r}")
     return 1.0 if sees_right or role == "verb" else 0.5

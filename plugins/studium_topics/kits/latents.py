@@ -1,6 +1,6 @@
-"""Latents and captions: a small autoencoder of colour images, and a U-Net that looks at the words of a caption.
+"""Latents and captions: a small autoencoder for colour images, and a U-Net that looks at the words of a caption.
 
-How the U-Net attends to the words is the topic's: it hands in a function.
+How the U-Net attends to the words is up to the topic, which passes in a function.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Autoencoder(nn.Module):
     """Turn images (B, 3, S, S) into Gaussians of latents (B, channels, S / factor, S / factor), and latents back.
 
     S is a multiple of the factor. All convolutions work on patches of factor × factor pixels, at the resolution of the
-    latents, so that a large factor is cheap.
+    latents, so a large factor is cheap.
     """
 
     def __init__(self, factor: int, channels: int = 4, width: int = 64) -> None:
@@ -54,7 +54,7 @@ def _convolutions(inputs: int, width: int, outputs: int) -> list[nn.Module]:
 
 
 class CrossAttention(nn.Module):
-    """x (B, width, S, S) plus what its places read in the context (B, L, told), by the function `attend`."""
+    """x (B, width, S, S) plus what its positions attend to in the context (B, L, told), by the function `attend`."""
 
     def __init__(self, width: int, told: int, attend: Attend) -> None:
         super().__init__()
@@ -71,9 +71,9 @@ class CrossAttention(nn.Module):
 class CaptionUNet(nn.Module):
     """Predict a tensor like x (B, C, S, S) from x, the level t (B,) and a caption, words (B, L) long.
 
-    words: 0 is padding, 1 the word that begins every caption, so that an empty caption is 1, 0, 0, …; `vocabulary` is
-    the number of words with these two. `widths` are the channels of each resolution, which halves from one to the
-    next. The last convolution starts at 0, so that the untrained network answers 0.
+    words: 0 is padding, 1 the word that begins every caption, so an empty caption is 1, 0, 0, …; `vocabulary` is the
+    number of words with these two. `widths` are the channels of each resolution, which halves from one to the next. The
+    last convolution starts at 0, so the untrained network returns 0.
     """
 
     def __init__(

@@ -111,12 +111,12 @@ class Mixture:
         return self.class_score(x, y) - self.score(x)
 
     def eps(self, x: Tensor, abar: float | Tensor, y: int | Tensor | None = None) -> Tensor:
-        """E[eps | x_t = x] under VP noise, as (B, D): what a perfect noise predictor says, given the class if y is."""
+        """E[eps | x_t = x] under VP noise, as (B, D): a perfect noise predictor's answer, given the class if y is."""
         abar = self._signal(abar)
         return -(1 - abar).sqrt().unsqueeze(-1) * self.given(y).vp(abar).score(x)
 
     def x0(self, x: Tensor, abar: float | Tensor, y: int | Tensor | None = None) -> Tensor:
-        """E[x0 | x_t = x] under VP noise, as (B, D): what a perfect denoiser says; finite down to abar = 0."""
+        """E[x0 | x_t = x] under VP noise, as (B, D): what a perfect denoiser returns; finite down to abar = 0."""
         abar = self._signal(abar)
         return self.given(y)._posterior_mean(x, abar.sqrt(), 1 - abar)
 

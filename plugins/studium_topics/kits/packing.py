@@ -1,4 +1,4 @@
-"""Parameters as bytes, which a wheel can ship and a page can carry: one byte for each number, a scale for each row."""
+"""Parameters as bytes that a wheel can ship and a page can carry: one byte per number, and a scale per row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Numbers = NDArray[Any]
 
 
 def packed(model: nn.Module) -> tuple[Numbers, Numbers]:
-    """Return all parameters (n,) uint8, and what a unit is worth in each row of each of them (rows,) float32.
+    """Return all parameters (n,) as uint8, and what a unit is worth in each row of each of them (rows,) as float32.
 
     A byte is 128 + a whole number from -127 to 127. A row is what the first index of a parameter selects.
     """
@@ -37,7 +37,7 @@ def unpack(model: nn.Module, weights: Numbers, scales: Numbers) -> None:
 
 
 def layout(model: nn.Module) -> list[str]:
-    """Return name and shape of each parameter in the order of `packed`, such as "enter.weight 16 3 3 3"."""
+    """Return the name and shape of each parameter in the order of `packed`, such as "enter.weight 16 3 3 3"."""
     return [f"{name} {' '.join(map(str, part.shape))}" for name, part in model.named_parameters()]
 
 
@@ -48,12 +48,12 @@ def sizes(layout: list[str]) -> tuple[int, int]:
 
 
 def write(path: Path, model: nn.Module, **more: Numbers) -> None:
-    """Write a model, and further arrays, to a compressed file of NumPy's."""
+    """Write a model, and other arrays, to a compressed NumPy file."""
     weights, scales = packed(model)
     np.savez_compressed(path, weights=weights, scales=scales, **more)
 
 
 def read(package: str, name: str) -> dict[str, Numbers]:
-    """Return the arrays of a file that `write` wrote into the folder of a package."""
+    """Return the arrays in a file that `write` wrote into a package's folder."""
     with files(package).joinpath(name).open("rb") as file, np.load(file) as kept:
         return dict(kept)

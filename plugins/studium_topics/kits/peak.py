@@ -1,4 +1,4 @@
-"""A meter of memory that works on every device: the largest tensor that was made."""
+"""A memory meter that works on every device: the size of the largest tensor that was created."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.utils._pytree import tree_iter
 
 
 class PeakTensor(TorchDispatchMode):
-    """Knows the largest tensor that was made inside the with block, and how many operations there were.
+    """Tracks the largest tensor created inside the with block, and how many operations there were.
 
-    largest: numbers in the memory that it took; a view takes none. made: its shape. operations: calls of PyTorch's
-    kernels. What NumPy does, or a kernel inside one operation, is not seen.
+    largest: numbers in the memory it took; a view takes none. made: its shape. operations: calls of PyTorch's kernels.
+    Whatever NumPy does, or a kernel inside one operation, is not counted.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class PeakTensor(TorchDispatchMode):
 
 
 def address(tensor: Tensor) -> int:
-    """Return the address of a tensor's memory, which views of it share."""
+    """Return the address of a tensor's memory, which its views share."""
     return tensor.untyped_storage().data_ptr()
 
 

@@ -1,7 +1,7 @@
 """Drawn shapes with captions, boxes and masks: a small world for image models, in which everything is known.
 
-A shape has a colour, a form, a size and a place. A scene is a few shapes that do not touch. What captions leave open,
-the place, the ground, the shade of the ink and the noise, is drawn anew for each image.
+A shape has a colour, a form, a size and a place. A scene is a few shapes that do not touch. Whatever captions leave
+open, the place, the background, the shade of the ink and the noise, is drawn afresh for each image.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Shape:
 
     @property
     def caption(self) -> str:
-        """What a caption says of the shape, such as "a small red ring"."""
+        """What a caption calls the shape, such as "a small red ring"."""
         return f"a {list(SIZES)[self.size]} {self.name}"
 
 
@@ -72,7 +72,7 @@ class Drawing:
 
 
 def alone(kinds: Sequence[tuple[int, int, int]] | Tensor, generator: torch.Generator) -> list[Scene]:
-    """Return a scene of one shape for each (colour, form, size), at a random place at which it is whole."""
+    """Return scenes with a single shape, one for each (colour, form, size), at a random place where it fits."""
     radii = tuple(SIZES.values())
     places = torch.rand(len(kinds), 2, generator=generator).tolist()
     scenes = []
@@ -84,7 +84,7 @@ def alone(kinds: Sequence[tuple[int, int, int]] | Tensor, generator: torch.Gener
 
 
 def in_quadrants(names: Sequence[Sequence[str]], generator: torch.Generator) -> list[Scene]:
-    """Return scenes in which each of up to four names, such as "red ring", has a random quadrant of its own.
+    """Return scenes in which each of up to four names, such as "red ring", gets a random quadrant to itself.
 
     All shapes are small. Raise ValueError for a name that is not in NAMES, or for more than four of them.
     """
@@ -115,7 +115,7 @@ def kinds(held_out: Sequence[str] = ()) -> Tensor:
 
 
 def draw(scenes: Sequence[Scene], side: int, generator: torch.Generator, noise: float = 0.05) -> Drawing:
-    """Draw scenes on images of side × side pixels, each on a dark ground of its own.
+    """Draw scenes on images of side × side pixels, each on a different dark background.
 
     noise: standard deviation of what is added to each value of an image, in units of [0, 1].
     """
@@ -136,7 +136,7 @@ def draw(scenes: Sequence[Scene], side: int, generator: torch.Generator, noise: 
 
 
 def outside(form: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Return how far points are outside of their shapes, in radii; about right near the edge, negative inside.
+    """Return how far points are outside of their shapes, in radii; accurate near the edge, negative inside.
 
     form (N,): indices into FORMS. x (N, 1, S), y (N, S, 1): points relative to the centre, in radii; y grows downwards.
     Returns (N, S, S).

@@ -1,7 +1,8 @@
-"""A small trained U-Net that draws shapes of `kits.shapes` at 16 × 16 pixels: its weights are a file beside this one.
+"""A small trained U-Net that draws shapes of `kits.shapes` at 16 × 16 pixels; its weights are in a file next to this
+one.
 
-``python -m studium_topics.kits.shapes_unet`` trains it again and writes the file: one seed, one thread, some minutes.
-`packing` keeps the weights as bytes, so that a page can carry the network.
+``python -m studium_topics.kits.shapes_unet`` trains it again and writes the file: one seed, one thread, a few minutes.
+`packing` stores the weights as bytes, so a page can carry the network.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ FILE = "shapes_unet.npz"
 def betas() -> Tensor:
     """Return the noise schedule (LEVELS,) float64: half of DDPM's betas, which leave 0.6 % of the signal's variance.
 
-    With DDPM's own, 0.002 % is left, and samplers without noise multiply the error of so small a network by 200.
+    With DDPM's own betas, 0.002 % is left, and samplers without noise multiply the error of such a small network by
+    200.
     """
     return linear_betas(LEVELS) / 2
 
@@ -43,14 +45,14 @@ def trained() -> UNet:
 
 
 def untrained() -> UNet:
-    """Return the network with the parameters of SEED; the global random state stays."""
+    """Return the network with the parameters of SEED; the global random state is unchanged."""
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(SEED)
         return UNet(LEVELS, channels=3, widths=WIDTHS, classes=len(KINDS) + 1)
 
 
 def train(steps: int = STEPS) -> UNet:
-    """Return the moving average of a network that is trained on freshly drawn shapes, one in each image."""
+    """Return the moving average of a network trained on freshly drawn shapes, one in each image."""
     model, generator = untrained(), torch.Generator().manual_seed(SEED)
     average = copy.deepcopy(model)
     abar = (1 - betas()).cumprod(0).float()

@@ -1,8 +1,8 @@
-"""Short tales of animals, and recipes: two kinds of text in plain English words, made by a seed.
+"""Short tales of animals, and recipes: two kinds of text in plain English words, generated from a seed.
 
-Both are written for this course. The choices follow Zipf's law (the second most frequent word is half as frequent as
-the first), as in real texts, so that there is a likeliest name, place and meal. Within a tale everything agrees: who
-lost what, who helped, and where it was. A reader can know that from the context alone.
+Both were written for this course. The choices follow Zipf's law (the second most frequent word is half as frequent as
+the first), as in real texts, so there is a most likely name, place and meal. Within a tale everything agrees: who lost
+what, who helped, and where it was. A reader can know that only from the context.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Hero(NamedTuple):
-    """An animal with a name, and the pronouns of it."""
+    """An animal with a name and its pronouns."""
 
     name: str
     animal: str
@@ -61,12 +61,12 @@ BESIDE = ("bread", "cream", "rice", "cheese", "fresh herbs")
 
 
 def tales(count: int, seed: int = 0) -> str:
-    """Return `count` tales of about 150 characters, an empty line behind each."""
+    """Return `count` tales of about 150 characters, each followed by an empty line."""
     return _texts((lost, found, walk, guest), count, seed)
 
 
 def recipes(count: int, seed: int = 0) -> str:
-    """Return `count` recipes of about 150 characters, an empty line behind each."""
+    """Return `count` recipes of about 150 characters, each followed by an empty line."""
     return _texts((cooked, stirred), count, seed)
 
 
@@ -101,7 +101,7 @@ def guest(rng: Random) -> str:
 
 
 def walk(rng: Random) -> str:
-    """Return the tale of two that go to a place which one of them has never seen."""
+    """Return the tale of two who go to a place that one of them has never seen."""
     (one, two), place = _pair(rng), _one(PLACES, rng)
     return (
         f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. "
@@ -159,7 +159,7 @@ def _pair(rng: Random) -> tuple[Hero, Hero]:
 
 
 def _one(items: Sequence[Item], rng: Random) -> Item:
-    """Return an item, the k-th with a probability that is proportional to 1 / k."""
+    """Return an item, the k-th with a probability proportional to 1 / k."""
     weights = [1 / (rank + 1) for rank in range(len(items))]
     left = rng.random() * sum(weights)
     for item, weight in zip(items, weights, strict=True):

@@ -1,7 +1,7 @@
 """A small trained language model that writes tales of `kits.tales` character by character, and a LoRA for recipes.
 
-``python -m studium_topics.kits.tales_lm`` trains both again and writes their files: one seed, one thread, some minutes.
-`packing` keeps the weights as bytes, so that a page can carry them; `tales_lm.json` says how they were made.
+``python -m studium_topics.kits.tales_lm`` trains both again and writes their files: one seed, one thread, a few
+minutes. `packing` stores the weights as bytes, so a page can carry them; `tales_lm.json` records how they were made.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FILE, ADAPTER_FILE, RECORD = "tales_lm.npz", "recipes_lora.npz", "tales_lm.json"
 
 
 class LowRank(nn.Module):
-    """A frozen Linear (out, in) and a low-rank update beside it: a (RANK, in), then b (out, RANK), times alpha / RANK.
+    """A frozen Linear (out, in) with a low-rank update added: a (RANK, in), then b (out, RANK), times alpha / RANK.
 
-    `share`, from 0 to 1, is how much of the update is taken.
+    `share`, from 0 to 1, is how much of the update is added.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -82,11 +82,11 @@ def adapter() -> nn.Module:
 def word_scores(text: str) -> tuple[list[str], Tensor]:
     """Return the W words of a text and the scores (layers, heads, W, W) of the model that writes tales.
 
-    The model reads characters. Here the last character of a word asks, and the characters of a word answer together:
-    the softmax over words, under any mask of words, gives the sums of the softmax over characters.
+    The model reads characters. Here the last character of a word is the query, and all characters of a word count
+    together: the softmax over words, under any mask of words, gives the sums of the softmax over characters.
     """
     model, words = trained(), text.split(" ")
-    start = "\n\n"  # as each text of the corpus
+    start = "\n\n"  # like each text of the corpus
     found, x = [], model.embedding(vocabulary().encode(start + text))[None]
     for layer in model.layers:
         z, attention = layer.attention_norm(x), layer.attention
@@ -100,12 +100,12 @@ def word_scores(text: str) -> tuple[list[str], Tensor]:
 
 
 def untrained() -> TinyLM:
-    """Return the model with the parameters of SEED; the global random state stays."""
+    """Return the model with the parameters of SEED; the global random state is unchanged."""
     return base_model(len(CHARACTERS), SEED, **SIZES)
 
 
 def inject(model: TinyLM) -> nn.Module:
-    """Freeze the model, put a LowRank in the place of each Linear in its layers, and return their factors as a module.
+    """Freeze the model, replace each Linear in its layers by a LowRank, and return their factors as a module.
 
     The factors have names like "layers_0_attention_q.a"; they come from SEED.
     """
@@ -130,7 +130,7 @@ def _load_adapter(model: TinyLM) -> nn.Module:
 
 @one_thread()
 def train_base(steps: int = STEPS) -> TinyLM:
-    """Return a model that has read windows of the tales."""
+    """Return a model trained on windows of the tales."""
     model = untrained()
     _fit(model, model.parameters(), tales.tales(TEXTS, SEED), steps, RATE)
     return model
@@ -138,7 +138,7 @@ def train_base(steps: int = STEPS) -> TinyLM:
 
 @one_thread()
 def train_adapter(model: TinyLM, steps: int = ADAPTER_STEPS) -> nn.Module:
-    """Return the factors of a LoRA of the model, which it gets, after reading windows of the recipes."""
+    """Add a LoRA to the model, train it on windows of the recipes, and return its factors."""
     factors = inject(model)
     _fit(model, factors.parameters(), tales.recipes(TEXTS, SEED), steps, ADAPTER_RATE)
     return factors
@@ -146,13 +146,13 @@ def train_adapter(model: TinyLM, steps: int = ADAPTER_STEPS) -> nn.Module:
 
 @torch.no_grad()
 def loss_on(model: nn.Module, corpus: str, windows: int = 40) -> float:
-    """Return the mean loss in nats a character on the first windows of a corpus."""
+    """Return the mean loss in nats per character on the first windows of a corpus."""
     ids = vocabulary().encode(corpus)[: windows * (LENGTH + 1)].view(windows, LENGTH + 1)
     return float(F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()))
 
 
 def settings() -> dict[str, Any]:
-    """Return everything that decides what is trained, as JSON."""
+    """Return everything that determines what is trained, as JSON."""
     corpora = "".join(make(TEXTS, SEED) for make in (tales.tales, tales.recipes))
     return {
         "command": COMMAND,
@@ -166,7 +166,7 @@ def settings() -> dict[str, Any]:
 
 
 def record() -> dict[str, Any]:
-    """Return what `main` wrote beside the weights: settings, the sha256 of each file, and losses on unseen texts."""
+    """Return what `main` wrote next to the weights: settings, the sha256 of each file, and losses on unseen texts."""
     return dict(json.loads(files(__package__).joinpath(RECORD).read_text("utf-8")))
 
 
@@ -176,7 +176,7 @@ def sums() -> dict[str, str]:
 
 
 def main() -> None:
-    """Train both, write their files, and the record beside them."""
+    """Train both, and write their files with the record."""
     here = Path(__file__).parent
     packing.write(here / FILE, train_base())
     unseen = {name: make(200, SEED + 1) for name, make in (("tales", tales.tales), ("recipes", tales.recipes))}

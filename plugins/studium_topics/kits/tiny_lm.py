@@ -85,7 +85,7 @@ def rotated(x: Tensor) -> Tensor:
 
 
 def base_model(vocabulary: int, seed: int = 0, **sizes: int) -> TinyLM:
-    """A TinyLM with the weights of `seed`; the global random state is left as it was found."""
+    """Return a TinyLM with the weights of `seed`; the global random state is unchanged."""
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         return TinyLM(vocabulary, **sizes)

@@ -1,4 +1,4 @@
-"""A short training loop: seeded, with a progress bar where somebody can see it, and the same on CPU and CUDA."""
+"""A short training loop: seeded, with a progress bar if somebody can see it, and the same on CPU and CUDA."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], LRScheduler]] = {
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one CPU thread: small matrices gain nothing from two, which wait for each other on a busy CPU."""
+    """Compute with one CPU thread: small matrices gain nothing from two, which wait for each other on a busy CPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -47,16 +47,15 @@ def train(
     description: str = "training",
     quiet: bool = False,
 ) -> list[float]:
-    """Take `steps` steps of AdamW down loss_fn and return the loss of each, as `steps` floats.
+    """Take `steps` AdamW steps on loss_fn and return the loss of each, as `steps` floats.
 
-    model: a module (its parameters that ask for a gradient are trained, in training mode) or the tensors themselves.
-    loss_fn(generator): the scalar loss of one batch; draw the batch with the CPU generator that it is given.
-    schedule: how lr changes, "cosine" to 0, "onecycle" (lr is its peak) or "constant". clip: the largest gradient norm.
-    seed: the same seed gives the same run, dropout included; the global random state is left as it was found.
-    bf16, compile: autocast to bfloat16 and compile the module, on CUDA; ignored on the CPU.
-    after_step(step): called after each step, for a moving average of the weights or a plot.
-    quiet: no progress bar, where there would be one: in a terminal and in a notebook.
-    Raises ValueError if the loss is not finite; weight_decay=0, the default, makes AdamW plain Adam.
+    model: a module (its parameters that require a gradient are trained, in training mode) or the tensors themselves.
+    loss_fn(generator): the scalar loss of one batch; draw the batch with the CPU generator passed in. schedule: how lr
+    changes, "cosine" to 0, "onecycle" (lr is its peak) or "constant". clip: the largest gradient norm. seed: the same
+    seed gives the same run, dropout included; the global random state is unchanged. bf16, compile: autocast to bfloat16
+    and compile the module, on CUDA; ignored on the CPU. after_step(step): called after each step, for a moving average
+    of the weights or a plot. quiet: no progress bar, which otherwise appears in a terminal and in a notebook. Raises
+    ValueError if the loss is not finite; weight_decay=0, the default, makes AdamW plain Adam.
     """
     parameters = _trainable(model, steps)
     device = parameters[0].device

@@ -1,4 +1,4 @@
-"""A model and the same model with a share of a low-rank adapter, which write side by side in the page."""
+"""A model and the same model with a share of a low-rank adapter, writing side by side in the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from studium_topics.kits.writer import PageWriter, require
 
 
 class TwoStyles(PageWriter):
-    """What the base model writes, and what it writes with a share of a low-rank adapter; the draws are the same.
+    """What the base model writes, next to what it writes with a share of a low-rank adapter and the same draws.
 
     adapter_tensors, adapter_weights, adapter_scales: the factors, packed as the base is.
     "layers_0_attention_q.a.weight" is A (r, in) of the layer layers.0.attention.q, and "….b.weight" is B (out, r).
-    rank: r. alpha: the update is alpha / r · B A. share: how much of it is added to the weights, from 0 to 1.
-    Other options as `PageWriter`. Raises TraitError where they do not fit together.
+    rank: r. alpha: the update is alpha / r · B A. share: how much of it is added to the weights, from 0 to 1. Other
+    options as for `PageWriter`. Raises TraitError if they do not fit together.
     """
 
     _script = "two_styles.js"

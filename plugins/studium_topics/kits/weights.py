@@ -1,4 +1,4 @@
-"""Modules whose weights come from a test's own generator, so that a secret seed changes them too."""
+"""Modules whose weights come from a test's own generator, so a secret seed changes them too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Module = TypeVar("Module", bound=nn.Module)
 def drawn(build: Callable[[], Module], rng: torch.Generator, scale: float = 0.5) -> Module:
     """Return the module that build() makes, on the CPU, with parameters and buffers drawn by rng from N(0, scale²).
 
-    Torch's global generator stays as it is.
+    Torch's global generator is unchanged.
     """
     with torch.random.fork_rng([]):
         module = build()

@@ -10,19 +10,19 @@ from traitlets import Float, Int, List, TraitError, Unicode
 from studium_topics.kits import packing, tales_lm
 from studium_topics.kits.tiny_lm import TinyLM
 
-MOST_WEIGHTS = 600_000  # that a page carries
-MOST_CHARACTERS, LONGEST_PROMPT = 280, 38  # together with the hidden start, at most as many as the model was trained on
+MOST_WEIGHTS = 600_000  # how many a page can carry
+MOST_CHARACTERS, LONGEST_PROMPT = 280, 38  # with the hidden start, at most as many as the model was trained on
 
 
 class PageWriter(Widget):
     """The state of each widget in which a `TinyLM` writes: the model, and how it chooses.
 
     tensors: name and shape of each tensor of the model, "embedding.weight 44 96"; weights: their numbers, one byte
-    each, where 128 is 0; scales: what a unit of a byte is, one for each first index of each tensor. heads: of its
-    attention. vocabulary: the characters that tokens stand for. prompt: what the text begins with, up to 38 characters;
-    unknown ones are left out. temperature: 0 takes the likeliest character. top_k: how many characters may be drawn, 0
-    for all. seed: of the draw. length: characters to write, up to 280. written: how many of them are shown; the first
-    view plays up to it. Raises TraitError where they do not fit together.
+    each, where 128 is 0; scales: what one unit of a byte is worth, one for each first index of each tensor. heads: of
+    its attention. vocabulary: the characters that tokens stand for. prompt: what the text begins with, up to 38
+    characters; unknown ones are left out. temperature: 0 takes the likeliest character. top_k: how many characters may
+    be drawn, 0 for all. seed: of the draw. length: characters to write, up to 280. written: how many of them are shown;
+    the first view plays up to it. Raises TraitError if they do not fit together.
     """
 
     tensors = List(Unicode()).tag(sync=True)
@@ -71,7 +71,7 @@ class PageWriter(Widget):
 
 
 class CharacterWriter(PageWriter):
-    """A text that a small model writes in the page, and what else it might have written; options as `PageWriter`."""
+    """A text that a small model writes in the page, and what else it might have written; options: see `PageWriter`."""
 
     _script = "writer.js"
     _style = "paper.css"

@@ -39,7 +39,7 @@ def test_loading_it_is_cheap_and_a_missing_browser_is_a_skip_with_a_sentence(tmp
     nowhere = {"PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
     done = run_pytest(tmp_path, **nowhere)
     assert "2 passed, 1 skipped" in done.stdout, done.stdout
-    assert "the browser checks need Chromium on the PATH, got none" in done.stdout
+    assert "the browser checks need Chromium, which is not on the PATH" in done.stdout
 
 
 @pytest.mark.browser

@@ -1,6 +1,6 @@
 """The conformance kit: checks that any widget must pass, in a real Chromium.
 
-For pytest there is the plugin `studium-widgets` (`plugin.py`), which is loaded by itself:
+For pytest there is the plugin `studium-widgets` (`plugin.py`), which is loaded automatically:
 
     def test_my_widget_conforms(conforms):
         conforms(MyWidget)

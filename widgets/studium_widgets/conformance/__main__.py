@@ -1,7 +1,7 @@
-"""Checks widgets from the command line: `python -m studium_widgets.conformance package.module:Class …`.
+"""Check widgets from the command line: `python -m studium_widgets.conformance package.module:Class …`.
 
-`--json` prints [{"widget", "name", "passed", "detail"}, …]; `--frames` measures frame times instead.
-Exit status: 0 all passed or could not run, 1 a check failed, 2 no such class.
+`--json` prints [{"widget", "name", "passed", "detail"}, …]; `--frames` measures frame times instead. Exit status: 0 all
+passed or could not run, 1 a check failed, 2 the class does not exist.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check the named classes; gives the exit status."""
+    """Check the named classes; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         classes = {name: _class(name) for name in options.widgets}
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m studium_widgets.conformance", description="Checks widgets in Chromium.")
+    parser = argparse.ArgumentParser("python -m studium_widgets.conformance", description="Check widgets in Chromium.")
     parser.add_argument("widgets", nargs="+", metavar="package.module:Class", help="subclasses of Widget")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.add_argument("--frames", action="store_true", help="measure frame times at the largest size instead")
@@ -42,10 +42,10 @@ def _class(name: str) -> Any:
 
     module, _, attribute = name.partition(":")
     if not attribute:
-        raise ValueError(f"{name!r} names no class, write package.module:Class")
+        raise ValueError(f"{name!r} is not a class: write package.module:Class")
     found = getattr(importlib.import_module(module), attribute)
     if not (isinstance(found, type) and issubclass(found, Widget)):
-        raise TypeError(f"{name} is no subclass of studium_widgets.Widget")
+        raise TypeError(f"{name} is not a subclass of studium_widgets.Widget")
     return found
 
 

@@ -50,7 +50,9 @@ def contrast(first: Colour, second: Colour) -> float:
 
 
 def apart(first: Colour, second: Colour) -> tuple[float, str]:
-    """The smallest distance of two colours over all kinds of colour vision, and the kind; 0.02 is just noticeable."""
+    """Return the smallest distance of two colours over all kinds of colour vision, and the kind; 0.02 is just
+    noticeable.
+    """
     return min((float(np.linalg.norm(_seen(first, kind) - _seen(second, kind))), kind) for kind in VISIONS)
 
 

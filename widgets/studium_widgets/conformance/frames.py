@@ -1,6 +1,6 @@
 """Frame times of a widget at its largest size, while each of its sliders and pictures is dragged.
 
-On a busy machine a frame is late because of others; the CPU time of the page's own thread says how long its work takes.
+On a busy machine other processes delay frames; the CPU time of the page's own thread shows how long its work takes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from studium_widgets.conformance.verdicts import Verdict
 __all__ = ["MEDIAN", "P95", "drags", "measure"]
 
 MEDIAN, P95 = 17.2, 25.0  # ms: one frame of a screen of 60 Hz, with the clock's resolution; and half a frame more
-SETTLING = 1500  # ms: what starts in the background ends first
+SETTLING = 1500  # ms: let whatever starts in the background finish first
 FRAMES = 90  # one and a half times over the slider's range and back
 NAME = "(element) => (element.ariaLabel ?? element.labels[0].innerText).trim()"
 # A step in every frame, which a mouse's own moves cannot promise.
@@ -57,7 +57,7 @@ TRACED = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timelin
 
 
 def measure(widget: Widget, browser: Any, **page_options: Any) -> list[Verdict]:
-    """One verdict for each slider and picture of the widget on a page of its own."""
+    """Return a verdict for each slider and picture of the widget, on a page of its own."""
     page = pages.open_page(browser, Path(__file__).parent, **page_options)
     pages.mount(page, [widget])
     verdicts = list(drags(page.locator("main")))
@@ -66,10 +66,11 @@ def measure(widget: Widget, browser: Any, **page_options: Any) -> list[Verdict]:
 
 
 def drags(view: Any) -> Iterator[Verdict]:
-    """Median frame, the time below which 95 % of them are, and the work in each, in ms, for each thing to drag.
+    """Median frame, the time below which 95 % of them are, and the work in each, in ms, for everything that can be
+    dragged.
 
-    view: a playwright Locator of what holds the widget, in any host. A slider goes over its range and back, one step a
-    frame; the mouse goes over a picture with its button down.
+    view: a playwright Locator of the element that contains the widget, in any host. A slider goes over its range and
+    back, one step a frame; the mouse goes over a picture with its button down.
     """
     page = view.page
     page.wait_for_timeout(SETTLING)

@@ -24,7 +24,7 @@ def state_crosses(trial: Trial) -> Iterator[str]:
     saved = trial.state()
     again = trial.widget_class(**_decoded(trial.example, saved))
     if again.snapshot()["state"] != saved:
-        yield f"made again from its own state, it has another{_difference(again.snapshot()['state'], saved)}"
+        yield f"recreated from its own state, it has a different state{_difference(again.snapshot()['state'], saved)}"
     trial.show()
     drawn = {name: value for name, value in trial.kit("kit.state(0)").items() if name in saved}
     if drawn != saved:
@@ -34,7 +34,7 @@ def state_crosses(trial: Trial) -> Iterator[str]:
 
 
 def _accepted(widget: Widget, move: dict[str, Any]) -> Iterator[str]:
-    """What Python says to one move: {"name", "how", "changed": {trait: value}}."""
+    """Return Python's reaction to one move: {"name", "how", "changed": {trait: value}}."""
     changed = move["changed"]
     told = f"moving {move['name']} {move['how']}"
     if strange := sorted(set(changed) - set(widget.state_names())):
@@ -47,7 +47,7 @@ def _accepted(widget: Widget, move: dict[str, Any]) -> Iterator[str]:
         return
     kept = {name: widget.snapshot()["state"][name] for name in changed}
     if kept != changed:
-        yield f"{told}: Python keeps another value{_difference(kept, changed)}"
+        yield f"{told}: Python keeps a different value{_difference(kept, changed)}"
 
 
 def lives_twice(trial: Trial) -> Iterator[str]:
@@ -58,7 +58,7 @@ def lives_twice(trial: Trial) -> Iterator[str]:
     trial.resting()
     ids = trial.kit("[...document.querySelectorAll('main [id]')].map((element) => element.id)")
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        yield f"the id {twice[0]!r} stands twice on the page: use uniqueName of controls/element.js"
+        yield f"the id {twice[0]!r} appears twice on the page: use uniqueName of controls/element.js"
     groups = "views.map(({el}) => [...el.querySelectorAll('input[type=radio]')].map((input) => input.name))"
     first, second = trial.kit(groups)
     if shared := sorted(set(first) & set(second)):
@@ -66,15 +66,15 @@ def lives_twice(trial: Trial) -> Iterator[str]:
 
 
 def lives_without_a_kernel(trial: Trial) -> Iterator[str]:
-    """Drawn from a notebook's saved data alone, it shows the same, and its controls move it."""
+    """Drawn from a notebook's saved data alone, it looks the same, and its controls work."""
     trial.show()
     live = [trial.kit(RESTS), trial.kit("kit.look(0)")]
     trial.show(kernel=False)
     saved = [trial.kit(RESTS), trial.kit("kit.look(0)")]
     if saved != live:
-        yield "it shows another thing without a kernel: read arrays with ui.array, and draw random numbers from a seed"
+        yield "it looks different without a kernel: read arrays with ui.array, and draw random numbers from a seed"
     for refusal in trial.kit("[...document.querySelectorAll('[role=alert]')].map((element) => element.textContent)"):
-        yield f"without a kernel it says: {refusal}"
+        yield f"without a kernel it reports: {refusal}"
     trial.kit("kit.walk(0, 6)")
     if trial.kit("kit.moving(views[0].el).length") and trial.kit("kit.look(0)") == saved[1]:
         yield "no control changes anything without a kernel: compute in JavaScript"
@@ -84,22 +84,23 @@ RESTS = "kit.rests(0, 450, 10000)"  # ms: a sentence is heard 400 ms after the p
 
 
 def asks_for_nothing_outside(trial: Trial) -> Iterator[str]:
-    """It loads nothing from anywhere, and nothing fails in the browser's console."""
+    """It loads nothing from outside, and nothing fails in the browser's console."""
     trial.moved()
     for address in trial.page.outside:
-        yield f"it asks for {address}: whatever it needs comes in its module or its state"
+        yield f"it asks for {address}: put whatever it needs into its module or its state"
     for error in trial.page.errors:
         yield f"the console says: {error[:200]}"
 
 
 def leaves_nothing_running(trial: Trial) -> Iterator[str]:
-    """After the end of a view no timer, frame, observer, worker or listener of it is left."""
+    """When a view ends, no timer, frame, observer, worker or listener of it is left."""
     trial.kit("kit.clear()")
     trial.page.wait_for_timeout(50)
     trial.kit("kit.running.clear()")
     trial.show()
     trial.kit("kit.walk(0, 6)")
-    trial.kit("views[0].el.querySelectorAll('button').forEach((button) => button.click())")  # what plays, plays
+    # Whatever plays keeps playing.
+    trial.kit("views[0].el.querySelectorAll('button').forEach((button) => button.click())")
     trial.kit("views.forEach((view) => view.abort())")
     trial.page.wait_for_timeout(50)
     for left in sorted(set(trial.kit("[...kit.running.values()]"))):

@@ -1,4 +1,4 @@
-"""Checks with the keyboard alone, under JupyterLab's own shortcuts."""
+"""Checks with only the keyboard, under JupyterLab's own shortcuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARROWS = ("ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp")
 
 
 def controls_have_names(trial: Trial) -> Iterator[str]:
-    """Every control has a name that a screen reader can say."""
+    """Every control has a name that a screen reader can read out."""
     page = trial.resting()
     session = page.context.new_cdp_session(page)
     for node in session.send("Accessibility.getFullAXTree")["nodes"]:
@@ -29,7 +29,7 @@ def controls_have_names(trial: Trial) -> Iterator[str]:
 
 
 def shortcuts_are_kept_away(trial: Trial) -> Iterator[str]:
-    """Every element that can have the focus keeps JupyterLab's shortcuts away, itself and not through a parent."""
+    """Every element that can have the focus keeps JupyterLab's shortcuts away itself, not through a parent."""
     trial.resting()
     bare = "kit.focusable(views[0].el).filter((e) => !e.hasAttribute('data-lm-suppress-shortcuts')).map(kit.call)"
     for name in trial.kit(bare):
@@ -50,7 +50,7 @@ def tab_reaches_controls(trial: Trial) -> Iterator[str]:
         yield f"{name} answers the mouse, but cannot have the focus: make it a button, or give it tabindex and keys"
 
 
-# One part of a group is enough: arrows reach the others.
+# One element of a group is enough: arrows reach the others.
 START = """(() => {
   document.activeElement.blur();
   const first = document.createElement("a");
@@ -84,7 +84,7 @@ MOUSE_ONLY = """(() => {
 
 
 def controls_move_by_arrows(trial: Trial) -> Iterator[str]:
-    """Sliders, steppers, lists and pictures move by arrow keys, in JupyterLab too."""
+    """Sliders, steppers, lists and pictures move with the arrow keys, in JupyterLab too."""
     page = trial.show()
     for place in range(trial.kit("kit.moving(views[0].el).length")):
         name = trial.kit(FOCUS, place)
@@ -92,7 +92,7 @@ def controls_move_by_arrows(trial: Trial) -> Iterator[str]:
         if name and not _moves(trial, page):
             taken = trial.kit("kit.swallowed.includes(kit.focused)")
             advice = "JupyterLab takes them: spread `suppress` into the element itself" if taken else "handle them"
-            yield f"{name} is not moved by arrow keys: {advice}"
+            yield f"{name} does not move with the arrow keys: {advice}"
 
 
 def _moves(trial: Trial, page: Any) -> bool:
@@ -111,7 +111,7 @@ FOCUS = """(place) => {
   kit.focused?.focus();
   return kit.focused ? kit.call(kit.focused) : "";
 }"""
-# An element with a value of its own is moved when that is; a picture when the view looks another way.
+# An element with a value moves if the value changes; a picture if the view looks different.
 SEEN = """(() => {
   const { value, checked, ariaValueNow } = kit.focused;
   const own = value !== undefined || ariaValueNow !== null;

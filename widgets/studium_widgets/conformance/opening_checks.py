@@ -15,11 +15,11 @@ PLAIN = re.compile(r"(?<![\w.,])[0-9]{5,}(?![\w])")
 
 
 def opens_with_one_idea(trial: Trial) -> Iterator[str]:
-    """Where there is something to set, a line “Try: …” says what to do, with one or two controls in sight."""
+    """If there is something to set, a line “Try: …” tells what to do, with one or two controls in sight."""
     trial.resting()
     line, first, rest = trial.kit(OPENING)
     if (first or rest) and not line.startswith("Try: "):
-        yield "nothing says what to try: call ui.invite with a sentence that says what to do and what to watch"
+        yield "the reader is not told what to try: call ui.invite with a sentence about what to do and what to watch"
     if len(first) > MOST:
         names = ", ".join(f"“{name}”" for name in first)
         yield (
@@ -40,7 +40,8 @@ def numbers_read_alike(trial: Trial) -> Iterator[str]:
         yield f"{number} is hard to read: write it as {int(digits):,}, with short of controls/ticks.js"
 
 
-# “Put in a mistake” is there beside the controls that carry the idea. A control that the state hides is not in sight.
+# “Put in a mistake” may be there next to the controls that carry the idea. A control that the state hides is not in
+# sight.
 OPENING = """(() => {
   const view = views[0].el.querySelector(".studium");
   const name = (part) => (part.querySelector(".st-label") ?? part).textContent.trim();

@@ -1,7 +1,7 @@
-"""Plain browser pages that show widgets from their state, with no notebook and no kernel.
+"""Plain browser pages that show widgets from their state, without a notebook and a kernel.
 
 A page is a playwright Page with four additions: `errors` (uncaught errors and console errors), `outside` (addresses
-that the page asked for beyond its own files), `state(view)`, and `drawn()`, which waits until the pictures show it.
+that the page requested beyond its own files), `state(view)`, and `drawn()`, which waits until the pictures show it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def open_page(
     marks: str = "",
     scripts: Iterable[str] = (),
 ) -> Any:
-    """An empty page of `width` CSS pixels that can load the files below `root` and those of studium_widgets.
+    """Return an empty page, `width` CSS pixels wide, that can load the files below `root` and those of studium_widgets.
 
-    dark, still: what the reader's system prefers. scale: device pixels a CSS pixel. marks: attributes of the body.
+    dark, still: what the reader's system prefers. scale: device pixels per CSS pixel. marks: attributes of the body.
     scripts: JavaScript that runs before anything else.
     """
     page = browser.new_context(device_scale_factor=scale).new_page()
@@ -74,7 +74,7 @@ def start_again(
     page.context.clear_cookies()
     page.unroute_all()
     _show(page, root, width, dark=dark, still=still, marks=marks)
-    page.errors, page.outside = [], []  # what came from the page before is in the old lists
+    page.errors, page.outside = [], []  # whatever came from the previous page is in the old lists
 
 
 def _show(page: Any, root: Path, width: int, *, dark: bool, still: bool, marks: str) -> None:
@@ -92,9 +92,9 @@ def _show(page: Any, root: Path, width: int, *, dark: bool, still: bool, marks: 
 
 @contextmanager
 def lent(browser: Any, root: Path, free: dict[float, list[Any]]) -> Iterator[Callable[..., Any]]:
-    """Return `open_page` without scripts, which takes one of the `free` pages of a scale where there is one.
+    """Yield `open_page` without scripts, which reuses one of the `free` pages with the same scale if there is one.
 
-    At the end the pages are free. Raises AssertionError where errors are left in one.
+    At the end the pages are free again. Raises AssertionError if one of them has errors left.
     """
     from playwright.sync_api import Error
 
@@ -112,18 +112,18 @@ def lent(browser: Any, root: Path, free: dict[float, list[Any]]) -> Iterator[Cal
     yield open_or_start_again
     errors = [error for _, page in opened for error in page.errors]
     for scale, page in opened:
-        with suppress(Error):  # it has crashed, or is closed
-            start_again(page, root)  # nothing goes on in it
+        with suppress(Error):  # it has crashed, or was closed
+            start_again(page, root)  # nothing runs in it
             free[scale].append(page)
     if errors:
-        raise AssertionError(f"errors are left in a page: {errors}")
+        raise AssertionError(f"a page has errors left: {errors}")
 
 
 def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool = True, plays: bool = False) -> None:
-    """Add a view of each widget to the page: as a notebook with a kernel does, or as a host without one.
+    """Add a view of each widget to the page, as a notebook with a kernel does, or as a host without one.
 
-    *More* is opened, so that all controls are there, unless `more` is false. What plays by itself is stopped as by a
-    touch, so that the picture shows the state, unless `plays` is true.
+    *More* is opened, so all controls are there, unless `more` is false. Anything that plays on its own is stopped as if
+    touched, so the picture shows the state, unless `plays` is true.
     """
     for widget in widgets:
         shot = widget.snapshot()
@@ -139,7 +139,7 @@ def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool 
 
 
 def call(page: Any, module: str, function: str, *arguments: Any) -> Any:
-    """What a function of a JavaScript module gives; `module` is a path below the page's root."""
+    """Return the result of a function in a JavaScript module; `module` is a path below the page's root."""
     sent = [{"array": plain.ravel().tolist()} if hasattr(plain, "ravel") else plain for plain in map(_numpy, arguments)]
     return page.evaluate(CALL, [f"{ORIGIN}/{module}", function, sent])
 

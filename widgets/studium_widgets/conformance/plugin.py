@@ -51,7 +51,7 @@ def chromium(_launched_chromium: tuple[Any, asyncio.AbstractEventLoop]) -> Itera
 
 @pytest.fixture(scope="session")
 def _free_pages() -> dict[float, list[Any]]:
-    """The pages that tests have left, by their scale: a new one takes Chromium a process more."""
+    """The pages that earlier tests left, by their scale: a new one costs Chromium another process."""
     return defaultdict(list)
 
 
@@ -61,7 +61,7 @@ def open_page(
 ) -> Iterator[Callable[..., Any]]:
     """open_page(width=900, dark=False, still=False, scale=1, marks="") → an empty page that can load our files.
 
-    It may be one that another test has left: nothing of what was in it stays. The test fails if errors are left in the
+    It may be a page that another test has left, with nothing of its contents. The test fails if errors are left in the
     `errors` of a page.
     """
     from studium_widgets.conformance import pages
@@ -75,7 +75,7 @@ def mount(open_page: Callable[..., Any]) -> Callable[..., Any]:
     """mount(widget, ..., kernel=True, more=True, plays=False, **page options) → the page that shows them.
 
     kernel=False: in the host without a kernel. more=False: with *More* closed, as a reader first sees it. plays=True:
-    what moves by itself once is left to do so.
+    what moves once on its own is left to do so.
     """
     from studium_widgets.conformance import pages
 
@@ -97,11 +97,11 @@ def call_js(chromium: Any, pytestconfig: pytest.Config, _pages_for_calls: list[A
     """call_js("my_topic/rank_maths.js", "spectrum", array) → what the function returns.
 
     The path starts at pytest's root folder. Arrays go in as Float64Array and come out as lists. All tests share one
-    page: what a module keeps stays there.
+    page, so whatever a module stores stays there.
     """
     from studium_widgets.conformance import pages
 
-    if not _pages_for_calls:  # the first time, or the last one crashed
+    if not _pages_for_calls:  # the first time, or after the last one crashed
         _pages_for_calls.append(pages.open_page(chromium, pytestconfig.rootpath))
         _pages_for_calls[0].on("crash", lambda _: _pages_for_calls.clear())
     page = _pages_for_calls[0]

@@ -1,4 +1,4 @@
-"""Checks for those who read a picture instead of seeing it."""
+"""Checks for people who read a picture instead of seeing it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NUMBER = re.compile(r"[-−]?\d+(?:[.,]\d+)?(?:e[-−]?\d+)?")
 
 
 def alternative_text_says_it(trial: Trial) -> Iterator[str]:
-    """The alternative text is a sentence, and the view carries it as its name."""
+    """The alternative text is a sentence, and the view has it as its name."""
     alt = trial.example.alt
     if not alt.strip().endswith((".", "!", "?")) or len(alt.split()) < 4:
-        yield f"alt needs one sentence that says what the picture shows, got {alt!r}: write it, with its full stop"
+        yield f"alt needs one sentence about what the picture shows, got {alt!r}: write it, with a full stop"
     trial.resting()
     names = trial.kit("[...views[0].el.querySelectorAll('[aria-label]')].map((element) => element.ariaLabel)")
     if alt not in names:
@@ -25,21 +25,21 @@ def alternative_text_says_it(trial: Trial) -> Iterator[str]:
 
 
 def changes_are_announced(trial: Trial) -> Iterator[str]:
-    """A sentence in an aria-live element says what the picture shows, and changes with it."""
+    """An aria-live element describes the picture in a sentence, which changes with it."""
     scene = trial.moved()
     if not scene["said_before"]:
-        yield "there is no aria-live element: call ui.say with a sentence in every drawing"
+        yield "the view has no aria-live element: call ui.say with a sentence in every drawing"
     elif not any(scene["said_before"]):
         yield "the aria-live element stays empty: call ui.say with a sentence in every drawing"
     elif scene["moves"] and scene["said_after"] == scene["said_before"]:
-        yield "moving the controls leaves the aria-live sentence as it was: name the numbers that change"
+        yield "moving the controls does not change the aria-live sentence: name the numbers that change"
 
 
 def table_agrees(trial: Trial) -> Iterator[str]:
-    """“Show as table” has the numbers that the picture's sentence names, and follows the controls."""
+    """“Show as table” has the numbers that the picture's sentence mentions, and follows the controls."""
     trial.show()
     if not trial.kit(OPEN):
-        yield "there is no “Show as table”: add dataTable of controls/data_table.js"
+        yield "“Show as table” is missing: add dataTable of controls/data_table.js"
         return
     trial.kit("kit.frame()")
     head, cells = trial.kit(TABLE)
@@ -51,28 +51,28 @@ def table_agrees(trial: Trial) -> Iterator[str]:
     trial.kit("kit.walk(0, 20)")
     trial.kit(LEAVE)
     readings.append(trial.kit(READING))
-    if not moving and not _numbers([readings[0][0]]):  # a still picture of words: its table has them
+    if not moving and not _numbers([readings[0][0]]):  # a still picture made of words: its table has them
         return
     if not any(_shared(sentence, table) for sentence, table in readings):
-        yield f"the table has none of the numbers that are said ({readings[0][0]!r}): fill it from what is drawn"
+        yield f"the table has none of the numbers in the sentence ({readings[0][0]!r}): fill it from what is drawn"
     elif len({str(table) for _, table in readings}) == 1 and not _shared(*readings[-1]):
-        yield "the table stays as it was while the picture changes: call its draw in every drawing"
+        yield "the table does not change when the picture does: call its draw in every drawing"
 
 
 def _reading(trial: Trial, place: int) -> tuple[str, list[str]]:
-    """The sentence and the table after one step of one control."""
+    """Return the sentence and the table after one step of one control."""
     trial.kit(STEP, place)
     return trial.kit(READING)  # type: ignore[no-any-return]
 
 
 def _shared(sentence: str, cells: list[str]) -> bool:
-    """Whether a number of the sentence stands in a cell, each rounded as it is written."""
+    """Return whether a number in the sentence appears in a cell, each rounded as written."""
     said, shown = _numbers([sentence]), _numbers(cells)
     return any(abs(a - b) <= max(half, other) * 1.01 for a, half in said for b, other in shown)
 
 
 def _numbers(texts: list[str]) -> list[tuple[float, float]]:
-    """Each number with half a unit of its last digit."""
+    """Return each number with half a unit of its last digit."""
     found = []
     for text in texts:
         for match in NUMBER.findall(text.replace("\u202f", "").replace(",", "")):
@@ -98,7 +98,7 @@ READING = """(() => {
   const said = texts(".st-summary").length ? texts(".st-summary") : kit.summary(0);
   return [said.join(" "), [...texts("table th[scope=col]"), ...texts("table :is(tbody th, td)")]];
 })()"""
-# A cursor reads one place; without it the sentence is about the whole.
+# A cursor reads out one place; without it the sentence is about the whole.
 LEAVE = """(() => {
   const escape = () => new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
   kit.moving(views[0].el).forEach((element) => element.dispatchEvent(escape()));
@@ -115,12 +115,12 @@ STEP = """async (place) => {
 
 
 def axe_is_content(trial: Trial) -> Iterator[str]:
-    """axe-core finds no violation, on a light and on a dark page."""
+    """axe-core finds no violations, on a light and on a dark page."""
     try:
         from axe_core_python.base import AXE_SCRIPT
     except ImportError:
         advice = "pip install 'studium[conformance]'"
-        raise UnavailableError(f"this check needs axe-core-python, got none: {advice}") from None
+        raise UnavailableError(f"this check needs axe-core-python, which is not installed: {advice}") from None
     for dark in (False, True):
         trial.dark(dark)
         trial.show()
@@ -130,5 +130,5 @@ def axe_is_content(trial: Trial) -> Iterator[str]:
         ):
             first = problem["nodes"][0]
             where = f"{first['html'][:90]} on a {'dark' if dark else 'light'} page"
-            yield f"axe says {problem['id']}: {problem['help']} ({where}): see {problem['helpUrl']}"
+            yield f"axe reports {problem['id']}: {problem['help']} ({where}): see {problem['helpUrl']}"
     trial.dark(False)

@@ -1,4 +1,4 @@
-"""Checks for those who see: contrast, colours, motion, and narrow pages."""
+"""Checks for people who can see: contrast, colours, motion, and narrow pages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from studium_widgets.conformance.trial import Trial
 __all__ = ["colours_tell_apart", "lines_stand_out", "page_may_be_narrow", "reduced_motion_is_kept", "text_stands_out"]
 
 TEXT, LARGE_TEXT, GRAPHICS = 4.5, 3.0, 3.0  # WCAG 2.2, criteria 1.4.3 and 1.4.11
-HALO = 1.2  # a line of less contrast is meant to vanish: it parts what it surrounds from the rest
+HALO = 1.2  # a line with less contrast is meant to disappear: it only separates what it surrounds from the rest
 NOTICED = 0.04  # in Oklab: twice what is just noticeable side by side
 QUIET, PATIENCE = 250, 3500  # ms
 
 
 def text_stands_out(trial: Trial) -> Iterator[str]:
-    """Text on canvases has a contrast of 4.5 : 1, light and dark (axe measures the rest)."""
+    """Text on canvases has a contrast of 4.5 : 1, light and dark (axe measures everything else)."""
     for page, colours in _both_pages(trial):
         worst: dict[str, float] = {}
         for text in colours["texts"]:
@@ -29,7 +29,7 @@ def text_stands_out(trial: Trial) -> Iterator[str]:
         if worst:
             text, found = min(worst.items(), key=lambda item: item[1])
             yield (
-                f"{len(worst)} texts on a canvas are faint on a {page} page, “{text}” with {found:.1f} : 1: "
+                f"{len(worst)} texts on a canvas are too faint on a {page} page, “{text}” with {found:.1f} : 1: "
                 "write in theme.text or theme.muted"
             )
 
@@ -40,7 +40,7 @@ def _is_large(font: str) -> bool:
 
 
 def lines_stand_out(trial: Trial) -> Iterator[str]:
-    """Lines of 1.5 px and more on canvases have a contrast of 3 : 1 to the page, light and dark."""
+    """Lines of 1.5 px or more on canvases have a contrast of 3 : 1 to the page, light and dark."""
     for page, colours in _both_pages(trial):
         faint = {
             _hex(line["colour"]): contrast(line["seen"], colours["surface"])
@@ -48,11 +48,11 @@ def lines_stand_out(trial: Trial) -> Iterator[str]:
             if HALO < contrast(line["seen"], colours["surface"]) < GRAPHICS
         }
         for colour, found in sorted(faint.items()):
-            yield f"a line of {colour} has {found:.1f} : 1 on a {page} page: draw in theme.series, accent or warm"
+            yield f"a line in {colour} has {found:.1f} : 1 on a {page} page: draw in theme.series, accent or warm"
 
 
 def colours_tell_apart(trial: Trial) -> Iterator[str]:
-    """Lines of one picture differ in colour for every kind of colour vision, and series differ in their dashes too."""
+    """Lines of one picture differ in colour for every kind of colour vision, and series also differ in their dashes."""
     for page, colours in _both_pages(trial):
         series = colours["series"]
         for lines in colours["lines"]:
@@ -65,27 +65,29 @@ def colours_tell_apart(trial: Trial) -> Iterator[str]:
                 if distance < NOTICED:
                     yield f"{pair} look alike on a {page} page with {vision}: give one of the lines a dash"
                 elif one["colour"] in series and other["colour"] in series:
-                    yield f"only their colour tells {pair} apart on a {page} page: give each series its dash of DASHES"
+                    yield f"only colour distinguishes {pair} on a {page} page: give each series its dash of DASHES"
 
 
 def reduced_motion_is_kept(trial: Trial) -> Iterator[str]:
-    """Where the reader asks for less motion, nothing goes on moving by itself, whatever is pressed."""
+    """If the reader prefers less motion, nothing keeps moving on its own, whatever is pressed."""
     trial.page.emulate_media(reduced_motion="reduce")
     trial.show()
-    if not trial.kit(f"kit.rests(0, {QUIET}, {3 * PATIENCE})"):  # what is computed may take its time
-        yield f"the picture still changes {3 * PATIENCE / 1000} s after it was drawn: ask ui.still before you animate"
+    if not trial.kit(f"kit.rests(0, {QUIET}, {3 * PATIENCE})"):  # computing may take its time
+        yield (
+            f"the picture is still changing {3 * PATIENCE / 1000} s after it was drawn: ask ui.still before you animate"
+        )
     if moving := trial.kit(ANIMATIONS):
         yield f"CSS animates {moving[0]}: stop it under @media (prefers-reduced-motion: reduce)"
     for place in range(trial.kit(f"{BUTTONS}.length")):
         name = trial.kit(PRESS, place)
         if name and not trial.kit(RESTS):
-            yield f"{name} starts a motion that lasts: where ui.still, go to the end at once or step by step"
+            yield f"{name} starts a lasting motion: if ui.still, go to the end at once or step by step"
             trial.kit(PRESS, place)
     trial.page.emulate_media(reduced_motion="no-preference")
 
 
 RESTS = f"kit.rests(0, {QUIET}, {PATIENCE})"
-# Buttons with a state of their own (pressed, expanded) and those of a stepper start nothing.
+# Buttons with their own state (pressed, expanded), and those of a stepper, start nothing.
 BUTTONS = '[...views[0].el.querySelectorAll("button:not([aria-pressed], [aria-expanded], .st-stepper *)")].slice(0, 12)'
 PRESS = f"(place) => {{ const button = {BUTTONS}[place]; button?.click(); return button && kit.call(button); }}"
 ANIMATIONS = """document.getAnimations().filter((one) => one.playState === "running")
@@ -111,7 +113,7 @@ def page_may_be_narrow(trial: Trial) -> Iterator[str]:
 
 
 def _both_pages(trial: Trial) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is drawn on canvases: {"surface", "texts", "lines"}, on a light and on a dark page."""
+    """Return what is drawn on canvases: {"surface", "texts", "lines"}, on a light and on a dark page."""
     for page in ("light", "dark"):
         yield page, trial.colours(dark=page == "dark")
 

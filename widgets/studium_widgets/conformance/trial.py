@@ -12,14 +12,14 @@ from studium_widgets.conformance import pages
 __all__ = ["Trial"]
 
 HERE = Path(__file__).parent
-SPOKEN = "kit.rests(0, 700, 10000)"  # ms: a sentence may wait until the picture is still
+SPOKEN = "kit.rests(0, 700, 10000)"  # ms: a sentence may wait until the picture stops changing
 SCRIPTS = ("jupyterlab.js", "watch.js", "controls.js", "canvas.js")
 
 
 class Trial:
     """The page and the example of one widget class; closed as a context manager.
 
-    `page` is a playwright Page, 900 px wide; `kit(call)` runs JavaScript with the checks' functions in reach.
+    `page` is a playwright Page, 900 px wide; `kit(call)` runs JavaScript that can use the checks' functions.
     """
 
     def __init__(self, browser: Any, widget_class: type[Widget]) -> None:
@@ -38,21 +38,21 @@ class Trial:
         self.page.context.close()
 
     def show(self, copies: int = 1, *, kernel: bool = True) -> Any:
-        """The page with so many new views of the example and no other."""
+        """Return the page with this many new views of the example and no others."""
         self.kit("kit.clear()")
         pages.mount(self.page, [self.example] * copies, kernel=kernel)
         self._at_rest = False
         return self.page
 
     def resting(self) -> Any:
-        """The page with two views that nobody has moved; whoever moves one asks for `show(2)` instead."""
+        """Return the page with two views that nobody has moved; to move one, use `show(2)` instead."""
         if not self._at_rest:
             self.show(2)
         self._at_rest = True
         return self.page
 
     def moved(self) -> dict[str, Any]:
-        """What came of moving every control of the first of two views to its ends.
+        """Return the effects of moving every control of the first of two views to its ends.
 
         "moves": [{"name", "how", "changed": {trait: value}}]; "neighbour_before", "neighbour_after": the state of the
         other view; "said_before", "said_after": the sentences in the aria-live elements of the first.
@@ -70,20 +70,20 @@ class Trial:
         return self.kit("kit.summary(0)")  # type: ignore[no-any-return]
 
     def kit(self, script: str, argument: Any = None) -> Any:
-        """What a JavaScript expression gives, or a function of `argument`."""
+        """Return the result of a JavaScript expression, or of a function of `argument`."""
         return self.page.evaluate(script, argument)
 
     def dark(self, wanted: bool) -> None:
-        """What the reader's system prefers, and the colour of the page around the view."""
+        """Set what the reader's system prefers, and the colour of the page around the view."""
         self.page.emulate_media(color_scheme="dark" if wanted else "light")
         self.kit("colour => (document.body.style.background = colour)", "#0f1115" if wanted else "#ffffff")
 
     def state(self) -> dict[str, Any]:
-        """The example's state as a notebook would save it."""
+        """Return the example's state as a notebook would save it."""
         return json.loads(json.dumps(self.example.snapshot()["state"]))  # type: ignore[no-any-return]
 
     def colours(self, dark: bool) -> dict[str, Any]:
-        """What a view draws on its canvases: {"surface": colour, "texts": [...], "lines": [[...] a canvas]}."""
+        """Return what a view draws on canvases: {"surface": colour, "texts": [...], "lines": [[...] per canvas]}."""
         if dark not in self._colours:
             self.dark(dark)
             self.show()

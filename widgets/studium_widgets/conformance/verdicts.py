@@ -1,4 +1,4 @@
-"""All checks in order, and what they say of a widget."""
+"""All checks in order, and what they report about a widget."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from studium_widgets.conformance.trial import Trial
 __all__ = ["CHECKS", "Verdict", "judge"]
 
 Check = Callable[[Trial], Iterator[str]]
-CRASHED = re.compile("(Page|Target) crashed")  # what playwright says
+CRASHED = re.compile("(Page|Target) crashed")  # playwright's own words
 
-# Those that only look come first: they share one drawing.
+# Those that only look come first, since they share one drawing.
 CHECKS: tuple[Check, ...] = (
     reading_checks.alternative_text_says_it,
     opening_checks.opens_with_one_idea,
@@ -51,7 +51,7 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check says: `passed` is None where it could not run; `detail` has each problem with the next step."""
+    """The result of one check: `passed` is None if it could not run; `detail` has each problem with the next step."""
 
     name: str
     passed: bool | None
@@ -63,9 +63,10 @@ class Verdict:
 
 
 def judge(widget_class: type[Widget], browser: Any, checks: tuple[Check, ...] = CHECKS) -> list[Verdict]:
-    """What each check says of the class's example, in a playwright Browser.
+    """Return each check's verdict on the class's example, in a playwright Browser.
 
-    A check under which the page's process crashes runs once more on a new page: Chromium's crash now and then.
+    If the page's process crashes during a check, the check runs once more on a new page, because Chromium crashes now
+    and then.
     """
     verdicts = []
     with ExitStack() as trials:
@@ -85,6 +86,6 @@ def _verdict(check: Check, trial: Trial) -> Verdict:
         problems = list(check(trial))
     except UnavailableError as missing:
         return Verdict(name, None, str(missing))
-    except Exception as error:  # a widget of a stranger may break anywhere
+    except Exception as error:  # somebody's widget may fail anywhere
         problems = [f"the check broke off: {type(error).__name__}: {error}"]
     return Verdict(name, not problems, "\n".join(problems))

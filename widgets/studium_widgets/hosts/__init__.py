@@ -1,6 +1,6 @@
-"""The places in which a widget lives: a live notebook, a saved one with no kernel, and a page of its own.
+"""The places where a widget can be shown: a live notebook, a saved one without a kernel, and a page of its own.
 
-This package is also the jupyter_server extension of the second place (server.py).
+This package is also the jupyter_server extension for the second place (server.py).
 """
 
 from typing import Any

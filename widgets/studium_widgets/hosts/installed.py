@@ -1,4 +1,4 @@
-"""Looks up an installed widget by the name that a saved notebook gives: it can choose among what is there, no more."""
+"""Look up an installed widget by the name that a saved notebook gives, which can only choose among installed ones."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class UnknownWidgetError(LookupError):
 def find(name: str) -> type[Widget]:
     """The class whose `name()` is `name`, such as "studium_widgets/attention".
 
-    Only packages that an entry point of the group "studium" names, and studium_widgets, are looked into, and there only
-    Python modules that have a script of the same name beside them. Raises UnknownWidgetError.
+    Only packages named by an entry point of the group "studium", and studium_widgets, are searched, and in them only
+    Python modules with a script of the same name next to them. Raises UnknownWidgetError.
     """
     if len(name) <= LONGEST and NAME.fullmatch(name):
         package, *inner = name.split("/")
@@ -35,7 +35,7 @@ def find(name: str) -> type[Widget]:
             for widget in _widgets(".".join((package, *inner))):
                 if widget.name() == name:
                     return widget
-    raise UnknownWidgetError(f"it needs an installed widget, got {name[:80]!r}: install the package that it came from")
+    raise UnknownWidgetError(f"it needs an installed widget, got {name[:80]!r}: install the package it came from")
 
 
 def _widgets(module: str) -> list[type[Widget]]:
@@ -43,7 +43,7 @@ def _widgets(module: str) -> list[type[Widget]]:
 
     try:
         items = vars(importlib.import_module(module)).values()
-    except Exception as error:  # a stranger's module may fail in any way
+    except Exception as error:  # somebody's module may fail in any way
         needed = f"it needs a widget that can be loaded, got {module}"
         raise UnknownWidgetError(f"{needed}, which failed: {type(error).__name__}: {error}") from error
     return [item for item in items if isinstance(item, type) and issubclass(item, Widget) and hasattr(item, "_script")]

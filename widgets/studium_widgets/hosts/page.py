@@ -1,8 +1,8 @@
 """A widget as a page of its own, in a frame: for HTML files, slides and web viewers, with no kernel and no network.
 
-The frame has the whole widget in it and may run scripts but reach nothing: neither the page around it nor the network.
-It sends {"studium-widget-height": pixels} to the page around it whenever its height changes, and in answer to any
-message. {"studium-widget-theme": "light" | "dark"} sets its theme, which is otherwise the reader's system's.
+The frame contains the whole widget and may run scripts, but can reach neither the page around it nor the network. It
+sends {"studium-widget-height": pixels} to the page around it whenever its height changes, and in answer to any message.
+{"studium-widget-theme": "light" | "dark"} sets its theme, which is otherwise the reader's system's.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from studium_widgets.modules import UNPACK, pack, pack_module
 __all__ = ["frame"]
 
 HERE = Path(__file__).parent
-HEIGHT = 520  # pixels, where the page around the frame runs no script
+HEIGHT = 520  # pixels, if the page around the frame runs no scripts
 
-# Inline handlers run in a page that was put together from text, where script elements do not.
+# Inline handlers run in a page that was assembled from text, where script elements do not.
 FIT = """\
 window.addEventListener('message', ({source, data}) => {
 if (source === this.contentWindow && data['studium-widget-height'] > 0)
@@ -28,7 +28,7 @@ this.contentWindow.postMessage({}, '*')"""
 
 
 def frame(module: str, saved: dict[str, Any]) -> str:
-    """HTML of one iframe that shows the data `saved` (a snapshot) with the widget's `module`."""
+    """Return the HTML of one iframe that shows the data `saved` (a snapshot) with the widget's `module`."""
     attributes = {
         "title": saved["alt"],
         "sandbox": "allow-scripts",
@@ -41,7 +41,7 @@ def frame(module: str, saved: dict[str, Any]) -> str:
 
 
 def page(module: str, saved: dict[str, Any]) -> str:
-    """The HTML document in the frame."""
+    """Return the HTML document in the frame."""
     view = f'const view = await load("{pack_module(module)}");\n'
     data = f'const saved = JSON.parse(await unpack("{pack(json.dumps(saved))}"));\n'
     script = UNPACK + view + data + (HERE / "page.js").read_text(encoding="utf-8")

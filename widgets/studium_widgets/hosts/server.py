@@ -1,7 +1,7 @@
 """A jupyter_server extension that gives the source of installed widgets to the renderer of saved notebooks.
 
-It also says which widget a notebook shows first: a page that opens with the notebook asks while it still starts, for
-once the notebook is there, browser and server are busy with formulas.
+It also tells which widget a notebook shows first: a page that opens with the notebook asks while it is still starting,
+because once the notebook is there, browser and server are busy with formulas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAVED = re.compile(r'"application/vnd\.studium\.widget\+json":\s*(?={)')  # not 
 
 
 class ModuleHandler(APIHandler):  # type: ignore[misc]  # jupyter_server has no types for mypy here
-    """GET studium/widgets/<package>/<script>: the widget's whole module; 404 with one sentence where there is none."""
+    """GET studium/widgets/<package>/<script>: the widget's whole module; 404 with one sentence if there is none."""
 
     auth_resource = "contents"
 
@@ -41,7 +41,7 @@ class ModuleHandler(APIHandler):  # type: ignore[misc]  # jupyter_server has no 
 
 
 class FirstHandler(APIHandler):  # type: ignore[misc]
-    """GET studium/first-widget/<path>: {"widget": name} of the first picture in a notebook, null where it has none."""
+    """GET studium/first-widget/<path>: {"widget": name} of the first picture in a notebook, null if it has none."""
 
     auth_resource = "contents"
 
@@ -53,11 +53,11 @@ class FirstHandler(APIHandler):  # type: ignore[misc]
 
 
 def first_widget(notebook: str) -> str | None:
-    """The name that the first saved picture in a notebook's text gives, None where there is none that gives a name."""
+    """Return the name given by the first saved picture in a notebook's text, None if there is none."""
     found = SAVED.search(notebook)
     try:
         name = json.JSONDecoder().raw_decode(notebook, found.end())[0].get("widget") if found else None
-    except (ValueError, RecursionError):  # cut off, or made to exhaust
+    except (ValueError, RecursionError):  # cut off, or made to exhaust memory
         return None
     return name if isinstance(name, str) else None
 

@@ -33,7 +33,7 @@ def two_views(
 
 
 def convolve(h: list[float], x: list[float]) -> list[float]:
-    """Return y[n], the sum of h[m] * x[n - m] over m = 0 … n; h and x are equally long. No y[n] needs another."""
+    """Return y[n], the sum of h[m] * x[n - m] over m = 0 … n; h and x are equally long. No y[n] depends on another."""
     return [sum(h[m] * x[n - m] for m in range(n + 1)) for n in range(len(x))]
 
 
