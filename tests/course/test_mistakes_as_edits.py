@@ -55,7 +55,10 @@ ARGUMENTS = {
     "half": ({"replace": "x"}, "got half of the first"),
     "the other half": ({"by": "x"}, "got half of the first"),
     "both": ({"replace": "x", "by": "y", "edits": [("x", "y")]}, "got both"),
-    "no place": ({"replace": "y + 1", "by": "y"}, r"between the markers: 'y \+ 1' is not there; copy it from the sol"),
+    "no place": (
+        {"replace": "y + 1", "by": "y"},
+        r"between the markers: 'y \+ 1' does not occur; copy it from the sol",
+    ),
     "outside": ({"replace": "start = 0", "by": ""}, "between the markers: 'start = 0' is not there"),
     "comment": ({"replace": "# the first step", "by": ""}, "is not there"),
     "half brackets": ({"replace": "count(", "by": "sum("}, "with all its brackets"),
@@ -180,5 +183,5 @@ def test_two_mistakes_of_one_name_are_an_error(load):
 
 def test_a_mistake_of_a_solution_without_markers_is_an_error(load):
     bare = '\n@exercise(points=1, minutes=1)\ndef f(x):\n    return x\n\nf.mistake("m", "You …", replace="x", by="0")\n'
-    with pytest.raises(ExerciseError, match="between ### BEGIN SOLUTION and ### END SOLUTION: there is none"):
+    with pytest.raises(ExerciseError, match="between ### BEGIN SOLUTION and ### END SOLUTION: these are missing"):
         load(bare)

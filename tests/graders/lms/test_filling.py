@@ -118,5 +118,5 @@ def test_an_address_of_two_students_says_nothing(sheet):
 
 
 def test_a_sheet_that_does_not_say_who_is_who_is_refused(sheet):
-    with pytest.raises(CourseError, match="needs a column that says who each row is of"):
+    with pytest.raises(CourseError, match="needs a column that identifies the student in each row"):
         fill(sheet("Name,ps1\nAda,3\n"), FORMS["canvas"], marks(), {})
