@@ -198,7 +198,7 @@ def test_a_long_statement_is_told_without_its_table():
 @pytest.mark.parametrize(
     ("hints", "said"),
     [
-        (("The shapes differ.", "`x.T`"), "the first hint of made asks a question"),
+        (("The shapes differ.", "`x.T`"), "the first hint of made should ask a question"),
         (("Is it `softmax(x)`?", "Yes."), "hint 1 of 2 has `softmax(x)`"),
         (("Is it `x` or `weight.shape`?", "`softmax(x)`"), ""),
     ],

@@ -142,7 +142,10 @@ def test_progress_goes_to_another_folder_in_a_file(studium, workspace, failed, t
     file, other = tmp_path / "my.json", tmp_path / "other"
     other.mkdir()
     assert studium("progress", "--course", str(workspace), "--export", str(file))[0] == 0
-    assert studium("progress", "--course", str(other), "--import", str(file))[1] == "1 entries added, 0 were known\n"
+    assert (
+        studium("progress", "--course", str(other), "--import", str(file))[1]
+        == "1 entries added, 0 were already there\n"
+    )
     file.write_text(file.read_text().replace("merge", "marge"))
     code, _, err = studium("progress", "--course", str(other), "--import", str(file))
     assert (code, "damaged in transit" in err) == (1, True)

@@ -134,5 +134,7 @@ def test_a_file_that_is_not_utf_8_gets_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_course_file_gets_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match=r"a course needs .*course\.toml: there is none; run studium new course"):
+    with pytest.raises(
+        CourseError, match=r"a course needs the file .*course\.toml, which does not exist; run studium new course"
+    ):
         read_course(tmp_path)

@@ -114,7 +114,7 @@ def _again(course, collect):
 
 def test_another_archive_an_unknown_assignment_and_no_archive_are_told(course, collect, studium):
     code, _, err = collect("canvas", {"lora.ipynb": ""})
-    assert (code, "no file that is named as Canvas names submissions" in err) == (1, True)
+    assert (code, "no file named the way Canvas names submissions" in err) == (1, True)
     code, _, err = studium("collect", "ps9", "--course", str(course), "--from-canvas", "x.zip")
     assert (code, "unknown assignment 'ps9'; did you mean 'ps1'?" in err) == (2, True)
     code, _, err = studium("collect", "ps1", "--course", str(course))

@@ -59,7 +59,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "a slider deaf to keys": (
         *(keyboard.controls_move_by_arrows, END),
         'ui.element.querySelector("input").addEventListener("keydown", (event) => event.preventDefault());' + END,
-        "not moved by arrow keys: handle them",
+        "does not move with the arrow keys: handle them",
     ),
     "a limit that Python does not have": (hosting.state_crosses, "max: 9", "max: 12", "which Python refuses"),
     "a trait that Python does not have": (
@@ -169,7 +169,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
         sight.reduced_motion_is_kept,
         "ui.still ? 0 : ",
         "",
-        "button “Play” starts a motion",
+        "button “Play” starts a lasting motion",
     ),
     "an animation of CSS": (
         *(sight.reduced_motion_is_kept, END),
