@@ -62,9 +62,9 @@ def test_what_is_no_diagram_is_answered_with_one_sentence(text, sentence):
 @pytest.mark.parametrize(
     ("package", "file", "reason"),
     [
-        ("studium_widgets", "flo.svg", "is not there"),
-        ("no_such_package", "flow.svg", "is not there"),
-        ("studium_widgets", "controls", "is not there"),
+        ("studium_widgets", "flo.svg", "does not exist"),
+        ("no_such_package", "flow.svg", "does not exist"),
+        ("studium_widgets", "controls", "does not exist"),
     ],
 )
 def test_a_file_that_is_missing_is_named(package, file, reason):

@@ -93,7 +93,7 @@ def test_a_notebook_whose_own_name_ends_in_a_number_keeps_it(course, collect):
 def test_a_file_that_is_too_large_or_damaged_stops_all_and_nothing_is_written(course, collect, monkeypatch):
     monkeypatch.setattr(archive, "MOST_OF_ENTRY", 10)
     code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "fine", "bb_72_1_lora.ipynb": "x" * 11})
-    assert (code, "bb_72_1_lora.ipynb has more" in err, submitted(course)) == (1, True, {})
+    assert (code, "bb_72_1_lora.ipynb is larger" in err, submitted(course)) == (1, True, {})
     monkeypatch.setattr(archive, "MOST", 3)
     assert "may unpack to at most" in collect("canvas", {"aa_71_1_lora.ipynb": "fine"})[2]
     (course / "all.zip").write_bytes((course / "all.zip").read_bytes()[:-40])

@@ -104,7 +104,7 @@ def test_two_columns_of_one_name_are_refused(sheet):
 
 
 def test_a_row_that_could_be_of_two_students_and_a_student_with_two_rows_are_refused(sheet):
-    with pytest.raises(CourseError, match=r"row 3 of .* is of ada and of cb"):
+    with pytest.raises(CourseError, match=r"row 3 of .* belongs to ada and to cb"):
         fill(sheet(CANVAS.replace("S1,ada@uni.example", "cb,ada@uni.example")), FORMS["canvas"], marks(), NAMES)
     with pytest.raises(CourseError, match=r"ada has row 3 and row 5"):
         fill(sheet(CANVAS.replace("9,,,Lab", "9,ada,,Lab")), FORMS["canvas"], marks(), NAMES)

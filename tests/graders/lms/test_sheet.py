@@ -84,5 +84,5 @@ def test_a_file_that_is_not_there_is_told_in_one_sentence(tmp_path: Path):
 def test_a_row_that_is_too_short_for_its_mark_is_told(tmp_path: Path):
     path = tmp_path / "grades.csv"
     path.write_text("a,b,c\n1,2\n")
-    with pytest.raises(CourseError, match="needs 3 columns, got 2 in row 2"):
+    with pytest.raises(CourseError, match="needs 3 columns: got 2 in row 2"):
         read_sheet(path).write(1, 2, "3")
