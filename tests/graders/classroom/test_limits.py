@@ -22,7 +22,7 @@ def test_more_submissions_in_an_hour_than_the_course_takes_are_refused_and_the_s
     change_course(served, '[[assignments]]\nname = "ps1"', f'{PER_HOUR}\n[[assignments]]\nname = "ps1"')
     ada = served.client("ada")
     receipts = [ada.submit(C, A, archive(total=f"# {number}")) for number in range(2)]
-    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken") as caught:
+    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are accepted") as caught:
         ada.submit(C, A, archive(total="# 3"))
     assert caught.value.status == 429
     assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
@@ -71,7 +71,7 @@ def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one
         raise AssertionError("it was unpacked")
 
     monkeypatch.setattr(handed_in, "unpack", unpack)
-    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken"):
+    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are accepted"):
         ada.submit(C, A, archive(total="# 3"))
     assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
     assert [line.action for line in served.classroom.audit.of(C)] == ["submit", "submit"]
@@ -112,7 +112,7 @@ def test_an_address_whose_tokens_fail_again_and_again_has_to_wait_and_a_token_th
         assert served.ask(f"guess-{number}", "GET", "me").status_code == 401
     answer = served.ask("one-more", "GET", "me")
     assert answer.status_code == 429
-    assert answer.json()["message"].startswith("many tokens from your address have failed; wait a minute")
+    assert answer.json()["message"].startswith("too many tokens from your address have failed; wait a minute")
     assert served.ask("bob", "GET", "me").status_code == 429  # could be a guess as well
     assert served.ask("ada", "GET", "me").status_code == 200
 
@@ -122,7 +122,7 @@ def test_invitations_that_fail_count_as_tokens_do(served):
     for number in range(MOST_FAILED):
         with pytest.raises(ClassroomError, match="unknown, used or older"):
             served.client().join(f"guess-{number}")
-    with pytest.raises(ClassroomError, match="many tokens from your address") as caught:
+    with pytest.raises(ClassroomError, match="too many tokens from your address") as caught:
         served.client().join(secret)
     assert caught.value.status == 429
 
