@@ -17,6 +17,7 @@ from studium import assert_close, exercise
         "the last.",
         "`logprobs[len(context) - 1 : -1]` are the rows that predict the choice.",
     ),
+    mutates_args=(),
 )
 def choice_logprobs(model, context, choices):
     """Find the bug: this function should return ln p(choice | context) of each choice.

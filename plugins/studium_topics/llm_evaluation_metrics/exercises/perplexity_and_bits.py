@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "by ln 2.",
         "`losses[real].sum()` is the total, and `len(text.encode())` counts the bytes of one text.",
     ),
+    mutates_args=(),
 )
 def perplexity_and_bits(losses, real, texts):
     """Return the perplexity per token and the bits per byte of a batch of texts.
