@@ -17,6 +17,7 @@ from studium_topics.glip.exercises.box_iou import box_iou
         "overlaps (k, m) has a row for each box. In a row, choose only among the truths that are free; m may be 0.",
         "`overlaps[place].masked_fill(taken, -1.0)` rules out taken truths; `argmax` finds the best of the rest.",
     ),
+    mutates_args=(),
 )
 def average_precision(found, truths, least=0.5):
     """Find the bugs: this function should return the average precision of the boxes found for one name.
@@ -104,6 +105,7 @@ def _(average_precision):
         (0.5, (1 + 2 / 3) / 2),
         (0.85, (1 / 3) / 2),
         (0.7, 1 / 2),
+        (0.65, 1 / 2),
         (0.95, 0.0),
         (0.3, (1 + 2 / 3) / 2),
     ):
