@@ -62,6 +62,7 @@ def _(choice_logprobs, rng):
         choices = [torch.randint(size, (number,), generator=rng) for number in lengths]
         kept = [tensor.clone() for tensor in (context, *choices)]
         found = choice_logprobs(model, context, choices)
+        assert len(choices) == len(lengths), f"choices must stay as they are, and {len(choices)} are left"
         assert all(map(torch.equal, (context, *choices), kept)), "the arguments must stay as they are"
         expected = []
         for choice in kept[1:]:
