@@ -2,7 +2,7 @@
 import { button, h, prose } from "./element.js";
 import { goToEnding } from "./ending.js";
 import { helpButtons, redraw, turns } from "./help.js";
-import { isChecked } from "./states.js";
+import { holds, isChecked, stateOf } from "./states.js";
 
 const VERDICT = "application/vnd.studium.verdict+json";
 const RANK = 0; // before the card's form without buttons, which has 50
@@ -64,12 +64,14 @@ const cardClass = (desk, Panel, Widget) =>
       redraw(this.#next, [path, topic, has, old, checked], () => this.#next.replaceChildren(...content()));
     }
 
-    // Whether the answer is no longer the one that was checked.
+    // Whether the answer is no longer the one that was checked, or another check came after this one.
     #isOld({ panel, exercise }) {
       const model = panel.content.widgets.find((cell) => cell.model.id === exercise.cell)?.model;
       if (model !== this.#answer) model?.contentChanged.connect(this.#draw, this);
       this.#answer = model;
-      return Boolean(model && this.#about.answer) && !model.sharedModel.getSource().includes(this.#about.answer.trim());
+      if (!model || !this.#about.answer) return false;
+      const known = exercise.status !== "untouched" || this.#about.outcome === "not attempted";
+      return !known || !holds(model.sharedModel.getSource(), this.#about.answer) || stateOf(desk, panel.context.path, exercise) === "unchecked";
     }
 
     #actions(place) {

@@ -19,6 +19,7 @@ export class Desk {
   #reload = 0;
   #asked = new Set(); // the checks that were asked for here, until their results are told
   #starting = new Set(); // "path exercise" of each check whose request is on its way
+  #saves = new WeakMap(); // context → its last save, after which the next one begins
 
   constructor(api, app, tracker, { Notification, NotebookActions }) {
     Object.assign(this, { api, app, tracker, Notification, NotebookActions });
@@ -90,6 +91,7 @@ export class Desk {
     const { id, results } = job;
     if (!results || !this.#asked.delete(id)) return;
     const shown = showVerdicts(this, job);
+    this.keep(job.path);
     if (this.panelIsShown()) return;
     const named = (outcome) => results.filter((one) => one.outcome === outcome).map((one) => one.id);
     const [right, wrong] = [named("right"), named("wrong")];
@@ -162,6 +164,7 @@ export class Desk {
     const key = `${path} ${exercise ?? ""}`;
     this.#starting.add(key);
     this.tell("jobs");
+    this.keep(path);
     const job = await this.tried(this.api.post("checks", { path, notebook: model.toJSON(), ...(exercise ? { exercise } : {}) }));
     if (!job) {
       this.#starting.delete(key);
@@ -173,7 +176,7 @@ export class Desk {
 
   /** What shows the arrays that differ in an answer as it now stands on the screen. */
   difference(path, exercise) {
-    const notebook = this.tracker.find((widget) => widget.context.path === path).context.model.toJSON();
+    const notebook = this.#panelAt(path).context.model.toJSON();
     return this.tried(this.api.post("difference", { path, exercise, notebook }));
   }
 
@@ -193,11 +196,42 @@ export class Desk {
   reveal = (path, exercise) => this.tried(this.api.post("reveal", { path, exercise }));
   history = (path, exercise) => this.tried(this.api.get("history", { path, exercise }));
 
-  /** Saves the notebook at `path` where it is open; gives its context, if any. */
+  /** Saves the notebook at `path` where it is open, after a save that is under way; gives its context, if any. */
   async save(path) {
-    const context = this.tracker.find((widget) => widget.context.path === path)?.context;
-    await context?.save();
+    const context = this.#panelAt(path)?.context;
+    if (!context) return context;
+    const before = this.#saves.get(context) ?? Promise.resolve();
+    const saved = before.catch(() => {}).then(() => context.save());
+    this.#saves.set(context, saved);
+    await saved;
     return context;
+  }
+
+  /** Saves what a check has seen, and its verdict. Where that fails, the application itself says so. */
+  keep(path) {
+    if (this.#panelAt(path)?.context.contentsModel?.writable) this.save(path).catch(() => {});
+  }
+
+  /** The text of a cell of the notebook at `path`; null where it is not open or has no such cell. */
+  sourceOf(path, cell) {
+    const found = this.#panelAt(path)?.content.widgets.find(({ model }) => model.id === cell);
+    return found?.model.sharedModel.getSource() ?? null;
+  }
+
+  /** Puts the last right answer of an exercise back into its cell, and checks it; what was in the cell is kept. */
+  async putBack(path, exercise) {
+    const cell = this.#panelAt(path)?.content.widgets.find(({ model }) => model.id === exercise.cell);
+    const known = await this.history(path, exercise.id);
+    const right = known?.versions.find(({ outcome }) => outcome === "right");
+    if (!cell || !right) return;
+    const answer = cell.model.sharedModel.getSource();
+    if (!(await this.tried(this.api.post("keep", { path, exercise: exercise.id, answer })))) return;
+    cell.model.sharedModel.setSource(right.answer);
+    await this.check(exercise.id);
+  }
+
+  #panelAt(path) {
+    return this.tracker.find((widget) => widget.context.path === path);
   }
 
   /** Changes the notebook on the disk: what is on the screen is saved before and read again after. */
