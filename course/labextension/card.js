@@ -1,6 +1,7 @@
 // The verdict of a check: a card that Python makes, the same in every application, and below it what to do next.
 import { button, h, prose } from "./element.js";
 import { goToEnding } from "./ending.js";
+import { guessForm, writeGuesses } from "./guess.js";
 import { helpButtons, redraw, turns } from "./help.js";
 import { holds, isChecked, stateOf } from "./states.js";
 
@@ -79,10 +80,11 @@ const cardClass = (desk, Panel, Widget) =>
       const { path } = panel.context;
       const right = this.#about.outcome === "right";
       const next = nextOf(topic, exercise);
-      const made = right ? onward(desk, place, next) : [];
+      const experiment = () => this.#runExperiment(place);
+      const made = right ? onward(desk, place, next, experiment) : [];
       if (this.#about.differs) made.push(button("See the difference", () => this.#showDifference(path, exercise)));
       if (this.#about.outcome === "wrong" && this.#about.tested && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
-        made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
+        made.push(button("Run the experiment", experiment));
       }
       made.push(...helpButtons(desk, path, exercise, () => this.#begin(), { hints: !right }));
       if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
@@ -105,6 +107,22 @@ const cardClass = (desk, Panel, Widget) =>
       this.#difference?.dispose();
       this.#difference = null;
       return this.#turn();
+    }
+
+    // Whoever is asked something before runs nothing until there is a number, or a decision against one.
+    async #runExperiment({ exercise, panel }) {
+      const show = this.#begin();
+      const found = await desk.needed(panel, exercise.experiment);
+      if (!found) return;
+      const { cells, questions } = found;
+      const asking = questions.map(({ cell }) => cell);
+      const run = (numbers) => {
+        show();
+        if (numbers) writeGuesses(panel, questions, numbers);
+        desk.run(panel, numbers ? cells : cells.filter((cell) => !asking.includes(cell)));
+      };
+      if (questions.length) show(guessForm(desk, questions, run));
+      else run(null);
     }
 
     async #showDifference(path, exercise) {
@@ -142,9 +160,9 @@ function nextOf({ exercises }, exercise) {
 }
 
 // What a right answer leads to; the first is the thing to do.
-function onward(desk, { topic, exercise, panel }, next) {
+function onward(desk, { topic, exercise, panel }, next, experiment) {
   const ways = [];
-  if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", () => desk.run(panel, exercise.experiment)]);
+  if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", experiment]);
   if (next) ways.push([`Next exercise: ${next.id}`, () => desk.open(topic, next.cell)]);
   if (topic.status === "done") ways.push(["The end of the lesson", () => goToEnding(panel)]);
   return ways.map(([text, action], i) => button(text, action, { kind: i ? "" : "studium-primary" }));

@@ -180,15 +180,19 @@ export class Desk {
     return this.tried(this.api.post("difference", { path, exercise, notebook }));
   }
 
-  /** Runs a cell of an open notebook, after what it needs, and goes there. */
-  async run(panel, cell) {
-    const { path, model, sessionContext } = panel.context;
-    const answer = await this.tried(this.api.post("needed", { path, cell, notebook: model.toJSON() }));
-    if (!answer) return;
-    this.#goTo(panel, cell);
+  /** What a cell of an open notebook needs: {cells, questions}, the cells to run, itself last, and what they ask before. */
+  needed({ context }, cell) {
+    const { path, model } = context;
+    return this.tried(this.api.post("needed", { path, cell, notebook: model.toJSON() }));
+  }
+
+  /** Runs cells of an open notebook, and goes to the last one. */
+  async run(panel, cells) {
+    const { sessionContext } = panel.context;
+    this.#goTo(panel, cells.at(-1));
     await sessionContext.ready;
-    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => answer.cells.includes(one.model.id)), sessionContext);
-    this.#goTo(panel, cell);
+    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => cells.includes(one.model.id)), sessionContext);
+    this.#goTo(panel, cells.at(-1));
   }
 
   cancel = (job) => this.tried(this.api.request("DELETE", `checks/${job.id}`));
