@@ -3,9 +3,9 @@ import { button, h, prose } from "./element.js";
 import { goToEnding } from "./ending.js";
 import { guessForm, writeGuesses } from "./guess.js";
 import { helpButtons, redraw, turns } from "./help.js";
+import { VERDICT } from "./verdict.js";
 import { holds, isChecked, stateOf } from "./states.js";
 
-const VERDICT = "application/vnd.studium.verdict+json";
 const RANK = 0; // before the card's form without buttons, which has 50
 
 /** Has the application show verdicts as cards with buttons. */
@@ -71,8 +71,8 @@ const cardClass = (desk, Panel, Widget) =>
       if (model !== this.#answer) model?.contentChanged.connect(this.#draw, this);
       this.#answer = model;
       if (!model || !this.#about.answer) return false;
-      const known = exercise.status !== "untouched" || this.#about.outcome === "not attempted";
-      return !known || !holds(model.sharedModel.getSource(), this.#about.answer) || stateOf(desk, panel.context.path, exercise) === "unchecked";
+      if (!holds(model.sharedModel.getSource(), this.#about.answer)) return true;
+      return this.#about.outcome !== "not attempted" && ["untouched", "unchecked"].includes(stateOf(desk, panel.context.path, exercise));
     }
 
     #actions(place) {

@@ -1,7 +1,7 @@
 // What the panel knows, and what it asks the server for. Views listen to "syllabus", "jobs" and "place".
 import { ApiError } from "./api.js";
 import { h } from "./element.js";
-import { showVerdicts } from "./verdict.js";
+import { VERDICT, showVerdicts } from "./verdict.js";
 
 const STAGES = ["queued", "running"];
 const OVER = STAGES.length;
@@ -19,6 +19,7 @@ export class Desk {
   #reload = 0;
   #asked = new Set(); // the checks that were asked for here, until their results are told
   #starting = new Set(); // "path exercise" of each check whose request is on its way
+  #blank = new Map(); // "path exercise" → a text that a check found to be no attempt, which is written down nowhere
   #saves = new WeakMap(); // context → its last save, after which the next one begins
 
   constructor(api, app, tracker, { Notification, NotebookActions }) {
@@ -109,6 +110,10 @@ export class Desk {
     const known = this.jobs.get(key);
     const later = known?.id === job.id && stage(job) < stage(known) ? known : job;
     this.jobs.set(key, later);
+    for (const { id, outcome, output } of job.results ?? []) {
+      if (outcome === "not attempted") this.#blank.set(`${job.path} ${id}`, output[VERDICT].answer);
+      else this.#blank.delete(`${job.path} ${id}`);
+    }
     this.tell("jobs");
     if (later === known) return this.#report(known);
     this.#report(job);
@@ -214,6 +219,11 @@ export class Desk {
   /** Saves what a check has seen, and its verdict. Where that fails, the application itself says so. */
   keep(path) {
     if (this.#panelAt(path)?.context.contentsModel?.writable) this.save(path).catch(() => {});
+  }
+
+  /** Whether the last check of an exercise found that this text is no attempt. */
+  isBlank(path, exercise, source) {
+    return this.#blank.get(`${path} ${exercise}`)?.trim() === source.trim();
   }
 
   /** The text of a cell of the notebook at `path`; null where it is not open or has no such cell. */

@@ -23,5 +23,6 @@ export const holds = (source, answer) => source.includes(answer.trim());
 export function stateOf(desk, path, exercise) {
   if (isChecked(desk, path, exercise)) return "checking";
   const source = desk.sourceOf(path, exercise.cell);
-  return source === null || holds(source, exercise.answer) ? exercise.status : "unchecked";
+  if (source === null || holds(source, exercise.answer)) return exercise.status;
+  return desk.isBlank(path, exercise.id, source) ? "untouched" : "unchecked";
 }
