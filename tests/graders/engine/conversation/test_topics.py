@@ -60,7 +60,7 @@ def test_each_misconception_fails_a_test_and_each_alternative_passes(case, make_
     student = make_student.last()
     named = []
     for misconception in exercise.misconceptions:
-        result = check(topic, exercise, hand_in(student, module, misconception.function))
+        result = check(topic, exercise, hand_in(student, module, misconception.function), seconds=0)
         assert result.outcome == "wrong", misconception.message
         assert student.gone is None
         named.append(exercise.sentence_of(result.mistake_id) == misconception.message)
