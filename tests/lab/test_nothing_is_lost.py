@@ -94,7 +94,7 @@ def test_what_is_written_after_a_check_is_nowhere_called_right_until_it_is_undon
     check(page, "mean knows the mean of three numbers.")
     answer(page, WRONG)
     badge(page).get_by_text("✎ Not checked").wait_for()
-    card(page).get_by_text("Your answer has changed since this check.").wait_for()
+    card(page).get_by_text("You have changed your answer since this check.").wait_for()
     exercise(page, "mean").get_by_text(re.compile("^Not checked · right before · ")).wait_for()
     answer(page, RIGHT)
     all_say_right(page, lab)
