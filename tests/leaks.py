@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from studium.definitions import definition
 from studium.exercises import Exercise
-from studium.sources import definition, marked, stub
+from studium.sources import marked, stub
 from studium.topic import Topic
 
 SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's

@@ -19,14 +19,8 @@ from studium.checking import ExerciseResult, TestRun, examine, failed, first_dif
 from studium.comparison import saved_difference
 from studium.desk.places import VARIABLE
 from studium.exercises import Exercise
+from studium.needed_cells import CodeCell
 from studium.topic import Topic
-
-
-class CodeCell(msgspec.Struct, frozen=True):
-    """A cell to run: its source, and the exercise answered in it ("" for none)."""
-
-    source: str
-    exercise: str = ""
 
 
 class Request(msgspec.Struct):

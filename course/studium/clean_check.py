@@ -19,12 +19,13 @@ import msgspec
 from nbformat import NotebookNode
 
 from studium.catalogue import Catalogue, load_catalogue
-from studium.check_process import CodeCell, Event, Request
+from studium.check_process import Event, Request
 from studium.checking import ExerciseResult, untested
 from studium.desk.describing import description_of
 from studium.desk.description import Description
 from studium.editions import Edition, exercise_of
 from studium.errors import StudiumError
+from studium.needed_cells import CodeCell
 from studium.notebooks import cells_to_run, read_notebook, slug_in
 from studium.profiles import VARIABLE, available_mb
 

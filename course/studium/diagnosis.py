@@ -5,23 +5,14 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-import msgspec
-
 from studium import __version__
 from studium.catalogue import Catalogue
 from studium.errors import StudiumError
+from studium.findings import Finding
 from studium.profiles import LAPTOP_MB, available_mb, choose_profile
 
 _PACKAGES = ("jupyterlab", "notebook", "ipywidgets", "anywidget", "plotly", "jupytext", "nbgrader")
 _OPTIONAL = {"nbgrader": "only instructors need it: pip install 'studium[grade]'"}
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was examined; if it is not fine, ``found`` ends with what to do."""
-
-    what: str
-    found: str
-    fine: bool = True
 
 
 def diagnose(catalogue: Catalogue) -> list[Finding]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from studium.definitions import definition_at
 from studium.edits import BEGIN, END, Edits, edited, overlapping, places, solution_body, without_comments
 from studium.errors import ExerciseError
 from studium.syntax import parse
@@ -86,8 +87,6 @@ def edited_function(lines: Sequence[str], start: int, edits: Edits) -> str:
 
     ``lines`` are those of its file; each edit fits.
     """
-    from studium.sources import definition_at  # which imports exercises
-
     own = definition_at(list(lines), start).splitlines(keepends=True)
     first, last = (next(n for n, line in enumerate(own) if line.strip() == mark) for mark in (BEGIN, END))
     indent = own[first][: own[first].index("#")]

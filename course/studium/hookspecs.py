@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import typer
     from nbformat import NotebookNode
 
-    from studium.diagnosis import Finding
     from studium.editions import Edition
     from studium.elsewhere import Repository
     from studium.exporting import ExportOptions
+    from studium.findings import Finding
     from studium.topic import Topic
 
 hookspec = pluggy.HookspecMarker("studium")

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
 
+from studium.building_blocks import experiments, run_experiment
 from studium.catalogue import load_catalogue
-from studium.claims import experiments, run_experiment
 from studium.errors import TopicError
 from studium.profiles import Profile
 from studium.published import BesidePaper

@@ -9,10 +9,19 @@ import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from studium.syntax import parse
 
 _FREE_HANDS = frozenset({"exec", "eval", "globals", "locals", "setattr"})
 _LESSON = "lesson"  # what its methods do is kept in the journal, so no other cell depends on it
+
+
+class CodeCell(msgspec.Struct, frozen=True):
+    """A cell to run: its source, and the exercise answered in it ("" for none)."""
+
+    source: str
+    exercise: str = ""
 
 
 @dataclass(frozen=True)

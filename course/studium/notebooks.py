@@ -11,10 +11,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from studium.cell_ids import cell_id
-from studium.check_process import CodeCell
 from studium.editions import exercise_of, role
 from studium.errors import NotebookError, UsageError
-from studium.needed_cells import needed
+from studium.needed_cells import CodeCell, needed
 
 SAVED_WIDGET = "application/vnd.studium.widget+json"  # a widget's state; its code comes from the installation
 _OPENING = re.compile(r"open_lesson\(\s*[\"']([a-z0-9-]+)[\"']")

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from studium.definitions import definition
 from studium.errors import ExerciseError
 from studium.exercises import AnyFunction, Exercise, Test, is_exercise_file
 from studium.starting_code import with_code
@@ -61,29 +62,6 @@ def answered(exercise: Exercise, body: str) -> str:
 def solved(exercise: Exercise) -> str:
     """Return the solution without markers."""
     return _MARKER.sub("", marked(exercise)).rstrip() + "\n"
-
-
-def definition(function: AnyFunction) -> str:
-    """Return a function's source without the decorator that registers it, dedented, with the comments at its end.
-
-    Decorators below that one, such as ``@torch.no_grad()``, are part of the answer.
-    """
-    return definition_at(*inspect.findsource(inspect.unwrap(function)))
-
-
-def definition_at(lines: list[str], start: int) -> str:
-    """Return the same for the function that begins at the line ``start`` of a file, counted from 0."""
-    text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
-    return without_first_decorator(lines, parse(text).body[0], start)
-
-
-def without_first_decorator(lines: list[str], node: ast.stmt, start: int = 0) -> str:
-    """Return the lines of a definition, parsed from ``start`` on, below its first decorator, dedented."""
-    first = next(iter(getattr(node, "decorator_list", ())[1:]), node)
-    end = start + (node.end_lineno or 0)
-    while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
-        end += 1
-    return textwrap.dedent("".join(lines[start + first.lineno - 1 : end]))
 
 
 def seed_of(topic: str, exercise: Exercise, test: Test) -> int:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     import typer
-    from studium.diagnosis import Finding
     from studium.elsewhere import Repository
     from studium.exporting import ExportOptions
+    from studium.findings import Finding
     from studium.topic import Topic
 
 
@@ -61,7 +61,7 @@ def studium_commands(app: typer.Typer) -> None:
 @hookimpl
 def studium_findings() -> Iterable[Finding]:
     """Report how well students' code is isolated when it is graded on this machine."""
-    from studium.diagnosis import Finding
+    from studium.findings import Finding
 
     from studium_graders.engine.sandbox import describe, probe
 

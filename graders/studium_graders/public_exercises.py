@@ -8,8 +8,9 @@ import builtins
 import symtable
 from collections.abc import Iterator, Mapping
 
+from studium.definitions import without_first_decorator
 from studium.errors import ExerciseError
-from studium.sources import global_names, is_of_exercise, without_first_decorator, without_solution
+from studium.sources import global_names, is_of_exercise, without_solution
 from studium.starting_code import with_code
 from studium.syntax import parse
 

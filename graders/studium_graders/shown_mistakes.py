@@ -4,9 +4,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from studium.definitions import without_first_decorator
 from studium.edited_solution import edited_function
 from studium.errors import ExerciseError
-from studium.sources import without_first_decorator
 
 
 def shown_mistake(module: ast.Module, lines: list[str], node: ast.FunctionDef, shows: ast.expr, name: str) -> str:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 from studium import Claim, Profile
+from studium.building_blocks import run_experiment
 from studium.catalogue import load_catalogue
-from studium.claims import run_experiment
 from studium.errors import TopicError
 from studium.measuring import reproduce
 

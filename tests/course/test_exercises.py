@@ -8,9 +8,10 @@ import torch
 from studium import exercise, sources
 from studium.catalogue import load_catalogue
 from studium.checking import run_test
+from studium.definitions import definition
 from studium.errors import ExerciseError
 from studium.exercises import exercises_of
-from studium.sources import definition, imports_used, marked, solved, stub
+from studium.sources import imports_used, marked, solved, stub
 
 
 def uses_a_helper(f):

@@ -25,8 +25,9 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue, load_catalogue
+from studium.definitions import definition
 from studium.exercises import Exercise
-from studium.sources import definition, solved
+from studium.sources import solved
 from studium_graders.assigning import build_assignment
 
 HERE = Path(__file__).parent

@@ -17,8 +17,9 @@ pytest.importorskip("distributed")
 
 import distributed  # an extra
 from studium.catalogue import Catalogue
+from studium.definitions import definition
 from studium.errors import CourseError
-from studium.sources import definition, solved
+from studium.sources import solved
 from studium_graders import work
 from studium_graders.assigning import build_assignment
 from studium_graders.executors import LARGE, dask_executor, local_executor

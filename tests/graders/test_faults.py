@@ -20,8 +20,9 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue
+from studium.definitions import definition
 from studium.errors import CourseError
-from studium.sources import definition, solved
+from studium.sources import solved
 from studium_graders import recorder, recording_desk
 from studium_graders.assigning import build_assignment
 from studium_graders.gradebook_errors import GradebookError

@@ -12,7 +12,8 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue
-from studium.sources import definition, solved
+from studium.definitions import definition
+from studium.sources import solved
 from studium_graders.assigning import build_assignment
 
 pytestmark = [

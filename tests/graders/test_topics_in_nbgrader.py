@@ -11,8 +11,9 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue, load_catalogue
+from studium.definitions import definition
 from studium.exercises import AnyFunction, Exercise
-from studium.sources import definition, global_names, imports_used, solved
+from studium.sources import global_names, imports_used, solved
 from studium.topic import Topic
 from studium_graders.assigning import build_assignment
 from studium_graders.grade_ids import test_ids as ids_of_tests

@@ -10,9 +10,9 @@ from studium.authoring import answers, secrecy
 from studium.authoring.metadata import PLACE
 from studium.authoring.runner import checks_of
 from studium.authoring.subject import Subject
+from studium.building_blocks import experiments
 from studium.catalogue import load_catalogue
 from studium.checking import check
-from studium.claims import experiments
 from studium.profiles import Profile
 
 CATALOGUE = load_catalogue()

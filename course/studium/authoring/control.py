@@ -6,7 +6,8 @@ from studium.authoring.control_process import ALL, Controlled, fails
 from studium.authoring.findings import Finding
 from studium.authoring.forked import child
 from studium.authoring.subject import Subject
-from studium.claims import Claim, experiments
+from studium.building_blocks import experiments
+from studium.claims import Claim
 from studium.errors import TopicError
 
 _CLEARLY = 0.7  # share of the larger of two numbers: a bound may be generous, but must not hold once this much is lost

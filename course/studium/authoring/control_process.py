@@ -12,8 +12,9 @@ import msgspec
 
 from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.idle import idle
+from studium.building_blocks import building_blocks, experiments
 from studium.catalogue import load_catalogue
-from studium.claims import Claim, building_blocks, experiments
+from studium.claims import Claim
 from studium.exercises import AnyFunction
 from studium.profiles import Profile
 from studium.topic import Topic

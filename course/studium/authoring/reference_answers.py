@@ -10,8 +10,8 @@ from pathlib import Path
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
+from studium.building_blocks import experiments
 from studium.checking import check
-from studium.claims import experiments
 from studium.measuring import ClaimResult, reproduce
 
 _NO_TESTS = 5  # pytest's exit code

@@ -4,8 +4,8 @@ import ast
 import symtable
 from typing import Any
 
+from studium.definitions import definition
 from studium.exercises import AnyFunction
-from studium.sources import definition
 from studium.syntax import parse
 
 

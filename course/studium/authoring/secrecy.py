@@ -17,9 +17,10 @@ from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
 from studium.authoring.shown_code import RIGHT, SNIPPET, WRONG, Shown
 from studium.authoring.subject import Subject
+from studium.definitions import definition
 from studium.editions import read_lesson
 from studium.exercises import Exercise
-from studium.sources import definition, marked, stub, unwritten
+from studium.sources import marked, stub, unwritten
 from studium.topic import Topic
 
 SHORTEST = 24  # characters; anybody may write shorter lines, such as "return x @ w.T"

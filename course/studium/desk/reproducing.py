@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from studium.building_blocks import experiments
 from studium.catalogue import Catalogue
-from studium.claims import experiments
 from studium.desk.places import data_folder
 from studium.desk.stamps import digest, installed
 from studium.errors import TopicError

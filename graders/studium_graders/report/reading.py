@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 from studium.catalogue import Catalogue
+from studium.definitions import definition
 from studium.errors import CourseError, StudiumError
-from studium.sources import definition, solved
+from studium.sources import solved
 
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake.submissions import read_submission

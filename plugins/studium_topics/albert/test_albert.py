@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from studium.building_blocks import experiments, run_experiment
 from studium.catalogue import load_catalogue
-from studium.claims import experiments, run_experiment
 from studium.profiles import choose_profile
 from studium_widgets import Diagram
 

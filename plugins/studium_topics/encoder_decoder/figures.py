@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from importlib.resources import files
-
-import numpy as np
 import plotly.graph_objects as go
 from studium_widgets.plots import COLOURS, figure
 
-from studium_topics.encoder_decoder.experiment import LETTERS, SIZES, Leak
+from studium_topics.encoder_decoder.experiment import Leak
 from studium_topics.encoder_decoder.widget import SourceReader
 
 
 def opening() -> SourceReader:
     """Return three trained models, each on its task; `opening_weights` of the reference trained them."""
-    saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
-    rows = [np.frombuffer(base64.b64decode(text), "<f2").astype("float32") for text in saved["weights"].values()]
-    return SourceReader(
-        weights=np.stack(rows), tasks=list(saved["weights"]), letters=LETTERS, width=SIZES.width, heads=SIZES.heads,
-        hidden=SIZES.hidden, source=saved["source"], task="reverse", head=saved["head"], written=3,
-    )  # fmt: skip
+    return SourceReader.example()
 
 
 def leaking(result: Leak) -> go.Figure:

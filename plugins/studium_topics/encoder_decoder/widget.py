@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
@@ -51,9 +54,15 @@ class SourceReader(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        from studium_topics.encoder_decoder import figures
+        from studium_topics.encoder_decoder.experiment import LETTERS, SIZES
 
-        return figures.opening()
+        saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
+        rows = [np.frombuffer(base64.b64decode(text), "<f2").astype("float32") for text in saved["weights"].values()]
+        return cls(
+            weights=np.stack(rows), tasks=list(saved["weights"]), letters=LETTERS, width=SIZES.width,
+            heads=SIZES.heads, hidden=SIZES.hidden, source=saved["source"], task="reverse", head=saved["head"],
+            written=3,
+        )  # fmt: skip
 
     @property
     def alt(self) -> str:

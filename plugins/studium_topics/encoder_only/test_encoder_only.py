@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from studium.building_blocks import experiments, run_experiment
 from studium.catalogue import load_catalogue
-from studium.claims import experiments, run_experiment
 from studium.profiles import choose_profile
 from studium_widgets import Diagram
 from torch.optim.optimizer import register_optimizer_step_pre_hook

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
+from studium.building_blocks import experiments, run_experiment
 from studium.catalogue import load_catalogue
-from studium.claims import experiments, run_experiment
 from studium.profiles import choose_profile
 from traitlets import TraitError
 

@@ -15,8 +15,9 @@ import msgspec
 from studium.authoring.mutation import mutants_of
 from studium.catalogue import load_catalogue
 from studium.checking import check
+from studium.definitions import definition
 from studium.exercises import Exercise as TopicExercise
-from studium.sources import definition, solved, stub
+from studium.sources import solved, stub
 from studium_graders.engine.material.results import TestResult
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studium.catalogue import Catalogue
+from studium.definitions import definition
 from studium.exercises import AnyFunction, Exercise
-from studium.sources import definition, imports_used, solved
+from studium.sources import imports_used, solved
 from studium.topic import Topic
 
 NAMES = (
