@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from studium.authoring import lesson_run
+from studium.authoring import lesson_check, lesson_run
 from studium.authoring.findings import CheckResult, Mutants, Report, Survivor
 from studium.authoring.lesson_process import Event
 from studium.authoring.lesson_run import BUDGETS, Budget, LessonRun
@@ -143,7 +143,7 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
 )
 def test_a_lesson_over_its_budget_is_told_its_heaviest_cell(budget, said):
     run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
-    assert [problem for problem in lesson_run._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
+    assert [problem for problem in lesson_check._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
 
 
 def test_a_process_that_goes_on_after_its_budget_is_stopped(tmp_path):
@@ -180,7 +180,7 @@ def test_one_fault_is_told_once_and_what_waits_for_it_is_named(studium, copy_sam
 
 def test_a_cell_that_uses_a_stub_is_told_of_lesson_mine():
     run = LessonRun("", [Event("lesson", "a", problem="NotImplementedError: ")], "")
-    (said,) = lesson_run._problems(run, BUDGETS["smoke"], SMOKE, {"a": "lesson.py:143"}.get)
+    (said,) = lesson_check._problems(run, BUDGETS["smoke"], SMOKE, {"a": "lesson.py:143"}.get)
     assert said.startswith("the lesson must run: lesson.py:143: it calls an answer that is not written yet; wrap ")
     assert "lesson.mine(…)" in said
 
@@ -188,7 +188,7 @@ def test_a_cell_that_uses_a_stub_is_told_of_lesson_mine():
 def test_a_lesson_that_ends_early_is_to_be_corrected_and_one_that_takes_too_long_to_be_made_lighter():
     for ended, remedy in (("ended with exit code 1: KeyError", "correct it"), ("was stopped after 32 s", "lighter")):
         run = LessonRun("", [Event("lesson", "a")], ended)
-        (said,) = lesson_run._problems(run, BUDGETS["smoke"], SMOKE, str)
+        (said,) = lesson_check._problems(run, BUDGETS["smoke"], SMOKE, str)
         assert said.endswith(remedy)
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from studium import assert_close, exercise
 from studium.authoring.first_cases import degenerate, degenerate_cases
-from studium.authoring.promises import Tried, _table, _unnoticed, promises, try_versions
+from studium.authoring.promises import _table, _unnoticed, promises
 from studium.authoring.subject import open_subject
+from studium.authoring.tried_versions import Tried, try_versions
 from studium.authoring.versions import Spoiler, Version, edges_exchanged, in_a_tuple, results_as, reversed_order
 
 from tests.authoring.conftest import SMOKE, Damage

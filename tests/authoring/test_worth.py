@@ -9,8 +9,8 @@ from studium import exercise
 from studium.authoring.findings import Mutants, Report
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
-from studium.authoring.promises import Tried
 from studium.authoring.subject import open_subject
+from studium.authoring.tried_versions import Tried
 from studium.authoring.worth import weaker, worth_of
 from studium.cli import topic
 

@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from nbformat.v4 import new_output
 
-from studium.authoring.offline import BLOCKADE
+from studium.authoring.blockade import BLOCKADE
 from studium.catalogue import load_catalogue
 from studium.editions import compile_lesson, compile_solution, role
 from studium.measuring import peak_mb

@@ -1,24 +1,14 @@
 """Mutation testing: unless at least 95 % of each solution's mutants fail a test, the tests are not good enough."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from studium.authoring.findings import Finding, Mutants, Survivor
-from studium.authoring.forked import child
 from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
 from studium.authoring.worth import weaker, worth_of
 
 ENOUGH = 0.95
-
-
-def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False) -> list[Trial]:
-    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a separate process.
-
-    Of the mutants of other correct answers a sample is tried, or all if ``whole``.
-    """
-    size = "whole" if whole else "sample"
-    return child("studium.authoring.mutant_process", [slug, size, *exercises], list[Trial], f"the mutants of {slug}")
 
 
 def mutants(subject: Subject) -> Finding:

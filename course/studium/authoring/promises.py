@@ -3,23 +3,11 @@
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.authoring.versions import (
-    Spoiler,
-    Tracked,
-    Version,
-    edges_exchanged,
-    in_a_tuple,
-    results_as,
-    reversed_order,
-)
-from studium.checking import run_test
-from studium.exercises import AnyFunction, Exercise
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.authoring.tried_versions import EXCHANGED, Tried
+from studium.exercises import Exercise
 
 _SENTENCE = re.compile(r"(?<=[.;:])\s+|\n\s*\n")
 _UNCHANGED = re.compile(
@@ -40,25 +28,7 @@ _EDGES = re.compile(
     r"(?:^|[,:|] |\b(?:is|are|[Rr]eturns?|gives?|as|or|and) )(?:0|zero|NaN|nan) (?:where|if|when)\b"
     r"|\b(?:not|never|without|no) (?:NaN|nan)\b"
 )
-_EXCHANGED = "0 and NaN exchanged"
 _LOSS = re.compile(r"(?:\b|_)loss\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Tried:
-    """How many tests a version of an exercise passes, out of those in which it differs from the solution.
-
-    ``failed`` names the tests that it does not pass.
-    """
-
-    passed: int
-    tests: int
-    failed: tuple[str, ...] = ()
-
-    @property
-    def survives(self) -> bool:
-        """Whether every test misses it."""
-        return self.tests > 0 and self.passed == self.tests
 
 
 def promises(subject: Subject) -> Finding:
@@ -67,45 +37,11 @@ def promises(subject: Subject) -> Finding:
     return Finding([], _table(subject.versions), advice=advice)
 
 
-def try_versions(topic: Topic, exercise: Exercise) -> dict[str, Tried]:
-    """Run the tests on each version of a solution that differs from it somewhere."""
-    if inspect.isclass(exercise.solution):
-        return {}
-    others = {"in a tuple": in_a_tuple, "back to front": reversed_order, _EXCHANGED: edges_exchanged}
-    makers: dict[str, Version | Spoiler] = {
-        name: (Tracked if name == "no_grad" else Version)(exercise.solution, how)
-        for name, how in {**results_as(), **others}.items()
-    }
-    for position, name in enumerate(inspect.signature(exercise.solution).parameters):
-        makers[f"changes {name}"] = Spoiler(exercise.solution, name, position)
-    tried = {name: _try(topic, exercise, version) for name, version in makers.items()}
-    return {name: found for name, found in tried.items() if found.tests}
-
-
-def _try(topic: Topic, exercise: Exercise, version: Version | Spoiler) -> Tried:
-    tests, failed = 0, []
-    for test in exercise.tests:
-        version.applied = False
-        run = run_test(test, _as_function(version, exercise), seed_of(topic.slug, exercise, test))
-        if version.applied:
-            tests += 1
-            failed += [] if run.passed else [test.name]
-    return Tried(tests - len(failed), tests, tuple(failed))
-
-
-def _as_function(version: Version | Spoiler, exercise: Exercise) -> AnyFunction:
-    def answer(*args: object, **kwargs: object) -> object:
-        return version(*args, **kwargs)
-
-    answer.__name__ = exercise.id
-    return answer
-
-
 def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
     text = re.sub(r"[ \t]+", " ", exercise.solution.__doc__ or "")
     survivors = {name for name, found in tried.items() if found.survives}
-    if tried and _EXCHANGED not in tried:
-        survivors.add(_EXCHANGED)  # none of the tests has a result with such a value
+    if tried and EXCHANGED not in tried:
+        survivors.add(EXCHANGED)  # none of the tests has a result with such a value
     for sentence in (re.sub(r"\s+", " ", part).strip() for part in _SENTENCE.split(text)):
         for promise, version in _promised(sentence):
             if version in survivors:
@@ -127,7 +63,7 @@ def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
 
 def _promised(sentence: str) -> Iterator[tuple[str, str]]:
     """Return what a sentence promises about the result, with each version that breaks the promise."""
-    for pattern, version in ((_GRADIENTS, "no_grad"), (_EDGES, _EXCHANGED)):
+    for pattern, version in ((_GRADIENTS, "no_grad"), (_EDGES, EXCHANGED)):
         if found := pattern.search(sentence):
             yield found[0], version
     for kind, versions in _PROMISES if _RETURNS.search(sentence) else ():
@@ -139,7 +75,7 @@ _WORDS = {
     "no_grad": "without its gradient",
     "in a tuple": "in a tuple",
     "back to front": "back to front",
-    _EXCHANGED: "with NaN for each 0 and 0 for each NaN",
+    EXCHANGED: "with NaN for each 0 and 0 for each NaN",
 }
 
 

@@ -10,14 +10,11 @@ from pathlib import Path
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.building_blocks import experiments
 from studium.checking import check
-from studium.measuring import ClaimResult, reproduce
+from studium.measuring import ClaimResult
 
 _NO_TESTS = 5  # pytest's exit code
 _LIMIT = 600  # seconds
-SEEDS = {"smoke": 1, "laptop": 3, "gpu": 3}
-PUBLISHED_SEEDS = 10
 
 
 def reference(subject: Subject) -> Finding:
@@ -86,15 +83,6 @@ def claims(subject: Subject) -> Finding:
     if profile.name == "smoke" and len(all_claims) > len(judged):
         summary += f"; {len(all_claims) - len(judged)} are only measured, since they are judged at laptop and above"
     return Finding(list(_unheld(measured)), summary)
-
-
-def measure_claims(subject: Subject) -> list[ClaimResult]:
-    """Run the experiments that have claims to measure at the subject's profile."""
-    profile = subject.profile
-    measured = [claim for claim in subject.topic.claims if profile.name == "smoke" or claim.judged_at(profile)]
-    wanted = [i for i, (_, own) in enumerate(experiments(subject.topic)) if any(claim in measured for claim in own)]
-    seeds = range(PUBLISHED_SEEDS if subject.publish else SEEDS[profile.name])
-    return list(reproduce(subject.topic, profile, seeds, wanted, threads=1))
 
 
 def _unheld(rows: list[ClaimResult]) -> Iterator[str]:

@@ -12,8 +12,8 @@ from studium.authoring import (
     copies,
     imports,
     ladder,
+    lesson_check,
     lesson_forms,
-    lesson_run,
     links,
     metadata,
     mistakes,
@@ -30,6 +30,7 @@ from studium.authoring import (
     tolerances,
     vacuous_answers,
 )
+from studium.authoring.blockade import BLOCKADE
 from studium.authoring.findings import CheckResult, Finding, Mutants, Report, TopicCheck
 from studium.authoring.subject import Subject
 from studium.errors import StudiumError, UnknownNameError
@@ -65,7 +66,7 @@ OWN_CHECKS = (
     TopicCheck("notation", notation.notation, _BUILDS),
     TopicCheck("plain English", plain_english.plain_english, _BUILDS),
     TopicCheck("mutants", mutants.mutants, _RIGHT, apart=True),
-    TopicCheck("lesson", lesson_run.lesson, _RIGHT, apart=True),
+    TopicCheck("lesson", lesson_check.lesson, _RIGHT, apart=True),
     TopicCheck("tests can fail", mistakes.failing_tests, _RIGHT, apart=True),
     TopicCheck("secrecy", secrecy.secrecy, _BUILDS, apart=True),
     TopicCheck("offline", offline.offline, _BUILDS, apart=True),
@@ -123,9 +124,9 @@ def check_topic(
             if check.apart:
                 waiting.append((check, pool.submit(_guarded, check, subject)))
             else:
-                with contextlib.redirect_stdout(io.StringIO()), offline.BLOCKADE:  # a topic may print
+                with contextlib.redirect_stdout(io.StringIO()), BLOCKADE:  # a topic may print
                     finding = _guarded(check, subject)
-                subject.attempts += offline.BLOCKADE.take()
+                subject.attempts += BLOCKADE.take()
                 run.note(check, finding)
         for check, future in waiting:
             run.note(check, future.result())

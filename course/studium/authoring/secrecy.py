@@ -15,7 +15,8 @@ from typing import Any
 from studium.authoring.bare import bare, squeezed, without_comments
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
-from studium.authoring.shown_code import RIGHT, SNIPPET, WRONG, Shown
+from studium.authoring.shown import RIGHT, WRONG, Shown
+from studium.authoring.shown_code import SNIPPET
 from studium.authoring.subject import Subject
 from studium.definitions import definition
 from studium.editions import read_lesson

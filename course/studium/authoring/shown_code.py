@@ -5,8 +5,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
+from studium.authoring.shown import Shown
 from studium.authoring.subject import Subject
 from studium.editions import role
 from studium.exercises import Exercise
@@ -15,24 +14,7 @@ from studium.syntax import parse
 
 SNIPPET = re.compile(r"^[ \t]*```\w*\n(.*?)^[ \t]*```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _NOT_THE_AUTHORS = ("exercise", "check", "setup", "test")  # roles of cells
-RIGHT, WRONG = "right", "wrong"
 _ANYBODYS = (ast.Name, ast.Constant, ast.Attribute)
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """Code at ``place`` that could answer an exercise; ``answer`` is that code as the exercise's function.
-
-    ``whole`` marks a block or a function with the exercise's own parameters, which could be handed in unchanged.
-    ``verdict`` is RIGHT if it earns full marks, WRONG if a test fails it, and "" if it could not be run and so is
-    neither.
-    """
-
-    exercise: str
-    place: str
-    text: str
-    answer: str
-    whole: bool = False
-    verdict: str = ""
 
 
 def shown_code(subject: Subject) -> Iterator[Shown]:

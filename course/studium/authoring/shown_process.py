@@ -11,7 +11,8 @@ import msgspec
 
 from studium.authoring.answers import solved_names
 from studium.authoring.forked import one_thread, run_forked
-from studium.authoring.shown_code import RIGHT, WRONG, Shown, definitions, shown_code
+from studium.authoring.shown import RIGHT, WRONG, Shown
+from studium.authoring.shown_code import definitions, shown_code
 from studium.authoring.subject import Subject
 from studium.catalogue import load_catalogue
 from studium.checking import run_test

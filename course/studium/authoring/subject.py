@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from studium.authoring.lesson_run import LessonRun
     from studium.authoring.mutant_process import Trial
-    from studium.authoring.promises import Tried
-    from studium.authoring.shown_code import Shown
+    from studium.authoring.shown import Shown
+    from studium.authoring.tried_versions import Tried
     from studium.measuring import ClaimResult
 
 
@@ -85,15 +85,19 @@ class Subject:
     @cached_property
     def trials(self) -> "list[Trial]":
         """What the tests reported about each misconception and each mutant."""
-        from studium.authoring.mutants import try_answers
+        from studium.authoring.forked import child
+        from studium.authoring.mutant_process import Trial
 
+        slug = self.topic.slug
+        size = "whole" if self.publish or self.profile.name != "smoke" else "sample"  # of other answers' mutants
         with self._lock:
-            return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
+            what = f"the mutants of {slug}"
+            return child("studium.authoring.mutant_process", [slug, size, *self.chosen], list[Trial], what)
 
     @cached_property
     def versions(self) -> "dict[str, dict[str, Tried]]":
         """What the tests of each exercise reported about versions of its solution that break a promise."""
-        from studium.authoring.promises import try_versions
+        from studium.authoring.tried_versions import try_versions
 
         with self._lock:
             return {exercise.id: try_versions(self.topic, exercise) for exercise in self.exercises}
@@ -101,16 +105,16 @@ class Subject:
     @cached_property
     def measured(self) -> "list[ClaimResult]":
         """What the claims measure at this profile, with the reference's building blocks."""
-        from studium.authoring.reference_answers import measure_claims
+        from studium.authoring.measured_claims import measure_claims
 
         with self._lock:
-            return measure_claims(self)
+            return measure_claims(self.topic, self.profile, publish=self.publish)
 
     @cached_property
     def shown(self) -> "list[Shown]":
         """The code shown to learners that could be an answer, with what the tests reported about it."""
         from studium.authoring.forked import child
-        from studium.authoring.shown_code import Shown
+        from studium.authoring.shown import Shown
 
         slug = self.topic.slug
         with self._lock:
