@@ -119,7 +119,8 @@ def test_a_file_that_was_damaged_is_read_anew(sample, data_folder, reads):
 def test_a_process_that_has_no_torch_lets_another_read(site):
     little_topics.install(site.folder)
     code = (
-        "import sys\nfrom studium.catalogue import load_catalogue\nfrom studium.desk.describing import description_of\n"
+        "import sys\nfrom studium.catalogue import load_catalogue\n"
+        "from studium.desk.describing import description_of\n"
         "print(len(description_of(load_catalogue(), 'first-steps').exercises), 'first_steps.exercises' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,8 @@ import typer
 from studium.catalogue import Catalogue
 from studium.desk.places import workspace_here
 
-_LAB = "import studium; from studium.lab_process import main; main()"  # starts sooner: see studium.late_grammar
+# It starts sooner with `import studium` first: see studium.late_grammar.
+_LAB = "import studium; from studium.lab_process import main; main()"
 
 
 def lab(
