@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from studium.checking import run_test
-from studium.definitions import definition
 from studium.errors import ExerciseError
-from studium.sources import seed_of
+from studium.sources import definition, seed_of
 
 from .forking import Forked
 from .topic_answers import cell_of, each_test, judged, run_apart, solutions, topics

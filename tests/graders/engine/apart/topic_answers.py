@@ -8,9 +8,8 @@ from typing import Any
 
 from studium.catalogue import load_catalogue
 from studium.checking import TestRun, run_test
-from studium.definitions import definition
 from studium.exercises import Exercise, Test
-from studium.sources import imports_used, seed_of
+from studium.sources import definition, imports_used, seed_of
 from studium_graders.engine.apart.judge_side.permissions import Watch, Words
 from studium_graders.engine.apart.judge_side.student import Student
 

@@ -5,9 +5,8 @@ import re
 
 import pytest
 from studium.checking import check
-from studium.definitions import definition
 from studium.exercises import exercises_of
-from studium.sources import imports_used
+from studium.sources import definition, imports_used
 
 TOPICS = ("encoder_only", "ddpm", "lora")
 
