@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
-.PHONY: lab install test test-all lint format docs gallery pictures bench redteam hub-proxy student-wheel clean
+.PHONY: lab install test test-all lint lint-js format docs gallery pictures bench redteam hub-proxy student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
@@ -36,6 +36,9 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+lint-js:  ## likely mistakes in JavaScript; needs npm, and only the hosted tests run it
+	npx --yes @biomejs/biome@2.6.8 lint --error-on-warnings
 
 format: install
 	$(BIN)/ruff check --fix .
