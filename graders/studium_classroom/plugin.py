@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def studium_commands(app: typer.Typer) -> None:
-    """Add the group ``classroom``."""
+    """Add the group ``classroom``, and the class list, which a course has without a server, too."""
     from typer import Typer
 
     from studium_classroom.commands.archive import archive, restore
     from studium_classroom.commands.board import board
+    from studium_classroom.commands.class_list import roster as class_list
     from studium_classroom.commands.init_hub import init_hub
     from studium_classroom.commands.invite import invite
     from studium_classroom.commands.roster import roster
@@ -36,3 +37,4 @@ def studium_commands(app: typer.Typer) -> None:
     ):
         group.command(name)(command)
     app.add_typer(group, name="classroom")
+    app.command("roster")(class_list)

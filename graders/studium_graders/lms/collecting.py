@@ -105,7 +105,7 @@ def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, st
 
     Canvas has them in the column ID, Moodle in the first column.
     """
-    sheet = read_sheet(roster)
+    sheet = read_sheet(roster, "the file of --roster")
     matched = match(sheet, people, FORMS[system].identifying, 1)
     everybody = numbers_of(sheet, {str(row): row for row in range(1, len(sheet.rows))})
     students = {number: student for student, number in numbers_of(sheet, matched.rows).items()}
