@@ -48,7 +48,8 @@ def show_update(update: "Update", left_out: Sequence[str], *, as_json: bool) -> 
     _show("back, after they were gone", update.back)
     _show("gone: marked, and everything of theirs is kept", update.gone)
     _show("left out", left_out)
-    typer.echo(f"{_counted(update.unchanged)} as before{': nothing to do' if update.is_empty else ''}")
+    if update.unchanged:
+        typer.echo(f"{_counted(update.unchanged)} as before{': nothing to do' if update.is_empty else ''}")
 
 
 def show_problems(problems: Sequence[str]) -> None:
