@@ -1,4 +1,4 @@
-"""Who handed in nothing: grade, report, feedback and export count the students of the class list, but not who is gone."""
+"""Who handed in nothing: grade, report, feedback and export count the students of the class list who are not gone."""
 
 from __future__ import annotations
 

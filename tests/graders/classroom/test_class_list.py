@@ -137,7 +137,7 @@ def test_the_groups_of_a_hub_become_the_class_list_without_the_staff(hub, course
 
 
 def test_a_hub_that_refuses_or_does_not_answer_is_told_in_one_sentence(hub, monkeypatch):
-    with pytest.raises(StudiumError, match="no group of the hub at .* makes anybody a student of course7"):
+    with pytest.raises(StudiumError, match=r"no group of the hub at .* makes anybody a student of course7"):
         students_of_hub("course7", hub)
     with pytest.raises(StudiumError, match="did not list its groups"):
         students_of_hub("course101", "http://127.0.0.1:9/hub/api")
