@@ -42,9 +42,11 @@ def show_update(update: "Update", left_out: Sequence[str], *, as_json: bool) -> 
             }
         )
         return
-    changed = [f"{one.student}: {one.field} {one.old or 'empty'} → {one.new}" for one in update.changed]
+    changed: dict[str, list[str]] = {}
+    for one in update.changed:
+        changed.setdefault(one.student, []).append(f"{one.field} {one.old or 'empty'} → {one.new}")
     _show("added", [_person(one) for one in update.added])
-    _show("changed", changed)
+    _show("changed", [f"{student}: {', '.join(fields)}" for student, fields in changed.items()])
     _show("back, after they were gone", update.back)
     _show("gone: marked, and everything of theirs is kept", update.gone)
     _show("left out", left_out)

@@ -128,7 +128,7 @@ def _table(sheet: Sheet, source: Source, there: Mapping[str, ListedStudent], id_
     known_by = [at for at, title in enumerate(titles) if title in (wanted if id_column else source.known_by)]
     places = {name: [titles.index(title) for title in getattr(source, name) if title in titles] for name in COLUMNS}
     fields = {name: columns[0] for name, columns in places.items() if columns}
-    known = known_people(Person(one.id, "" if id_column else one.email) for one in there.values())
+    known = known_people([Person(one.id, "" if id_column else one.email) for one in there.values()])
     return _Table(sheet, first, titles.index(filled[0]), known_by, fields, known, there)
 
 

@@ -1,7 +1,7 @@
 """Match the rows of a sheet to students by the columns that identify them, never by names."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studium.errors import CourseError
@@ -62,7 +62,7 @@ def numbers_of(sheet: Sheet, rows: Mapping[str, int]) -> dict[str, str]:
     return {student: number[0] for student, number in found.items() if number}
 
 
-def known_people(people: Iterable[Person]) -> Mapping[str, str]:
+def known_people(people: Collection[Person]) -> Mapping[str, str]:
     """Return the students by id and address, casefolded; an address that two of them share is ignored."""
     ids = {person.id.casefold(): person.id for person in people}
     addresses: dict[str, str | None] = {}
