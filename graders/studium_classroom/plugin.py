@@ -22,6 +22,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_classroom.commands.invite import invite
     from studium_classroom.commands.roster import roster
     from studium_classroom.commands.serve import serve
+    from studium_classroom.commands.staff import extend, grade, release
     from studium_classroom.commands.status import status
 
     group = Typer(help="Run a course server.", no_args_is_help=True)
@@ -31,6 +32,9 @@ def studium_commands(app: typer.Typer) -> None:
         ("roster", roster),
         ("status", status),
         ("board", board),
+        ("grade", grade),
+        ("release", release),
+        ("extend", extend),
         ("archive", archive),
         ("restore", restore),
         ("init-hub", init_hub),

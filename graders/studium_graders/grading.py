@@ -184,7 +184,8 @@ class _Run:
             for graded, reused in line.results(submissions):
                 desk.take(graded, reused=reused)
             desk.finish(self.watcher.agree)
-        report.waiting = waiting_marks(self.coursedir.db_url, self.assignment)
+        chosen, waiting = self.options.students, waiting_marks(self.coursedir.db_url, self.assignment)
+        report.waiting = {student: count for student, count in waiting.items() if not chosen or student in chosen}
         report.same = same_answers(line.written, released_text(self.material))
         self._count_absent(report)
         return report
