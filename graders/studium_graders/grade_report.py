@@ -60,8 +60,8 @@ class ClassResult(msgspec.Struct):
 
     ``judged`` is how many submissions were run; identical ones are run once. ``vacuous`` are the tests that vacuous
     answers pass, if their author has not been told yet. ``waiting`` counts, by student of this run, the answers that a
-    person has to mark. ``same`` are groups of identical answers among the submissions of this run. ``absent`` are the students of
-    the class who handed in nothing, if the run was not limited to some students.
+    person has to mark. ``same`` are groups of identical answers among the submissions of this run. ``absent`` are the
+    students of the class who handed in nothing, if the run was not limited to some students.
     """
 
     assignment: str
