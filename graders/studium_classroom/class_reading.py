@@ -7,6 +7,7 @@ from studium.errors import StudiumError
 from studium_graders.gradebook_totals import Total, read_totals
 from studium_graders.opening import open_course
 
+from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder
 from studium_classroom.findings import Findings, Standing
 from studium_classroom.members import Members
@@ -29,11 +30,12 @@ class ClassReader:
         attempts = self._submissions.of_assignment(course.id, assignment)
         standings = self._findings.standings(course.id, assignment)
         totals = _totals(course, assignment) if attempts else {}
-        roster = self._members.roster(course.id)
-        sections = {one.user: one.section for one in roster if one.role == Role.STUDENT.label}
+        everybody = [one for one in roster_of(course, self._members) if one.role == Role.STUDENT.label]
+        sections = {one.user: one.section for one in everybody}
+        here = {one.user for one in everybody if not one.gone}
         rows = [
             _row(student, sections.get(student, ""), attempts.get(student, []), standings.get(student, []), totals)
-            for student in sorted({*sections, *attempts, *standings})
+            for student in sorted({*here, *attempts, *standings})
         ]
         exercises = course.handout(assignment).exercises
         return ClassState(course.id, course.course.title or course.id, assignment, exercises, tuple(rows), problem)

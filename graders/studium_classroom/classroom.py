@@ -22,6 +22,7 @@ from studium_classroom.blobs import Blobs
 from studium_classroom.boards import Boards
 from studium_classroom.checks import Checks
 from studium_classroom.class_reading import ClassReader
+from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder, Courses, Deadline, utc_now
 from studium_classroom.database import Database
 from studium_classroom.findings import Findings
@@ -199,7 +200,7 @@ class Classroom:
         """Return what was found in one exercise of a student. Raise RefusedError outside the person's section."""
         place = person.places[course.id]
         course.assignment(name, place.role, utc_now())
-        sections = {one.user: one.section for one in self.members.roster(course.id)}
+        sections = {one.user: one.section for one in roster_of(course, self.members)}
         if not place.sees(sections.get(student, "")):
             raise RefusedError(
                 f"you are responsible for section {place.section!a} of {course.id}, and {student[:60]!a} is not in it"
@@ -250,8 +251,8 @@ class Classroom:
         ]
 
     def _sections(self, course: CourseFolder) -> dict[str, str]:
-        """Return the section of each student on the roster."""
-        roster = self.members.roster(course.id)
+        """Return the section of each student on the roster, those who are gone too."""
+        roster = roster_of(course, self.members)
         return {one.user: one.section for one in roster if one.role == Role.STUDENT.label}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from studium.classroom.archive import files_of, pack
 from studium.errors import CourseError, UnknownNameError
+from studium_graders.class_list.students import Entry, read_entries
 from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import folder as folder_of
 from studium_graders.opening import open_course
@@ -67,6 +68,11 @@ class CourseFolder:
             if self._read is None or self._read[0] != stamp:
                 self._read = stamp, read_course(self.root)
             return self._read[1]
+
+    @property
+    def class_list(self) -> dict[str, Entry]:
+        """Everybody who is or was on the class list, by id. Raise CourseError if it cannot be read."""
+        return read_entries(Path(self._directory.root))
 
     def assignments(self, role: Role, now: datetime) -> list[Assignment]:
         """Return the assignments that somebody may see: for students those that have opened, for staff all of them."""

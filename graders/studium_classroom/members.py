@@ -1,7 +1,6 @@
 """Who belongs to which course, by a roster or an invitation, and whose token is whose."""
 
 import hashlib
-import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from studium.classroom.messages import Joined
 from studium.errors import StudiumError, UsageError
+from studium_graders.class_list.student_ids import RULE, is_usable
 
 from studium_classroom.database import Database
 from studium_classroom.roles import Person, Place, Role
@@ -17,17 +17,20 @@ from studium_classroom.schema import AccessToken, BoardPass, InvitationRow, Memb
 
 INVITED_DAYS = 30
 _INVITED = timedelta(days=INVITED_DAYS)
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
 
 
 class RosterEntry(msgspec.Struct, frozen=True):
-    """One member of a course, and since when; ``joined`` is false until an invitation was used."""
+    """One member of a course, and since when; ``joined`` is false until an invitation was used.
+
+    Students who are only on the class list have no ``since``; ``gone`` are those who are no longer on it.
+    """
 
     user: str
     role: str
     section: str
-    since: datetime
+    since: datetime | None
     joined: bool
+    gone: bool = False
 
 
 class InvitationError(StudiumError):
@@ -36,11 +39,8 @@ class InvitationError(StudiumError):
 
 def require_user(name: str) -> str:
     """Return a name that a student can have, since a folder is named after it. Raise UsageError otherwise."""
-    if not _USER.fullmatch(name) or name.endswith("."):
-        raise UsageError(
-            f"a student's name may have only letters, digits and . _ @ + - and must begin with a letter or digit: got "
-            f"{name[:100]!a}"
-        )
+    if not is_usable(name):
+        raise UsageError(f"a student's name may have {RULE}: got {name[:100]!a}")
     return name
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from studium.errors import StudiumError
 
+from studium_classroom.class_roster import place_in
 from studium_classroom.courses import Courses
 from studium_classroom.members import Members
 from studium_classroom.roles import Person, higher, places_of
@@ -38,7 +39,7 @@ class OwnTokens:
 
 
 class HubTokens:
-    """Tokens of a JupyterHub. Its groups, and this server's rosters, determine everyone's role in each course."""
+    """Tokens of a JupyterHub. Its groups, this server's rosters and the class lists determine everyone's role."""
 
     invites = False
 
@@ -57,6 +58,9 @@ class HubTokens:
         places = places_of(model.get("groups", ()))
         for course, place in (await asyncio.to_thread(self._members.places, name)).items():
             places[course] = higher(place, places.get(course))
+        for folder in self._courses:
+            if listed := await asyncio.to_thread(place_in, folder, name):
+                places[folder.id] = higher(listed, places.get(folder.id))
         return Person(name, {course: place for course, place in places.items() if course in self._courses})
 
 

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
 @hookimpl
 def studium_commands(app: typer.Typer) -> None:
-    """Add the group ``classroom``."""
+    """Add the group ``classroom``, and the class list, which a course has without a server, too."""
     from typer import Typer
 
     from studium_classroom.commands.archive import archive, restore
     from studium_classroom.commands.board import board
+    from studium_classroom.commands.class_list import roster as class_list
     from studium_classroom.commands.init_hub import init_hub
     from studium_classroom.commands.invite import invite
     from studium_classroom.commands.roster import roster
     from studium_classroom.commands.serve import serve
+    from studium_classroom.commands.staff import extend, grade, release
     from studium_classroom.commands.status import status
 
     group = Typer(help="Run a course server.", no_args_is_help=True)
@@ -30,9 +32,13 @@ def studium_commands(app: typer.Typer) -> None:
         ("roster", roster),
         ("status", status),
         ("board", board),
+        ("grade", grade),
+        ("release", release),
+        ("extend", extend),
         ("archive", archive),
         ("restore", restore),
         ("init-hub", init_hub),
     ):
         group.command(name)(command)
     app.add_typer(group, name="classroom")
+    app.command("roster")(class_list)

@@ -1,10 +1,20 @@
 """A client of a course server for staff: submissions, sources, releases."""
 
+from datetime import datetime
+
+import msgspec
 from studium.classroom.client import Client, path_of, quoted
 from studium.classroom.connections import connection_of
 from studium.classroom.messages import Opened, Receipt
 
 _LONG = 300.0  # seconds
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """When work is due for everybody, and for one student."""
+
+    due: datetime
+    until: datetime
 
 
 class StaffClient(Client):
@@ -22,6 +32,15 @@ class StaffClient(Client):
     def put_source(self, course: str, assignment: str, archive: bytes) -> Opened:
         """Send an assignment with its solutions and hidden tests; the server makes what students get from it."""
         return self.asked("PUT", f"{path_of(course, assignment)}/source", Opened, content=archive, timeout=_LONG)
+
+    def grade(self, course: str, assignment: str) -> int:
+        """Have everybody's newest submission graded again; return how many."""
+        return self.asked("POST", f"{path_of(course, assignment)}/grade", dict[str, int])["waiting"]
+
+    def extend(self, course: str, student: str, assignment: str, until: str, reason: str) -> Extension:
+        """Let one student hand in later."""
+        asked = {"student": student, "assignment": assignment, "until": until, "reason": reason}
+        return self.asked("PUT", f"courses/{quoted(course)}/extensions", Extension, json=asked)
 
     def release(self, course: str, assignment: str) -> None:
         """Let students see their marks and feedback."""

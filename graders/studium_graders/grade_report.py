@@ -2,6 +2,7 @@
 
 import msgspec
 
+from studium_graders.class_list.absent import Absent
 from studium_graders.engine.intake.chosen_files import NOT_THERE
 from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
@@ -58,8 +59,9 @@ class ClassResult(msgspec.Struct):
     """A grading run. ``problems`` are sentences about what is not the students' fault.
 
     ``judged`` is how many submissions were run; identical ones are run once. ``vacuous`` are the tests that vacuous
-    answers pass, if their author has not been told yet. ``waiting`` counts, by student, the answers that a person has
-    to mark. ``same`` are groups of identical answers among the submissions of this run.
+    answers pass, if their author has not been told yet. ``waiting`` counts, by student of this run, the answers that a
+    person has to mark. ``same`` are groups of identical answers among the submissions of this run. ``absent`` are the
+    students of the class who handed in nothing, if the run was not limited to some students.
     """
 
     assignment: str
@@ -72,6 +74,7 @@ class ClassResult(msgspec.Struct):
     basis: Basis = Basis()
     waiting: dict[str, int] = {}
     same: SameAnswers = SameAnswers()
+    absent: Absent = Absent()
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Return the marks that changed, or that would have: somebody declined, or they could not be recorded."""

@@ -42,6 +42,14 @@ def gradebook_errors(url: str) -> Iterator[None]:
         raise GradebookError(_sentence(url, reason), "locked" in reason.lower()) from error
 
 
+def patient(url: str) -> str:
+    """Let SQLite wait for another program before it gives up."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite" and "timeout" not in address.query:
+        address = address.update_query_dict({"timeout": str(WAIT_SECONDS)})
+    return address.render_as_string(hide_password=False)
+
+
 def _sentence(url: str, reason: str) -> str:
     address = make_url(url)
     name = address.database if address.get_backend_name() == "sqlite" else f"{address.host}/{address.database}"

@@ -19,6 +19,7 @@ from studium.errors import CourseError, StudiumError, UnknownNameError, UsageErr
 
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
+from studium_graders.class_list.absences import absent_of
 from studium_graders.course_file import says_hidden
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.intake.timestamps import read_timestamp
@@ -183,9 +184,19 @@ class _Run:
             for graded, reused in line.results(submissions):
                 desk.take(graded, reused=reused)
             desk.finish(self.watcher.agree)
-        report.waiting = waiting_marks(self.coursedir.db_url, self.assignment)
+        chosen, waiting = self.options.students, waiting_marks(self.coursedir.db_url, self.assignment)
+        report.waiting = {student: count for student, count in waiting.items() if not chosen or student in chosen}
         report.same = same_answers(line.written, released_text(self.material))
+        self._count_absent(report)
         return report
+
+    def _count_absent(self, report: ClassResult) -> None:
+        """Note who of the class handed in nothing; marks count without it, so a failure is only a problem to report."""
+        try:
+            if not self.options.students:
+                report.absent = absent_of(self.coursedir, self.assignment)
+        except CourseError as error:
+            report.problems.append(str(error))
 
     def _keep(self, graded: Sequence[Graded], report: ClassResult) -> None:
         """Add what was recorded to the history; marks count without it, so a failure is only reported as a problem."""

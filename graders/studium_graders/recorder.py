@@ -28,7 +28,7 @@ from studium.errors import CourseError, UnknownNameError
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
-from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
+from studium_graders.gradebook_errors import gradebook_errors, patient
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.late_budget import Extensions
 from studium_graders.late_penalties import LatePenalties
@@ -84,7 +84,7 @@ class Recorder:
         self.extensions, self.selection = extensions, selection
         _require_assignment(url, assignment)
         with gradebook_errors(url):
-            self._gradebook = Gradebook(_patient(url), course_id or "default_course")
+            self._gradebook = Gradebook(patient(url), course_id or "default_course")
             try:
                 self._read_assignment(assignment)
             except BaseException:
@@ -364,11 +364,3 @@ def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     for row in rows:
         groups.setdefault(tuple(row), []).append(row)
     return list(groups.values())
-
-
-def _patient(url: str) -> str:
-    """Let SQLite wait for another program before it gives up."""
-    address = make_url(url)
-    if address.get_backend_name() == "sqlite" and "timeout" not in address.query:
-        address = address.update_query_dict({"timeout": str(WAIT_SECONDS)})
-    return address.render_as_string(hide_password=False)

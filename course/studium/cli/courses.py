@@ -35,7 +35,8 @@ def courses(
         print_json(found)
     else:
         rows = [(one.course, one.name, _when(one.due), _state(one), _mark(one)) for one in found.assignments]
-        print_table(("course", "assignment", "due", "state", "mark"), rows)
+        if rows:
+            print_table(("course", "assignment", "due", "state", "mark"), rows)
         if not found.courses and not found.problems:
             typer.echo("you have not joined a course yet: pass your invitation link to --join")
     for problem in found.problems:

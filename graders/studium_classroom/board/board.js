@@ -31,8 +31,10 @@ function frame() {
   const twin = h("div", { class: "studium twin" }, table.element);
   const tools = h("div", { class: "tools" }, order.element, section.element, key());
   const stage = h("div", { class: "stage" }, h("div", { class: "map" }, tools, grid.element, ...elements, twin), detail.element);
+  const course = h("p", { class: "eyebrow" }, place.course);
   const draw = () => {
     const { status } = state;
+    put(course, "textContent", status.title);
     const rows = ordered(state, grid.element);
     document.title = `${status.assignment}: board`;
     problem.hidden = !status.problem;
@@ -45,7 +47,7 @@ function frame() {
     detail.draw(status, state.open);
   };
   watchTheme(twin, signal, redraw);
-  main.replaceChildren(h("header", { class: "head" }, h("p", { class: "eyebrow" }, place.course), h("h1", {}, place.assignment), line), problem, queue.element, stage);
+  main.replaceChildren(h("header", { class: "head" }, course, h("h1", {}, place.assignment), line), problem, queue.element, stage);
   return { state, line, say, redraw };
 }
 

@@ -20,10 +20,14 @@ def roster(
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the members of a course, after adding or removing some. Whatever removed members handed in is kept."""
+    """List everybody in a course, after adding or removing members. Whatever removed members handed in is kept.
+
+    Staff and their sections are added here. Students can come from the class list (studium roster).
+    """
     settings = settings_of(course)
     from studium.cli.output import print_json, print_table
 
+    from studium_classroom.class_roster import roster_of
     from studium_classroom.roster_file import read_roster
 
     entries = read_roster(add) if add else {}
@@ -33,9 +37,12 @@ def roster(
             classroom.members.put(chosen_id, user, place)
         for user in remove or ():
             classroom.members.remove(chosen_id, user)
-        members = classroom.members.roster(chosen_id)
+        members = roster_of(classroom.courses[chosen_id], classroom.members)
     if as_json:
         print_json(members)
     else:
-        rows = [(one.user, one.role, one.section, "yes" if one.joined else "") for one in members]
-        print_table(("who", "role", "section", "joined"), rows)
+        rows = [
+            (one.user, one.role, one.section, "yes" if one.joined else "", "gone" if one.gone else "")
+            for one in members
+        ]
+        print_table(("who", "role", "section", "joined", ""), rows)

@@ -6,6 +6,7 @@ from datetime import datetime
 from studium.errors import UsageError
 from studium_graders.extending import extend
 
+from studium_classroom.class_roster import roster_of
 from studium_classroom.members import require_user
 from studium_classroom.refusals import RefusedError
 from studium_classroom.roles import Place, Role
@@ -17,11 +18,12 @@ class MembersHandler(ClassroomHandler):
 
     @allowed(Role.TA)
     async def get(self, course: str) -> None:
-        """Return the members that were invited or put on the roster."""
+        """Return the members that were invited or put on the roster, and the students of the class list."""
         place = self.person.places[course]
 
         def seen() -> list[object]:
-            return [one for one in self.classroom.members.roster(course) if place.sees(one.section)]
+            roster = roster_of(self.course(course), self.classroom.members)
+            return [one for one in roster if place.sees(one.section)]
 
         await self.reply(seen)
 

@@ -31,9 +31,9 @@ def collect(
 ) -> None:
     """Unpack submissions from a learning management system into submitted/STUDENT/NAME.
 
-    Students are found by the numbers in the file names: through --roster, or if a student's id is that number. If a
-    notebook has several versions, the last one is taken. A file that could belong to two students goes to neither and
-    is listed. If anything is wrong, nothing is written.
+    Students are found by the numbers in the file names: through --roster, through the class list that studium roster
+    took from Canvas, or if a student's id is that number. If a notebook has several versions, the last one is taken. A
+    file that could belong to two students goes to neither and is listed. If anything is wrong, nothing is written.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json

@@ -42,6 +42,9 @@ def export(
     if feedback and format != "moodle":
         raise typer.BadParameter(f"--feedback needs --format moodle: got {format}")
     require_grade_extra("nbgrader", *(["nh3"] if feedback else []))
+    from studium.cli.output import plain
+
+    from studium_graders.class_list.absences import absences
     from studium_graders.opening import open_course
     from studium_graders.unfinished import unfinished, waiting
 
@@ -52,6 +55,7 @@ def export(
         directory = open_course(course)
         problems = list(unfinished(directory, assignment or ()))
         notes = list(waiting(directory, assignment or ()))
+        absent = absences(directory, assignment or ()) if format == "csv" else {}
     written = catalogue.manager.hook.studium_export(
         format=format,
         gradebook=directory.db_url,
@@ -62,6 +66,9 @@ def export(
     if written is None:
         known = catalogue.manager.hook.studium_export_formats()
         raise UnknownNameError("format", format, (name for names in known for name in names))
+    for name, found in absent.items():
+        if found.count:
+            typer.echo(plain(f"{name}: {found.line}"))
     typer.echo(f"{written} was not written" if dry_run else f"{written} is ready")
     for sentence in (*notes, *problems):
         typer.echo(f"studium: {sentence}", err=True)

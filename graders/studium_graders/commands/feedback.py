@@ -71,5 +71,7 @@ def _print(written: "Feedback") -> None:
         print_table(("student", "notebook", "points", "page"), rows)
     for note in written.notes:
         typer.echo(plain(note))
+    if line := written.absent.line:
+        typer.echo(plain(line))
     if rows:
         typer.echo(f"{sum(page.written for page in written.pages)} of {len(written.pages)} pages were written")

@@ -39,6 +39,8 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
         typer.echo(f"{_counted(number, 'test')} ran in the same process as the answer: {reasons}")
     show_vacuous(result.vacuous)
     show_same(result.same, more_in=f"studium report {result.assignment} and --json list them")
+    if line := result.absent.line:
+        typer.echo(plain(line))
     number = sum(row.recorded for row in rows)
     what = "dry run: nothing was recorded" if dry_run else f"{number} recorded"
     typer.echo(

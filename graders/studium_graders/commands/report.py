@@ -32,7 +32,7 @@ def report(
     the code of hidden tests but contains students' answers: keep it to yourself.
     """
     require_grade_extra("nbgrader", "scipy")
-    from studium.cli.output import print_json
+    from studium.cli.output import plain, print_json
     from studium.notebooks import write_text
 
     from studium_graders.mistakes import Sentences
@@ -55,5 +55,7 @@ def report(
     write_text(report_page(made, data), out, PRIVATE)
     for note in made.notes:
         typer.echo(f"studium: {note}", err=True)
+    if made.absent.count:
+        typer.echo(plain(made.absent.line))
     show_same(made.same, more_in=f"{out} and --json list them")
     typer.echo(f"{out} is ready: {len(made.tests)} tests, {made.students} students, {len(made.similarity.pairs)} pairs")

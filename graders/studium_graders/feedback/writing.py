@@ -12,6 +12,8 @@ from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import load_catalogue
 from studium.notebooks import write_text
 
+from studium_graders.class_list.absences import absent_of
+from studium_graders.class_list.absent import Absent
 from studium_graders.course_file import FILE, read_course, says_hidden
 from studium_graders.course_folder import left_out
 from studium_graders.engine.intake.timestamps import has_local_times
@@ -62,13 +64,15 @@ class FeedbackPage(msgspec.Struct, frozen=True):
 class Feedback(msgspec.Struct, frozen=True):
     """What was written for an assignment; ``notes`` are for the instructor.
 
-    ``problems`` are sentences about students whose pages are missing or older than what they handed in.
+    ``problems`` are sentences about students whose pages are missing or older than what they handed in. ``absent`` are
+    the students of the class who handed in nothing, unless only some were asked for.
     """
 
     assignment: str
     pages: list[FeedbackPage]
     notes: list[str]
     problems: list[str] = []
+    absent: Absent = Absent()
 
 
 class _Course(msgspec.Struct, frozen=True):
@@ -118,7 +122,8 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
             pages += _write(submission, course)
         except Exception as error:  # one student's notebook must not cost the others their feedback
             problems.append(_problem(submission.student, error))
-    return Feedback(assignment, pages, notes, problems)
+    absent = Absent() if students else absent_of(directory, assignment)
+    return Feedback(assignment, pages, notes, problems, absent)
 
 
 def _problem(student: str, error: Exception) -> str:

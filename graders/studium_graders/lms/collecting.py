@@ -11,6 +11,7 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
 
+from studium_graders.class_list.students import read_class
 from studium_graders.folder_swap import swap_folders
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
@@ -45,13 +46,13 @@ def collect(
 ) -> Collected:
     """Unpack the submissions of an assignment: those of all known students, or nothing. Raise CourseError.
 
-    ``roster``: the same system's sheet of marks, used to look up whose number is whose; without it, a student's id is
-    the number.
+    ``roster``: the same system's sheet of marks, used to look up whose number is whose; without it, Canvas's numbers
+    are those of the class list, and otherwise a student's id is the number.
     """
     coursedir = open_course(course)
     notebooks = _notebooks(coursedir, name)
     people = _people(coursedir)
-    numbers = _numbers(roster, system, people) if roster else {person.id: person.id for person in people}
+    numbers = _numbers(roster, system, people) if roster else _own_numbers(coursedir, system)
     with opened(archive) as content:
         entries = entries_of(content, system, notebooks)
         found = owners_of(entries, system, numbers)
@@ -105,11 +106,18 @@ def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, st
 
     Canvas has them in the column ID, Moodle in the first column.
     """
-    sheet = read_sheet(roster)
+    sheet = read_sheet(roster, "the file of --roster")
     matched = match(sheet, people, FORMS[system].identifying, 1)
     everybody = numbers_of(sheet, {str(row): row for row in range(1, len(sheet.rows))})
     students = {number: student for student, number in numbers_of(sheet, matched.rows).items()}
     return dict.fromkeys(everybody.values(), "") | students
+
+
+def _own_numbers(coursedir: CourseDirectory, system: str) -> Mapping[str, str]:
+    """Return the student for each of the system's numbers, as far as the gradebook knows them."""
+    students = read_class(coursedir).values()
+    numbers = {one.lms_id: one.id for one in students if one.lms_id} if system == "canvas" else {}
+    return numbers or {one.id: one.id for one in students}
 
 
 def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebooks: list[str], root: Path) -> None:

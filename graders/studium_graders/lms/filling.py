@@ -83,7 +83,7 @@ def fill(path: Path, form: Form, marks: Sequence[Mark], columns: Mapping[str, st
     the sheet's own maximum; otherwise a different maximum is refused. Raise CourseError.
     """
     sheet = read_sheet(path)
-    first = 1 + next((row for row in range(1, min(4, len(sheet.rows))) if _is_maximum(sheet, row, form)), 0)
+    first = first_student(sheet, form)
     people = list(dict.fromkeys(mark.student for mark in marks))
     matched = match(sheet, people, form.identifying, first)
     names = list(dict.fromkeys(mark.assignment for mark in marks))
@@ -102,6 +102,11 @@ def fill(path: Path, form: Form, marks: Sequence[Mark], columns: Mapping[str, st
                 sheet.write(row, column, new)
                 changes.append(Change(mark.student.id, mark.assignment, old, new))
     return Filled(sheet, rows, changes, matched.students, matched.others, nothing)
+
+
+def first_student(sheet: Sheet, form: Form) -> int:
+    """Return the first row with a student: below the row with the maxima, if there is one."""
+    return 1 + next((row for row in range(1, min(4, len(sheet.rows))) if _is_maximum(sheet, row, form)), 0)
 
 
 def _is_maximum(sheet: Sheet, row: int, form: Form) -> bool:

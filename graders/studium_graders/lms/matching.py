@@ -1,7 +1,7 @@
 """Match the rows of a sheet to students by the columns that identify them, never by names."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from studium.errors import CourseError
@@ -39,7 +39,7 @@ def match(sheet: Sheet, people: Iterable[Person], identifying: Sequence[str], fi
             f"it has {', '.join(sheet.columns[:8])}"
         )
     people = list(people)
-    known = _known(people)
+    known = known_people(people)
     rows: dict[str, int] = {}
     others = []
     for row in range(first, len(sheet.rows)):
@@ -62,8 +62,8 @@ def numbers_of(sheet: Sheet, rows: Mapping[str, int]) -> dict[str, str]:
     return {student: number[0] for student, number in found.items() if number}
 
 
-def _known(people: Iterable[Person]) -> Mapping[str, str]:
-    """Return the students by id and address; an address that two of them share is ignored."""
+def known_people(people: Collection[Person]) -> Mapping[str, str]:
+    """Return the students by id and address, casefolded; an address that two of them share is ignored."""
     ids = {person.id.casefold(): person.id for person in people}
     addresses: dict[str, str | None] = {}
     for person in people:

@@ -11,6 +11,7 @@ _FIELD = {
     mark: re.compile(rf'("(?:[^"]|"")*"|[^{mark}"\r\n][^{mark}\r\n]*|)({mark}|\r\n|\n|\r|\Z)')
     for mark in (",", ";", "\t")
 }
+_END = re.compile(r"\r\n|\n|\r")
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -44,6 +45,10 @@ class Sheet:
         """Return the value of a cell, "" if the row has no such column."""
         return self.rows[row][column].value if column < len(self.rows[row]) else ""
 
+    def line(self, row: int) -> int:
+        """Return the line of the file in which a row begins, as an editor counts."""
+        return 1 + len(_END.findall(self.text, 0, self.rows[row][0].start))
+
     def write(self, row: int, column: int, value: str) -> None:
         """Set the value of a cell; raise CourseError if the row has no such column."""
         if column >= len(self.rows[row]):
@@ -64,23 +69,24 @@ class Sheet:
         return self.bom + "".join([*parts, self.text[at:]]).encode(self.encoding)
 
 
-def read_sheet(path: Path) -> Sheet:
-    """Read a file whose cells are separated by commas, semicolons or tabs; raise CourseError for anything else."""
+def read_sheet(path: Path, what: str = "the file to fill in", *, one_column: bool = False) -> Sheet:
+    """Read a file whose cells are separated by commas, semicolons or tabs; raise CourseError for anything else.
+
+    ``what`` the file is for begins the sentence about one that cannot be used.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CourseError(f"the file to fill in must be readable: {path}: {error.strerror}; export it again") from error
+        raise CourseError(f"{what} must be readable: {path}: {error.strerror}; export it again") from error
     bom, encoding = next(((bom, name) for bom, name in _ENCODINGS if content.startswith(bom)), (b"", "utf-8"))
     try:
         text = content[len(bom) :].decode(encoding)
     except UnicodeDecodeError:
-        raise CourseError(
-            f"the file to fill in must be text in UTF-8 or UTF-16, but {path} is not; export it again"
-        ) from None
+        raise CourseError(f"{what} must be text in UTF-8 or UTF-16, but {path} is not; export it again") from None
     first = text.splitlines()[0] if text.strip() else ""
     mark = max(_FIELD, key=re.sub('"(?:[^"]|"")*"', "", first).count)
-    if mark not in first:
-        raise CourseError(f"the file to fill in needs several columns: {path} has only one; export a CSV file again")
+    if mark not in first and not (one_column and first):
+        raise CourseError(f"{what} needs several columns: {path} has only one; export a CSV file again")
     return Sheet(path, text, _rows(path, text, mark), mark, encoding, bom)
 
 

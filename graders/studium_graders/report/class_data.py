@@ -2,6 +2,7 @@
 
 import msgspec
 
+from studium_graders.class_list.absent import Absent
 from studium_graders.engine.material.results import TestResult
 from studium_graders.outcomes import ExerciseOutcome, outcome_of
 from studium_graders.report.misconception_code import without_remarks
@@ -64,6 +65,7 @@ class ClassData(msgspec.Struct, frozen=True):
 
     An answer is None if the notebook was not handed in or could not be read. ``notes`` are sentences for the instructor
     about what is missing. ``same`` covers all answer cells, including those that a person marks.
+    ``absent`` are the students of the class who handed in nothing.
     """
 
     assignment: str
@@ -72,6 +74,7 @@ class ClassData(msgspec.Struct, frozen=True):
     title: str = ""
     notes: tuple[str, ...] = ()
     same: SameAnswers = SameAnswers()
+    absent: Absent = Absent()
 
     @property
     def students(self) -> list[str]:
@@ -93,7 +96,8 @@ def anonymous(data: ClassData) -> ClassData:
     digits = len(str(len(rows)))
     numbers = {student: f"student {number:0{digits}}" for number, (_, student) in enumerate(rows, 1)}
     answers = {numbers[student]: row for row, student in rows}
-    return msgspec.structs.replace(data, answers=answers, same=data.same.anonymous(numbers))
+    rest = {"same": data.same.anonymous(numbers), "absent": data.absent.anonymous()}
+    return msgspec.structs.replace(data, answers=answers, **rest)
 
 
 def _bare(answer: Answer) -> Answer:

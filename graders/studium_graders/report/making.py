@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from studium_graders.class_list.absent import Absent
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.report.clusters import Clusters, cluster_unnamed
 from studium_graders.report.intervals import Interval, share
@@ -59,6 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     sentences: dict[str, str]
     notes: tuple[str, ...] = ()
     same: SameAnswers = SameAnswers()
+    absent: Absent = Absent()
 
 
 def make_report(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData] = ()) -> Report:
@@ -79,6 +81,7 @@ def make_report(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData
         {mistake: sentence(mistake) or mistake for mistake in sorted(named)},
         data.notes,
         data.same,
+        data.absent,
     )
 
 

@@ -12,6 +12,7 @@ from studium.definitions import definition
 from studium.errors import CourseError, StudiumError
 from studium.sources import solved
 
+from studium_graders.class_list.absences import absent_of
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.material.assignment import CanonicalSubmission, Cell, Material, NotebookMaterial
@@ -54,7 +55,8 @@ def read_class(root: Path, assignment: str, catalogue: Catalogue) -> ClassData:
     )
     course = read_course(root) if (root / FILE).is_file() else None
     title = (course.title or course.id) if course else coursedir.course_id
-    return ClassData(assignment, exercises, answers, title, tuple(_notes(submissions, graded, current)), same)
+    notes = tuple(_notes(submissions, graded, current))
+    return ClassData(assignment, exercises, answers, title, notes, same, absent_of(coursedir, assignment))
 
 
 def _notes(

@@ -160,6 +160,12 @@ def test_the_queue_says_what_needs_the_instructor_and_leaves_those_students_alon
     assert page.locator(".heat tbody tr").count() == 8
 
 
+def test_the_head_has_the_title_of_the_course(opened):
+    page = opened()
+    page.get_by_text("Live", exact=True).wait_for()
+    assert page.locator(".head .eyebrow").inner_text().casefold() == "generative ai"
+
+
 def test_a_state_has_a_sign_and_words_beside_its_colour(opened):
     page = opened()
     signs = {

@@ -126,6 +126,31 @@ def test_a_link_to_the_board_comes_from_the_course_folder_or_from_the_server_tha
     assert served.classroom.boards.open(link.partition("#")[2]).user == "grace"
 
 
+def test_instructors_grade_again_release_and_extend_from_anywhere(served, course, data_folder, archive):
+    from studium.classroom.client import ClassroomError
+    from studium.classroom.connections import join
+    from studium_classroom.roles import Place, Role
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(build_app(load_catalogue()), ["classroom", *words])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.stdout
+
+    invite = served.classroom.members.invite
+    served.classroom.submissions.take("course101", "ps1", "ada", archive(), datetime.now(UTC), late=False)
+    join(f"{served.url}/join#{invite('course101', 'tim', Place(Role.TA))}")
+    with pytest.raises(ClassroomError, match="instructor"):
+        run("grade", "ps1")
+    join(f"{served.url}/join#{invite('course101', 'grace', Place(Role.INSTRUCTOR))}")
+    assert run("grade", "ps1") == "1 submission of ps1 in course101 will be graded again\n"
+    assert run("release", "ps1") == "students of course101 can see their marks for ps1 now\n"
+    assert served.classroom.releases.has("course101", "ps1")
+    said = run("extend", "ada", "ps1", "--until", "2099-03-05T12:00", "--reason", "ill")
+    assert said == "ada now has until 2099-03-05 12:00 +0100 for ps1, due 2099-03-01 23:59 +0100\n"
+    assert 'reason = "ill"' in (course / "course.toml").read_text()
+
+
 def test_settings_name_several_courses_and_a_course_folder_is_a_server_of_one(course, tmp_path):
     assert read_settings(course) == Settings((str(course),), data=str(course / ".studium" / "classroom"))
     (tmp_path / "classroom.toml").write_text('courses = ["course"]\nport = 9000\nurl = "https://x.example/"\n')

@@ -70,6 +70,11 @@ def test_where_no_course_was_joined_the_way_to_join_is_said(served, data_folder)
         assignment_named(A)
 
 
+def test_without_assignments_there_is_no_head_of_a_table(served, data_folder, studium):
+    code, out, err = studium("courses")
+    assert (code, out, err) == (0, "you have not joined a course yet: pass your invitation link to --join\n", "")
+
+
 def test_fetching_again_writes_what_is_missing_and_leaves_answers_alone(joined, tmp_path):
     connection, view = assignment_named(A)
     target = tmp_path / "ps1"

@@ -69,6 +69,19 @@ def test_without_a_roster_a_students_id_is_the_number(course, collect):
     assert set(submitted(course)) == {"71/ps1/lora.ipynb"}
 
 
+def test_without_a_roster_the_numbers_of_canvas_are_those_of_the_class_list(course, collect, studium):
+    canvas = str(course / "canvas.csv")
+    assert studium("roster", "--course", str(course), "--from-canvas", canvas, "--yes")[0] == 0
+    assert collect("canvas", {"aa_71_1_lora.ipynb": "x", "zz_99_1_lora.ipynb": "y"}, roster=False)[0] == 0
+    assert submitted(course) == {"ada/ps1/lora.ipynb": "x"}
+
+
+def test_a_roster_that_is_not_there_is_told_by_its_name(course, collect):
+    (course / "canvas.csv").unlink()
+    code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "x"})
+    assert (code, "studium: the file of --roster must be readable: " in err, "fill in" in err) == (1, True, False)
+
+
 def test_what_is_there_is_kept_unless_it_is_to_be_replaced_and_a_dry_run_writes_nothing(course, collect):
     assert "1 submission would be collected" in collect("canvas", {"aa_71_1_lora.ipynb": "1"}, "--dry-run")[1]
     assert submitted(course) == {}

@@ -61,7 +61,7 @@ class TermOnThisMachine:
         self.stale: list[str] = []
         self.events = {
             "studium assign ps1": self.write_course,
-            "nbgrader db student import": self.write_class_list,
+            "studium roster": self.write_class_list,
             "studium collect ps1": self.download_from_canvas,
             "studium collect ps2": self.download_from_moodle,
             "studium grade ps3": self.term.exchange,
