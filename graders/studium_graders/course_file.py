@@ -6,7 +6,7 @@ Topics and exercises are only names here; whether the catalogue has them is chec
 import re
 import tomllib
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -90,12 +90,13 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
 
     If a student has several ``extensions`` for an assignment, the last one counts. ``accommodations`` are in a file of
-    their own.
+    their own. ``keep_until`` is the last day on which the course may be kept.
     """
 
     id: str
     title: str = ""
     timezone: str = "UTC"
+    keep_until: date | None = None
     assignments: tuple[Assignment, ...] = ()
     late: Late = Late()
     limits: Limits = Limits()
