@@ -84,7 +84,7 @@ class Recorder:
         self.extensions, self.selection = extensions, selection
         _require_assignment(url, assignment)
         with gradebook_errors(url):
-            self._gradebook = Gradebook(_patient(url), course_id or "default_course")
+            self._gradebook = Gradebook(patient(url), course_id or "default_course")
             try:
                 self._read_assignment(assignment)
             except BaseException:
@@ -366,7 +366,7 @@ def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(groups.values())
 
 
-def _patient(url: str) -> str:
+def patient(url: str) -> str:
     """Let SQLite wait for another program before it gives up."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and "timeout" not in address.query:
