@@ -34,7 +34,7 @@ class CourseFiles:
             yield Item("more-time.json", "extensions with their reasons, and more time for the term", as_json(found))
 
     def erase(self, person: str) -> None:
-        """Remove them. The rest of course.toml, with its comments, stays as it is."""
+        """Remove them. In course.toml, comments below a table go with it, and the rest stays as it is."""
         course = self._course()
         if _extensions(course, person):
             self._without_extensions(person)

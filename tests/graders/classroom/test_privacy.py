@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from studium.catalogue import Catalogue
+from studium.catalogue import Catalogue, load_catalogue
 from studium.classroom.messages import CheckAnswer, CheckedExercise
 from studium.cli.app import build_app
 from studium.sources import solved
@@ -348,6 +348,51 @@ def test_on_a_server_of_two_courses_only_the_one_that_is_named_forgets(student, 
     ((row,),) = both.submissions.attempts("other", [ZOE]).values()
     assert both.submissions.archive(row) == b"second of zoe"
     both.database.close()
+
+
+def test_a_person_goes_from_an_archive_that_is_restored_and_written_again(student, term, tmp_path, by_hand):
+    def classroom(*words: str) -> None:
+        done = CliRunner().invoke(build_app(by_hand), ["classroom", *words])
+        assert done.exit_code == 0, done.output
+
+    def content(archive: Path) -> bytes:
+        with zipfile.ZipFile(archive) as opened:
+            return b"\n".join([name.encode() + opened.read(name) for name in opened.namelist()])
+
+    classroom("archive", "--course", str(term), "--into", str(tmp_path / "old.zip"))
+    classroom("restore", str(tmp_path / "old.zip"), "--into", str(tmp_path / "again"))
+    assert student("erase", "zoe-b", "--yes", course=tmp_path / "again")[0] == 0
+    classroom("archive", "--course", str(tmp_path / "again"), "--into", str(tmp_path / "new.zip"))
+    assert [b"zoe-b" in content(tmp_path / f"{name}.zip") for name in ("old", "new")] == [True, False]
+    classroom("restore", str(tmp_path / "new.zip"), "--into", str(tmp_path / "last"))
+    assert "zoe" in {one["user"] for one in json.loads(student_rows(tmp_path / "last"))}
+
+
+def student_rows(root: Path) -> bytes:
+    """The members of a course on its server, as JSON."""
+    done = CliRunner().invoke(build_app(load_catalogue()), ["classroom", "roster", "--course", str(root), "--json"])
+    return done.stdout.encode()
+
+
+TABLE = '[[extensions]]\nstudent = "{}"\nassignment = "ps1"\nuntil = 2099-01-01T00:00:00\n\n'
+PS1, PS2 = '[[assignments]]\nname = "ps1"  # first\ndue = 2098-01-01T00:00:00\n\n', '[[assignments]]\nname = "ps2"\n\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([PS1, TABLE.format("zoe"), PS2, TABLE.format("zoe2"), TABLE.format("zoe")], [PS1, PS2, TABLE.format("zoe2")]),
+        ([PS1, TABLE.format("zoe"), PS2], [PS1, PS2]),
+        (['extensions = [{student = "zoe", assignment = "ps1", until = 2099-01-01T00:00:00}]\n', PS1], [PS1]),
+    ],
+    ids=["between other tables", "the only one", "in brackets"],
+)
+def test_extensions_go_from_the_course_file_however_they_are_written_and_the_rest_stays(tmp_path, before, after):
+    head = '# my course\nid = "c"\n\n'
+    (tmp_path / "course.toml").write_text(head + "".join(before))
+    with holdings(tmp_path) as held:
+        erase_person(held, ZOE)
+    assert (tmp_path / "course.toml").read_text().split() == (head + "".join(after)).split()
 
 
 def test_links_are_neither_followed_nor_left(student, term, tmp_path):
