@@ -251,6 +251,8 @@ def test_a_command_line_that_parses_is_not(line, app):
 def test_a_command_in_the_text_must_exist_with_its_options(app):
     text = "`studium check`, `studium new course`, `studium topics --json`, `studium fly`, `studium topics --all`"
     assert wrong_commands(text, app) == ["studium fly", "studium topics --all"]
+    text = "`studium accommodations --from-csv x.csv`, `studium accommodations x.csv`, `studium new --course x`"
+    assert wrong_commands(text, app) == ["studium accommodations x.csv", "studium new --course x"]
 
 
 def test_a_snippet_that_differs_from_its_source_is_invented():
