@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import types
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,6 +181,10 @@ def test_erasing_removes_a_person_from_every_place_and_leaves_the_others_as_they
 
 def test_no_file_has_the_id_of_somebody_who_was_erased(student, term):
     assert {Path(name).name for name in files_with(term, b"zoe-b")} >= {"gradebook.db", "classroom.db", "history.db"}
+    with closing(sqlite3.connect(term / "gradebook.db")) as book:  # SQLite may keep what was deleted before
+        book.executescript("pragma secure_delete = off; insert into student (id) values ('zoe-b, formerly')")
+        book.executescript("pragma secure_delete = off; delete from student where id = 'zoe-b, formerly'")
+    assert b"zoe-b, formerly" in (term / "gradebook.db").read_bytes()
     student("erase", "zoe-b", "--yes")
     assert files_with(term, b"zoe-b") == []
 
