@@ -42,4 +42,4 @@ def as_json(value: object) -> bytes:
 
 def counted(**numbers: int) -> dict[str, int]:
     """Return the numbers that are not 0, by words."""
-    return {name.replace("_", " "): number for name, number in numbers.items() if number}
+    return {name.replace("_", " "): int(number) for name, number in numbers.items() if number}

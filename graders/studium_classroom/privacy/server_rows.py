@@ -15,7 +15,7 @@ from studium_classroom.privacy.place import Item, as_json, counted
 from studium_classroom.schema import Base, Event, FeedbackPage, Submission
 from studium_classroom.submissions import receipt_of
 
-_KINDS = tuple(mapper.class_ for mapper in Base.registry.mappers)
+_KINDS = sorted((mapper.class_ for mapper in Base.registry.mappers), key=lambda kind: kind.__tablename__)
 _PERSONAL = [kind for kind in _KINDS if {"course", "user"} <= set(kind.__table__.c.keys()) and kind is not Event]
 _OF_SUBMISSIONS = [kind for kind in _KINDS if "submission" in kind.__table__.c]
 

@@ -172,6 +172,7 @@ def test_erasing_removes_a_person_from_every_place_and_leaves_the_others_as_they
     code, out, _ = student("erase", ZOE, "--yes", "--json")
     done = json.loads(out)
     assert (code, done["erased"], [one["place"] for one in done["held"]]) == (0, True, PLACES)
+    assert {type(number) for one in done["held"] for number in one["counts"].values()} == {int}
     with holdings(term) as held:
         assert everything(held, ZOE) == {}
     assert everybody(term) == before
