@@ -103,12 +103,18 @@ def own_app() -> typer.Typer:
 
 
 def commands_of(app: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Return the words and the function of each command, with the groups after the others."""
+    """Return the words and the function of each command, with the groups after the others.
+
+    A group that can be called by itself is a command, too.
+    """
     for command in app.registered_commands:
         assert command.callback is not None
         yield f"{before}{command.name or command.callback.__name__.replace('_', '-')}", command.callback
     for group in app.registered_groups:
         assert group.typer_instance is not None
+        alone = group.typer_instance.registered_callback
+        if alone and alone.invoke_without_command and alone.callback:
+            yield f"{before}{group.name}", alone.callback
         yield from commands_of(group.typer_instance, f"{before}{group.name} ")
 
 

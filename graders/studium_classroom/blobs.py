@@ -1,4 +1,4 @@
-"""Files stored by content: archives that were handed in, and feedback pages. Whatever is here stays on disk."""
+"""Files stored by content: archives that were handed in, and feedback pages. They stay until a person is erased."""
 
 import hashlib
 import os
@@ -33,6 +33,10 @@ class Blobs:
     def get(self, name: str) -> bytes:
         """Return the bytes for a name that ``put`` returned."""
         return self.path(name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        """Remove the bytes for a name, if they are still there."""
+        self.path(name).unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
         """Return where the bytes for a name are stored."""

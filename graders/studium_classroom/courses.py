@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from studium.classroom.archive import files_of, pack
 from studium.errors import CourseError, UnknownNameError
+from studium_graders.accommodations import FILE as ACCOMMODATIONS
 from studium_graders.class_list.students import Entry, read_entries
 from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import folder as folder_of
@@ -54,16 +55,16 @@ class CourseFolder:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._lock = threading.Lock()
-        self._read: tuple[tuple[int, int], Course] | None = None
+        self._read: tuple[tuple[tuple[int, int], ...], Course] | None = None
         self._handouts: dict[str, tuple[tuple[tuple[str, int, int], ...], Handout]] = {}
         self.id = self.course.id
         self._directory = open_course(self.root)
 
     @property
     def course(self) -> Course:
-        """The current contents of course.toml. Raise CourseError if it cannot be used."""
-        found = (self.root / FILE).stat() if (self.root / FILE).is_file() else None
-        stamp = (found.st_mtime_ns, found.st_size) if found else (0, 0)
+        """The current contents of course.toml and its accommodations. Raise StudiumError if they cannot be used."""
+        files = (self.root / FILE, self.root / ACCOMMODATIONS)
+        stamp = tuple(_times(path) if path.is_file() else (0, 0) for path in files)
         with self._lock:
             if self._read is None or self._read[0] != stamp:
                 self._read = stamp, read_course(self.root)
@@ -88,12 +89,12 @@ class CourseFolder:
         return seen[name]
 
     def deadline(self, assignment: Assignment, student: str) -> Deadline:
-        """Return a student's own dates: an extension moves both."""
+        """Return a student's own dates: an extension or an accommodation moves both."""
         course = self.course
         due, closes = course.due(assignment), assignment.closes and course.zoned(assignment.closes)
         later = course.extensions_of(assignment.name).get(student)
         if due and later:
-            due = due + later
+            due = (due.astimezone(UTC) + later).astimezone(due.tzinfo)
             closes = closes and max(closes, due)
         return Deadline(due, closes, bool(later))
 

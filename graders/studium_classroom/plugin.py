@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def studium_commands(app: typer.Typer) -> None:
-    """Add the group ``classroom``, and the class list, which a course has without a server, too."""
+    """Add the groups ``classroom`` and ``student``, and the class list, which a course has without a server, too."""
     from typer import Typer
 
     from studium_classroom.commands.archive import archive, restore
@@ -24,6 +24,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_classroom.commands.serve import serve
     from studium_classroom.commands.staff import extend, grade, release
     from studium_classroom.commands.status import status
+    from studium_classroom.commands.student import erase, export
 
     group = Typer(help="Run a course server.", no_args_is_help=True)
     for name, command in (
@@ -42,3 +43,7 @@ def studium_commands(app: typer.Typer) -> None:
         group.command(name)(command)
     app.add_typer(group, name="classroom")
     app.command("roster")(class_list)
+    student = Typer(help="Export or erase what a course holds about a person.", no_args_is_help=True)
+    student.command("export")(export)
+    student.command("erase")(erase)
+    app.add_typer(student, name="student")

@@ -86,6 +86,7 @@ class Submissions:
             attempt = newest.attempt + 1 if newest else 1
             receipt = self._seal.signed(Receipt(course, assignment, student, attempt, when, sha256, len(archive), late))
             session.add(_row(receipt))
+            self._blobs.put(archive)  # once more: since then, somebody with the same archive may have been erased
             if newest is not None and newest.state == WAITING:
                 newest.state = REPLACED
             return receipt

@@ -6,9 +6,9 @@ Topics and exercises are only names here; whether the catalogue has them is chec
 import re
 import tomllib
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
@@ -16,6 +16,9 @@ from msgspec import Meta
 from studium.elsewhere import Repository
 from studium.errors import CourseError, UnknownNameError, continued, suggestion
 
+from studium_graders.accommodations import FILE as ACCOMMODATIONS
+from studium_graders.accommodations import read_accommodations
+from studium_graders.amounts import Amount, passing
 from studium_graders.course_messages import convert_message
 from studium_graders.engine.material.limits import Limits, LimitsChange
 
@@ -86,16 +89,19 @@ class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
 
-    If a student has several ``extensions`` for an assignment, the last one counts.
+    If a student has several ``extensions`` for an assignment, the last one counts. ``accommodations`` are in a file of
+    their own. ``keep_until`` is the last day on which the course may be kept.
     """
 
     id: str
     title: str = ""
     timezone: str = "UTC"
+    keep_until: date | None = None
     assignments: tuple[Assignment, ...] = ()
     late: Late = Late()
     limits: Limits = Limits()
     extensions: tuple[Extension, ...] = ()
+    accommodations: dict[str, Amount] = {}
     classroom: Classroom = Classroom()
     repository: Repository | None = None
     hidden_sentences: bool = True
@@ -128,10 +134,22 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return when if when.tzinfo else when.replace(tzinfo=ZoneInfo(self.timezone))
 
     def extensions_of(self, name: str) -> dict[str, timedelta]:
-        """Return how much later than others each student with an extension for an assignment is due."""
-        due = next((self.due(assignment) for assignment in self.assignments if assignment.name == name), None)
+        """Return how much later than others students are due, in time that passes.
+
+        That is by an extension for the assignment or an accommodation for the term, whichever gives more time.
+        """
+        assignment = next((one for one in self.assignments if one.name == name), None)
+        due = self.due(assignment) if assignment else None
+        if assignment is None or due is None:
+            return {}
         given = [extension for extension in self.extensions if extension.assignment == name]
-        return {one.student: max(timedelta(), self.zoned(one.until) - due) for one in given} if due else {}
+        found = {one.student: max(timedelta(), passing(due, self.zoned(one.until))) for one in given}
+        opens = assignment.opens and self.zoned(assignment.opens)
+        for student, amount in self.accommodations.items():
+            later = amount.later(due, opens)
+            if later is not None:
+                found[student] = max(later, found.get(student, timedelta()))
+        return found
 
     def due_for_nbgrader(self, assignment: Assignment) -> datetime | None:
         """Return the due date as nbgrader stores it: UTC without a time zone."""
@@ -144,7 +162,7 @@ def read_course(root: Path) -> Course:
     path, text = root / FILE, ""
     try:
         text = path.read_text("utf-8-sig")  # some editors write a byte order mark before the text
-        course = msgspec.convert(tomllib.loads(text), Course)
+        course = msgspec.convert(_without_accommodations(tomllib.loads(text), path), Course)
     except FileNotFoundError:
         raise CourseError(
             f"a course needs the file {path}, which does not exist; run studium new course, or name the folder with "
@@ -159,9 +177,19 @@ def read_course(root: Path) -> Course:
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = continued(str(error))
         raise CourseError(f"{path} must be valid TOML: {why}; correct that line{_line(text, why)}") from error
+    course = msgspec.structs.replace(course, accommodations=read_accommodations(root))
     if found := _problem(course):
         raise CourseError(f"{path} {found}")
     return course
+
+
+def _without_accommodations(read: dict[str, Any], path: Path) -> dict[str, Any]:
+    if "accommodations" in read:
+        raise CourseError(
+            f"{path} must not have accommodations, which belong in {ACCOMMODATIONS}: move them there with studium "
+            f"accommodations set"
+        )
+    return read
 
 
 def says_hidden(root: Path) -> bool:
@@ -198,6 +226,7 @@ def _problem(course: Course) -> str:
     for assignment in course.assignments:
         try:
             course.due_for_nbgrader(assignment)
+            course.extensions_of(assignment.name)
         except OverflowError:
             return f"needs a due date in the years 1 to 9999 for {assignment.name!r}: got {assignment.due}; change it"
     for extension in course.extensions:

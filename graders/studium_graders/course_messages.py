@@ -44,7 +44,8 @@ def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, 
         got = f": got {_TYPES.get(found[3], found[3])}" if found[3] else ""
         return f"needs {needed}{limit} for {place or 'the file'}{got}; {_advice(found[1], found[3], place)}"
     if "RFC3339" in what:
-        return f"needs {_TYPES['datetime']} for {place}: got text in quotes; write a date without them"
+        kind = _TYPES["date" if what.endswith(" date") else "datetime"]
+        return f"needs {kind} for {place}: got text in quotes; write a date without them"
     return f"cannot be used: {continued(what)}{place and f' for {place}'}; change it"
 
 

@@ -52,10 +52,11 @@ def extend(root: Path, student: str, assignment: str, until: datetime, reason: s
     lines += [f"until = {until.isoformat(timespec='seconds')}"]
     lines += [f"reason = {json.dumps(reason)}"] if reason else []
     write_whole(path, (before.rstrip("\n") + "\n" + "\n".join(lines) + "\n").encode(), 0o666)
-    return Extended(due, later, _unknown(root, student))
+    return Extended(due, later, unknown_student(root, student))
 
 
-def _unknown(root: Path, student: str) -> str:
+def unknown_student(root: Path, student: str) -> str:
+    """Suggest who could be meant if the gradebook has students but not this one; otherwise return ""."""
     with reading_if_there(open_course(root).db_url, "student") as session:
         known = list(session.scalars(select(Student.id).order_by(Student.id))) if session else []
     return suggestion(student, known) if known and student not in known else ""

@@ -126,7 +126,9 @@ class _Run:
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue = assignment, catalogue
         self.sentences = Sentences(catalogue, hidden=says_hidden(self.root))
-        self.limits, self.gpu, self.extensions, self.due = terms_of(self.root, assignment, coursedir.db_url)
+        self.limits, self.gpu, self.extensions, self.due, notes = terms_of(self.root, assignment, coursedir.db_url)
+        for note in notes:
+            watcher.note(note)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -151,13 +153,11 @@ class _Run:
             )
         self.packages = packages_of(self.material, self.catalogue)
         self.environment = environment_hash(self.packages)
-        basis = basis_of(self.material, self.environment, level)
-        report = ClassResult(self.material.assignment, level, basis=basis)
+        report = ClassResult(self.material.assignment, level, basis=basis_of(self.material, self.environment, level))
         report.problems += filter(None, (submitted.problem for submitted in submissions))
         submissions = [submitted for submitted in submissions if not submitted.problem]
         self.watcher.begin(len(submissions), level)
         folders = {submitted.student: submitted for submitted in submissions}
-        penalties = LatePenalties(self.coursedir.config, self.root)
         line = _Line(self, level, report)
         marker = self.root / ".studium" / "runs" / self.assignment
         with (
@@ -165,7 +165,7 @@ class _Run:
                 self.coursedir.db_url,
                 self.coursedir.course_id,
                 self.assignment,
-                penalties,
+                LatePenalties(self.coursedir.config, self.root),
                 self.extensions,
                 self.options.selection,
                 self.due,

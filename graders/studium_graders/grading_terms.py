@@ -4,18 +4,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from studium_graders.accommodating import without_effect
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.material.limits import Limits
 from studium_graders.late_budget import Extensions, extensions, times_of
 
 
 class Terms(NamedTuple):
-    """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None."""
+    """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None.
+
+    ``notes`` are sentences for the instructor.
+    """
 
     limits: Limits
     gpu: bool
     extensions: Extensions
     due: datetime | None
+    notes: tuple[str, ...] = ()
 
 
 def terms_of(root: Path, assignment: str, url: str) -> Terms:
@@ -25,4 +30,6 @@ def terms_of(root: Path, assignment: str, url: str) -> Terms:
     course = read_course(root)
     times = times_of(url) if course.late.late_days else {}
     due = next((course.due_for_nbgrader(one) for one in course.assignments if one.name == assignment), None)
-    return Terms(course.limits_of(assignment), course.needs_gpu(assignment), extensions(course, assignment, times), due)
+    notes = tuple(filter(None, (without_effect(course, assignment),)))
+    limits, needs_gpu = course.limits_of(assignment), course.needs_gpu(assignment)
+    return Terms(limits, needs_gpu, extensions(course, assignment, times), due, notes)

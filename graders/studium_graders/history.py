@@ -125,6 +125,13 @@ class History:
                 for key, name, who, number, received, digest in rows
             ]
 
+    def forget(self, student: str) -> None:
+        """Remove a student's attempts with their results, all or none."""
+        with self._usable(), self._database:
+            own = "select id from submission where student = ?"
+            self._database.execute(f"delete from result where submission in ({own})", (student,))  # noqa: S608
+            self._database.execute("delete from submission where student = ?", (student,))
+
     def _add(self, assignment: str, basis: Basis, one: Recorded, now: str) -> None:
         submission = self._submission(assignment, one)
         result = one.result

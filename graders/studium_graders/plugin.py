@@ -56,6 +56,7 @@ def studium_commands(app: typer.Typer) -> None:
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
     _group(app, "topic").command("mine")(mine)
+    _add_accommodations(app)
 
 
 @hookimpl
@@ -128,6 +129,17 @@ def studium_repository(course: Path) -> Repository | None:
     from studium_graders.course_file import read_course
 
     return read_course(course).repository
+
+
+def _add_accommodations(app: typer.Typer) -> None:
+    """Add ``studium accommodations``, which lists and imports, and its own commands."""
+    from studium_graders.commands.accommodations import accommodations, list_, remove, set_
+
+    group = _group(app, "accommodations")
+    group.info.no_args_is_help = False
+    group.callback(invoke_without_command=True)(accommodations)
+    for name, command in (("set", set_), ("list", list_), ("remove", remove)):
+        group.command(name)(command)
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:

@@ -76,7 +76,8 @@ def _known(root: Any, item: str) -> bool:
     command, rest = _descend(root, item.split())
     options = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
     wrong = [word for word in rest if word.startswith("-") and word not in options]
-    return not wrong and not (hasattr(command, "commands") and rest)
+    inner = hasattr(command, "commands") and rest
+    return not wrong and (not inner or (command.invoke_without_command and rest[0].startswith("-")))
 
 
 def _descend(command: Any, words: list[str]) -> tuple[Any, list[str]]:

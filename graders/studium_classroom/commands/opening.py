@@ -31,12 +31,20 @@ def settings_of(folder: Path) -> "Settings":
 
 
 def made_of(settings: "Settings") -> "Classroom":
-    """Return the classroom with these settings; nothing happens until it is started."""
+    """Return the classroom with these settings; nothing happens until it is started.
+
+    If a course has been kept for too long, this prints a line about it.
+    """
+    from studium_graders.commands.extra import tell_if_kept_too_long
+
     from studium_classroom.classroom import Classroom
     from studium_classroom.grading_line import Terms
 
     terms = Terms(settings.executor, settings.scheduler, settings.trust_submissions)
-    return Classroom(map(Path, settings.courses), Path(settings.data), settings.database, terms)
+    roots = list(map(Path, settings.courses))
+    for root in roots:
+        tell_if_kept_too_long(root)
+    return Classroom(roots, Path(settings.data), settings.database, terms)
 
 
 @contextmanager

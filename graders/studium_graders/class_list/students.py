@@ -1,5 +1,6 @@
 """Read the class list: nbgrader's gradebook has ids, names and addresses, a file next to it has the rest."""
 
+import stat
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from studium.errors import CourseError
 
 from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.results_store import write_whole
 
 FILE = ".studium/class-list.json"
 FIELDS = ("first_name", "last_name", "email", "lms_id", "section")  # of a student, which a file can have
@@ -51,6 +53,16 @@ def read_entries(root: Path) -> dict[str, Entry]:
         raise CourseError(
             f"the class list must be as studium roster wrote it: {path}: {error}; delete it and import the list again"
         ) from error
+
+
+def forget(root: Path, student: str) -> None:
+    """Remove a student's entry, if there is one. Raise CourseError or OSError."""
+    entries = read_entries(root)
+    if entries.pop(student, None) is not None:
+        path = root / FILE
+        mode = stat.S_IMODE(path.stat().st_mode)  # a course may be shared with its folder's group
+        write_whole(path, msgspec.json.format(msgspec.json.encode(entries), indent=1))
+        path.chmod(mode)
 
 
 def read_class(directory: CourseDirectory) -> dict[str, ListedStudent]:

@@ -30,11 +30,13 @@ def require_grade_extra(*modules: str) -> None:
 def settings_errors(course: Path) -> Iterator[None]:
     """Turn what traitlets and SQLAlchemy report about a course's settings into one sentence.
 
+    Before that, tell if the course has been kept for too long.
     Anything they print, or a plugin of the course prints, goes to stderr, since it does not belong to a command's
     result.
     """
     try:
         with redirect_stdout(sys.stderr):
+            tell_if_kept_too_long(course)
             yield
     except Exception as error:
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -45,6 +47,14 @@ def settings_errors(course: Path) -> Iterator[None]:
         why = str(error).splitlines()[0].removesuffix(".")
         path = course / "nbgrader_config.py"
         raise CourseError(f"{path} must contain valid settings: {why}; correct it") from error
+
+
+def tell_if_kept_too_long(course: Path) -> None:
+    """Print one line if the course's keep_until has passed."""
+    from studium_graders.retention import kept_too_long
+
+    for sentence in kept_too_long(course):
+        print(f"studium: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 class _Later(ModuleType):
