@@ -15,7 +15,8 @@ from studium.desk.places import data_folder
 from studium.errors import StudiumError
 from studium.notebooks import SAVED_WIDGET
 from studium.site.building import Options, Site
-from studium.site.prose import Prose, parse, plain_text
+from studium.site.outputs import show_failures
+from studium.site.prose import Prose, parse, plain_text, show_block
 from studium.site.running import failures, run_notebook
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -306,11 +307,22 @@ def test_with_a_course_pages_and_notebooks_lead_to_where_the_notebook_can_be_ope
     assert "import studium\n" not in page  # the lesson of the page is the one without these cells
 
 
+def test_with_a_course_a_page_begins_with_the_way_to_binder(quick, studium, tmp_path):
+    quick()
+    (tmp_path / "course.toml").write_text(COURSE)
+    out = tmp_path / "out"
+    assert studium("html", "quick", "--no-run", "--out", str(out), "--course", str(tmp_path))[0] == 0
+    page = (out / "quick.html").read_text("utf-8")
+    assert page.index(">Open in Binder</a>") < page.index("<h1>")
+    assert 'href="https://mybinder.org/v2/gh/owner/water/main?urlpath=lab%2Ftree%2Fdocs%2Fquick.ipynb"' in page
+
+
 def test_without_a_course_nothing_leads_elsewhere(quick, studium, tmp_path):
     quick()
     out = tmp_path / "out"
     assert studium("html", "quick", "--no-run", "--out", str(out))[0] == 0
-    assert "colab" not in (out / "quick.html").read_text("utf-8") + (out / "quick.ipynb").read_text("utf-8")
+    texts = (out / "quick.html").read_text("utf-8") + (out / "quick.ipynb").read_text("utf-8")
+    assert not re.search("colab|binder", texts, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
@@ -452,3 +464,29 @@ def test_a_formula_that_is_not_understood_is_told(quick, site, studium, tmp_path
     (site.folder / "quick_topic" / "lesson.py").write_text("# %% [markdown]\n# # T\n#\n# $\\nosuchthing{x}$\n")
     code, _, err = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run")
     assert (code, "the formula $\\nosuchthing{x}$ could not be parsed" in err) == (1, True), err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("q k / √d.", [r"\sqrt{d}"]),
+        ("√abar · x0 + √(1 - abar) · eps", [r"\sqrt{\text{abar}}", r"\sqrt{\text{1 − abar}}"]),
+        ("√(2 (a + v_k))", [r"\sqrt{\text{2 (a + v\_k)}}"]),
+        ("`√d`, √ and √(", []),
+    ],
+)
+def test_a_root_in_plain_text_becomes_a_formula_and_one_in_code_does_not(text, shown):
+    html = show_block(text)
+    assert re.findall(r"<annotation[^>]*>(.*?)</annotation>", html) == shown
+    assert "tex" not in re.findall('class="([^"]*)"', html)
+
+
+def test_a_check_that_could_not_run_is_told_and_one_that_only_waits_for_an_answer_is_not():
+    waiting = nbformat.v4.new_output("display_data", {"text/html": "<div>Not attempted yet: height</div>"})
+    (cell,) = cells("lesson.check(height)").cells
+    cell.outputs = [waiting]
+    assert show_failures(cell) == []
+    cell.outputs.append(nbformat.v4.new_output("error", ename="KernelDied", evalue="memory ran out"))
+    assert [re.sub("<[^>]*>", "", html) for html in show_failures(cell)] == [
+        "This cell did not run: KernelDied: memory ran out"
+    ]
