@@ -24,7 +24,8 @@ def visit(chromium, water_site):
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto((water_site / f"{name}.html").as_uri())
+        name, at, fragment = name.partition("#")
+        page.goto((water_site / f"{name}.html").as_uri() + at + fragment)
         return page
 
     yield visit
@@ -139,6 +140,87 @@ def test_a_widget_is_as_high_as_it_needs_and_takes_the_theme(visit):
     page.wait_for_function("document.querySelector('.widget iframe').style.height !== '520px'")
     page.get_by_role("radio", name="Dark").check()
     page.frame_locator(".widget iframe").locator("html[data-theme=dark]").wait_for()
+
+
+def noise(page):
+    """The slider of the page's widget, once it is there."""
+    page.locator(".widget iframe").scroll_into_view_if_needed()
+    slider = page.frame_locator(".widget iframe").get_by_role("slider", name="Noise level t")
+    slider.wait_for()
+    return slider
+
+
+def wait_for_noise(page, value):
+    page.frame_locator("iframe").locator(f"input[aria-label='Noise level t'][aria-valuetext^='{value} of ']").wait_for()
+
+
+def press(page, key):
+    """Press a key on the slider, and wait until the page knows the state."""
+    told = "addEventListener('message', ({data}) => (window.told = data['studium-widget-state'] || window.told))"
+    page.evaluate(told)
+    noise(page).press(key)
+    page.wait_for_function("window.told")
+
+
+def copied(page, name):
+    """What a button of the widget puts on the clipboard."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name="Copied").wait_for()
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_link_to_a_state_opens_the_page_with_the_widget_in_that_state(visit):
+    page = visit("waves")
+    assert copied(page, "Copy a link to this state").endswith("/waves.html#widget.1")
+    press(page, "Home")
+    link = copied(page, "Copy a link to this state")
+    assert link.endswith("/waves.html#widget.1&t=0")
+    wait_for_noise(visit("waves#widget.1&t=0"), 0)
+
+
+def test_a_link_with_another_state_moves_the_widget_of_the_page_that_is_open(visit):
+    page = visit("waves")
+    shipped = noise(page).input_value()
+    for fragment, value in (("&t=3", 3), ("&t=0", 0), ("", shipped)):
+        page.evaluate(f"location.hash = 'widget.1{fragment}'")
+        wait_for_noise(page, value)
+
+
+@pytest.mark.parametrize(
+    ("fragment", "why"),
+    [
+        ("t=99999", "t needs a number from 0 to"),
+        ("t=%22a%22", "t needs a whole number"),
+        ("x=1", "it needs the name of a state, got x"),
+        ("t", "it needs a name and a value in JSON, such as t=7, got t"),
+        ("t=%E0%A4%A", "it needs a name and a value in JSON"),
+        ("__proto__=1", "it needs the name of a state, got __proto__"),
+    ],
+)
+def test_a_link_with_a_bad_state_shows_the_widget_as_it_is_and_one_line_in_the_console(visit, fragment, why):
+    page = visit("waves")
+    shipped = noise(page).input_value()
+    with page.expect_console_message(lambda message: "left out" in message.text) as told:
+        page.evaluate(f"location.hash = 'widget.1&{fragment}'")
+    assert f"The state in the address was left out: {why}" in told.value.text
+    wait_for_noise(page, shipped)
+
+
+def test_the_html_to_embed_a_widget_shows_it_on_a_page_elsewhere_in_the_same_state(visit, tmp_path):
+    page = visit("waves")
+    press(page, "Home")
+    html = copied(page, "Copy the HTML to embed it")
+    assert re.match(r'<iframe src="file:[^"]*/widgets/waves-1\.html#t=0" title="[^"]+" sandbox="allow-scripts"', html)
+    elsewhere = tmp_path / "blog.html"
+    elsewhere.write_text(f"<!doctype html><meta charset='utf-8'>{html}")
+    page.goto(elsewhere.as_uri())
+    wait_for_noise(page, 0)
+
+
+def test_a_widget_stands_in_a_page_of_its_own(visit):
+    page = visit("widgets/waves-1#t=0")
+    page.locator("input[aria-label='Noise level t'][aria-valuetext^='0 of ']").wait_for()
 
 
 def test_outputs_of_each_kind_are_there(visit):
