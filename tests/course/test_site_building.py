@@ -87,7 +87,7 @@ def texts_of(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_text("utf-8")
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("plotly.js", "maths.css")
+        if path.is_file() and path.name not in ("plotly.js", "maths.css") and path.suffix != ".png"
     }
 
 
@@ -548,11 +548,12 @@ def test_an_address_that_is_none_is_one_sentence_and_writes_nothing(quick, studi
     assert not (tmp_path / "out").exists()
 
 
-def test_a_card_is_drawn_when_its_title_changes_and_the_old_one_goes(quick, counted, monkeypatch, tmp_path):
+def test_a_card_is_drawn_when_its_title_changes_and_the_old_one_goes(quick, counted, site, monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr("studium.site.about.card", lambda *shown: drawn.append(shown[0]) or b"")
+    quick()
     for title in ("One", "One", "Two"):
-        quick(f"1\n\n# %% [markdown]\n# # {title}")
+        (site.folder / "quick_topic" / "lesson.py").write_text(f"# %% [markdown]\n# # {title}\n")
         build(tmp_path / "out", "quick")
     assert drawn == ["One", "Modern generative AI, one paper at a time", "Two"]
     assert len(list((tmp_path / "out" / "cards").iterdir())) == 2

@@ -32,9 +32,8 @@ def html(
         typer.Option(help="A course folder whose repository the pages will link to on Binder, Colab and Kaggle."),
     ] = None,
     url: Annotated[
-        str,
-        typer.Option(help="The address at which the site will be; cards of shared links need it.", show_default=False),
-    ] = "",
+        str | None, typer.Option(help="The address at which the site will be; cards of shared links need it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Write lessons as a site that opens straight from disk, with text, formulas, figures and working widgets.
@@ -49,7 +48,7 @@ def html(
         raise typer.BadParameter("name a topic, or pass --all (see `studium topics`)")
     topics = catalogue.lessons if slug is None else [catalogue[slug]]
     repository = _repository(catalogue, course) if course else None
-    options = Options(choose_profile(profile).name, limit, not no_run, force, repository, _address(url))
+    options = Options(choose_profile(profile).name, limit, not no_run, force, repository, _address(url or ""))
     site = _build(catalogue, topics, out, options)
     (print_json if as_json else _print)(site)
     broken = [f"{p.entry_point} of {p.distribution}: {p.error}" for p in catalogue.problems] if everything else []
