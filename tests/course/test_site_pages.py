@@ -173,7 +173,7 @@ def copied(page, name, pattern):
 
 def test_a_link_to_a_state_opens_the_page_with_the_widget_in_that_state(visit):
     page = visit("waves")
-    copied(page, "Copy a link to this state", r"/waves\.html#widget\.1$")
+    copied(page, "Copy a link", r"/waves\.html#widget\.1$")
     press(page, "End")
     copied(page, "Copy a link to this state", r"/waves\.html#widget\.1&t=999$")
     wait_for_noise(visit("waves#widget.1&t=999"), 999)

@@ -16,10 +16,10 @@
 
   /** A button that copies the text that `text()` gives; where a page may not copy, it shows the text. */
   const copier = (label, text) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: label() });
     const say = (words) => {
       button.textContent = words;
-      setTimeout(() => (button.textContent = label), 2000);
+      setTimeout(() => (button.textContent = label()), 2000);
     };
     button.addEventListener("click", async () => {
       const copied = text();
@@ -36,16 +36,19 @@
 
   const share = (widget) => {
     const frame = widget.querySelector("iframe");
-    let state = "";
+    let state = ""; // what differs from the widget of the lesson
     frame.dataset.page = frame.getAttribute("src");
+    const label = () => (state ? "Copy a link to this state" : "Copy a link");
+    const link = copier(label, () => address("", state ? `${widget.id}&${state}` : widget.id));
+    const code = copier(() => "Copy the HTML to embed it", () => embedding(frame, state));
     addEventListener("message", ({ source, data }) => {
-      const told = source === frame.contentWindow && data?.["studium-widget-state"];
-      if (typeof told === "string") state = told;
+      const told = data?.["studium-widget-state"];
+      if (source !== frame.contentWindow || typeof told !== "string" || told === state) return;
+      state = told;
+      link.textContent = label();
     });
     const line = Object.assign(document.createElement("p"), { className: "share" });
-    const fragment = () => [widget.id, state].filter(Boolean).join("&");
-    const link = copier("Copy a link to this state", () => address("", fragment()));
-    line.append(link, copier("Copy the HTML to embed it", () => embedding(frame, state)));
+    line.append(link, code);
     widget.append(line);
   };
 
