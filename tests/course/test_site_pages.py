@@ -8,6 +8,8 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site"), pytest.mark.sample(5, of="browser")]
 
+SETTLED = "[...document.querySelectorAll('.widget iframe')].every((frame) => frame.style.height !== '520px')"
+
 
 @pytest.fixture
 def visit(chromium, water_site):
@@ -26,6 +28,7 @@ def visit(chromium, water_site):
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         name, at, fragment = name.partition("#")
         page.goto((water_site / f"{name}.html").as_uri() + at + fragment)
+        page.wait_for_function(SETTLED)  # else what is below a widget moves away from under the pointer
         return page
 
     yield visit
