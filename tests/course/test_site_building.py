@@ -1,6 +1,7 @@
 """`studium html`: what is written, what is run again, what is told of failures, and what must not leak."""
 
 import dataclasses
+import html
 import json
 import os
 import re
@@ -15,8 +16,10 @@ from studium.desk.places import data_folder
 from studium.errors import StudiumError
 from studium.notebooks import SAVED_WIDGET
 from studium.site.building import Options, Site
-from studium.site.prose import Prose, parse, plain_text
+from studium.site.outputs import show_failures
+from studium.site.prose import Prose, parse, plain_text, show_block
 from studium.site.running import failures, run_notebook
+from studium.site.widgets import WidgetFiles
 
 pytestmark = pytest.mark.xdist_group("site")
 SECRETS = ("0.0 * crest", "7.125", "is never below zero", "the trough may be above", "BEGIN SOLUTION")
@@ -84,7 +87,7 @@ def texts_of(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_text("utf-8")
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("plotly.js", "maths.css")
+        if path.is_file() and path.name not in ("plotly.js", "maths.css") and path.suffix != ".png"
     }
 
 
@@ -306,11 +309,22 @@ def test_with_a_course_pages_and_notebooks_lead_to_where_the_notebook_can_be_ope
     assert "import studium\n" not in page  # the lesson of the page is the one without these cells
 
 
+def test_with_a_course_a_page_begins_with_the_way_to_binder(quick, studium, tmp_path):
+    quick()
+    (tmp_path / "course.toml").write_text(COURSE)
+    out = tmp_path / "out"
+    assert studium("html", "quick", "--no-run", "--out", str(out), "--course", str(tmp_path))[0] == 0
+    page = (out / "quick.html").read_text("utf-8")
+    assert page.index(">Open in Binder</a>") < page.index("<h1>")
+    assert 'href="https://mybinder.org/v2/gh/owner/water/main?urlpath=lab%2Ftree%2Fdocs%2Fquick.ipynb"' in page
+
+
 def test_without_a_course_nothing_leads_elsewhere(quick, studium, tmp_path):
     quick()
     out = tmp_path / "out"
     assert studium("html", "quick", "--no-run", "--out", str(out))[0] == 0
-    assert "colab" not in (out / "quick.html").read_text("utf-8") + (out / "quick.ipynb").read_text("utf-8")
+    texts = (out / "quick.html").read_text("utf-8") + (out / "quick.ipynb").read_text("utf-8")
+    assert not re.search("colab|binder", texts, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
@@ -452,3 +466,94 @@ def test_a_formula_that_is_not_understood_is_told(quick, site, studium, tmp_path
     (site.folder / "quick_topic" / "lesson.py").write_text("# %% [markdown]\n# # T\n#\n# $\\nosuchthing{x}$\n")
     code, _, err = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run")
     assert (code, "the formula $\\nosuchthing{x}$ could not be parsed" in err) == (1, True), err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("q k / √d.", [r"\sqrt{d}"]),
+        ("√abar · x0 + √(1 - abar) · eps", [r"\sqrt{\text{abar}}", r"\sqrt{\text{1 − abar}}"]),
+        ("√(2 (a + v_k))", [r"\sqrt{\text{2 (a + v\_k)}}"]),
+        ("`√d`, √ and √(", []),
+    ],
+)
+def test_a_root_in_plain_text_becomes_a_formula_and_one_in_code_does_not(text, shown):
+    html = show_block(text)
+    assert re.findall(r"<annotation[^>]*>(.*?)</annotation>", html) == shown
+    assert "tex" not in re.findall('class="([^"]*)"', html)
+
+
+def test_a_check_that_could_not_run_is_told_and_one_that_only_waits_for_an_answer_is_not():
+    waiting = nbformat.v4.new_output("display_data", {"text/html": "<div>Not attempted yet: height</div>"})
+    (cell,) = cells("lesson.check(height)").cells
+    cell.outputs = [waiting]
+    assert show_failures(cell) == []
+    cell.outputs.append(nbformat.v4.new_output("error", ename="KernelDied", evalue="memory ran out"))
+    assert [re.sub("<[^>]*>", "", html) for html in show_failures(cell)] == [
+        "This cell did not run: KernelDied: memory ran out"
+    ]
+
+
+def framed(document):
+    return f'<div class="widget"><iframe title="W" srcdoc="{html.escape(document)}"></iframe></div>'
+
+
+def test_widgets_become_files_the_first_is_loaded_at_once_and_those_below_when_they_come_into_view(tmp_path):
+    widgets = WidgetFiles()
+    page = widgets.moved_out(framed("<p>one") + framed('<p class="a">two'), "waves")
+    assert page == (
+        '<div class="widget" id="widget.1"><iframe title="W" src="widgets/waves-1.html"></iframe></div>'
+        '<div class="widget" id="widget.2"><iframe title="W" loading="lazy" src="widgets/waves-2.html"></iframe></div>'
+    )
+    assert 'src="widgets/waves-2.html"' in widgets.moved_out(framed('<p class="a">two'), "index")
+    (tmp_path / "widgets").mkdir()
+    (tmp_path / "widgets" / "gone-1.html").write_text("of a lesson that is gone")
+    widgets.write(tmp_path)
+    assert {path.name: path.read_text() for path in (tmp_path / "widgets").iterdir()} == {
+        "waves-1.html": "<p>one",
+        "waves-2.html": '<p class="a">two',
+    }
+
+
+def told(page):
+    """The description of a page, and what it says for cards."""
+    return dict(re.findall(r'<meta (?:name|property)="(description|og:[a-z:]+|twitter:card)" content="([^"]*)">', page))
+
+
+def test_each_page_has_a_description_and_a_card_with_an_image_that_is_in_the_site(water_site):
+    for name, title in (("waves", "Waves on the water"), ("tides", "Tides"), ("index", "Modern generative AI")):
+        found = told((water_site / f"{name}.html").read_text("utf-8"))
+        assert found["og:title"].startswith(title)
+        assert found["og:description"] == found["description"] != ""
+        assert found["twitter:card"] == "summary_large_image"
+        assert (water_site / found["og:image"]).read_bytes().startswith(b"\x89PNG")
+        assert "og:url" not in found
+
+
+def test_with_the_address_of_the_site_cards_have_full_addresses(quick, studium, tmp_path):
+    quick()
+    out, url = tmp_path / "out", "https://owner.github.io/course/"
+    assert studium("html", "quick", "--no-run", "--out", str(out), "--url", url)[0] == 0
+    page = (out / "quick.html").read_text("utf-8")
+    assert told(page)["og:url"] == f"{url}quick.html"
+    assert (out / told(page)["og:image"].removeprefix(url)).is_file()
+    assert f'<link rel="canonical" href="{url}quick.html">' in page
+
+
+def test_an_address_that_is_none_is_one_sentence_and_writes_nothing(quick, studium, tmp_path):
+    quick()
+    for url in ("owner.github.io", "https://owner.github.io/?a", "javascript:alert(1)"):
+        code, _, err = studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"), "--url", url)
+        assert (code, "--url needs the address of the site, such as" in err) == (1, True), err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_card_is_drawn_when_its_title_changes_and_the_old_one_goes(quick, counted, site, monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr("studium.site.about.card", lambda *shown: drawn.append(shown[0]) or b"")
+    quick()
+    for title in ("One", "One", "Two"):
+        (site.folder / "quick_topic" / "lesson.py").write_text(f"# %% [markdown]\n# # {title}\n")
+        build(tmp_path / "out", "quick")
+    assert drawn == ["One", "Modern generative AI, one paper at a time", "Two"]
+    assert len(list((tmp_path / "out" / "cards").iterdir())) == 2

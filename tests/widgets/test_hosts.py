@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from studium_widgets import Array, AttentionHeatmap, Chart, Widget
 from studium_widgets.hosts.installed import UnknownWidgetError, find
 from studium_widgets.hosts.page import frame
+from studium_widgets.hosts.page import page as page_of
 from studium_widgets.hosts.server import first_widget
 from studium_widgets.schema import rules
 from traitlets import Bool, Dict, Enum, Float, Int, List, Tuple, Unicode
@@ -116,6 +117,44 @@ def test_a_state_that_breaks_its_rules_is_named_in_a_sentence(call_js, state, al
     found = call_js(RULES, "findProblem", state, allowed)
     assert found.startswith(sentence)
     assert bool(found) == bool(sentence)
+
+
+FRAGMENT = "widgets/studium_widgets/hosts/fragment.js"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"steps": 3},
+        {"word": "not a ring & 50 % = #1 ✓", "flag": True, "size": None},
+        {"grid": tensor([[1, 2], [3, 4]]), "words": ["a", "b"]},
+    ],
+)
+def test_changes_survive_as_the_fragment_of_an_address(call_js, changes):
+    fragment = call_js(FRAGMENT, "toFragment", changes)
+    assert re.fullmatch(r"[\w.!~*'()%=&-]*", fragment, re.ASCII)
+    assert call_js(FRAGMENT, "fromFragment", fragment, {}, {name: {} for name in changes}) == changes
+
+
+FAILS = """export default { show(place) {
+place.textContent = "as it was saved";
+const restore = () => (place.innerHTML = "<p class='st-failure'>This picture failed.</p>");
+return { fragment: () => "", onChange() {}, restore };
+} };"""
+
+
+@pytest.mark.browser
+def test_a_state_in_an_address_that_the_picture_fails_to_draw_is_left_out(chromium, tmp_path):
+    path = Path(tmp_path, "widget.html")
+    path.write_text(page_of(FAILS, {"alt": "A picture."}), encoding="utf-8")
+    view = chromium.new_page()
+    with view.expect_console_message() as told:
+        view.goto(f"{path.as_uri()}#t=3")
+    assert told.value.text == "The state in the address was left out: the picture cannot show it."
+    view.get_by_text("as it was saved").wait_for()
+    view.close()
 
 
 @pytest.mark.parametrize("widget", [AttentionHeatmap, Chart])

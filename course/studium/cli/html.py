@@ -1,5 +1,6 @@
 """``studium html``: build web pages of lessons that need no server and no network."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,9 @@ def html(
         Path | None,
         typer.Option(help="A course folder whose repository the pages will link to on Binder, Colab and Kaggle."),
     ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The address at which the site will be; cards of shared links need it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Write lessons as a site that opens straight from disk, with text, formulas, figures and working widgets.
@@ -44,7 +48,7 @@ def html(
         raise typer.BadParameter("name a topic, or pass --all (see `studium topics`)")
     topics = catalogue.lessons if slug is None else [catalogue[slug]]
     repository = _repository(catalogue, course) if course else None
-    options = Options(choose_profile(profile).name, limit, not no_run, force, repository)
+    options = Options(choose_profile(profile).name, limit, not no_run, force, repository, _address(url or ""))
     site = _build(catalogue, topics, out, options)
     (print_json if as_json else _print)(site)
     broken = [f"{p.entry_point} of {p.distribution}: {p.error}" for p in catalogue.problems] if everything else []
@@ -59,6 +63,14 @@ def _repository(catalogue: Catalogue, course: Path) -> "Repository":
     if found is None:
         raise StudiumError(f"--course needs a [repository] table with a url in {course}/course.toml; add one")
     return found
+
+
+def _address(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url):
+        raise StudiumError(
+            f"--url needs the address of the site, such as https://owner.github.io/course: got {url!r}; correct it"
+        )
+    return url
 
 
 def _build(catalogue: Catalogue, topics: Sequence[Topic], out: Path, options: "Options") -> "WrittenSite":

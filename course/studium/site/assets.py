@@ -37,11 +37,15 @@ def asset(name: str) -> str:
     return _maths_style() if name == _MATHS else (_STATIC / name).read_text("utf-8")
 
 
+def font_file() -> Path:
+    """Return the file of the font for formulas and for the letters of card images."""
+    return Path(str(distribution("ziamath").locate_file("ziamath/fonts/STIXTwoMath-Regular.ttf")))
+
+
 def _maths_style() -> str:
     """Embed a font for formulas: few systems have one, and not every browser loads a font from disk.
 
     STIX Two Math is published under the SIL Open Font License.
     """
-    font = distribution("ziamath").locate_file("ziamath/fonts/STIXTwoMath-Regular.ttf")
-    data = base64.b64encode(Path(str(font)).read_bytes()).decode()
+    data = base64.b64encode(font_file().read_bytes()).decode()
     return f'@font-face{{font-family:"STIX Two Math";src:local("STIX Two Math"),url(data:font/ttf;base64,{data})}}\n'

@@ -13,11 +13,13 @@ from studium.editions import compile_lesson
 from studium.elsewhere import Repository, open_elsewhere
 from studium.errors import StudiumError, TopicError
 from studium.notebooks import write_notebook, write_text
+from studium.site.about import Cards
 from studium.site.assets import write_assets
 from studium.site.cells import annotate, read_page
 from studium.site.pages import Lesson, lesson_page, search_index, start_page
 from studium.site.running import failures, run_notebook
 from studium.site.runs import Runs, inputs_of
+from studium.site.widgets import WidgetFiles
 from studium.topic import Topic
 
 START = "index.html"
@@ -56,7 +58,8 @@ class WrittenSite(msgspec.Struct, frozen=True):
 class Options:
     """How to run lessons: profile, time limit for a cell in seconds, whether at all, whether again.
 
-    With ``repository``, pages and notebooks link to the services that open its notebooks.
+    With ``repository``, pages and notebooks link to the services that open its notebooks. ``address`` is where the site
+    will be, so that cards can have the full addresses of their pages and images.
     """
 
     profile: str = "laptop"
@@ -64,6 +67,7 @@ class Options:
     run: bool = True
     force: bool = False
     repository: Repository | None = None
+    address: str = ""
 
 
 @dataclass
@@ -136,10 +140,13 @@ class Site:
             for topic, notebook in kept.items()
             if notebook
         ]
+        widgets, cards = WidgetFiles(), Cards(self.folder, self.options.address)
         for index, lesson in enumerate(lessons):
-            services = self._services(f"{lesson.slug}.ipynb")
-            write_text(lesson_page(lessons, index, services=services), self.folder / f"{lesson.slug}.html")
-        write_text(start_page(lessons), self.folder / START)
+            page = lesson_page(lessons, index, services=self._services(f"{lesson.slug}.ipynb"), cards=cards)
+            write_text(widgets.moved_out(page, lesson.slug), self.folder / f"{lesson.slug}.html")
+        write_text(widgets.moved_out(start_page(lessons, cards), "index"), self.folder / START)
+        widgets.write(self.folder)
+        cards.tidy()
         write_assets(self.folder, search_index(lessons), plots=any(lesson.page.has_plots for lesson in lessons))
         for slug in self.runs.slugs() - {lesson.slug for lesson in lessons}:  # its topic is no longer installed
             for suffix in ("html", "ipynb"):

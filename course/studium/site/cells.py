@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from nbformat import NotebookNode
 
@@ -10,7 +10,7 @@ from studium.desk.lesson_images import first_diagram
 from studium.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
 from studium.site.guesses import Guess, findings, guesses, names_asked, without_answers
-from studium.site.outputs import has_plot, show_outputs
+from studium.site.outputs import has_plot, show_failures, show_outputs
 from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
 from studium.topic import Topic
@@ -39,7 +39,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: what to write, hints to unfold, what is checked, and the result of the check."""
+    """An exercise: what to write, hints to unfold, what is checked, and why its check could not run."""
 
     id: str
     heading: Heading
@@ -48,7 +48,7 @@ class Exercise:
     stub: str
     hints: list[str]
     checks: list[str]
-    verdict: list[str]
+    failures: list[str]
     optional: bool
     kind: str = "exercise"
 
@@ -69,10 +69,12 @@ class Passage:
 class LessonPage:
     """The content of a lesson's page.
 
+    ``lead`` is the widget that the lesson opens with, which the page shows before the text; None if it has none.
     ``problems`` names cells that failed and formulas that could not be parsed; ``image`` is SVG text, or "".
     """
 
     title: str
+    lead: Code | None = None
     blocks: list[Block] = field(default_factory=list)
     contents: list[Heading] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
@@ -83,8 +85,12 @@ class LessonPage:
     @property
     def first_widget(self) -> list[str]:
         """The HTML of the first widget, empty if the lesson has none that moves."""
-        code = (block for block in self.blocks if isinstance(block, Code) and block.folded == _FOLDED["widget"])
-        return next((block.outputs for block in code if block.outputs), [])
+        shown = (block for block in (self.lead, *self.blocks) if isinstance(block, Code) and _is_widget(block))
+        return next((block.outputs for block in shown), [])
+
+
+def _is_widget(code: Code) -> bool:
+    return code.folded == _FOLDED["widget"] and bool(code.outputs)
 
 
 def annotate(notebook: NotebookNode, topic: Topic) -> None:
@@ -118,10 +124,18 @@ class _Reader:
         for name, group in groupby(notebook.cells, key=exercise_of):
             cells = list(group)
             self.page.blocks += [self._exercise(name, cells)] if name else self._plain(cells)
+        self._lead()
         self.page.image = first_diagram(notebook)
         self.page.has_plots = any(has_plot(cell) for cell in notebook.cells)
         self.page.problems = [*failures(notebook), *self.prose.problems]
         return self.page
+
+    def _lead(self) -> None:
+        """Move the first widget to the top, unless an exercise comes before it."""
+        blocks = self.page.blocks
+        opening = takewhile(lambda block: not isinstance(block, Exercise), blocks)
+        self.page.lead = next((block for block in opening if isinstance(block, Code) and _is_widget(block)), None)
+        self.page.blocks = [block for block in blocks if block is not self.page.lead]
 
     def _plain(self, cells: Iterable[NotebookNode]) -> Iterator[Block]:
         for cell in cells:
@@ -161,6 +175,6 @@ class _Reader:
             code_block(stub),
             [show_inline(hint) for hint in told.hints],
             [show_inline(check) for check in told.checks],
-            [html for cell in cells if role(cell) == "check" for html in show_outputs(cell)],
+            [html for cell in cells if role(cell) == "check" for html in show_failures(cell)],
             is_optional(cells[0]),
         )

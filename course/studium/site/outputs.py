@@ -23,6 +23,11 @@ def show_outputs(cell: NotebookNode) -> list[str]:
     return [html for output in cell.get("outputs", ()) if (html := _show(output))]
 
 
+def show_failures(cell: NotebookNode) -> list[str]:
+    """Return the HTML of why a code cell failed; nothing if it ran."""
+    return [_show(output) for output in cell.get("outputs", ()) if output.output_type == "error"]
+
+
 def has_plot(cell: NotebookNode) -> bool:
     """Return whether one of the cell's outputs is a plotly figure."""
     return any(PLOTLY in output.get("data", {}) for output in cell.get("outputs", ()))

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from studium.site.about import About, Cards
 from studium.site.cells import Exercise, LessonPage
 from studium.topic import Topic
 
@@ -17,8 +18,11 @@ from studium.topic import Topic
 POLICY = (
     "default-src 'none'; img-src 'self' file: data: blob:; font-src 'self' file: data:; media-src 'self' file: data:; "
     "style-src 'self' file: 'unsafe-inline'; script-src 'self' file: data: blob: 'unsafe-inline' 'unsafe-eval'; "
-    "worker-src blob:; frame-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
+    "worker-src blob:; frame-src 'self' file: blob: data:; base-uri 'none'; form-action 'none'"
 )
+
+TITLE = "Modern generative AI, one paper at a time"
+SUMMARY = "Read, move what can be moved, write the function that matters, and see the paper’s claim measured."
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,20 @@ class Lesson:
 
 
 def lesson_page(
-    lessons: Sequence[Lesson], index: int, policy: str = POLICY, services: Mapping[str, str] = MappingProxyType({})
+    lessons: Sequence[Lesson],
+    index: int,
+    policy: str = POLICY,
+    services: Mapping[str, str] = MappingProxyType({}),
+    cards: Cards | None = None,
 ) -> str:
     """Lay out the page of ``lessons[index]``, between its neighbours.
 
-    ``services`` holds the addresses that open its notebook elsewhere, by name.
+    ``services`` holds the addresses that open its notebook elsewhere, by name. Without ``cards`` it has no card image.
     """
     return _fill(
         "lesson.html",
         policy=policy,
+        about=_about(lessons[index], cards),
         lesson=lessons[index],
         before=lessons[index - 1] if index else None,
         after=lessons[index + 1] if index + 1 < len(lessons) else None,
@@ -63,7 +72,13 @@ def lesson_page(
     )
 
 
-def start_page(lessons: Sequence[Lesson]) -> str:
+def _about(lesson: Lesson, cards: Cards | None) -> About:
+    title, text = lesson.page.title, lesson.topic.summary
+    above = f"Studium · {lesson.topic.track}"
+    return cards.about(f"{lesson.slug}.html", title, text, above, lesson.page.image) if cards else About(title, text)
+
+
+def start_page(lessons: Sequence[Lesson], cards: Cards) -> str:
     """Lay out the start page of the course: the opener, then tracks in reading order."""
     opener = next((lesson for lesson in lessons if lesson.topic.opener), None)
     listed = [lesson for lesson in lessons if not lesson.topic.opener]
@@ -72,6 +87,7 @@ def start_page(lessons: Sequence[Lesson]) -> str:
     return _fill(
         "start.html",
         policy=POLICY,
+        about=cards.about("index.html", TITLE, SUMMARY, "Studium", ""),
         tracks=tracks,
         titles={lesson.slug: lesson.page.title for lesson in lessons},
         minutes=sum(lesson.topic.minutes for lesson in listed),

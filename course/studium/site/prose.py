@@ -1,7 +1,7 @@
 """A lesson's text cells as HTML: Markdown with formulas, tables and headings that can be linked to."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -10,14 +10,16 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from studium.cell_ids import slug_of
 from studium.site.code import code_block
-from studium.site.maths import formula, why_not, words
+from studium.site.maths import formula, roots, why_not, words
 
 _NOTEBOOK = re.compile(r"(?:\./)?([a-z0-9-]+)\.ipynb(#.*)?")
+_ROOTS = "roots"  # whether roots in plain text become formulas: a docstring is no place for TeX
 _WEB = re.compile(r"(?:https?:)?//")
 
 
@@ -79,13 +81,13 @@ def parse(source: str, env: dict[str, Any] | None = None) -> list[Token]:
 
 
 def show_block(text: str) -> str:
-    """Return paragraphs of Markdown, with code and formulas in them, as HTML."""
-    return str(_parser().render(text))
+    """Return paragraphs of Markdown, with code and formulas in them, as HTML. Roots in plain text become formulas."""
+    return str(_parser().render(text, {_ROOTS: True}))
 
 
 def show_inline(text: str) -> str:
-    """Return a sentence, with code and formulas in it, as HTML."""
-    return str(_parser().renderInline(text))
+    """Return a sentence as HTML in the same way."""
+    return str(_parser().renderInline(text, {_ROOTS: True}))
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
@@ -138,6 +140,7 @@ def _bad_formulas(tokens: Sequence[Token]) -> list[tuple[str, str]]:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    parser.core.ruler.after("inline", "roots", _set_roots)
     rules = {
         "math_inline": _inline_formula,
         "math_inline_double": _formula,
@@ -152,6 +155,22 @@ def _parser() -> MarkdownIt:
     for kind, rule in rules.items():
         parser.add_render_rule(kind, rule)
     return parser
+
+
+def _set_roots(state: StateCore) -> None:
+    if state.env.get(_ROOTS):
+        for token in state.tokens:
+            token.children = token.children and [part for child in token.children for part in _with_roots(child)]
+
+
+def _with_roots(token: Token) -> Iterator[Token]:
+    if token.type != "text":
+        yield token
+        return
+    for text, root in roots(token.content):
+        yield Token("text", "", 0, content=text)
+        if root:
+            yield Token("math_inline", "math", 0, content=root)
 
 
 def _inline_formula(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:

@@ -4,7 +4,7 @@
 # BERT-large is a file of 1.34 GB. ALBERT-large has the same width and the same 24 layers, but its file has only **71
 # MB**: 19 times fewer parameters. How many times faster does it read a sentence?
 #
-# Below you can see the bill for the smaller pair, BERT-base and ALBERT-base. **Drag the number of sets and watch which
+# Here you can see the bill for the smaller pair, BERT-base and ALBERT-base. **Drag the number of sets and watch which
 # bars do not move.** Then press *Play*: a token goes through all twelve layers, no matter how few of them we store. The
 # width of the tables is under *More*.
 

@@ -2,7 +2,7 @@
 # # Classifier-free guidance
 #
 # Nearly every image generator has a slider called "guidance scale". If you turn it down, the image has little to do
-# with your words; if you turn it up, the colours begin to glow. Below, a small network draws what you ask for. *Move
+# with your words; if you turn it up, the colours begin to glow. Here, a small network draws what you ask for. *Move
 # the scale to 1 and then to 6, with the same seed. What happens to the colours, to the background, and to the variety
 # of the six images?*
 

@@ -11,7 +11,7 @@
 # guides it, and the samples we should get. Then we will make one thing at a time inexact, and you will see which of
 # them needs a scale of 10.
 #
-# The data below are eight clusters on a ring, in four classes of two neighbours each. The background shows
+# The data in the widget are eight clusters on a ring, in four classes of two neighbours each. The background shows
 # $p(\text{class 0} \mid x_t)$ at the current noise level, and the cloud moves from noise to data. Two forces act on the
 # probe: the diffusion model pulls it towards data of any class, and the classifier pulls it towards class 0.
 #

@@ -6,7 +6,7 @@
 # Then they *wrote* a classifier for ImageNet, using one sentence for each class. It was right on 76.2 % of the images,
 # as often as a ResNet-50 trained on ImageNet's 1.28 million labels, without seeing any of them.
 #
-# Below are eight images and eight captions. We made the model behind this board by hand: each word has its own
+# Here are eight images and eight captions. We made the model behind this board by hand: each word has its own
 # direction, and an image is the sum of what it shows. The rings mark what belongs together. **Write into the
 # captions**; we compute everything while you type.
 #

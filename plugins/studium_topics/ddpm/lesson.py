@@ -10,7 +10,7 @@
 # there is an exact number that does, and we can compute it without training a network or drawing a single sample. You
 # will derive it.
 #
-# Below, a small network, trained the way you will train yours, is drawing six red rings right here in the page,
+# In the widget, a small network, trained the way you will train yours, is drawing six red rings right here in the page,
 # starting from pure noise. Press Play to watch it again, or try another shape or another seed. Then choose the mistake
 # *Noise added at t = 0*, which is the one described above. *Where in these images can you see it? And would you see it
 # in a photograph?*

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Decoder-only transformers (GPT, Llama)
 #
-# Let's draw seven letters at random and then start the sequence again: `plumskt plumskt`. The small model below has
-# never seen these letters in this order, yet from the ninth letter on it predicts each of them correctly. In this
+# Let's draw seven letters at random and then start the sequence again: `plumskt plumskt`. The small model in the widget
+# has never seen these letters in this order, yet from the ninth letter on it predicts each of them correctly. In this
 # lesson you will train models like this. With two layers they get 99 % of the repeated half right. With one layer they
 # get less than 20 %, even if you give that layer as many parameters as the two layers have. **Why can two layers copy
 # when one cannot?**
 #
-# Each row below is a letter that looks, and each column is a letter that it looks at. The second *u* looks at *m*, the
+# Each row is a letter that looks, and each column is a letter that it looks at. The second *u* looks at *m*, the
 # letter that followed the first *u*. Now choose layer 0, head 1, and find out where its letters look.
 
 # %% tags=["widget"]

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Encoder-decoder transformers (T5)
 #
-# The small model below has read *planets* and is writing it backwards. Before each letter it looks at the source, and
-# then it writes the right one. But look closely: to write *e*, it does not look at *e*. **It looks at *t*, the letter
-# that it has just written.** How does it know what comes next?
+# The small model in the widget has read *planets* and is writing it backwards. Before each letter it looks at the
+# source, and then it writes the right one. But look closely: to write *e*, it does not look at *e*. **It looks at *t*,
+# the letter that it has just written.** How does it know what comes next?
 #
 # Move *Letters written*, and follow the lines from the answer to the source. Then choose the model that copies, and the
 # one that sorts. Under *Put in a mistake*, you can close the memory or replace it with the memory of another source.

@@ -10,11 +10,11 @@
 # A model that reads both sides has the opposite problem: its input contains the answer. How can it learn to predict a
 # word that it can see?
 #
-# <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
-# each row is a word that looks (the *query*), each column is a word that is looked at (the *key*), and the weights in a
-# row add up to 1. We set these weights by hand. (Every BERT text begins with the special token `[CLS]`.) Hide the
-# determiner, then the verb, and compare the bars with and without a causal mask, which stops words from looking to the
-# right.
+# <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. In the
+# widget, each row is a word that looks (the *query*), each column is a word that is looked at (the *key*), and the
+# weights in a row add up to 1. We set these weights by hand. (Every BERT text begins with the special token `[CLS]`.)
+# Hide the determiner, then the verb, and compare the bars with and without a causal mask, which stops words from
+# looking to the right.
 
 # %% tags=["widget"]
 from studium_topics.encoder_only import figures

@@ -6,7 +6,7 @@
 # operations, 75.2 billion, in 7.3 ms**, and that doesn't approximate anything. It just moves less data: 4.4 GB instead
 # of 40.3.
 #
-# How can more work take a sixth of the time? In the chart below, the horizontal axis shows how many operations an
+# How can more work take a sixth of the time? In this chart, the horizontal axis shows how many operations an
 # algorithm does for each byte that it moves, and the vertical axis how many it does per second. **Find the two
 # measurements from figure 2 of the paper**, and use the chart to see what limits each measurement. Which is nearer to
 # the limit above it?

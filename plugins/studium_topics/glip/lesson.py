@@ -7,7 +7,7 @@
 # for things that never had a box drawn around them. How can a detector find something that was in none of its training
 # boxes?
 #
-# Below is a small world of shapes, and a detector that we made by hand: each word is a direction, and a region of the
+# Here is a small world of shapes, and a detector that we made by hand: each word is a direction, and a region of the
 # image is the sum of the words for what it shows. **Write into the caption**, and step through it word by word.
 #
 # 1. *Which boxes does the detector find for just "red", and which for "ring"? Which of those remain for "red ring"?*

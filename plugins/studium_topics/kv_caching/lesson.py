@@ -6,10 +6,10 @@
 # and the 999 words it has just written. It has read all of those before, using the same weights and *getting the same
 # result*. **How much of this work do we actually need, and what does it cost to avoid the rest?**
 #
-# The small model below writes the same text in two ways. Each row is a pass and each column is a token. Step through it
-# and watch the two lanes: the left one computes every token again in each pass, while the right one only computes the
-# new token. Compare the two bars of work, and then look at the bar of memory. When you are ready, choose a mistake for
-# the cache and look for the first character that changes.
+# The small model in the widget writes the same text in two ways. Each row is a pass and each column is a token. Step
+# through it and watch the two lanes: the left one computes every token again in each pass, while the right one only
+# computes the new token. Compare the two bars of work, and then look at the bar of memory. When you are ready, choose a
+# mistake for the cache and look for the first character that changes.
 
 # %% tags=["widget"]
 from studium_topics.kv_caching import figures

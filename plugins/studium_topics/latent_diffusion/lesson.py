@@ -7,9 +7,9 @@
 # details we throw away, and how much compression is too much?**
 #
 # The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
-# information in the code, the KL term. The dial below shows the optimum for 1797 digits of 64 pixels, so there is
-# nothing to train. Lower the weight, and you will see the digits come back. Now choose 8 latents and weight 1, and put
-# in the mistake, means instead of sums. In code, this is `.mean()` where we need `.sum()`. *What do you expect? It
+# information in the code, the KL term. The dial in the widget shows the optimum for 1797 digits of 64 pixels, so there
+# is nothing to train. Lower the weight, and you will see the digits come back. Now choose 8 latents and weight 1, and
+# put in the mistake, means instead of sums. In code, this is `.mean()` where we need `.sum()`. *What do you expect? It
 # depends on the line in the spectrum: what determines how high it is?*
 
 # %% tags=["widget"]

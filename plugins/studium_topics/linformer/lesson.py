@@ -7,7 +7,7 @@
 # and if you cut them to 32 of 128 directions, the answers are still perfect. So let's train both models again, with 32
 # keys instead of 128. The first is still right **98 % of the time, the second only 22 %**.
 #
-# Why? Below you can see the attention matrices of both models on one text, and those of a third model that only needs
+# Why? Here you can see the attention matrices of both models on one text, and those of a third model that only needs
 # to guess a text's topic. **Drag the cut** and compare how much of each matrix is left. Where would you cut, and what
 # can the spectrum not tell you?
 

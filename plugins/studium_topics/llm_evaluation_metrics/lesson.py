@@ -10,8 +10,8 @@
 # is better? You cannot tell from these numbers, and by the end of this lesson you will know how many questions it
 # takes.
 #
-# **Edit the hypothesis** below. Take out a word, repeat one, change a comma, or type system B's sentence, and watch
-# what each metric marks and what it ignores.
+# **Edit the hypothesis** in the widget. Take out a word, repeat one, change a comma, or type system B's sentence, and
+# watch what each metric marks and what it ignores.
 
 # %% tags=["widget"]
 from studium_topics.llm_evaluation_metrics.microscope import MetricMicroscope

@@ -7,7 +7,7 @@
 #
 # This lesson is about that row. A language model does one thing: it writes one token after another. For such a model,
 # classification, translation and chat are all a tape of tokens, and they differ in which tokens are lit. A *lit* token
-# is one that the loss sees, so we train the model to write it; a *dark* token is only read. **Choose a task below, then
+# is one that the loss sees, so we train the model to write it; a *dark* token is only read. **Choose a task, then
 # change what the loss sees.**
 
 # %% tags=["widget"]

@@ -10,7 +10,7 @@
 # gradient descent teach a router to choose? And if it can, why did the first sparse routers, without further measures,
 # send almost every token to the same few experts?
 #
-# Below, 128 tokens flow to eight experts, and each token goes to two of them. An expert has a limited number of places,
+# Here, 128 tokens flow to eight experts, and each token goes to two of them. An expert has a limited number of places,
 # and tokens shown in orange are dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then
 # take some **balancing steps**.
 

@@ -5,9 +5,9 @@
 # Decoding: One Write-Head is All You Need*. In its code, keys and values lose the index of the head, so all query heads
 # share the same keys and values. The model becomes a little worse, but generates text many times faster.
 #
-# Why should fewer keys make generation faster if the number of queries stays the same? Below, each circle is a query
-# head and each square is a head of keys and values. The columns show how far the result of each head is from ordinary
-# attention. **Move $G$ down from 8 to 1**: which heads are merged, and what happens to the results?
+# Why should fewer keys make generation faster if the number of queries stays the same? In the widget, each circle is a
+# query head and each square is a head of keys and values. The columns show how far the result of each head is from
+# ordinary attention. **Move $G$ down from 8 to 1**: which heads are merged, and what happens to the results?
 
 # %% tags=["widget"]
 from studium_topics.mqa_gqa.wiring import HeadWiring

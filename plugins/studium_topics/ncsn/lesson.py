@@ -9,10 +9,10 @@
 # **Half of them end in each mode.** The shape of both modes is right but their weights are wrong, although there is no
 # error in the gradient, in the code or in the theorem. What went wrong, and how can *more* noise repair it?
 #
-# In the first panel below, the walkers come down a ladder of noise levels. In the second, they follow only the gradient
-# of the last level. Press Play, and read off how many end in mode 2, which has weight 0.8. Then drag "Weight of mode 1"
-# from 0.2 to 0.8. *In which panel do the walkers notice?* An arrow is orange if it changes when you change the weights.
-# *Where are the arrows orange at step 0, and where at the end?*
+# In the first panel of the widget, the walkers come down a ladder of noise levels. In the second, they follow only the
+# gradient of the last level. Press Play, and read off how many end in mode 2, which has weight 0.8. Then drag "Weight
+# of mode 1" from 0.2 to 0.8. *In which panel do the walkers notice?* An arrow is orange if it changes when you change
+# the weights. *Where are the arrows orange at step 0, and where at the end?*
 
 # %% tags=["widget"]
 from studium_widgets import ParticleField

@@ -6,9 +6,10 @@
 # download use this method, such as Llama, Mistral and Qwen. A fifth of a BLEU point is not the reason. The reason is an
 # argument, three lines long, about what a position should *do*.
 #
-# Each dial below is a pair of coordinates in an attention head, with one hand for the query and one for the key. The
-# score is the mean of the cosines between the hands. **First move just the query and watch it trace the curve. Then
-# switch "Move both" on and move it again.** Before you do: what will the hands do, and what will happen to the score?
+# Each dial in the widget is a pair of coordinates in an attention head, with one hand for the query and one for the
+# key. The score is the mean of the cosines between the hands. **First move just the query and watch it trace the curve.
+# Then switch "Move both" on and move it again.** Before you do: what will the hands do, and what will happen to the
+# score?
 
 # %% tags=["widget"]
 from studium_widgets import Chart, Diagram, RotaryDial

@@ -7,7 +7,7 @@
 # to add several tokens in each pass, while the text is still distributed exactly as if the large model had generated it
 # by itself?**
 #
-# In the widget below, a small model, the *draft*, proposes words. A large model, the *target*, judges each word using a
+# In the widget, a small model, the *draft*, proposes words. A large model, the *target*, judges each word using a
 # bar and a random needle. Press *Play*. Then pull the agreement down to 0, so the draft is nearly always wrong, and
 # watch the last number: the distance from the target's distribution is still 0. Now choose one of the mistakes.
 

@@ -6,7 +6,7 @@
 # loss than the original. His conclusion offers no explanation: "we attribute their success, as all else, to divine
 # benevolence". Today most large open models, for example Llama, have such a layer.
 #
-# What can a product do that a sum cannot? Below you can see a hidden unit with two inputs: its gate, its value and
+# What can a product do that a sum cannot? Here you can see a hidden unit with two inputs: its gate, its value and
 # their product, as images over the plane. Orange is positive and blue is negative. **Drag the ring**, and turn the two
 # directions (under *More*). Then try to make the third image a saddle, which is the exact product $x_1 x_2$. This is
 # easy using *Bilinear*. A single SwiGLU unit, however, stays far off. *Add the opposite unit*, and see what happens to

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Text-to-image models, by year
 #
-# Below is a model that draws what you type. It was trained in 80 seconds on one processor core, has 199,000 parameters,
+# Here is a model that draws what you type. It was trained in 80 seconds on one processor core, has 199,000 parameters,
 # and runs right here in the page. In this lesson, you will build every step of it.
 #
 # 1. *Type "a small red ring". Which seeds would you accept? What does the seed settle that the prompt does not?*

@@ -5,7 +5,7 @@ from studium import assert_close, exercise
 
 @exercise(points=2, minutes=4, hints=("A wave has a `height`.", "Remember $2\\pi$."), level="warm-up")
 def height(crest: float, trough: float) -> float:
-    """Return the height of a wave from crest to trough."""
+    """Return the height of a wave from crest to trough. How fast it runs, √(g · depth), does not matter."""
     ### BEGIN SOLUTION
     return abs(crest - trough) + 0.0 * crest
     ### END SOLUTION

@@ -47,8 +47,8 @@ function announce(model, el, names, signal) {
   }
 }
 
-// Bytes as base64 text.
-function asJson(value) {
+/** The same value with bytes as base64 text. */
+export function asJson(value) {
   if (ArrayBuffer.isView(value)) return toBase64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (Array.isArray(value)) return value.map(asJson);
   if (typeof value !== "object" || value === null) return value;

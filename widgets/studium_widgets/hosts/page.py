@@ -1,8 +1,9 @@
 """A widget as a page of its own, in a frame: for HTML files, slides and web viewers, with no kernel and no network.
 
 The frame contains the whole widget and may run scripts, but can reach neither the page around it nor the network. It
-sends {"studium-widget-height": pixels} to the page around it whenever its height changes, and in answer to any message.
-{"studium-widget-theme": "light" | "dark"} sets its theme, which is otherwise the reader's system's.
+sends {"studium-widget-height": pixels, "studium-widget-state": fragment} to the page around it whenever its height or
+its state changes, and in answer to any message. {"studium-widget-theme": "light" | "dark"} sets its theme, which is
+otherwise the reader's system's. In a file, the page shows the state that the fragment of its address names.
 """
 
 from __future__ import annotations

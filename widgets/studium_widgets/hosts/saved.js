@@ -1,5 +1,6 @@
 // What a host without a kernel needs besides a widget's view: its state from a notebook, which may hold anything.
 import { h } from "../controls/element.js";
+import { fromFragment, toFragment } from "./fragment.js";
 import { live } from "./live.js";
 import { findProblem, isObject } from "./rules.js";
 import { SavedModel } from "./saved_model.js";
@@ -9,7 +10,11 @@ const LARGEST = 24e6; // characters of JSON, as in base.py
 
 /**
  * {render, show}: `render` as in live.js. `show(element, snapshot, signal)` puts the picture of a snapshot into `element`,
- * or, whatever else `snapshot` is, one sentence that says why it cannot.
+ * or, whatever else `snapshot` is, one sentence that says why it cannot. It returns null then, and otherwise
+ *
+ * - `fragment()`: what differs from the snapshot, as the fragment of an address;
+ * - `restore(fragment)`: shows the snapshot with these differences. Throws an Error with half a sentence if it cannot;
+ * - `onChange(listener)`: listens to every change of the state.
  */
 export function saved(view, { name, style, rules }) {
   const { render } = live(view, { name, style, state: Object.keys(rules) });
@@ -17,13 +22,20 @@ export function saved(view, { name, style, rules }) {
     const problem = findFault(snapshot, name) || findProblem(snapshot.state, rules);
     if (problem) return refuse(element, `This saved picture cannot be shown: ${problem}.`);
     const state = Object.keys(rules).map((key) => [key, snapshot.state[key]]);
-    return render({ model: new SavedModel([...state, ["_alt", snapshot.alt]]), el: element, signal });
+    const model = new SavedModel([...state, ["_alt", snapshot.alt]]);
+    render({ model, el: element, signal });
+    const restore = (fragment) => {
+      const wanted = { ...snapshot.state, ...fromFragment(fragment, snapshot.state, rules) };
+      for (const [key] of state) model.set(key, wanted[key]);
+    };
+    return { fragment: () => toFragment(model.changes()), restore, onChange: (listener) => model.on("change", listener) };
   };
   return { render, show };
 }
 
 function refuse(element, sentence) {
   element.replaceChildren(h("p", { class: "st-failure", role: "alert" }, sentence));
+  return null;
 }
 
 function findFault(snapshot, name) {

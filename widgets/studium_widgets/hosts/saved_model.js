@@ -1,13 +1,24 @@
 // The state of a picture that has no kernel: what a widget's `model` is in a live notebook.
 
-/** get, set, on, off and save_changes over `state`, pairs of name and value; and `describe`, for want of Python's `alt`. */
+/**
+ * get, set, on, off and save_changes over `state`, pairs of name and value; `describe`, for want of Python's `alt`; and
+ * `changes`, what differs from the first state.
+ */
 export class SavedModel {
+  #first;
   #state;
   #listeners = new Map();
   #moved = false;
 
   constructor(state) {
+    this.#first = new Map(state);
     this.#state = new Map(state);
+  }
+
+  /** {name: value} of what is not as it was at first. */
+  changes() {
+    const changed = ([name, value]) => !name.startsWith("_") && value !== this.#first.get(name);
+    return Object.fromEntries([...this.#state].filter(changed));
   }
 
   get(name) {
