@@ -38,4 +38,4 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """Every step had its turn."""
 
 
-Event = Started | Ran | Judged | Finished
+Event = Started | Ran | Judged

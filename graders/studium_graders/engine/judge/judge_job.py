@@ -11,13 +11,14 @@ class JudgeSetup(msgspec.Struct, frozen=True):
     """What every judge process starts with.
 
     ``folder`` is where it is made ready, with the material's files. ``hidden`` are files and folders that no test sees.
-    ``imports`` are modules that every notebook imports.
+    ``imports`` are modules that every notebook imports, ``packages`` those of whose classes both sides have instances.
     """
 
     material: Material
     folder: str
     hidden: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 class JudgeJob(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     ``late`` are the tests among these that were stopped for their time. ``seed`` is secret. ``folder`` is for this
     notebook alone: the working folder is a new one inside it. ``recording`` notes what the reference solution needs.
     ``as_released``: of tests what students got, no hidden one. ``beside``: hidden tests may run beside the answer, too.
+    ``apart``: judge the tests of topics, which run apart from the answer, and no others.
     """
 
     notebook: CanonicalNotebook
@@ -37,6 +39,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     recording: bool = False
     as_released: bool = False
     beside: bool = False
+    apart: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
@@ -50,7 +53,8 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """What the reference solution needed, and by grade id what tests need of earlier ones.
 
     ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed,
-    ``suites`` how many tests of unittest ran to success.
+    ``suites`` how many tests of unittest ran to success. Of tests of topics, ``words`` are what they may receive, and
+    ``reasons`` why they cannot run apart.
     """
 
     permissions: frozenset[Permission] = frozenset()
@@ -60,6 +64,8 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     scored: frozenset[str] = frozenset()
     suites: dict[str, int] = {}
     earlier: dict[str, frozenset[str]] = {}
+    words: dict[str, frozenset[str]] = {}
+    reasons: dict[str, str] = {}
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):

@@ -19,13 +19,12 @@ from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.running import Ran as TestRun
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
 from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
-from studium_graders.engine.judge.verdicts import UNMADE, WAITS, outcome_for, result_of
+from studium_graders.engine.judge.verdicts import NOT_YET, UNMADE, WAITS, outcome_for, result_of
 from studium_graders.engine.judge_side.student_gone import KeptError
 from studium_graders.engine.material.assignment import Calibration
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, TestResult
 
-NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"
 SKIPPED = "tests of this suite were skipped that the solution passes, so a person will mark it"
 _GIVES_AWAY = "it gives the answer an object that must not leave the judge"

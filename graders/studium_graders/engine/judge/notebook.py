@@ -5,14 +5,14 @@ from collections.abc import Callable, Collection, Iterator
 import msgspec
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
-from studium_graders.engine.judge.events import Event, Finished, Judged, Ran, Started
-from studium_graders.engine.judge.judging import NOT_YET, Needs, TestJudge
+from studium_graders.engine.judge.events import Event, Judged, Ran, Started
+from studium_graders.engine.judge.judging import Needs, TestJudge
 from studium_graders.engine.judge.mentioned import mentioned
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared
 from studium_graders.engine.judge.random_state import RandomState
 from studium_graders.engine.judge.running import run_definitions
-from studium_graders.engine.judge.verdicts import result_of
+from studium_graders.engine.judge.verdicts import NOT_YET, result_of
 from studium_graders.engine.judge_side.student_process import StudentProcess
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Step
 from studium_graders.engine.material.limits import Limits
@@ -66,7 +66,6 @@ def run_notebook(
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)
-    emit(Finished())
     return judge.needs
 
 

@@ -4,6 +4,7 @@ from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 from studium_graders.engine.material.results import Outcome, TestResult
 
 WAITS = "; the test passes where it runs together with your code, so a person will mark it"
+NOT_YET = "not attempted yet"
 UNMADE = "the cell that defines it did not run to its end"
 
 

@@ -89,8 +89,8 @@ class Calibration(msgspec.Struct, frozen=True):
     end. ``plain`` names the reference's classes of plain data. ``one_process`` has, by grade id, the reason of each
     test that its text lets run split and that needs one process all the same; ``controlled`` are those that the
     reference passes in one process and the untouched stub fails there. ``scored`` are tests whose last value is a
-    number. ``suites`` has, by grade id, how many tests of unittest run to success. ``problems`` are sentences for the
-    instructor.
+    number. ``suites`` has, by grade id, how many tests of unittest run to success, ``words`` what tests of topics may
+    receive. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
@@ -102,6 +102,7 @@ class Calibration(msgspec.Struct, frozen=True):
     partly: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
     suites: dict[str, int] = {}
+    words: dict[str, frozenset[str]] = {}
     problems: tuple[str, ...] = ()
 
 

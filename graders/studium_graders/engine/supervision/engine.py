@@ -37,8 +37,8 @@ from studium_graders.engine.supervision.vacuous_answers import VacuousTest, test
 _AGAIN = "a time limit was hit while the machine was busy with others: the notebook was run again alone"
 _TOO_BUSY = "the machine was too busy a second time: what failed waits for your marks, or for a quieter machine"
 _WAITS = "; the machine was too busy to give your code its time, so a person will mark it"
-_STUDENT = "studium_graders.engine.student_side.student_main"
-_JUDGE = "studium_graders.engine.judge.judge_main"
+_STUDENT = "studium_graders.engine.apart.student_main"
+_JUDGE = "studium_graders.engine.apart.judge_main"
 
 
 class EngineError(CourseError):
@@ -81,10 +81,11 @@ class Engine:
             gpu,
             imports,
             self._new_folder("root", 0o711),
+            topics.packages,
         )
         self._tests = self._new_folder("tests", 0o700)
         without_secret = msgspec.structs.replace(material, secret=b"")  # each job brings the seed that follows from it
-        judge = JudgeSetup(without_secret, self._new_folder("ready", 0o700), hidden, imports)
+        judge = JudgeSetup(without_secret, self._new_folder("ready", 0o700), hidden, imports, topics.packages)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._jobs = jobs
@@ -158,11 +159,18 @@ class Engine:
         return self.material
 
     def together(self) -> list[tuple[TestResult, str]]:
-        """Return the tests that cannot run apart from the reference solution, and why; one run shows it."""
+        """Return the tests of topics that cannot run apart from the reference solution, and why.
+
+        Each runs once to see what it needs, and once more with that alone.
+        """
         found = []
         for book in self._books.values():
-            result, needs = self._observe(reference_notebook(book), Calibration(), True)
-            found += [(test, why) for test in result.tests if (why := _reason_for_one(result, test, needs))]
+            recorded, needs = self._observe(reference_notebook(book), Calibration(), True, apart=True)
+            known = Calibration(known=True, words=needs.words)
+            held, _ = self._observe(reference_notebook(book), known, False, apart=True)
+            for test, again in zip(recorded.tests, held.tests, strict=True):
+                if why := needs.reasons.get(test.grade_id, "") or _lost(test) or _lost(again):
+                    found.append((test, why))
         return found
 
     def vacuous_tests(self) -> list[VacuousTest]:
@@ -191,10 +199,11 @@ class Engine:
             return supervisor.grade(self._books[notebook.name], job, student_job, spent)
 
     def _observe(
-        self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool
+        self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool, *, apart: bool = False
     ) -> tuple[NotebookResult, Recorded]:
         with self._supervised({}) as (supervisor, student_job), self._tests_folder() as folder:
-            job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording)
+            job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording, apart=apart)
+            student_job = msgspec.structs.replace(student_job, apart=apart)
             return supervisor.observe(self._books[notebook.name], job, student_job)
 
     def _tests_folder(self) -> tempfile.TemporaryDirectory[str]:
@@ -220,9 +229,8 @@ def _refuse_weak(level: Level, *, trust: bool) -> None:
         )
 
 
-def _reason_for_one(result: NotebookResult, test: TestResult, needs: Recorded) -> str:
-    lost = f"your solution fails it there: {test.message or result.detail}" if test.outcome != "passed" else ""
-    return test.reason or needs.one_process.get(test.grade_id, "") or lost
+def _lost(test: TestResult) -> str:
+    return f"your solution does not pass it there: {test.message}" if test.outcome != "passed" else ""
 
 
 def _leave_to_a_person(book: NotebookResult) -> None:

@@ -48,11 +48,15 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ what comes
 
-    def allow(self, word: str) -> None:
-        """Raise RefusedError, which sticks, where a test may not receive what the word stands for."""
+    def allow(self, word: str, called: str = "") -> None:
+        """Raise RefusedError, which sticks, where a test may not receive what the word stands for.
+
+        ``called`` is what the student calls it, for the sentence.
+        """
         if not self.watch.allows(word):
             kind, _, name = word.partition(" ")
-            raise self.watch.refuse(_SENTENCES[kind] + (f" ({name.rpartition('.')[2]})" if name else ""))
+            called = called or name.rpartition(".")[2]
+            raise self.watch.refuse(_SENTENCES[kind] + (f" ({called})" if called else ""))
 
     def allows(self, word: str) -> bool:
         """Return whether a test may receive it."""
@@ -73,7 +77,7 @@ class Session:
     def remote(self, handle: int, word: str) -> Any:
         """Return the Remote of an object that stayed: one object has one."""
         if not self._free:
-            self.allow(REMOTE)
+            self.allow(REMOTE, word)
         self._free = False
         if handle not in self._remotes:
             self._remotes[handle] = Remote(self, handle, word)

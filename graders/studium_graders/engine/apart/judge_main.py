@@ -17,6 +17,8 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 from studium.memory_limit import limit_elsewhere
 
+from studium_graders.engine.apart.judge.notebook import TopicPass
+from studium_graders.engine.apart.judge_side.student import Student
 from studium_graders.engine.judge.events import Finished, Judged, Ran
 from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.judge_job import (
@@ -48,6 +50,7 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
+Emit = Callable[[Message], None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Prepared:
     notebooks: Mapping[str, PreparedNotebook]
     rules: tuple[Rule, ...]
     programs: bool
+    packages: tuple[str, ...]
 
 
 def prepare(setup: bytes) -> Prepared:
@@ -80,7 +84,7 @@ def prepare(setup: bytes) -> Prepared:
 
     notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
     rules = rules_of_tests([decoded.folder], decoded.hidden, programs=programs) if sys.platform == "linux" else ()
-    return Prepared(material.limits, material.files, notebooks, rules, programs)
+    return Prepared(material.limits, material.files, notebooks, rules, programs, decoded.packages)
 
 
 def run(prepared: Prepared, descriptors: list[int]) -> None:
@@ -92,8 +96,6 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     job = receive(link, JudgeJob)
     limit_elsewhere(partial(_limited_there, link))
     _settle(prepared, job.folder)
-    known = job.calibration
-    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
     events: Messages = []
 
     def emit(event: Message) -> None:
@@ -102,10 +104,12 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             send(link, events)
             events.clear()
 
-    draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
-    student = StudentProcess(socket.socket(fileno=descriptors[1]), permissions, prepared.limits, draws)
+    judge = _judge_apart if job.apart else _judge
     try:
-        _judge(prepared, job, student, emit)
+        recorded = judge(prepared, job, socket.socket(fileno=descriptors[1]), emit)
+        if job.recording:
+            emit(recorded)
+        emit(Finished())
     except StudentGone as gone:
         emit(Gone(gone.verdict, gone.sentence))
     except LinkClosedError:
@@ -146,13 +150,20 @@ def _limit_memory(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
-    """Run the notebook; the end is told last, after what the reference needed."""
+def _judge_apart(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> Recorded:
+    """Judge the tests of topics in a notebook; return what the reference needed."""
+    student = Student(wire, prepared.limits, _random_state(job), packages=prepared.packages)
+    words = None if job.recording else job.calibration.words
+    topics = TopicPass(student, prepared.notebooks[job.notebook.name], job.notebook, emit, job.seed, words)
+    needs = topics.run(job.skip, job.late)
+    return Recorded(words=needs.words, reasons=needs.reasons)
 
-    def pass_on(event: Message) -> None:
-        if not isinstance(event, Finished):
-            emit(event)
 
+def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> Recorded:
+    """Run the notebook; return what the reference needed."""
+    known = job.calibration
+    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
+    student = StudentProcess(wire, permissions, prepared.limits, _random_state(job))
     notebook = prepared.notebooks[job.notebook.name]
     if job.as_released and notebook.as_released is not None:
         notebook = notebook.as_released
@@ -160,24 +171,25 @@ def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Cal
         student,
         notebook,
         job.notebook,
-        pass_on,
+        emit,
         seed=job.seed,
-        calibration=job.calibration,
+        calibration=known,
         limits=prepared.limits,
         skip=job.skip,
         late=job.late,
         beside=job.beside,
     )
-    if job.recording:
-        emit(
-            Recorded(
-                frozenset(student.permissions.granted),
-                frozenset(student.permissions.plain),
-                needs.one_process,
-                frozenset(needs.controlled),
-                frozenset(needs.scored),
-                needs.suites,
-                notebook.needs(),
-            )
-        )
-    emit(Finished())
+    return Recorded(
+        frozenset(permissions.granted),
+        frozenset(permissions.plain),
+        needs.one_process,
+        frozenset(needs.controlled),
+        frozenset(needs.scored),
+        needs.suites,
+        notebook.needs(),
+    )
+
+
+def _random_state(job: JudgeJob) -> bytes:
+    """Return the secret by which random numbers move on: a test's globals lead to it, and not to the job's seed."""
+    return hmac.digest(job.seed, b"random state", "sha256")
