@@ -17,7 +17,7 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 from studium.memory_limit import limit_elsewhere
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
 from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.judge_job import (
     AtMost,
@@ -29,7 +29,8 @@ from studium_graders.engine.judge.judge_job import (
     Messages,
     Recorded,
 )
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import plan_of, turns_of
+from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_side.permissions import Permissions
@@ -98,7 +99,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
 
     def emit(event: Message) -> None:
         events.append(event)
-        if not isinstance(event, Ran | Judged | Recorded):
+        if not isinstance(event, Planned | Ran | Judged | Recorded):
             send(link, events)
             events.clear()
 
@@ -147,37 +148,34 @@ def _limit_memory(limits: Limits) -> None:
 
 
 def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
-    """Run the notebook; the end is told last, after what the reference needed."""
+    """Run a pass over the notebook; the end is told last, after what the reference needed."""
 
     def pass_on(event: Message) -> None:
         if not isinstance(event, Finished):
             emit(event)
 
     notebook = prepared.notebooks[job.notebook.name]
-    if job.as_released and notebook.as_released is not None:
+    plan = plan_of(notebook, job.calibration)
+    turns = turns_of(notebook.material, plan, released=job.released, whole=job.whole)
+    if job.released and notebook.as_released is not None:
         notebook = notebook.as_released
-    needs = run_notebook(
-        student,
-        notebook,
-        job.notebook,
-        pass_on,
-        seed=job.seed,
-        calibration=job.calibration,
-        limits=prepared.limits,
-        skip=job.skip,
-        late=job.late,
-        beside=job.beside,
-    )
-    if job.recording:
-        emit(
-            Recorded(
-                frozenset(student.permissions.granted),
-                frozenset(student.permissions.plain),
-                needs.one_process,
-                frozenset(needs.controlled),
-                frozenset(needs.scored),
-                needs.suites,
-                notebook.needs(),
-            )
+    emit(plan)
+    if turns.judged or job.even_empty:
+        work = Work(
+            notebook,
+            job.notebook,
+            plan,
+            turns,
+            job.released,
+            job.seed,
+            job.calibration,
+            prepared.limits,
+            job.skip,
+            job.slow,
+            job.done,
         )
+        needs = (run_whole if job.whole else run_apart)(student, work, pass_on)
+        if job.recording:
+            granted, plain = frozenset(student.permissions.granted), frozenset(student.permissions.plain)
+            emit(Recorded(granted, plain, needs.unverified, frozenset(needs.scored), needs.suites))
     emit(Finished())
