@@ -17,9 +17,9 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 from studium.memory_limit import limit_elsewhere
 
-from studium_graders.engine.apart.judge.notebook import TopicPass
+from studium_graders.engine.apart.judge.notebook import run_topics
 from studium_graders.engine.apart.judge_side.student import Student
-from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
 from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.judge_job import (
     AtMost,
@@ -31,7 +31,8 @@ from studium_graders.engine.judge.judge_job import (
     Messages,
     Recorded,
 )
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import plan_of, turns_of
+from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_side.permissions import Permissions
@@ -100,16 +101,12 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
 
     def emit(event: Message) -> None:
         events.append(event)
-        if not isinstance(event, Ran | Judged | Recorded):
+        if not isinstance(event, Planned | Ran | Judged | Recorded):
             send(link, events)
             events.clear()
 
-    judge = _judge_apart if job.apart else _judge
     try:
-        recorded = judge(prepared, job, socket.socket(fileno=descriptors[1]), emit)
-        if job.recording:
-            emit(recorded)
-        emit(Finished())
+        _judge(prepared, job, socket.socket(fileno=descriptors[1]), emit)
     except StudentGone as gone:
         emit(Gone(gone.verdict, gone.sentence))
     except LinkClosedError:
@@ -150,44 +147,51 @@ def _limit_memory(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _judge_apart(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> Recorded:
-    """Judge the tests of topics in a notebook; return what the reference needed."""
+def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> None:
+    """Run a pass over the notebook; the end is told last, after what the reference needed."""
+
+    def pass_on(event: Message) -> None:
+        if not isinstance(event, Finished):
+            emit(event)
+
+    notebook = prepared.notebooks[job.notebook.name]
+    plan = plan_of(notebook, job.calibration)
+    turns = turns_of(notebook.material, plan, released=job.released, how=job.how)
+    if job.released and notebook.as_released is not None:
+        notebook = notebook.as_released
+    emit(plan)
+    if turns.judged or job.even_empty:
+        work = Work(
+            notebook,
+            job.notebook,
+            plan,
+            turns,
+            job.released,
+            job.seed,
+            job.calibration,
+            prepared.limits,
+            job.skip,
+            job.slow,
+            job.done,
+        )
+        recorded = (_of_topics if job.how == "topics" else _of_others)(prepared, job, wire, work, pass_on)
+        if job.recording:
+            emit(recorded)
+    emit(Finished())
+
+
+def _of_topics(prepared: Prepared, job: JudgeJob, wire: socket.socket, work: Work, emit: Emit) -> Recorded:
     student = Student(wire, prepared.limits, _random_state(job), packages=prepared.packages)
-    words = None if job.recording else job.calibration.words
-    topics = TopicPass(student, prepared.notebooks[job.notebook.name], job.notebook, emit, job.seed, words)
-    needs = topics.run(job.skip, job.late)
-    return Recorded(words=needs.words, reasons=needs.reasons)
+    return run_topics(student, work, emit, recording=job.recording)
 
 
-def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> Recorded:
-    """Run the notebook; return what the reference needed."""
+def _of_others(prepared: Prepared, job: JudgeJob, wire: socket.socket, work: Work, emit: Emit) -> Recorded:
     known = job.calibration
     permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
     student = StudentProcess(wire, permissions, prepared.limits, _random_state(job))
-    notebook = prepared.notebooks[job.notebook.name]
-    if job.as_released and notebook.as_released is not None:
-        notebook = notebook.as_released
-    needs = run_notebook(
-        student,
-        notebook,
-        job.notebook,
-        emit,
-        seed=job.seed,
-        calibration=known,
-        limits=prepared.limits,
-        skip=job.skip,
-        late=job.late,
-        beside=job.beside,
-    )
-    return Recorded(
-        frozenset(permissions.granted),
-        frozenset(permissions.plain),
-        needs.one_process,
-        frozenset(needs.controlled),
-        frozenset(needs.scored),
-        needs.suites,
-        notebook.needs(),
-    )
+    needs = (run_whole if job.how == "whole" else run_apart)(student, work, emit)
+    granted, plain = frozenset(permissions.granted), frozenset(permissions.plain)
+    return Recorded(granted, plain, needs.unverified, frozenset(needs.scored), needs.suites)
 
 
 def _random_state(job: JudgeJob) -> bytes:

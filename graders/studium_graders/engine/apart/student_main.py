@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
 def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
     level = prepared.setup.level
     if level == Level.SELF_CHECK:
-        os.chdir(scratch)
+        os.chdir(tempfile.mkdtemp(dir=scratch))
         return
     enter(level, msgspec.structs.replace(prepared.policy, scratch=scratch, keep=tuple(descriptors)))
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
+from studium_graders.engine.judge.events import Finished, How, Judged, Planned, Ran, Started
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material, Permission
 from studium_graders.engine.material.results import Verdict
 
@@ -22,12 +22,13 @@ class JudgeSetup(msgspec.Struct, frozen=True):
 
 
 class JudgeJob(msgspec.Struct, frozen=True):
-    """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
+    """What one judge process is told: a submitted notebook, and the pass over it.
 
-    ``late`` are the tests among these that were stopped for their time. ``seed`` is secret. ``folder`` is for this
-    notebook alone: the working folder is a new one inside it. ``recording`` notes what the reference solution needs.
-    ``as_released``: of tests what students got, no hidden one. ``beside``: hidden tests may run beside the answer, too.
-    ``apart``: judge the tests of topics, which run apart from the answer, and no others.
+    ``released``: tests are as students got them, and no hidden one is there. ``how`` says which tests run. ``skip`` are
+    cells that ended an attempt, ``slow`` the tests among them that were stopped for their time, ``done`` the tests that
+    this pass has judged. ``even_empty``: the cells are run though the pass has no test.
+    ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
+    ``recording`` notes what the reference solution needs.
     """
 
     notebook: CanonicalNotebook
@@ -35,11 +36,12 @@ class JudgeJob(msgspec.Struct, frozen=True):
     folder: str
     calibration: Calibration = Calibration()
     skip: frozenset[str] = frozenset()
-    late: frozenset[str] = frozenset()
+    slow: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
+    released: bool = False
+    how: How = "apart"
+    even_empty: bool = False
     recording: bool = False
-    as_released: bool = False
-    beside: bool = False
-    apart: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
@@ -50,22 +52,29 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """What the reference solution needed, and by grade id what tests need of earlier ones.
+    """What the reference solution needed in a pass.
 
-    ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed,
-    ``suites`` how many tests of unittest ran to success. Of tests of topics, ``words`` are what they may receive, and
-    ``reasons`` why they cannot run apart.
+    By grade id, ``unverified`` has reasons of tests that cannot run apart, ``suites`` how many tests of unittest ran to
+    success, ``words`` what tests of topics received.
     """
 
     permissions: frozenset[Permission] = frozenset()
     plain: frozenset[str] = frozenset()
-    one_process: dict[str, str] = {}
-    controlled: frozenset[str] = frozenset()
+    unverified: dict[str, str] = {}
     scored: frozenset[str] = frozenset()
     suites: dict[str, int] = {}
-    earlier: dict[str, frozenset[str]] = {}
     words: dict[str, frozenset[str]] = {}
-    reasons: dict[str, str] = {}
+
+    def and_then(self, later: "Recorded") -> "Recorded":
+        """Return this together with what another pass needed."""
+        return Recorded(
+            self.permissions | later.permissions,
+            self.plain | later.plain,
+            self.unverified | later.unverified,
+            self.scored | later.scored,
+            self.suites | later.suites,
+            self.words | later.words,
+        )
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
@@ -80,5 +89,5 @@ class AtMost(msgspec.Struct, frozen=True, tag="at most"):
     megabytes: float | None
 
 
-Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
+Message = Planned | Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
 Messages = list[Message]  # sent before a step begins and at the end: what the step before brought comes with it

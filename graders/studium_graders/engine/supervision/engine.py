@@ -30,6 +30,7 @@ from studium_graders.engine.sandbox import Level
 from studium_graders.engine.student_side.student_job import StudentJob, StudentSetup
 from studium_graders.engine.supervision.attempt import SandboxRefusedError
 from studium_graders.engine.supervision.calibration import calibrate, reference_notebook
+from studium_graders.engine.supervision.passes import Kind
 from studium_graders.engine.supervision.supervisor import Supervisor
 from studium_graders.engine.supervision.topic_files import topic_files
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest, tests_passed_vacuously
@@ -159,17 +160,16 @@ class Engine:
         return self.material
 
     def together(self) -> list[tuple[TestResult, str]]:
-        """Return the tests of topics that cannot run apart from the reference solution, and why.
+        """Return the tests that cannot run apart from the reference solution, and why.
 
         Each runs once to see what it needs, and once more with that alone.
         """
         found = []
         for book in self._books.values():
-            recorded, needs = self._observe(reference_notebook(book), Calibration(), True, apart=True)
-            known = Calibration(known=True, words=needs.words)
-            held, _ = self._observe(reference_notebook(book), known, False, apart=True)
+            recorded, needs = self._observe(reference_notebook(book), Calibration(), True)
+            held, _ = self._observe(reference_notebook(book), Calibration(known=True, words=needs.words), False)
             for test, again in zip(recorded.tests, held.tests, strict=True):
-                if why := needs.reasons.get(test.grade_id, "") or _lost(test) or _lost(again):
+                if why := test.reason or needs.unverified.get(test.grade_id, "") or _lost(test) or _lost(again):
                     found.append((test, why))
         return found
 
@@ -182,29 +182,30 @@ class Engine:
         return tests_passed_vacuously(list(self._books.values()), grade)
 
     def _grade(self, notebooks: Sequence[CanonicalNotebook], files: dict[str, bytes]) -> list[NotebookResult]:
-        """Grade notebooks one after the other, in the time that one submission may take."""
-        start = time.monotonic()
-        return [self._grade_one(notebook, files, time.monotonic() - start) for notebook in notebooks]
+        """Grade notebooks one after the other, each pass over them in the time that one submission may take."""
+        spent: dict[Kind, float] = {}
+        return [self._grade_one(notebook, files, spent) for notebook in notebooks]
 
-    def _grade_one(self, notebook: CanonicalNotebook, files: dict[str, bytes], spent: float) -> NotebookResult:
+    def _grade_one(
+        self, notebook: CanonicalNotebook, files: dict[str, bytes], spent: dict[Kind, float]
+    ) -> NotebookResult:
         """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew.
 
-        ``spent`` are the seconds that the notebooks before this one have used.
+        ``spent`` are the seconds that each pass has taken over the notebooks before this one.
         """
         judged = CanonicalSubmission("", (notebook,), files).digest
         seed = hmac.digest(self.material.secret, judged.encode(), "sha256")
         calibration = self.material.calibration.get(notebook.name, Calibration())
         with self._supervised(files) as (supervisor, student_job), self._tests_folder() as folder:
             job = JudgeJob(notebook, seed, folder, calibration)
-            return supervisor.grade(self._books[notebook.name], job, student_job, spent)
+            return supervisor.grade(self._books[notebook.name], job, student_job, spent)[0]
 
     def _observe(
-        self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool, *, apart: bool = False
+        self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool
     ) -> tuple[NotebookResult, Recorded]:
         with self._supervised({}) as (supervisor, student_job), self._tests_folder() as folder:
-            job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording, apart=apart)
-            student_job = msgspec.structs.replace(student_job, apart=apart)
-            return supervisor.observe(self._books[notebook.name], job, student_job)
+            job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording)
+            return supervisor.grade(self._books[notebook.name], job, student_job)
 
     def _tests_folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(dir=self._tests, ignore_cleanup_errors=True)
@@ -237,7 +238,7 @@ def _leave_to_a_person(book: NotebookResult) -> None:
     """Take no mark for what a busy machine may be to blame for."""
     book.notes.append(_TOO_BUSY)
     book.tests = [
-        msgspec.structs.replace(test, outcome="manual", message=f"{test.message}{_WAITS}")
+        msgspec.structs.replace(test, outcome="review", message=f"{test.message}{_WAITS}")
         if test.outcome == "failed"
         else test
         for test in book.tests

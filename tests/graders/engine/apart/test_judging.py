@@ -50,9 +50,9 @@ def _(numbers):
 SOLUTION = "def ordered(numbers):\n    return sorted(numbers)\n"
 
 
-def prepared(test, *, hidden=False, words=NONE):
+def prepared(test, *, hidden=False, words=NONE, known=True):
     cell = Cell("cell", "test", "", "grade-id", 1.0, graded=True, hidden=hidden, topic="own", exercise="ordered")
-    return TopicTest(NOTEBOOK, cell, ExerciseTest(ordered, ordered.tests[test]), "ordered", (0, 1), words)
+    return TopicTest(NOTEBOOK, cell, ExerciseTest(ordered, ordered.tests[test]), "ordered", (0, 1), words, known)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def ordered(numbers):
     return list(numbers) if len(calls) == 1 else []
 """
     found = judged(counts).result
-    assert (found.outcome, found.points) == ("manual", 0.0)
+    assert (found.outcome, found.points) == ("review", 0.0)
     assert found.message == "your code does something else when the test runs a second time; a person will mark this"
 
 
@@ -123,13 +123,17 @@ def ordered(numbers):
 """
 
 
+def test_where_nobody_knows_what_the_reference_changes_a_failed_test_with_changes_waits(judged):
+    emptied = "def ordered(numbers):\n    found = sorted(numbers)\n    numbers.clear()\n    return found[:1]\n"
+    assert judged(emptied, 1).result.outcome == "failed"
+    assert judged(emptied, 1, known=False).result.outcome == "review"
+
+
 def test_an_object_of_its_own_waits_for_a_person_and_a_hidden_test_says_nothing_of_it(judged):
     seen, hidden = judged(OWN).result, judged(OWN, hidden=True).result
-    assert seen.outcome == hidden.outcome == "manual"
+    assert seen.outcome == hidden.outcome == "review"
     assert "Vector" in seen.message
-    assert hidden.message == (
-        "your code gave something of its own, and the judge cannot look inside it; a person will mark this"
-    )
+    assert hidden.message == "the judge cannot decide a hidden test on your answer; a person will mark this"
 
 
 def test_a_function_that_is_not_there_or_is_none_is_told(judged):

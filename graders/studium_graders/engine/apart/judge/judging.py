@@ -12,12 +12,11 @@ from studium_graders.engine.apart.judge_side.student import Student
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
-from studium_graders.engine.judge.verdicts import UNMADE, result_of
+from studium_graders.engine.judge.verdicts import REVIEW, UNMADE, result_of
 from studium_graders.engine.material.results import TestResult
 
 CHANGES = "it changes a value that it has passed to the answer, or got from it"
-_WAITS = "; a person will mark this"
-_OWN = "your code gave something of its own, and the judge cannot look inside it"
+_OF_HIDDEN = "the judge cannot decide a hidden test on your answer"
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ def _failed(test: TopicTest, run: TestRun, error: BaseException, text: Canonical
 
 def _waiting(test: TopicTest, doubt: str) -> TestResult:
     """Return the result of a test that a person decides: what is said of a hidden one tells nothing of its data."""
-    message = f"{_OWN if test.cell.hidden else doubt}{_WAITS}"
-    return result_of(test.notebook, test.cell, "manual", message=message)
+    message = f"{_OF_HIDDEN if test.cell.hidden else doubt}; {REVIEW}"
+    return result_of(test.notebook, test.cell, "review", message=message)
 
 
 def _result(test: TopicTest, message: str = "") -> TestResult:

@@ -11,6 +11,7 @@ from studium_graders.engine.judge.exercise_tests import ExerciseTest
 from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 
+_NOT_KNOWN = "your code changes what it is given, and nobody knows whether the reference solution does"
 _NOT_TWICE = "your code does something else when the test runs a second time"
 
 
@@ -19,6 +20,7 @@ class TopicTest:
     """A test of a topic, the cell that it is graded in, and the ``name`` of the student's function.
 
     ``seeds`` are those of its draws. ``words`` are what it may receive; None records what the reference needs.
+    ``known`` is false where nobody knows what that is.
     """
 
     notebook: NotebookMaterial
@@ -27,6 +29,7 @@ class TopicTest:
     name: str
     seeds: tuple[int, ...]
     words: Words | None
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ def _in_draw(test: TopicTest, student: Student, seed: int) -> Drawn:
     Where it does not, and fails without them now as well, the changes are not to blame: the code counts its calls, say.
     """
     run, watch = _once(test, student, seed)
-    if watch.refusal or not run.passed or not watch.withheld:
+    if watch.refusal or not watch.withheld:
         return Drawn(run, watch, str(watch.refusal or ""))
+    if not run.passed:
+        return Drawn(run, watch, "" if test.known else _NOT_KNOWN)
     run, watch = _once(test, student, seed, applied=True)
     if watch.refusal or run.passed:
         return Drawn(run, watch, str(watch.refusal or ""))
