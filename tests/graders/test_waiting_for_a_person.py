@@ -10,7 +10,7 @@ pytest.importorskip("nbgrader")
 
 import nbformat
 from nbgrader.api import Gradebook
-from studium_graders.engine.judge.judging import WAITS
+from studium_graders.engine.judge.apart import WAITS
 from studium_graders.feedback import write_feedback
 
 OWN = """

@@ -94,7 +94,7 @@ class TestJudge:
         with readable(self.text), self.namespace.as_the_student_has(test.deleted):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
-        run = CellRun(outputs_of(ran)) if self.released else CellRun()
+        run = CellRun(outputs_of(ran)) if self._may_say_all(test) else CellRun()
         error = ran.error or self.student.refusal
         if error is None:
             return [Ran(test.cell.id, run), self._passed(test, ran)]
@@ -120,7 +120,7 @@ class TestJudge:
         except NameError:
             return self._judged(test, message=f"{name} is not there: {UNMADE}")
         if not callable(function):
-            more = f", and is a {type(function).__name__}" if self.released else ""
+            more = f", and is a {type(function).__name__}" if self._may_say_all(test) else ""
             return self._judged(test, message=f"{name} must be a function{more}")
         self.student.forget_refusal()
         run = run_draws(found.test, function, seeds(test.cell.topic, found.exercise, found.test, self.seed))
@@ -135,7 +135,7 @@ class TestJudge:
             return msgspec.structs.replace(judged, unwritten=True)
         if changed := changed_argument(found.exercise, run.calls):
             bounded = f"{name} changed an argument that must stay as it is"
-            judged = self._judged(test, message=changed if self.released else bounded)
+            judged = self._judged(test, message=changed if self._may_say_all(test) else bounded)
         judged = msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
         return self._or_review(judged, run.error)
 
@@ -153,7 +153,7 @@ class TestJudge:
     def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None, name: str = "") -> Judged:
         if not name and (isinstance(error, NotImplementedError) or self._is_untouched(test)):
             return self._not_yet(test)
-        if not self.released:
+        if not self._may_say_all(test):
             which = "a hidden test" if test.cell.hidden else "this test"
             return self._judged(test, message=bounded_message(error, where, self.text, name, test=which))
         message = full_message(error, where, self.text, name, dict(self._unmade()))
@@ -171,6 +171,10 @@ class TestJudge:
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "") -> Judged:
         outcome = outcome_for(points, test.cell.points) if not message else "failed"
         return Judged(result_of(self.prepared.material, test.cell, outcome, points=points, message=message))
+
+    def _may_say_all(self, test: PreparedTest) -> bool:
+        """Return whether the student's code can know no hidden test, and this one is none."""
+        return self.released and not test.cell.hidden
 
     def _is_untouched(self, test: PreparedTest) -> bool:
         return bool(test.answers) and test.answers <= self.untouched

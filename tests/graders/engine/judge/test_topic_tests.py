@@ -7,6 +7,7 @@ from studium import exercise
 from studium.catalogue import load_catalogue
 from studium.sources import solved, stub
 from studium.sources import test_cell as written_test
+from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.material.assignment import Calibration
 
 from .notebooks import answer, checked, given, grade, material, submission
@@ -62,7 +63,7 @@ def test_the_solution_of_a_topic_earns_all_points(student, name):
     graded = grade_topic(student, notebook, solved(exercises(TOPIC)[name]))
     assert graded.points == [cell.points for cell in notebook.cells if cell.kind == "test"]
     assert {result.outcome for result in graded.results.values()} == {"passed"}
-    assert {(result.exercise, result.mode) for result in graded.results.values()} == {(name, "split")}
+    assert {(result.exercise, result.mode) for result in graded.results.values()} == {(name, "verified")}
 
 
 def test_the_stub_is_not_attempted(student, svd_lora):
@@ -91,15 +92,16 @@ def test_a_test_in_one_process_says_nothing_of_mistakes(student):
     notebook = material(*cells_for("merge"))
     [visible, hidden] = [cell.grade_id for cell in notebook.cells if cell.kind == "test"]
     scaled = "def merge(weight, a, b, alpha):\n    return weight + alpha * (b @ a)\n"
-    calibration = Calibration(one_process={hidden: "it changes a value after it has crossed"})
-    graded = grade_topic(student, notebook, scaled, calibration=calibration)
-    assert (graded.results[hidden].outcome, graded.results[hidden].mode) == ("failed", "one process")
+    calibration = Calibration(unverified={hidden: "it changes a value after it has crossed"})
+    apart, whole = (grade_topic(student, notebook, scaled, calibration=calibration, whole=one) for one in (False, True))
+    graded = apart.and_then(whole, notebook)
+    assert (graded.results[hidden].outcome, graded.results[hidden].mode) == ("failed", "unverified")
     assert graded.mistakes == {visible: ["lora.merge:scaled-by-alpha"], hidden: None}
 
 
-def test_an_answer_that_only_says_that_it_is_not_there_yet_is_not_attempted(student, svd_lora):
+def test_an_answer_that_only_says_that_it_is_not_there_yet_is_told_to_be_unwritten(student, svd_lora):
     graded = grade_topic(student, svd_lora, "def svd_lora(*a):\n    raise NotImplementedError('later')\n")
-    assert {result.outcome for result in graded.results.values()} == {"not attempted"}
+    assert {event.unwritten for event in graded.events if isinstance(event, Judged)} == {True}
 
 
 def test_half_an_answer_is_wrong(student, svd_lora):
@@ -158,4 +160,4 @@ def test_an_object_that_the_test_may_not_ask_waits_for_a_person(shell):
     cell = checked(written_test(TOPIC, tripled, test), topic=TOPIC, exercise="tripled", test=test.name)
     notebook = material(answer(solved(tripled), stub=stub(tripled)), cell)
     graded = graded_apart(shell, notebook, f"{own}def tripled(n):\n    return Three(n)", lambda _: {"tripled": tripled})
-    assert (graded.only.outcome, graded.only.points) == ("manual", 0)
+    assert (graded.only.outcome, graded.only.points) == ("review", 0)
