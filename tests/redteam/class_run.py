@@ -101,7 +101,7 @@ class ClassRun:
         """Return the tests whose label says that passing means less: the vacuous ones, and those in one process."""
         result = self.outcomes[case.id].result
         return self.passed_vacuously | {
-            test.grade_id for test in (result.tests if result else []) if test.mode == "one process"
+            test.grade_id for test in (result.tests if result else []) if test.mode == "unverified"
         }
 
 

@@ -71,7 +71,7 @@ def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
     attacked = [
         test for test in (result.tests if result else []) if test.exercise not in case.solved(run.room.exercises)
     ]
-    return TOGETHER if any(test.mode == "one process" for test in attacked) else HELD
+    return TOGETHER if any(test.mode == "unverified" for test in attacked) else HELD
 
 
 def _stock(known: dict, deserved: dict[str, float]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from studium_graders.engine.material.results import WAITING
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.report.clusters import Clusters, cluster_unnamed
 from studium_graders.report.intervals import Interval, share
@@ -108,7 +109,7 @@ def _exercise_rows(data: ClassData, sentence: Sentence) -> Iterator[ItemRow]:
 
 
 def _has_passed(answer: Answer, item: Item) -> bool:
-    return answer.tests[item.grade_id].outcome in ("passed", "manual")
+    return answer.tests[item.grade_id].outcome in ("passed", *WAITING)
 
 
 def _what_they_did(answers: Sequence[Answer], sentence: Sentence) -> tuple[tuple[str, int], ...]:

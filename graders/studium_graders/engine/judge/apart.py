@@ -85,7 +85,7 @@ class TestJudge:
         with readable(self.text), self.namespace.as_the_student_has(test.deleted):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
-        run = CellRun(outputs_of(ran)) if self.released else CellRun()
+        run = CellRun(outputs_of(ran)) if self._may_say_all(test) else CellRun()
         error = ran.error or self.student.refusal
         if error is None:
             return [Ran(test.cell.id, run), self._passed(test, ran)]
@@ -118,7 +118,7 @@ class TestJudge:
     def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None) -> Judged:
         if isinstance(error, NotImplementedError) or self._is_untouched(test):
             return self._not_yet(test)
-        if not self.released:
+        if not self._may_say_all(test):
             which = "a hidden test" if test.cell.hidden else "this test"
             return self._judged(test, message=bounded_message(error, where, self.text, test=which))
         message = full_message(error, where, self.text, unmade=dict(self._unmade()))
@@ -136,6 +136,10 @@ class TestJudge:
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "") -> Judged:
         outcome = outcome_for(points, test.cell.points) if not message else "failed"
         return Judged(result_of(self.prepared.material, test.cell, outcome, points=points, message=message))
+
+    def _may_say_all(self, test: PreparedTest) -> bool:
+        """Return whether the student's code can know no hidden test, and this one is none."""
+        return self.released and not test.cell.hidden
 
     def _is_untouched(self, test: PreparedTest) -> bool:
         return bool(test.answers) and test.answers <= self.untouched

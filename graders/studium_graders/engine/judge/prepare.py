@@ -18,7 +18,7 @@ from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.left_by_tests import Left, bound_by, left_by
 from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
 from studium_graders.engine.judge.one_process import Surroundings, reason_for_one_process
-from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
+from studium_graders.engine.judge.ownership import LIBRARIES, is_compound, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
 from studium_graders.engine.judge.slicing import clean_statements, data_of, left_to_student, needed
@@ -210,8 +210,7 @@ class _Notebook:
         tests = [other for other in self.material.cells if other.kind == "test"]
         earlier = tests[: tests.index(cell)]
         own = self.texts.get(cell.id, ())
-        reads = {name for item in own for name in item.reads | item.later | changed_names(item.node)}
-        items = needed((item for other in earlier for item in self._bringing(other)), reads, set_up=False)
+        items = needed((item for other in earlier for item in self._bringing(other)), _open_reads(own), set_up=False)
         kept = {id(item) for item in items}
         return tuple(
             self._earlier(other, item) for other in earlier for item in self.texts.get(other.id, ()) if id(item) in kept
@@ -236,6 +235,17 @@ class _Notebook:
         sets_up = clean and not names and not any(word in source for word in DRAWING)
         by_text = is_definition(item.node) or bool(item.imports) or sets_up
         return Earlier(cell.id, source, cell.hidden, by_text)
+
+
+def _open_reads(items: Iterable[Statement]) -> set[str]:
+    """Return the names that a test reads or changes and has not bound itself before."""
+    reads, later, bound = set[str](), set[str](), set[str]()
+    for item in items:
+        reads |= (item.reads | changed_names(item.node)) - bound
+        later |= item.later
+        if not is_compound(item.node):  # else it may bind nothing
+            bound |= item.binds | item.imports
+    return reads | (later - bound)
 
 
 def _import(nodes: Iterable[ast.stmt]) -> None:

@@ -34,7 +34,7 @@ class WholeJudge:
             return [Ran(test.cell.id, CellRun()), Judged(missing)]
         points = self._points(test, run)
         message = "" if points else said_of(run.error)
-        if not self.released:
+        if test.cell.hidden or not self.released:
             which = "a hidden test" if test.cell.hidden else "this test"
             message = f"{which} failed" if message else ""
             run = CellRun(error=message)

@@ -92,14 +92,13 @@ def prepared(notebook, exercises):
     return prepare(notebook, exercises)
 
 
-def grade(student, notebook, canonical, *, exercises=no_exercises, whole=False, released=None, **options):
+def grade(student, notebook, canonical, *, exercises=no_exercises, whole=False, released=True, **options):
     """Run the tests of a notebook that run apart, or whole, in one go, and say of them what may be said."""
     ready = prepared(notebook, exercises)
     calibration = options.pop("calibration", Calibration())
     plan = plan_of(ready, calibration)
     names = frozenset(name for name, reason in plan.reasons.items() if bool(reason) == whole)
     turns = Turns(frozenset(plan.reasons) if whole else names, names)
-    released = not any(cell.hidden for cell in notebook.cells) if released is None else released
     work = Work(
         ready, canonical, plan, turns, released, options.pop("seed", b"secret"), calibration, Limits(), **options
     )
