@@ -1,4 +1,7 @@
-"""Each registered mistake and each other right answer of a topic ends apart as it does in one process."""
+"""Each registered mistake and each other right answer of a topic ends apart as it does in one process.
+
+An answer may also wait for a person: where it gives what the reference does not, such as a layer of its own.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def test_answers_are_judged_alike(shell, slug):
                     with limited_as_by_the_supervisor(running.pids[-1]):
                         apart = judged(student, slug, exercise, test, words[test.name], name="answer").result
                     beside = run_test(test, answer, seed_of(slug, exercise, test)).passed
-                    if apart.outcome != ("passed" if beside else "failed"):
+                    if apart.outcome not in ("passed" if beside else "failed", "review"):
                         differing[exercise.id, number, test.name] = (apart.outcome, apart.message)
     finally:
         running.kill()
