@@ -61,11 +61,12 @@ def outcomes(result):
     return [test.outcome for test in result.tests]
 
 
-RELEASED, HIDDEN, RELEASED_WHOLE, HIDDEN_WHOLE = (True, False), (False, False), (True, True), (False, True)
+RELEASED, HIDDEN = (True, "apart"), (False, "apart")
+RELEASED_WHOLE, HIDDEN_WHOLE = (True, "whole"), (False, "whole")
 
 
 def passes(attempts):
-    return [(job.released, job.whole) for job in attempts]
+    return [(job.released, job.how) for job in attempts]
 
 
 def test_an_honest_student_is_told_everything(grade, attempts):

@@ -101,8 +101,13 @@ class Session:
         return self.graph.made(number, made)
 
     def open_class(self, module: str, name: str) -> type:
-        """Return a class of the judge's that says itself that it has this name, and whose instances cross."""
-        cls = vars(sys.modules.get(module, sys)).get(name) if type(module) is str and type(name) is str else None
+        """Return a class of the judge's that says itself that it has this name, and whose instances cross.
+
+        An honest answer may import a module of which no test has heard.
+        """
+        if type(module) is str and module not in sys.modules:
+            raise self.watch.refuse("your code gave an object of a class that the judge does not have")
+        cls = vars(sys.modules[module]).get(name) if type(module) is str and type(name) is str else None
         if not isinstance(cls, type) or (cls.__module__, cls.__qualname__) != (module, name) or not self._is_open(cls):
             raise ProtocolError("no class whose objects cross")
         return cls
