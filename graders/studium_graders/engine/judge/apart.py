@@ -19,7 +19,7 @@ from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.running import Ran as TestRun
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
 from studium_graders.engine.judge.scoring import is_number, points_for_value
-from studium_graders.engine.judge.verdicts import UNMADE, outcome_for, result_of
+from studium_graders.engine.judge.verdicts import REVIEW, UNMADE, outcome_for, result_of
 from studium_graders.engine.judge_side.student_gone import KeptError
 from studium_graders.engine.material.assignment import Calibration
 from studium_graders.engine.material.limits import Limits
@@ -28,7 +28,6 @@ from studium_graders.engine.wire.codec import RefusedError
 
 NOT_YET = "not attempted yet"
 SKIPPED = "tests of this suite were skipped that the solution passes"
-REVIEW = "a person will mark this"
 
 
 @dataclass

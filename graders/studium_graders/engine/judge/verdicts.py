@@ -3,6 +3,7 @@
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 from studium_graders.engine.material.results import Outcome, TestResult
 
+REVIEW = "a person will mark this"
 UNMADE = "the cell that defines it did not run to its end"
 
 

@@ -7,10 +7,10 @@ import msgspec
 from studium.naming import commonest
 from studium.syntax import fault
 
-from studium_graders.engine.judge.apart import NOT_YET, REVIEW
+from studium_graders.engine.judge.apart import NOT_YET
 from studium_graders.engine.judge.events import Planned
 from studium_graders.engine.judge.judge_job import Recorded
-from studium_graders.engine.judge.verdicts import UNMADE, result_of
+from studium_graders.engine.judge.verdicts import REVIEW, UNMADE, result_of
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
