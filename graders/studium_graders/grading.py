@@ -43,6 +43,7 @@ from studium_graders.results_store import ResultsStore, environment_hash, result
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
 from studium_graders.unfinished import waiting_marks
+from studium_graders.unverified import for_review
 from studium_graders.vacuous_check import is_checked, note_checked
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
@@ -123,7 +124,8 @@ class _Run:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
-        self.limits, self.gpu, self.extensions, self.due = terms_of(self.root, assignment, coursedir.db_url)
+        terms = terms_of(self.root, assignment, coursedir.db_url)
+        self.limits, self.gpu, self.extensions, self.due, self.review = terms
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -327,7 +329,8 @@ class _Line:
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
         """Return a submission's key, and the result that is kept of it."""
-        key = result_key(submission, self.material, self.run.environment, self.level)
+        judged = f"{self.run.environment} {'review' if self.run.review else 'count'}"
+        key = result_key(submission, self.material, judged, self.level)
         return key, self.run.store.load(submission.student, key)
 
     def _begin(self, submission: CanonicalSubmission, key: str) -> None:
@@ -384,7 +387,7 @@ class _Line:
             row = submission_row(result, submission.notes, self.run.sentences)
             self.report.submissions.append(row)
             return None
-        return result
+        return for_review(result) if self.run.review else result
 
     def _failed(self, student: str, why: str) -> None:
         self.report.problems.append(

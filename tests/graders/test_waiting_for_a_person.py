@@ -10,7 +10,7 @@ pytest.importorskip("nbgrader")
 
 import nbformat
 from nbgrader.api import Gradebook
-from studium_graders.engine.judge.apart import REVIEW
+from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.feedback import write_feedback
 
 OWN = """

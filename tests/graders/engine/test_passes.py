@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from studium_graders.engine.judge.apart import REVIEW
+from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.engine.processes import endings
 from studium_graders.engine.processes.endings import Ending
 from studium_graders.engine.sandbox import probe

@@ -173,6 +173,15 @@ class Engine:
                     found.append((test, why))
         return found
 
+    def modes(self) -> list[TestResult]:
+        """Return what each test gives the reference solution: its mode and reason are those of every submission."""
+        known = self.material.calibration
+        done = (
+            self._observe(reference_notebook(book), known.get(name, Calibration()), False)[0]
+            for name, book in self._books.items()
+        )
+        return [test for result in done for test in result.tests if test.outcome != "manual"]
+
     def vacuous_tests(self) -> list[VacuousTest]:
         """Return the tests that vacuous answers pass, by what the reference solution needs."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studium_graders.engine.judge.apart import REVIEW
+from studium_graders.engine.judge.verdicts import REVIEW
 
 from .notebooks import answer, checked, material, submission
 from .processes import calibrate, grade_forked
