@@ -99,7 +99,7 @@ class TestJudge:
             return [Ran(test.cell.id, run), self._passed(test, ran)]
         judged = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
         run.error = judged.result.message
-        return [Ran(test.cell.id, run), self._or_review(judged, error)]
+        return [Ran(test.cell.id, run), self._or_review(judged, error, decided=(AssertionError, NameError))]
 
     def _passed(self, test: PreparedTest, ran: TestRun) -> Judged:
         """Return the points of a test that met no error; one that skips more than with the reference is for review."""
@@ -138,11 +138,18 @@ class TestJudge:
         judged = msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
         return self._or_review(judged, run.error)
 
-    def _or_review(self, failed: Judged, error: BaseException) -> Judged:
-        """Return ``failed``; where the judge refused what a test needed, it is for review, whoever caught that."""
+    def _or_review(
+        self, failed: Judged, error: BaseException, decided: tuple[type[BaseException], ...] = (BaseException,)
+    ) -> Judged:
+        """Return ``failed``; where the judge refused what a test needed, it is for review, whoever caught that.
+
+        An error that is none of the ``decided`` kinds may come of running apart: the test is undecided.
+        """
         refused = self.student.refusal is not None or isinstance(error, RefusedError | KeptError | ReachRefusedError)
-        if not refused or failed.result.outcome != "failed" or self.permissions.recording:
+        if failed.result.outcome != "failed" or self.permissions.recording:
             return failed
+        if not refused:
+            return msgspec.structs.replace(failed, undecided=not isinstance(error, decided))
         message = f"{failed.result.message}; {REVIEW}"
         return Judged(msgspec.structs.replace(failed.result, outcome="review", message=message), mistakes=None)
 

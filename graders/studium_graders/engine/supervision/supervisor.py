@@ -1,7 +1,8 @@
 """Grading one notebook in up to four passes, each with new processes.
 
 All that students are shown comes from the passes over the notebook as they have it, which come first: no hidden text is
-in any student's process before. Tests that run whole with their hidden text come last.
+in any student's process before. Tests that run whole with their hidden text come last. A test that met an error apart
+which it may not meet whole is run whole, too, where such tests are: if it passes there, a person decides.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Supervisor:
             if _is_wanted(kind, material, passes):
                 one = passes[kind] = Pass(kind, material, attempt, ended, seconds.get(kind, 0.0))
                 even_empty = kind == _SECOND  # there to show the cells, where it has no tests
-                one.run(msgspec.structs.replace(job, even_empty=even_empty), student_job, self.limits)
+                also = _undecided(kind, passes)
+                one.run(msgspec.structs.replace(job, even_empty=even_empty, also=also), student_job, self.limits)
                 seconds[kind] = one.heard.seconds
                 if one.verdict == "engine error":
                     break
@@ -68,7 +70,13 @@ def _is_wanted(kind: Kind, material: NotebookMaterial, passes: dict[Kind, Pass])
     if plan is None:  # its time was over before it began
         return False
     empty = {one: not turns_of(material, plan, released=one.released, whole=one.whole).judged for one in (_FIRST, kind)}
-    return not empty[kind] or (kind == _SECOND and empty[_FIRST])
+    return not empty[kind] or bool(_undecided(kind, passes)) or (kind == _SECOND and empty[_FIRST])
+
+
+def _undecided(kind: Kind, passes: dict[Kind, Pass]) -> frozenset[str]:
+    """Return the tests that the pass apart has left to the whole one after it."""
+    before = passes.get(Kind(kind.released, whole=False))
+    return before.undecided if before and kind.whole else frozenset()
 
 
 def _ungraded(material: NotebookMaterial, job: JudgeJob) -> NotebookResult:
