@@ -228,6 +228,24 @@ def test_a_hidden_test_that_met_an_object_of_the_answers_own_is_for_review(grade
     assert "12345" not in result.tests[0].message
 
 
+LOOKS_INSIDE = "def {}(f):\n    return f.__code__.co_argcount"
+
+
+@pytest.mark.parametrize(("name", "last"), [("second", RELEASED_WHOLE), ("first", HIDDEN_WHOLE)])
+def test_a_test_that_met_an_error_apart_and_passes_whole_is_for_review(grade, attempts, name, last):
+    tests = TESTS | {name: f"assert {name}(lambda n: n) == 1"}
+    result = grade(tests, **{name: LOOKS_INSIDE.format(name)})
+    test = next(test for test in result.tests if test.grade_id == f"test-{name}")
+    assert (test.outcome, test.points, test.mode) == ("review", 0, "verified")
+    assert test.message.endswith(REVIEW)
+    assert last in passes(attempts)
+
+
+def test_one_that_fails_whole_too_fails(grade):
+    tests = TESTS | {"second": "assert second(lambda n: n) == 2"}
+    assert outcomes(grade(tests, second=LOOKS_INSIDE.format("second"))) == ["passed", "failed"]
+
+
 def test_no_hidden_text_is_in_a_process_that_runs_tests_apart(grade):
     steals = """
 import linecache, pathlib

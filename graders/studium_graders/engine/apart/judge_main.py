@@ -31,7 +31,7 @@ from studium_graders.engine.judge.judge_job import (
     Messages,
     Recorded,
 )
-from studium_graders.engine.judge.modes import plan_of, turns_of
+from studium_graders.engine.judge.modes import Turns, plan_of, turns_of
 from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
@@ -157,6 +157,7 @@ def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -
     notebook = prepared.notebooks[job.notebook.name]
     plan = plan_of(notebook, job.calibration)
     turns = turns_of(notebook.material, plan, released=job.released, how=job.how)
+    turns = Turns(turns.run | job.also, turns.judged | job.also)
     if job.released and notebook.as_released is not None:
         notebook = notebook.as_released
     emit(plan)

@@ -105,10 +105,15 @@ class TestJudge:
         return self._judged(test, points_for_value(ran.value, test.cell.points, scored=scored))
 
     def _or_review(self, failed: Judged, error: BaseException) -> Judged:
-        """Return ``failed``; where the judge refused what a test needed, it is for review, whoever caught that."""
+        """Return ``failed``; where the judge refused what a test needed, it is for review, whoever caught that.
+
+        Another error than an assertion or a missing name may come of running apart: the test is undecided.
+        """
         refused = self.student.refusal is not None or isinstance(error, RefusedError | KeptError | ReachRefusedError)
-        if not refused or failed.result.outcome != "failed" or self.permissions.recording:
+        if failed.result.outcome != "failed" or self.permissions.recording:
             return failed
+        if not refused:
+            return msgspec.structs.replace(failed, undecided=not isinstance(error, AssertionError | NameError))
         message = f"{failed.result.message}; {REVIEW}"
         return Judged(msgspec.structs.replace(failed.result, outcome="review", message=message), mistakes=None)
 

@@ -44,12 +44,14 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
 
     ``mistakes`` are the registered ones that explain why it failed, None where it objects to something else than
     results, or ran whole, where no calls are seen; which of them is named is decided when all tests of the exercise are
-    known. ``unwritten`` where the test of a topic met NotImplementedError.
+    known. ``unwritten`` where the test of a topic met NotImplementedError. ``undecided`` where a test met an error that
+    may come of running apart.
     """
 
     result: TestResult
     mistakes: list[str] | None = []
     unwritten: bool = False
+    undecided: bool = False
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

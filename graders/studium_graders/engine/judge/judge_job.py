@@ -26,7 +26,8 @@ class JudgeJob(msgspec.Struct, frozen=True):
 
     ``released``: tests are as students got them, and no hidden one is there. ``how`` says which tests run. ``skip`` are
     cells that ended an attempt, ``slow`` the tests among them that were stopped for their time, ``done`` the tests that
-    this pass has judged. ``even_empty``: the cells are run though the pass has no test.
+    this pass has judged. ``also`` are tests of the pass before that it left undecided.
+    ``even_empty``: the cells are run though the pass has no test.
     ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
     ``recording`` notes what the reference solution needs.
     """
@@ -41,6 +42,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     released: bool = False
     how: How = "apart"
     even_empty: bool = False
+    also: frozenset[str] = frozenset()
     recording: bool = False
 
 

@@ -69,6 +69,11 @@ class Pass:
             self.note_breach(ending)
         self.why = last_line(ending.sentence) if ending else ""
 
+    @property
+    def undecided(self) -> frozenset[str]:
+        """The tests that met an error which may come of running apart."""
+        return frozenset(name for name, key in self.tests.items() if key in self.heard.undecided)
+
     def note_breach(self, ending: Ending) -> None:
         """Let the verdict name a limit, if it names none yet."""
         if self.verdict == "graded":

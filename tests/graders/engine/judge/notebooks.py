@@ -92,13 +92,15 @@ def prepared(notebook, exercises):
     return prepare(notebook, exercises)
 
 
-def grade(student, notebook, canonical, *, exercises=no_exercises, whole=False, released=True, **options):
+def grade(
+    student, notebook, canonical, *, exercises=no_exercises, whole=False, released=True, also=frozenset(), **options
+):
     """Run the tests of a notebook that run apart, or whole, in one go, and say of them what may be said."""
     ready = prepared(notebook, exercises)
     calibration = options.pop("calibration", Calibration())
     plan = plan_of(ready, calibration)
     names = frozenset(name for name, reason in plan.reasons.items() if bool(reason) == whole)
-    turns = Turns(frozenset(plan.reasons) if whole else names, names)
+    turns = Turns(frozenset(plan.reasons) if whole else names, names | also)
     work = Work(
         ready, canonical, plan, turns, released, options.pop("seed", b"secret"), calibration, Limits(), **options
     )

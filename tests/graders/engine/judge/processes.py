@@ -15,9 +15,11 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from unittest import mock
 
+import msgspec
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium import memory_limit
+from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.judge.modes import plan_of
 from studium_graders.engine.judge_side.permissions import Permissions
@@ -108,7 +110,20 @@ def _graded(shell, notebook, canonical, calibration, files, *, recording=False, 
             Recorded(frozenset(granted), frozenset(plain), unverified, frozenset(scored), suites)
         )
         found = graded if found is None else found.and_then(graded, notebook)
-    return found, recorded
+    return _decided(shell, notebook, canonical, calibration, files, found, **options), recorded
+
+
+def _decided(shell, notebook, canonical, calibration, files, found, **options):
+    """Leave a test to a person that met an error apart and passes whole, as the supervisor does."""
+    undecided = {event.result.grade_id for event in found.events if isinstance(event, Judged) and event.undecided}
+    if undecided:
+        with forked(shell, calibration, files) as student:
+            also = frozenset(cell.id for cell in notebook.cells if cell.grade_id in undecided)
+            whole = grade(student, notebook, canonical, calibration=calibration, whole=True, also=also, **options)
+        for name in undecided:
+            if whole.results[name].points:
+                found.results[name] = msgspec.structs.replace(found.results[name], outcome="review")
+    return found
 
 
 def reasons(notebook, calibration, options):
