@@ -19,8 +19,8 @@ from .classroom import COURSES
 from .corpus import Case, cases
 
 Row = tuple[Case, str, str, str]
-HELD, TOGETHER = "blocked", "blocked, in one process"
-EARNS, TOLD, KNOWN, HOLE = "earns, labelled one process", "earns, the author was told", "known", "HOLE"
+HELD, TOGETHER = "blocked", "blocked, unverified"
+EARNS, TOLD, KNOWN, HOLE = "earns, labelled unverified", "earns, the author was told", "known", "HOLE"
 RIGHT, WRONG = "right", "WRONG"
 
 

@@ -40,7 +40,7 @@ def graded(shell, reference, text, test):
 def test_a_refusal_of_the_engines_is_not_the_type_error_that_a_test_waits_for(shell, reference, text, test):
     assert graded(shell, reference, reference, test).outcome == "passed"
     failed = graded(shell, reference, text, test)
-    assert (failed.outcome, failed.points) == ("failed", 0)
+    assert (failed.outcome, failed.points) == ("review", 0)
     assert failed.message
 
 
