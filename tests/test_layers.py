@@ -90,12 +90,18 @@ BELOW = {
     "judge_side": {"material", "wire", "kinds"},
     "student_side": {"material", "wire", "kinds", "processes", "sandbox"},
     "judge": {"material", "wire", "kinds", "judge_side", "student_side", "processes", "sandbox"},
-    "apart": {"material", "wire", "kinds", "judge_side", "student_side", "processes"},
+    "apart": {"material", "wire", "kinds", "judge_side", "student_side", "judge", "processes", "sandbox"},
 }
 """Packages of the grading engine, and what each may import, under TYPE_CHECKING too; supervision may import all."""
 
 
-APART = {"wire": set(), "kinds": {"wire"}, "judge_side": {"wire", "kinds"}, "student_side": {"wire", "kinds"}}
+APART = {
+    "wire": set(),
+    "kinds": {"wire"},
+    "judge_side": {"wire", "kinds"},
+    "student_side": {"wire", "kinds"},
+    "judge": {"wire", "kinds", "judge_side"},
+}
 """Packages of the engine's next protocol, and what each may import of it."""
 
 

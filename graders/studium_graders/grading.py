@@ -44,6 +44,7 @@ from studium_graders.results_store import ResultsStore, environment_hash, result
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
 from studium_graders.unfinished import waiting_marks
+from studium_graders.unverified import for_review
 from studium_graders.vacuous_check import is_checked, note_checked
 
 _ON_A_CLUSTER = 64  # submissions in progress at the same time, unless set otherwise
@@ -125,7 +126,8 @@ class _Run:
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue = assignment, catalogue
         self.sentences = Sentences(catalogue, hidden=says_hidden(self.root))
-        self.limits, self.gpu, self.extensions, self.due = terms_of(self.root, assignment, coursedir.db_url)
+        terms = terms_of(self.root, assignment, coursedir.db_url)
+        self.limits, self.gpu, self.extensions, self.due, self.review = terms
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -331,7 +333,8 @@ class _Line:
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
         """Return a submission's key, and the stored result for it."""
-        key = result_key(submission, self.material, self.run.environment, self.level)
+        judged = f"{self.run.environment} {'review' if self.run.review else 'count'}"
+        key = result_key(submission, self.material, judged, self.level)
         return key, self.run.store.load(submission.student, key)
 
     def _begin(self, submission: CanonicalSubmission, key: str) -> None:
@@ -388,7 +391,7 @@ class _Line:
             row = submission_row(result, submission.notes, self.run.sentences)
             self.report.submissions.append(row)
             return None
-        return result
+        return for_review(result) if self.run.review else result
 
     def _failed(self, student: str, why: str) -> None:
         self.report.problems.append(

@@ -10,12 +10,16 @@ from studium_graders.late_budget import Extensions, extensions, times_of
 
 
 class Terms(NamedTuple):
-    """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None."""
+    """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None.
+
+    ``review``: points of unverified tests wait for a person.
+    """
 
     limits: Limits
     gpu: bool
     extensions: Extensions
     due: datetime | None
+    review: bool = False
 
 
 def terms_of(root: Path, assignment: str, url: str) -> Terms:
@@ -25,4 +29,5 @@ def terms_of(root: Path, assignment: str, url: str) -> Terms:
     course = read_course(root)
     times = times_of(url) if course.late.late_days else {}
     due = next((course.due_for_nbgrader(one) for one in course.assignments if one.name == assignment), None)
-    return Terms(course.limits_of(assignment), course.needs_gpu(assignment), extensions(course, assignment, times), due)
+    limits, gpu, review = course.limits_of(assignment), course.needs_gpu(assignment), course.grading.unverified
+    return Terms(limits, gpu, extensions(course, assignment, times), due, review == "review")

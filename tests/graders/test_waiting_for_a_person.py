@@ -10,7 +10,7 @@ pytest.importorskip("nbgrader")
 
 import nbformat
 from nbgrader.api import Gradebook
-from studium_graders.engine.judge.judging import WAITS
+from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.feedback import write_feedback
 
 OWN = """
@@ -34,16 +34,16 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
         return str(out)
 
     (row,) = json.loads(grade("--json"))["submissions"]
-    found = {test["grade_id"] for test in row["tests"] if test["message"].endswith(WAITS)}
+    found = {test["grade_id"] for test in row["tests"] if test["message"].endswith(REVIEW)}
     assert found
-    assert {(test["outcome"], test["points"]) for test in row["tests"] if test["grade_id"] in found} == {("manual", 0)}
+    assert {(test["outcome"], test["points"]) for test in row["tests"] if test["grade_id"] in found} == {("review", 0)}
     assert "waiting for you to mark: " in grade()
     book = nbformat.read(course / "autograded" / "ada" / "ps1" / "problem1.ipynb", 4)
     shown = [out["ename"] for cell in book.cells for out in cell.get("outputs", ()) if out["output_type"] == "error"]
     assert shown.count("WaitsForMarking") == len(found)
     assert "for you to mark them in ps1 and count 0 until then: ada" in studium("export", "--course", str(course))[2]
     write_feedback(course, "ps1", ["ada"])
-    assert WAITS in (course / "feedback" / "ada" / "ps1" / "problem1.html").read_text("utf-8")
+    assert REVIEW in (course / "feedback" / "ada" / "ps1" / "problem1.html").read_text("utf-8")
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
         marks = {mark.name: mark for mark in gradebook.find_submission_notebook("problem1", "ps1", "ada").grades}
         assert {(marks[name].auto_score, marks[name].needs_manual_grade) for name in found} == {(None, True)}

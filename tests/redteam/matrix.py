@@ -19,8 +19,8 @@ from .classroom import COURSES
 from .corpus import Case, cases
 
 Row = tuple[Case, str, str, str]
-HELD, TOGETHER = "blocked", "blocked, in one process"
-EARNS, TOLD, KNOWN, HOLE = "earns, labelled one process", "earns, the author was told", "known", "HOLE"
+HELD, TOGETHER = "blocked", "blocked, unverified"
+EARNS, TOLD, KNOWN, HOLE = "earns, labelled unverified", "earns, the author was told", "known", "HOLE"
 RIGHT, WRONG = "right", "WRONG"
 
 
@@ -71,7 +71,7 @@ def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
     attacked = [
         test for test in (result.tests if result else []) if test.exercise not in case.solved(run.room.exercises)
     ]
-    return TOGETHER if any(test.mode == "one process" for test in attacked) else HELD
+    return TOGETHER if any(test.mode == "unverified" for test in attacked) else HELD
 
 
 def _stock(known: dict, deserved: dict[str, float]) -> str:

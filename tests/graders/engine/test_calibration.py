@@ -28,9 +28,9 @@ def solved(notebook):
 
 
 class Grader:
-    """Stands for the engine: tests fail by what ``passes`` says of (grade id, one process?, enforced?).
+    """Stands for the engine: tests fail by what ``passes`` says of (grade id, whole?, enforced?).
 
-    ``stub`` says so of the untouched notebook, by (grade id, one process?). ``needs`` is what it records.
+    ``stub`` says so of the untouched notebook, by (grade id, whole?). ``needs`` is what it records.
     """
 
     def __init__(self, passes, stub=lambda name, together: False, needs=NEEDS):
@@ -44,7 +44,7 @@ class Grader:
                 "book", name, float(ok), 1.0, "passed" if ok else "failed", "" if ok else "wrong", grade_id=name
             )
             for name in ("a", "b")
-            for together in [name in calibration.one_process]
+            for together in [name in calibration.unverified]
             for ok in [
                 self.passes(name, together, calibration.known) if solved(notebook) else self.stub(name, together)
             ]
@@ -68,45 +68,28 @@ def test_what_a_passing_reference_needs_is_known():
     assert calibration == Calibration(True, NEEDS.permissions)
 
 
-def test_a_test_that_passes_only_in_one_process_is_to_run_in_one():
+def test_a_test_that_passes_only_whole_is_to_run_whole():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together))
-    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
+    assert (calibration.known, calibration.unverified.keys()) == (True, {"b"})
 
 
 def test_a_test_that_the_reference_fails_is_reported_and_the_cautious_default_applies_to_it_alone():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a"))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
+    assert (calibration.known, calibration.unverified.keys(), calibration.cautious) == (True, set(), {"b"})
     assert calibration.permissions == NEEDS.permissions
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
-def test_a_test_that_needs_more_than_was_recorded_is_to_run_in_one_process():
+def test_a_test_that_needs_more_than_was_recorded_is_to_run_whole():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together or not enforced))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, {"b"}, frozenset())
+    assert (calibration.known, calibration.unverified.keys(), calibration.cautious) == (True, {"b"}, frozenset())
     assert calibration.problems == ()
 
 
 def test_a_test_that_fails_there_too_once_only_what_was_recorded_is_allowed_is_reported():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or not enforced))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
+    assert (calibration.known, calibration.unverified.keys(), calibration.cautious) == (True, set(), {"b"})
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
-
-
-def test_earlier_tests_run_in_one_process_too_where_that_saves_a_test():
-    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
-    grader = Grader(lambda name, together, enforced: name == "a" or together, needs=needs)
-    assert calibrate(BOOK, grader).one_process.keys() == {"b"}
-    grader.passes = lambda name, together, enforced: name == "a" or {"a", "b"} <= grader.seen[-1][0].one_process.keys()
-    calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.problems) == ({"a", "b"}, ())
-
-
-@pytest.mark.parametrize("others", [True, False])
-def test_earlier_tests_stay_split_where_that_saves_none(others):
-    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
-    grader = Grader(lambda name, together, enforced: name == "a" and (others or not together), needs=needs)
-    calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.cautious) == (set(), {"b"})
 
 
 def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
@@ -137,55 +120,60 @@ def test_a_reference_that_never_comes_to_its_end_stops_the_grading():
         calibrate(BOOK, stopped)
 
 
-def test_a_test_that_breaks_off_split_is_tried_in_one_process():
+def test_a_test_that_breaks_off_apart_is_tried_whole():
     def observe(notebook, calibration, recording):
         result, needs = Grader(lambda name, together, enforced: name == "a" or together)(
             notebook, calibration, recording
         )
-        together = "b" in calibration.one_process
+        together = "b" in calibration.unverified
         return msgspec.structs.replace(result, verdict="graded" if together else "broken protocol"), needs
 
     calibration = calibrate(BOOK, observe)
-    assert (calibration.known, calibration.one_process.keys(), calibration.problems) == (True, {"b"}, ())
+    assert (calibration.known, calibration.unverified.keys(), calibration.problems) == (True, {"b"}, ())
 
 
 def test_one_bad_moment_costs_no_test_its_isolation():
     moments = iter([False, True])
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or next(moments, True)))
-    assert (calibration.known, calibration.one_process.keys()) == (True, set())
+    assert (calibration.known, calibration.unverified.keys()) == (True, set())
 
 
 def test_one_bad_moment_under_what_was_recorded_costs_no_test_its_isolation():
     moments = iter([False, True])
     grader = Grader(lambda name, together, enforced: name == "a" or not enforced or next(moments, True))
     calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.problems) == (set(), ())
+    assert (calibration.unverified.keys(), calibration.problems) == (set(), ())
 
 
-def test_a_test_that_passes_split_whatever_was_written_is_to_run_in_one_process():
+def test_a_test_that_passes_apart_whatever_was_written_is_to_run_whole():
     calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b" and not together))
-    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
+    assert (calibration.known, calibration.unverified.keys()) == (True, {"b"})
 
 
-def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
+def test_so_is_one_that_the_untouched_notebook_passes_anyway():
     calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b"))
-    assert (calibration.known, calibration.one_process.keys()) == (True, set())
+    assert calibration.unverified == {"b": "it passes apart without any answer"}
+
+
+def test_it_stays_apart_where_the_reference_does_not_pass_whole():
+    grader = Grader(lambda name, together, enforced: not together, stub=lambda name, together: name == "b")
+    assert calibrate(BOOK, grader).unverified == {}
 
 
 def changing(passes):
     """Calibrate where the test a changes what has crossed; ``passes`` says of (grade id, together, enforced)."""
-    needs = msgspec.structs.replace(NEEDS, one_process={"a": "it changes a value"})
+    needs = msgspec.structs.replace(NEEDS, unverified={"a": "it changes a value"})
     return calibrate(BOOK, Grader(passes, needs=needs))
 
 
-def test_a_test_that_changes_what_crossed_is_to_run_in_one_process():
+def test_a_test_that_changes_what_crossed_is_to_run_whole():
     found = changing(lambda name, together, enforced: True)
-    assert (found.one_process, found.problems) == ({"a": "it changes a value"}, ())
+    assert (found.unverified, found.problems) == ({"a": "it changes a value"}, ())
 
 
-def test_it_stays_split_where_the_reference_does_not_pass_in_one_process():
+def test_it_stays_apart_where_the_reference_does_not_pass_whole_either():
     found = changing(lambda name, together, enforced: not together)
-    assert (found.one_process, found.cautious, found.problems) == ({}, set(), ())
+    assert (found.unverified, found.cautious, found.problems) == ({}, set(), ())
 
 
 def test_manual_cells_are_no_failures():
@@ -214,7 +202,7 @@ def test_a_slip_in_one_test_costs_the_answers_nothing_in_the_others(ancestor):
         assert (found.cautious, len(found.problems)) == ({"test-slip"}, 1)
         result = engine.grade(handed_in(material, "alice", answers))
     assert [test.points for test in result.tests] == [1, 0, 1]
-    assert {test.mode for test in result.tests} == {"split"}
+    assert {test.mode for test in result.tests} == {"verified"}
 
 
 MEMOIZE = """
@@ -231,7 +219,7 @@ def memoize(function):
 """
 
 
-def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it_runs(ancestor):
+def test_a_test_that_runs_whole_finds_what_a_verified_one_made(ancestor):
     tests = {
         "memoize": "@memoize\ndef slow(x):\n    return x * x\nassert [slow(3), slow(3)] == [9, 9]",
         "named": "assert slow.cache == {3: 9} and slow.__code__",
@@ -241,8 +229,10 @@ def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it
     material = hand_made(answers, tests, limits=LIMITS)
     with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
         found = engine.calibrate().calibration["book"]
-        assert (found.one_process.keys(), found.problems) == ({"test-memoize", "test-named"}, ())
-        assert [test.points for test in engine.grade(handed_in(material, "alice", answers)).tests] == [1, 1, 1]
+        assert (found.unverified, found.problems) == ({}, ())
+        tests = engine.grade(handed_in(material, "alice", answers)).tests
+    modes = [(test.points, test.mode) for test in tests]
+    assert modes == [(1, "verified"), (1, "unverified"), (1, "verified")]
 
 
 @pytest.fixture
@@ -289,5 +279,5 @@ def judged(ancestor):
 @pytest.mark.parametrize(("reference", "other", "mean"), [(HIST, SHARED, 2), (SHARED, HIST, 26.5)])
 def test_a_list_that_the_test_changes_later_is_one_list_for_both(judged, reference, other, mean):
     found, results = judged(reference, CHANGED.format(mean), reference, other)
-    assert list(found.one_process) == ["test-task"]
-    assert results == [(1, "one process"), (0, "one process")]
+    assert list(found.unverified) == ["test-task"]
+    assert results == [(1, "unverified"), (0, "unverified")]

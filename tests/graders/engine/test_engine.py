@@ -213,7 +213,7 @@ def test_a_handed_out_file_is_the_judges_own_whatever_the_student_makes_of_it():
     with Engine(material, probe().level, trust=True) as engine:
         engine.calibrate()
         right, wrong = (engine.grade(handed_in(material, "a", {"total": text})) for text in (solutions["total"], cheat))
-    assert [test.mode for test in right.tests] == ["split"]
+    assert [test.mode for test in right.tests] == ["verified"]
     assert (right.score, wrong.score) == (1, 0)
 
 

@@ -44,7 +44,7 @@ READING = "import numpy as np\nassert second(np.fromfile('2.bin').size) == 2 and
 
 WRITES_CODE = "def first(x):\n    open('own.py', 'w').write({code!r})\n    return x + 1"
 CODE = "import sys\nright = {0!r} not in sys.modules"
-OF_JUDGE = "studium_graders.engine.judge.judging"
+OF_JUDGE = "studium_graders.engine.judge.apart"
 IMPORTS = {
     "by its name": "sys.path.insert(0, os.getcwd())\nimport own",
     "by its file": "import importlib.machinery as m\nown = m.SourceFileLoader('own', 'own.py').load_module()",
@@ -76,7 +76,7 @@ def graded(ancestor):
 
 def test_a_test_writes_in_the_working_folder_and_not_elsewhere(graded, outside):
     (found,) = graded({"first": INSIDE, "second": OUTSIDE.format(path=str(outside))}, {})
-    assert found == {"first": (1, "one process"), "second": (0, "one process")}
+    assert found == {"first": (1, "unverified"), "second": (0, "unverified")}
     assert outside.read_text() == "as it was"
 
 
@@ -87,8 +87,8 @@ def test_what_one_submission_has_a_test_write_no_other_gets(graded):
     tests = {"second": READING, "first": WRITING.replace("first(1)", "first(2)")}
     hostile = {"first": "def first(x):\n    return 2"}
     spoilt, honest = graded(tests, hostile, {}, files=files)
-    assert spoilt == {"first": (1, "split"), "second": (0, "split")}
-    assert honest == {"first": (1, "split"), "second": (1, "split")}
+    assert spoilt == {"first": (1, "verified"), "second": (0, "verified")}
+    assert honest == {"first": (1, "verified"), "second": (1, "verified")}
 
 
 def test_libraries_work_and_other_files_are_not_there(graded, outside):
@@ -98,7 +98,7 @@ def test_libraries_work_and_other_files_are_not_there(graded, outside):
         {"second": f"def second(x):\n    return {str(outside)!r}"},
         files={"2": b"x"},
     )
-    assert found == {"first": (1, "split"), "second": (0, "one process")}
+    assert found == {"first": (1, "verified"), "second": (0, "unverified")}
 
 
 SAVED = """
@@ -130,7 +130,7 @@ def test_a_test_of_files_finds_those_of_the_answer_at_each_level(ancestor, level
         for text, points in ((SAVES, 1), (PRETENDS, 0)):
             result = engine.grade(handed_in(material, "alice", SOLUTIONS | {"first": text}))
             test = next(test for test in result.notebooks[0].tests if test.grade_id.endswith("first"))
-            assert (test.points, test.mode) == (points, "one process"), test.message
+            assert (test.points, test.mode) == (points, "unverified"), test.message
 
 
 @pytest.mark.parametrize("imported", IMPORTS.values(), ids=IMPORTS)
@@ -139,11 +139,11 @@ def test_code_that_an_answer_wrote_into_a_file_is_not_run_in_the_judge(graded, i
     wrong = {"first": WRITES_CODE.format(code=CODE.format(OF_JUDGE) + "\nright = not right")}
     tests = {"first": f"import os, sys\nfirst(1)\nassert os.path.exists('own.py')\n{imported}\nassert own.right"}
     honest, hostile = graded(tests, right, wrong, solutions=right)
-    assert honest["first"] == (1, "one process")
-    assert hostile["first"] == (0, "one process")
+    assert honest["first"] == (1, "unverified")
+    assert hostile["first"] == (0, "unverified")
 
 
 def test_a_module_that_was_handed_out_is_imported_from_the_folder(graded):
     tests = {"first": "import os, sys\nsys.path.insert(0, os.getcwd())\nimport own\nassert own.right + 1 == first(1)"}
     (found,) = graded(tests, {}, files={"own.py": b"right = 1"})
-    assert found["first"] == (1, "one process")
+    assert found["first"] == (1, "unverified")

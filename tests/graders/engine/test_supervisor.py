@@ -39,7 +39,7 @@ def points(result):
         (signal.SIGXCPU, "time limit", "student"),
         (signal.SIGXFSZ, "disk limit", "student"),
         (signal.SIGKILL, "ended early", "unclear"),
-        (None, "ended early", "unclear"),
+        (None, "ended early", "ours"),
     ],
 )
 def test_how_the_process_ended_says_who_is_to_blame(status, verdict, cause):
@@ -173,12 +173,13 @@ def _forks(zygote):
 @pytest.mark.sample(8)
 @pytest.mark.parametrize("which", ["_student", "_judge"])
 @pytest.mark.parametrize("seed", range(12))
-def test_a_process_killed_at_any_moment_changes_no_result(engine, grade, which, seed):
+def test_a_process_killed_at_any_moment_costs_no_mark_but_may_ask_for_a_person(engine, grade, which, seed):
     zygote = getattr(engine, which)
     killer = Killer(lambda: _forks(zygote), random.Random(seed).uniform(0, 0.15))
     result = grade()
     killer.join()
-    assert (points(result), result.verdict) == (ALL, "graded")
+    outcomes = {test.outcome for test in result.tests}
+    assert outcomes == {"passed"} or (which == "_student" and outcomes <= {"passed", "review"})
 
 
 @pytest.mark.parametrize("which", ["_student", "_judge"])
@@ -224,7 +225,7 @@ def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(mat
             result = threads.submit(engine.grade, hand_in(second=WORKS)).result()
     assert points(hostile.result()) == [0, 0, 0, 1]
     assert any("the notebook was run again alone" in note for note in result.notebooks[0].notes)
-    assert {test.outcome for test in result.tests} <= {"passed", "manual"}  # others may fill this machine, too
+    assert {test.outcome for test in result.tests} <= {"passed", "review"}  # others may fill this machine, too
 
 
 def test_after_a_test_was_stopped_for_its_time_the_others_of_its_answer_have_less(make_material, ancestor):
@@ -263,7 +264,7 @@ def test_what_fails_twice_on_a_machine_without_time_waits_for_a_person_and_is_no
     late = answers | {"slow": "def slow():\n    __import__('time').sleep(9)\n    return 1"}
     with Engine(material, probe().level, trust=True, ancestor=ancestor) as engine:
         result = engine.grade(handed_in(material, "alice", late))
-    assert [test.outcome for test in result.tests] == ["manual", "passed"]
+    assert [test.outcome for test in result.tests] == ["review", "passed"]
     assert "the machine was too busy to give your code its time" in result.tests[0].message
     assert "what failed waits for your marks" in result.notebooks[0].notes[-1]
 

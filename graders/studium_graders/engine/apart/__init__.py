@@ -12,7 +12,7 @@ passes this way is *verified*. What the design promises is small, and each part 
 
 The boundary
 ------------
-``judge(test, student) -> TestResult`` judges one test against one student's process; the package ``judge`` has it.
+``judge(test, student, text)`` judges one test of a topic against one student's process; the package ``judge`` has it.
 It needs this of a ``judge_side.student.Student``::
 
     student = Student(sock, limits, secret)
@@ -32,5 +32,6 @@ The messages
 Before that it may ask J with ``CallBack`` and ``Pull``, which J answers with ``Returned``, ``Failed`` or ``Pulled``;
 and J may send further requests before it answers. Nothing else may come.
 
-Packages import from those before them: ``wire``, ``kinds``, then ``judge_side`` and ``student_side``.
+Packages import from those before them: ``wire``, ``kinds``, then ``judge_side`` and ``student_side``, then ``judge``.
+``judge_main`` and ``student_main`` are the two processes, which speak today's protocol for all other tests.
 """

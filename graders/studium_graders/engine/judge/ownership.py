@@ -49,13 +49,13 @@ def unbound(cells: Iterable[Cell]) -> set[str]:
     for cell in cells:
         for item in statements_of(cell):
             if cell.kind == "test":
-                found |= item.reads - bound - (item.binds if _is_compound(item.node) else set())
+                found |= item.reads - bound - (item.binds if is_compound(item.node) else set())
                 later |= item.later
             bound |= item.binds | item.imports
     return found | (later - bound)
 
 
-def _is_compound(node: ast.stmt) -> bool:
+def is_compound(node: ast.stmt) -> bool:
     """Return whether a statement has statements in it, of which one may bind what another reads."""
     return any(isinstance(child, ast.stmt | ast.match_case) for child in ast.iter_child_nodes(node))
 

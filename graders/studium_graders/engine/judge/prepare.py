@@ -18,7 +18,7 @@ from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.left_by_tests import Left, bound_by, left_by
 from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
 from studium_graders.engine.judge.one_process import Surroundings, reason_for_one_process
-from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
+from studium_graders.engine.judge.ownership import LIBRARIES, is_compound, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
 from studium_graders.engine.judge.slicing import clean_statements, data_of, left_to_student, needed
@@ -27,16 +27,16 @@ from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 
 @dataclass(frozen=True)
 class PreparedTest:
-    """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
+    """A test cell. ``code`` is None where it cannot run apart, for the reason in ``unverified``.
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
-    tests when it runs there; ``answers`` are the ids of the answer cells that it is about, ``deleted`` the names of
+    tests; ``answers`` are the ids of the answer cells that it is about, ``deleted`` the names of
     given functions and classes that it deletes, for answers too.
     """
 
     cell: Cell
     code: CompiledTest | None
-    one_process: str
+    unverified: str
     definitions: tuple[CodeType, ...]
     before: tuple[Earlier, ...]
     answers: frozenset[str]
@@ -59,17 +59,8 @@ class Prepared:
     named: frozenset[str]  # what tests mention
     data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
     made: Mapping[str, frozenset[str]]  # names that tests find in the student's process, by the cell that makes them
-    answered: Mapping[str, frozenset[str]]  # names that answers bind, by cell
     left: Mapping[str, Left]  # what tests leave for answers, by cell
     as_released: "Prepared | None" = None
-
-    def needs(self) -> dict[str, frozenset[str]]:
-        """Return, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
-        ids = {test.cell.id: test.cell.grade_id for test in self.tests.values()}
-        return {
-            test.cell.grade_id: frozenset(ids[item.cell] for item in test.before if item.names and not item.hidden)
-            for test in self.tests.values()
-        }
 
 
 NO_FILES: Mapping[str, bytes] = {}
@@ -118,9 +109,7 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     made = {cell.id: answered.get(cell.id, frozenset()) | lent.get(cell.id, frozenset()) for cell in material.cells}
     made |= there
     drawing = _drawing(material)
-    return Prepared(
-        material, owned, imports, codes, lent, there, drawing, tests, named, data_classes, made, answered, left
-    )
+    return Prepared(material, owned, imports, codes, lent, there, drawing, tests, named, data_classes, made, left)
 
 
 def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
@@ -221,14 +210,10 @@ class _Notebook:
         tests = [other for other in self.material.cells if other.kind == "test"]
         earlier = tests[: tests.index(cell)]
         own = self.texts.get(cell.id, ())
-        reads = {name for item in own for name in item.reads | item.later | changed_names(item.node)}
-        items = needed((item for other in earlier for item in self._bringing(other)), reads, set_up=False)
+        items = needed((item for other in earlier for item in self._bringing(other)), _open_reads(own), set_up=False)
         kept = {id(item) for item in items}
         return tuple(
-            self._earlier(other, place, item)
-            for other in earlier
-            for place, item in enumerate(self.texts.get(other.id, ()))
-            if id(item) in kept
+            self._earlier(other, item) for other in earlier for item in self.texts.get(other.id, ()) if id(item) in kept
         )
 
     def _bringing(self, cell: Cell) -> Iterator[Statement]:
@@ -242,14 +227,25 @@ class _Notebook:
             if not names or names - deleted:
                 yield item
 
-    def _earlier(self, cell: Cell, place: int, item: Statement) -> Earlier:
-        """Describe a statement. A library's state is the judge's own, and what is random of it goes there anyway."""
+    def _earlier(self, cell: Cell, item: Statement) -> Earlier:
+        """Describe a statement. A library's state is the judge's own."""
         clean = any(item is other for other in self.clean[cell.id])
         source = ast.unparse(item.node)
         names = (item.binds | changed_names(item.node) - self.imports.keys()) - self.owned
         sets_up = clean and not names and not any(word in source for word in DRAWING)
         by_text = is_definition(item.node) or bool(item.imports) or sets_up
-        return Earlier(cell.id, place, source, names, cell.hidden, by_text, clean or bool(item.binds & names))
+        return Earlier(cell.id, source, cell.hidden, by_text)
+
+
+def _open_reads(items: Iterable[Statement]) -> set[str]:
+    """Return the names that a test reads or changes and has not bound itself before."""
+    reads, later, bound = set[str](), set[str](), set[str]()
+    for item in items:
+        reads |= (item.reads | changed_names(item.node)) - bound
+        later |= item.later
+        if not is_compound(item.node):  # else it may bind nothing
+            bound |= item.binds | item.imports
+    return reads | (later - bound)
 
 
 def _import(nodes: Iterable[ast.stmt]) -> None:

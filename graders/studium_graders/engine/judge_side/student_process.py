@@ -71,10 +71,6 @@ class StudentProcess:
         except Exception as error:  # raised by what runs cells, such as a MemoryError
             return CellRun(error=sendable(f"{type(error).__name__}: {error}"[:MOST_OF_ERROR]))
 
-    def control(self, names: list[str], stubs: list[str], test: str) -> bool:
-        """Run a test once more in a fork in which these names stand for the stubs; return whether it passed."""
-        return self.request("control", names, stubs, test) is True
-
     def get(self, name: str) -> Any:
         """Return a global of the student's; NameError where there is none."""
         if name not in self._known:

@@ -86,22 +86,21 @@ class Calibration(msgspec.Struct, frozen=True):
 
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
     ``cautious``, the tests that the reference fails, without ``partly``, of which it earns a part: these run to their
-    end. ``plain`` names the reference's classes of plain data. ``one_process`` has, by grade id, the reason of each
-    test that its text lets run split and that needs one process all the same; ``controlled`` are those that the
-    reference passes in one process and the untouched stub fails there. ``scored`` are tests whose last value is a
-    number. ``suites`` has, by grade id, how many tests of unittest run to success. ``problems`` are sentences for the
-    instructor.
+    end. ``plain`` names the reference's classes of plain data. ``unverified`` has, by grade id, the reason of each test
+    that its text lets run apart and that cannot all the same. ``scored`` are tests whose last value is a number.
+    ``suites`` has, by grade id, how many tests of unittest run to success, ``words`` what tests of topics may receive.
+    ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
     permissions: frozenset[Permission] = frozenset()
     plain: frozenset[str] = frozenset()
-    one_process: dict[str, str] = {}
-    controlled: frozenset[str] = frozenset()
+    unverified: dict[str, str] = {}
     cautious: frozenset[str] = frozenset()
     partly: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
     suites: dict[str, int] = {}
+    words: dict[str, frozenset[str]] = {}
     problems: tuple[str, ...] = ()
 
 

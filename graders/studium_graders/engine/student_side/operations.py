@@ -11,7 +11,6 @@ import numpy as np
 
 from studium_graders.engine.kinds.gradients import differentiate
 from studium_graders.engine.student_side.cells import Cells
-from studium_graders.engine.student_side.negative_control import passes_with_stubs
 from studium_graders.engine.student_side.sections import Rebound
 from studium_graders.engine.wire.codec import Context
 
@@ -25,13 +24,9 @@ class Operations:
     """Does what is asked for with the objects of the student's namespace. ``called`` are classes of data and enums."""
 
     def __init__(self, cells: Cells, rebound: Rebound, peer: Context) -> None:
-        self._cells, self._rebound, self._peer = cells, rebound, peer
+        self._rebound, self._peer = rebound, peer
         self._namespace: dict[str, Any] = cells.shell.user_ns
         self.called: set[type] = set()
-
-    def do_control(self, names: list[str], stubs: list[str], test: str) -> bool:
-        """Return whether a test passes with the untouched stubs."""
-        return passes_with_stubs(self._cells, names, stubs, test)
 
     def do_get(self, name: str) -> Any:
         """Return what a name stands for."""

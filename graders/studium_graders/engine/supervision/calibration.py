@@ -1,6 +1,6 @@
 """Grading the instructor's own solution first: what it needs, a student may have, and no more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import msgspec
 from studium.errors import CourseError
@@ -11,8 +11,7 @@ from studium_graders.engine.material.results import NotebookResult, TestResult
 
 _TRIES = 3
 _PASSES_THERE = "your solution passes it only in the process of its own code"
-_LEFT_THERE = "it leaves something for a test in one process"
-_BLIND = "split, it would pass without any answer"
+_BLIND = "it passes apart without any answer"
 Observe = Callable[[CanonicalNotebook, Calibration, bool], tuple[NotebookResult, Recorded]]
 """Grades a notebook under a calibration; True records what it needs."""
 
@@ -37,13 +36,12 @@ def _steps(cell: Cell, answer: Callable[[Cell], str]) -> list[Step]:
 
 
 def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
-    """Return what the reference needs. Tests that it passes in one process and not in two are to run in one.
+    """Return what the reference needs, and the tests that cannot be verified though their text lets them run apart.
 
-    So are tests that change what has crossed, earlier ones that leave something for them that cannot be handed over
-    (those whose names they use; where that saves none, all that students see),
-    those that it passes in two while it is recorded, and not once it may use no more than that, and those that the
-    untouched notebook passes split alone. To a test that it fails all the same the cautious default applies, and
-    ``problems`` says why; without a reference it applies to all. Raise CourseError where the reference comes to no end.
+    These are tests that the reference passes whole and not apart, or that change what has crossed; those that it passes
+    apart while it is recorded, and not once it may use no more than that; and those that the untouched notebook passes
+    apart. To a test that it fails all the same the cautious default applies, and ``problems`` says why; without a
+    reference it applies to all. Raise CourseError where the reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
         return Calibration()
@@ -51,11 +49,11 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
 
 
 class _Calibrating:
-    """One calibration: ``together`` has, by grade id, why a test is to run in one process."""
+    """One calibration: ``unverified`` has, by grade id, why a test is to run whole."""
 
     def __init__(self, material: NotebookMaterial, notebook: CanonicalNotebook, observe: Observe) -> None:
         self.material, self.notebook, self.observe = material, notebook, observe
-        self.together: dict[str, str] = {}
+        self.unverified: dict[str, str] = {}
 
     def calibration(self) -> Calibration:
         result, needs = self._recorded()
@@ -71,69 +69,42 @@ class _Calibrating:
             known=True,
             permissions=needs.permissions,
             plain=needs.plain,
-            one_process=dict(self.together),
-            controlled=needs.controlled,
+            unverified=dict(self.unverified),
             cautious=wrong,
             partly=partly,
             scored=needs.scored,
             suites=needs.suites,
+            words=needs.words,
             problems=_problems(result, wrong),
         )
         return self._blind(self._enforced(known))
 
     def _recorded(self) -> tuple[NotebookResult, Recorded]:
-        """Grade the reference until it loses nothing by where its tests run; a slow moment must not cost isolation."""
+        """Grade the reference until it loses nothing by where its tests run: one slow moment must not decide that."""
         for _ in range(_TRIES):
             result, needs = self._observe()
             if result.verdict == "graded" and not failed(result):
                 break
-        lost = dict.fromkeys(failed(result), _PASSES_THERE)
-        if not (lost or needs.one_process):
+        lost = dict.fromkeys(_apart_and(failed(result), result), _PASSES_THERE)
+        if not (lost or needs.unverified):
             return result, needs
-        self.together = lost | needs.one_process
+        self.unverified = lost | needs.unverified
         result, needs = self._observe()
-        for look in (_earlier, self._before):
-            still = failed(result)
-            if earlier := look(still, needs) - self.together.keys():
-                self.together |= dict.fromkeys(earlier, _LEFT_THERE)
-                tried = self._observe()
-                if failed(tried[0]) < still:
-                    result, needs = tried
-                else:
-                    self._apart(earlier)
-        if nowhere := failed(result) & self.together.keys():  # what these need is known from two processes alone
+        if nowhere := failed(result) & self.unverified.keys():  # what these need is known from two processes alone
             self._apart(nowhere)
             result, needs = self._observe()
         return result, needs
 
-    def _before(self, tests: frozenset[str], needs: Recorded) -> frozenset[str]:
-        """Return all visible tests before the last of some: an answer may have changed its own data in any of them."""
-        cells = [cell for cell in self.material.cells if cell.kind == "test"]
-        last = max((place for place, cell in enumerate(cells) if cell.grade_id in tests), default=0)
-        return frozenset(cell.grade_id for cell in cells[:last] if not cell.hidden)
-
     def _observe(self) -> tuple[NotebookResult, Recorded]:
-        return self.observe(self.notebook, Calibration(one_process=dict(self.together)), True)
+        return self.observe(self.notebook, Calibration(unverified=dict(self.unverified)), True)
 
     def _apart(self, tests: frozenset[str]) -> None:
-        self.together = {name: why for name, why in self.together.items() if name not in tests}
+        self.unverified = {name: why for name, why in self.unverified.items() if name not in tests}
 
     def _enforced(self, known: Calibration) -> Calibration:
-        """Grade the reference by what was recorded, and add what it takes for it to pass all the same."""
+        """Grade the reference by what was recorded; what it fails then runs whole, or else is a problem."""
         lost = self._lost(known)
-        if not lost:
-            return known
-        together = known.one_process | dict.fromkeys(lost, _PASSES_THERE)
-        _, needs = self.observe(self.notebook, Calibration(one_process=together), True)
-        result, _ = self.observe(self.notebook, _with(known, one_process=together), False)
-        wrong = lost & failed(result)
-        return _with(
-            known,
-            one_process={name: why for name, why in together.items() if name not in wrong},
-            controlled=known.controlled | needs.controlled,
-            cautious=known.cautious | wrong,
-            problems=known.problems + _problems(result, wrong),
-        )
+        return self._moved(known, dict.fromkeys(lost, _PASSES_THERE), cautious=True) if lost else known
 
     def _lost(self, known: Calibration) -> frozenset[str]:
         """Return the tests that the reference fails each time by what was recorded, and passed while it was."""
@@ -144,23 +115,29 @@ class _Calibrating:
         return lost
 
     def _blind(self, known: Calibration) -> Calibration:
-        """Move the tests to one process that the untouched notebook passes in two, and not in one."""
+        """Let the tests run whole that the untouched notebook passes apart; those of topics are checked elsewhere."""
         untouched = notebook_with(self.material, lambda cell: cell.source)
         result, _ = self.observe(untouched, known, False)
-        passed = {test.grade_id for test in result.tests if test.outcome == "passed" and test.mode == "split"}
-        if not passed:
-            return known
-        tried = known.one_process | dict.fromkeys(passed, _BLIND)
-        blind = passed & failed(self.observe(untouched, _with(known, one_process=tried), False)[0])
-        if not blind:
-            return known
-        together = known.one_process | dict.fromkeys(blind, _BLIND)
-        _, needs = self.observe(self.notebook, Calibration(one_process=together), True)
-        return _with(known, one_process=together, controlled=known.controlled | needs.controlled)
+        topics = {cell.grade_id for cell in self.material.cells if cell.test}
+        passed = {test.grade_id for test in result.tests if test.outcome == "passed" and test.max_points}
+        blind = _apart_and(passed - topics - known.cautious, result)
+        return self._moved(known, dict.fromkeys(blind, _BLIND), cautious=False) if blind else known
+
+    def _moved(self, known: Calibration, unverified: dict[str, str], *, cautious: bool) -> Calibration:
+        """Let tests run whole, but for those that the reference fails there; where ``cautious``, these are problems."""
+        tried = _with(known, unverified=known.unverified | unverified)
+        result, _ = self.observe(self.notebook, tried, False)
+        wrong = unverified.keys() & failed(result)
+        kept = {name: why for name, why in tried.unverified.items() if name not in wrong}
+        if not cautious:
+            return _with(known, unverified=kept)
+        problems = known.problems + _problems(result, wrong)
+        return _with(known, unverified=kept, cautious=known.cautious | wrong, problems=problems)
 
 
-def _earlier(tests: frozenset[str], needs: Recorded) -> frozenset[str]:
-    return frozenset(name for test in tests for name in needs.earlier.get(test, ()))
+def _apart_and(tests: Set[str], result: NotebookResult) -> frozenset[str]:
+    """Return those of some tests that ran apart."""
+    return frozenset(test.grade_id for test in result.tests if test.grade_id in tests and test.mode == "verified")
 
 
 _with = msgspec.structs.replace
@@ -173,7 +150,7 @@ def failed(result: NotebookResult) -> frozenset[str]:
     )
 
 
-def _problems(result: NotebookResult, wrong: frozenset[str]) -> tuple[str, ...]:
+def _problems(result: NotebookResult, wrong: Set[str]) -> tuple[str, ...]:
     return tuple(_problem(result.name, test) for test in result.tests if test.grade_id in wrong)
 
 

@@ -44,6 +44,11 @@ class Forked:
                 assert not run.error, run.error
         return student
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes, in the order in which they were forked."""
+        return [pid for pid, _ in self._running]
+
     def _be_student(self, here: socket.socket, there: socket.socket, limits: Limits) -> None:
         make_current(self.shell)
         gc.freeze()  # else looking for garbage copies the memory of all tests

@@ -163,6 +163,17 @@ def test_a_subclass_and_all_the_rest_stay_with_the_student(make_student, cell):
     assert watched.refusal is not None
 
 
+def test_an_object_of_a_class_inside_another_of_both_sides_stays_with_the_student(make_student):
+    """The judge could not find such a class by its name."""
+    source = (
+        "from studium_topics import kits\nclass Outer:\n    class Inner: pass\nOuter.Inner.__module__ = kits.__name__"
+    )
+    student = make_student(f"{source}\ndef make(): return Outer.Inner()\n")
+    with student.test(None) as watched:
+        student.get("make")()
+    assert watched.noted == {"remote"}
+
+
 def test_printed_output_comes_with_each_reply(make_student, capsys):
     student = make_student("import sys\ndef f():\n    print('a')\n    print('b', file=sys.stderr)\n    return 1")
     with student.test(frozenset()):

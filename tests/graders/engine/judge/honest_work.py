@@ -22,7 +22,7 @@ _CELL = re.compile(r"^# %% (\w+)(.*)\n", re.MULTILINE)
 @dataclass
 class Work:
     name: str
-    one_process: bool = False
+    unverified: bool = False
     hidden: bool = False
     cells: list[tuple] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Work:
 
 def read_work(path):
     head, *parts = _CELL.split(path.read_text())
-    work = Work(path.stem, one_process="# mode: one process" in head, hidden="# hidden" in head)
+    work = Work(path.stem, unverified="# mode: one process" in head, hidden="# hidden" in head)
     stub = STUB
     for kind, marks, source in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if kind == "given":

@@ -47,9 +47,6 @@ class InProcess:
     def allow(self, limits):
         self.limits = limits
 
-    def control(self, names, stubs, test):
-        return False
-
     def delete(self, name):
         self.get(name)
         del self.names[name]

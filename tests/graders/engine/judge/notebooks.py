@@ -7,9 +7,11 @@ import functools
 
 import msgspec
 from studium_graders.engine.judge.events import Judged, Ran
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import Turns, plan_of
+from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
+from studium_graders.engine.material.limits import Limits
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()\n"
 
@@ -61,6 +63,12 @@ class Graded:
     events: list
     needs: object
 
+    def and_then(self, later, notebook):
+        """Return this with the tests of another pass, in the order of the notebook."""
+        both = self.results | later.results
+        results = {cell.grade_id: both[cell.grade_id] for cell in notebook.cells if cell.grade_id in both}
+        return Graded(results, later.runs | self.runs, self.events + later.events, self.needs)
+
     @property
     def points(self):
         return [result.points for result in self.results.values()]
@@ -84,10 +92,20 @@ def prepared(notebook, exercises):
     return prepare(notebook, exercises)
 
 
-def grade(student, notebook, canonical, *, exercises=no_exercises, **options):
+def grade(
+    student, notebook, canonical, *, exercises=no_exercises, whole=False, released=True, also=frozenset(), **options
+):
+    """Run the tests of a notebook that run apart, or whole, in one go, and say of them what may be said."""
+    ready = prepared(notebook, exercises)
+    calibration = options.pop("calibration", Calibration())
+    plan = plan_of(ready, calibration)
+    names = frozenset(name for name, reason in plan.reasons.items() if bool(reason) == whole)
+    turns = Turns(frozenset(plan.reasons) if whole else names, names | also)
+    work = Work(
+        ready, canonical, plan, turns, released, options.pop("seed", b"secret"), calibration, Limits(), **options
+    )
     events = []
-    options = {"seed": b"secret", "calibration": Calibration(), **options}
-    needs = run_notebook(student, prepared(notebook, exercises), canonical, events.append, **options)
+    needs = (run_whole if whole else run_apart)(student, work, events.append)
     results = {event.result.grade_id: event.result for event in events if isinstance(event, Judged)}
     assert all(msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in events)
     return Graded(results, {event.cell: event.run for event in events if isinstance(event, Ran)}, events, needs)

@@ -15,10 +15,13 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from unittest import mock
 
+import msgspec
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium import memory_limit
+from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.judge_job import Recorded
+from studium_graders.engine.judge.modes import plan_of
 from studium_graders.engine.judge_side.permissions import Permissions
 from studium_graders.engine.judge_side.student_process import StudentProcess
 from studium_graders.engine.material.assignment import Calibration
@@ -78,36 +81,60 @@ def _limited_there(pid, megabytes):
 
 
 def calibrate(shell, notebook, files=None, **options):
-    """Grade the reference as the engine does before a class: what it needs, and which tests need one process."""
+    """Grade the reference as the engine does before a class: what it needs, and which tests run whole."""
 
     def observe(canonical, calibration, recording):
-        with forked(shell, calibration, files, recording=recording) as student:
-            graded = grade(student, notebook, canonical, calibration=calibration, **options)
-            permissions, needs = student.permissions, graded.needs
-        recorded = Recorded(
-            frozenset(permissions.granted),
-            frozenset(permissions.plain),
-            needs.one_process,
-            frozenset(needs.controlled),
-            frozenset(needs.scored),
-            needs.suites,
-            prepared(notebook, options.get("exercises", no_exercises)).needs(),
-        )
+        graded, recorded = _graded(shell, notebook, canonical, calibration, files, recording=recording, **options)
         return NotebookResult(notebook.name, "graded", list(graded.results.values())), recorded
 
     return calibrate_with(notebook, observe)
 
 
 def grade_forked(shell, notebook, canonical, calibration=NOTHING_KNOWN, files=None, **options):
-    """Grade a submission in a process of its own."""
-    with forked(shell, calibration, files) as student:
-        return grade(student, notebook, canonical, calibration=calibration, **options)
+    """Grade a submission in processes of its own: apart, and whole where a test needs that."""
+    return _graded(shell, notebook, canonical, calibration, files, **options)[0]
+
+
+def _graded(shell, notebook, canonical, calibration, files, *, recording=False, **options):
+    """Return what two passes brought, in the order of the notebook, and what they needed."""
+    found, recorded = None, Recorded()
+    for whole in (False, True):
+        if not any(bool(reason) == whole for reason in reasons(notebook, calibration, options).values()) and found:
+            break
+        with forked(shell, calibration, files, recording=recording) as student:
+            graded = grade(student, notebook, canonical, calibration=calibration, whole=whole, **options)
+            permissions, needs = student.permissions, graded.needs
+        made = (permissions.granted, permissions.plain, needs.unverified, needs.scored, needs.suites)
+        granted, plain, unverified, scored, suites = made
+        recorded = recorded.and_then(
+            Recorded(frozenset(granted), frozenset(plain), unverified, frozenset(scored), suites)
+        )
+        found = graded if found is None else found.and_then(graded, notebook)
+    return _decided(shell, notebook, canonical, calibration, files, found, **options), recorded
+
+
+def _decided(shell, notebook, canonical, calibration, files, found, **options):
+    """Leave a test to a person that met an error apart and passes whole, as the supervisor does."""
+    undecided = {event.result.grade_id for event in found.events if isinstance(event, Judged) and event.undecided}
+    if undecided:
+        with forked(shell, calibration, files) as student:
+            also = frozenset(cell.id for cell in notebook.cells if cell.grade_id in undecided)
+            whole = grade(student, notebook, canonical, calibration=calibration, whole=True, also=also, **options)
+        for name in undecided:
+            if whole.results[name].points:
+                found.results[name] = msgspec.structs.replace(found.results[name], outcome="review")
+    return found
+
+
+def reasons(notebook, calibration, options):
+    """Return, by the id of its cell, why a test is unverified."""
+    return plan_of(prepared(notebook, options.get("exercises", no_exercises)), calibration).reasons
 
 
 def grade_split(shell, notebook, text):
-    """Grade an answer in a process of its own, by what the reference needs: no test may run in one process for it."""
+    """Grade an answer in a process of its own, by what the reference needs: every test must run apart."""
     calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
+    assert not calibration.unverified
     return grade_forked(shell, notebook, submission(notebook, text), calibration)
 
 
@@ -169,10 +196,10 @@ def _outputs(shell, source):
 def assert_split_as_in_one_process(shell, notebook, right, wrong):
     """Judge a notebook's only test split, for answers that are right and others; nbgrader's own scoring agrees."""
     calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
+    assert not calibration.unverified
     for points, texts in ((1, right), (0, wrong)):
         for text in texts:
             canonical = submission(notebook, text)
             assert list(oracle(shell, notebook, canonical).values()) == [points], text
             result = grade_forked(shell, notebook, canonical, calibration).only
-            assert (result.points, result.mode) == (points, "split"), (text, result.message)
+            assert (result.points, result.mode) == (points, "verified"), (text, result.message)

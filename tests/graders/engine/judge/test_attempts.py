@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from studium_graders.engine.judge.events import Finished, Judged, Started
+from studium_graders.engine.judge.events import Judged, Started
 from studium_graders.engine.judge_side.student_gone import StudentGone
 
 from .notebooks import answer, checked, given, grade, material, submission
@@ -16,11 +16,10 @@ CELLS = (
 )
 
 
-def test_each_step_is_announced_and_the_end_is_told(student):
+def test_each_step_is_announced(student):
     notebook = material(*CELLS)
     events = grade(student, notebook, submission(notebook, "def f(x):\n    return x")).events
     assert [event.cell for event in events if isinstance(event, Started)] == ["given0", "answer1", "test2", "test3"]
-    assert isinstance(events[-1], Finished)
     assert sum(isinstance(event, Judged) for event in events) == 2
 
 
@@ -79,18 +78,18 @@ def test_what_a_cell_of_the_student_showed_is_passed_on(student):
 
 
 @pytest.mark.parametrize("text", [None, "def f():\n    raise NotImplementedError()"])
-def test_an_unwritten_answer_is_not_attempted_in_one_process_either(student, text):
+def test_an_unwritten_answer_is_not_attempted_whole_either(student, text):
     notebook = material(answer("def f(): ..."), checked("import tempfile\nassert tempfile and f()"))
-    result = grade(student, notebook, submission(notebook, text)).only
-    assert (result.mode, result.outcome, result.message) == ("one process", "not attempted", "not attempted yet")
+    result = grade(student, notebook, submission(notebook, text), whole=True).only
+    assert (result.mode, result.outcome, result.message) == ("unverified", "not attempted", "not attempted yet")
 
 
-def test_a_test_in_one_process_gets_what_earlier_tests_defined(student):
+def test_a_test_that_runs_whole_gets_what_earlier_tests_defined(student):
     notebook = material(
         answer("def f(x): ..."),
         checked("import math\nLIMIT = 2\ndef near(a, b):\n    return math.isclose(a, b) and LIMIT"),
         checked("assert near(f(1), 1)\nassert open"),
         checked("assert near(1, 1)"),
     )
-    graded = grade(student, notebook, submission(notebook, "def f(x):\n    return x"))
-    assert graded.points == [1, 1, 1]
+    right = submission(notebook, "def f(x):\n    return x")
+    assert [grade(student, notebook, right, whole=whole).points for whole in (False, True)] == [[1, 1], [1]]

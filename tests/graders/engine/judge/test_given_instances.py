@@ -66,7 +66,7 @@ def test_an_answer_changes_an_object_of_a_class_that_was_handed_out(shell, monke
     right = "def shake(item):\n    item.broken = item.fragile\n    item.weights.append(2)"
     notebook = material(answer(right), checked("from handed_out_with_classes import check\ncheck(shake)"))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")
 
 
 FRUIT = """
@@ -111,7 +111,7 @@ def test_an_object_that_an_answer_makes_of_a_class_that_was_handed_out_is_one_of
     begin = "from handed_out_fruits import Bag, Fruit\npears, bag = "
     notebook = material(answer(f"{begin}Fruit(3, 2), Bag(2)"), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, begin + made), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")
 
 
 @pytest.mark.parametrize(("made", "points"), [("Fruit(3, 2)", 1), ("Apple(3, 2)", 0)])
@@ -123,4 +123,4 @@ def test_an_object_of_a_class_that_extends_one_that_was_handed_out_is_of_another
     test = "from handed_out_fruits import Fruit\nassert isinstance(fruit, Fruit)\nassert type(fruit) == Fruit"
     notebook = material(answer(begin + "Fruit(3, 2)"), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, begin + made), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")

@@ -50,45 +50,48 @@ def judged(shell, test, source, *, known=False):
     install(compiles=False)
     notebook = material(given(HELPERS), answer(source), checked(test))
     with forked(shell, Calibration(known=known, permissions=F)) as student:
-        return grade(student, notebook, submission(notebook, source)).only
+        both = (grade(student, notebook, submission(notebook, source), whole=whole) for whole in (False, True))
+        return next(graded.only for graded in both if graded.results)
 
 
 @pytest.mark.parametrize("test", EVALUATING)
-def test_a_test_that_evaluates_by_a_detour_runs_in_one_process(shell, test):
-    assert judged(shell, f"assert {test}", EVALUATING[test]).mode == "one process"
+def test_a_test_that_evaluates_by_a_detour_is_for_review_where_no_reference_has_shown_it(shell, test):
+    result = judged(shell, f"assert {test}", EVALUATING[test])
+    assert (result.mode, result.outcome, result.points) == ("verified", "review", 0)
 
 
 FRAME = "import pandas as pd\ndef f():\n    return pd.DataFrame({'a': [1, 2, 3]})"
 QUERIES = {
-    "a literal": ("assert len(f().query('a > 1')) == 2", "split"),
-    "a literal with a local name": ("low = 1\nassert len(f().query('a > @low')) == 2", "split"),
-    "an expression": ("assert f().eval('b = 2 * a')['b'].tolist() == [2, 4, 6]", "split"),
-    "a text that is made": ("text = 'a > ' + str(1)\nassert len(f().query(text)) == 2", "one process"),
-    "a text of the answer's": ("assert len(f().query(f().columns[0] + ' > 1')) == 2", "one process"),
+    "a literal": ("assert len(f().query('a > 1')) == 2", "verified", "passed"),
+    "a literal with a local name": ("low = 1\nassert len(f().query('a > @low')) == 2", "verified", "passed"),
+    "an expression": ("assert f().eval('b = 2 * a')['b'].tolist() == [2, 4, 6]", "verified", "passed"),
+    "a text that is made": ("text = 'a > ' + str(1)\nassert len(f().query(text)) == 2", "verified", "review"),
+    "a text of the answer's": ("assert len(f().query(f().columns[0] + ' > 1')) == 2", "verified", "review"),
     "a text that pandas is given": (
         "import pandas as pd\nassert pd.eval('1 + 1') == 2 and len(f()) == 3",
-        "one process",
+        "unverified",
+        "passed",
     ),
 }
 
 
-@pytest.mark.parametrize(("test", "mode"), QUERIES.values(), ids=QUERIES)
-def test_pandas_evaluates_what_stands_in_the_test_and_nothing_else(shell, test, mode):
+@pytest.mark.parametrize(("test", "mode", "outcome"), QUERIES.values(), ids=QUERIES)
+def test_pandas_evaluates_what_stands_in_the_test_and_nothing_else(shell, test, mode, outcome):
     result = judged(shell, test, FRAME)
-    assert (result.points, result.mode) == (1, mode)
+    assert (result.mode, result.outcome) == (mode, outcome)
 
 
 @pytest.mark.parametrize("test", [*EVALUATING, *REACHING])
 def test_a_refusal_counts_though_the_test_catches_it(shell, test):
     source = (EVALUATING | REACHING)[test]
     result = judged(shell, f"try:\n    {test}\nexcept Exception:\n    pass", source, known=True)
-    assert (result.points, result.mode) == (0, "split")
+    assert (result.points, result.mode) == (0, "verified")
     assert "in the process that keeps the tests" in result.message
 
 
 @pytest.mark.parametrize("test", REACHING)
 def test_what_an_answer_chooses_moves_no_test_into_its_process(shell, test):
-    assert judged(shell, f"assert {test}", REACHING[test]).mode == "split"
+    assert judged(shell, f"assert {test}", REACHING[test]).mode == "verified"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_data_of_two_names_are_one_object_where_they_are_one_in_the_answer(shell
     result = grade_forked(
         shell, notebook, submission(notebook, f"import numpy as np\n{text}"), calibrate(shell, notebook)
     )
-    assert (result.only.points, result.only.mode) == (points, "one process")
+    assert (result.only.points, result.only.mode) == (points, "unverified")
 
 
 def test_what_a_test_changes_under_one_name_is_changed_under_the_other(shell):

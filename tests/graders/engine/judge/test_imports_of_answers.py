@@ -36,7 +36,7 @@ def graded(shell, text, test, *before):
 )
 def test_a_test_finds_what_the_solution_imports_where_the_answer_has_it(shell, text, points, test):
     result = graded(shell, text, test)
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")
 
 
 def test_under_such_a_name_the_test_has_the_library_itself(shell):
@@ -55,7 +55,7 @@ def test_what_a_given_cell_imports_too_is_there_whatever_the_answer_does(shell):
 )
 def test_another_module_or_function_under_the_name_is_not_what_is_to_be_imported(shell, test):
     result = graded(shell, "import cmath as m\nfrom statistics import median as mean", test)
-    assert (result.points, result.mode) == (0, "split")
+    assert (result.points, result.mode) == (0, "verified")
     assert "is something else than what is to be imported under that name" in result.message
 
 

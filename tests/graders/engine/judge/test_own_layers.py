@@ -29,7 +29,7 @@ def make():
 """
     notebook = material(given("import torch\nfrom torch import nn"), answer(REFERENCE), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (0, "split")
+    assert (result.points, result.mode) == (0, "verified")
 
 
 RECORD = "class P(typing.NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
@@ -48,7 +48,7 @@ def mid(a, b): return Lie()
 """
     notebook = material(given("import typing"), answer(RECORD), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (0, "split")
+    assert (result.points, result.mode) == (0, "verified")
 
 
 @pytest.mark.parametrize("test", ["assert mid(1, 3).x == 2", "assert mid(1, 3) == (2,)", "assert [*mid(1, 3)] == [2]"])
@@ -62,4 +62,4 @@ def mid(a, b): return Lie()
 """
     notebook = material(given("import typing"), answer(RECORD), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (0, "split")
+    assert (result.points, result.mode) == (0, "verified")

@@ -40,7 +40,7 @@ INSIDE = "greet('Ada')\n    greet('Bo')\nassert out.getvalue() == 'Hello, Ada\\n
 def test_what_an_answer_prints_is_in_the_stream_of_the_test(shell, test, text, points):
     notebook = material(answer(REFERENCE), checked(BEGIN + test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")
 
 
 def test_what_a_test_counts_of_a_mock_in_its_place_is_counted_where_the_answer_writes(shell):

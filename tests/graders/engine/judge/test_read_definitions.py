@@ -42,7 +42,7 @@ def graded(shell, reference, text, test):
 def test_the_text_of_a_function_is_whole_however_many_empty_lines_its_cell_begins_with(shell, begin):
     text = "def double(a, b=2):\n    c = a * b\n\n    return c"
     test = f"assert inspect.getsource(double).strip() == {text!r}"
-    assert graded(shell, text, begin + text, test) == (1, "split")
+    assert graded(shell, text, begin + text, test) == (1, "verified")
 
 
 def test_lines_of_a_cell_have_the_numbers_that_they_have_in_it():
@@ -65,20 +65,20 @@ def test_lines_of_a_cell_have_the_numbers_that_they_have_in_it():
     ],
 )
 def test_what_makes_an_object_has_its_text_and_its_parameters(shell, reference, test):
-    assert graded(shell, reference, reference, test) == (1, "split")
+    assert graded(shell, reference, reference, test) == (1, "verified")
     wrong = reference.replace("__init__(self", "make(self").replace("def area", "def size").replace("return", "yield")
-    assert graded(shell, reference, wrong, test) == (0, "split")
+    assert graded(shell, reference, wrong, test) == (0, "verified")
 
 
 def test_a_class_has_no_initialiser_of_its_own_where_it_defines_none(shell):
     test = "assert '__init__' not in vars(Cube) and Cube(2).area() == 6"
-    assert graded(shell, BOX, BOX, test) == (1, "split")
+    assert graded(shell, BOX, BOX, test) == (1, "verified")
 
 
 def test_an_operator_of_a_students_class_has_not_the_text_of_the_engines(shell):
     reference = BOX + "    def __str__(self):\n        return 'a cube'\n"
     test = "assert 'return' in inspect.getsource(Cube.__str__)"
-    assert graded(shell, reference, reference, test) == (1, "one process")
+    assert graded(shell, reference, reference, test) == (1, "unverified")
     assert graded(shell, reference, reference.replace("return 'a", "print('a').x  # '"), test)[0] == 0
 
 
@@ -104,13 +104,13 @@ HALVES = "def halves(n):\n    return 0 if n < 2 else 1 + halves(n // 2)\n"
 def test_a_function_that_is_wrapped_later_has_the_text_of_its_definition(shell, name, call):
     text = WRAPPERS + HALVES.replace("def halves", f"def {name}") + f"halves = {call.format(name)}\n"
     test = "source = inspect.getsource(halves)\nassert halves(8) == 3 and 'while' not in source and '// 2' in source"
-    assert graded(shell, HALVES, text, test) == (1, "split")
-    assert graded(shell, HALVES, text.replace("n // 2", "n >> 1"), test) == (0, "split")
+    assert graded(shell, HALVES, text, test) == (1, "verified")
+    assert graded(shell, HALVES, text.replace("n // 2", "n >> 1"), test) == (0, "verified")
 
 
 def test_one_that_is_made_of_nothing_has_none(shell):
     text = f"{HALVES}halves = eval('lambda n: n.bit_length() - 1')\n"
-    assert graded(shell, HALVES, text, "assert 'while' not in inspect.getsource(halves)") == (0, "split")
+    assert graded(shell, HALVES, text, "assert 'while' not in inspect.getsource(halves)") == (0, "verified")
 
 
 FACT = "def fact(n):\n    return 1 if n == 0 else n * fact(n - 1)\n"
@@ -136,7 +136,7 @@ MORE = "import functools\ndef logged(f):\n    @functools.wraps(f)\n    def call(
 
 @pytest.mark.parametrize("text", REBOUND.values(), ids=REBOUND)
 def test_the_text_of_a_function_is_that_of_what_its_name_stands_for(shell, text):
-    assert graded(shell, FACT, text, NO_LOOP) == (0, "split")
+    assert graded(shell, FACT, text, NO_LOOP) == (0, "verified")
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_the_text_of_a_function_is_that_of_what_its_name_stands_for(shell, text)
     ],
 )
 def test_a_decorator_that_says_what_it_wraps_changes_no_text(shell, text):
-    assert graded(shell, FACT, text, NO_LOOP) == (1, "split")
+    assert graded(shell, FACT, text, NO_LOOP) == (1, "verified")
 
 
 @pytest.mark.parametrize("bound", ["Box.area = size", "for Box.area in [size]: pass"])
 def test_the_text_of_a_method_is_that_of_what_its_class_has(shell, bound):
     test = "assert '//' not in inspect.getsource(Box.area) and Box(2).area() == 6"
-    assert graded(shell, BOX, BOX, test) == (1, "split")
+    assert graded(shell, BOX, BOX, test) == (1, "verified")
     assert graded(shell, BOX, BOX + "def size(self): return self.width * self.depth // 1\n" + bound, test) == (
         0,
-        "split",
+        "verified",
     )

@@ -40,7 +40,7 @@ def graded(shell, reference, text, test):
 def test_a_refusal_of_the_engines_is_not_the_type_error_that_a_test_waits_for(shell, reference, text, test):
     assert graded(shell, reference, reference, test).outcome == "passed"
     failed = graded(shell, reference, text, test)
-    assert (failed.outcome, failed.points) == ("failed", 0)
+    assert (failed.outcome, failed.points) == ("review", 0)
     assert failed.message
 
 
@@ -53,7 +53,7 @@ def test_an_object_that_answers_what_it_must_not_is_named(shell):
 def test_an_abstract_class_raises_pythons_own_type_error(shell, text, points):
     test = "import pytest\nwith pytest.raises(TypeError, match='abstract'):\n    Shape()"
     result = graded(shell, SHAPE, text, test)
-    assert (result.points, result.mode) == (points, "split")
+    assert (result.points, result.mode) == (points, "verified")
 
 
 def test_a_refusal_in_one_test_fails_no_other(shell):

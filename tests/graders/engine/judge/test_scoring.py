@@ -108,7 +108,7 @@ def test_an_array_of_one_number_where_the_reference_has_a_number_is_worth_that(v
     assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 1.5
 
 
-@pytest.mark.parametrize("mode", ["split", "one process"])
+@pytest.mark.parametrize("mode", ["verified", "unverified"])
 @pytest.mark.parametrize(
     ("text", "points"),
     [
@@ -129,12 +129,12 @@ def test_an_answer_that_makes_the_points_an_array_does_not_get_all_of_them(shell
     )
     calibration = calibrate(shell, notebook)
     assert calibration.scored == {"t"}
-    if mode == "one process":
-        calibration = msgspec.structs.replace(calibration, one_process={"t": "asked for"})
+    if mode == "unverified":
+        calibration = msgspec.structs.replace(calibration, unverified={"t": "asked for"})
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
 
 
-@pytest.mark.parametrize("mode", ["split", "one process"])
+@pytest.mark.parametrize("mode", ["verified", "unverified"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -150,8 +150,8 @@ def test_data_of_pandas_that_are_added_to_the_points_are_worth_nothing(shell, va
         checked("score = 0\nfor k in range(1, 5):\n    score += double(k)\nscore", points=20.0, id="t", grade_id="t"),
     )
     calibration = calibrate(shell, notebook)
-    if mode == "one process":
-        calibration = msgspec.structs.replace(calibration, one_process={"t": "asked for"})
+    if mode == "unverified":
+        calibration = msgspec.structs.replace(calibration, unverified={"t": "asked for"})
     text = f"def double(x):\n    return {value}\n"
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 0
 
@@ -187,9 +187,9 @@ COUNTED = "result.testsRun - len(result.failures)"
     [
         ("return n / 2", SUCCESSFUL, "passed"),
         ("return n // 2", SUCCESSFUL, "failed"),
-        ("return None if n % 2 else n / 2", SUCCESSFUL, "manual"),
+        ("return None if n % 2 else n / 2", SUCCESSFUL, "review"),
         ("return n / 2", COUNTED, "passed"),
-        ("return None if n % 2 else n / 2", COUNTED, "manual"),
+        ("return None if n % 2 else n / 2", COUNTED, "review"),
     ],
 )
 def test_a_suite_that_skips_what_it_does_not_with_the_reference_waits_for_a_person(shell, never, text, worth, outcome):
@@ -198,5 +198,5 @@ def test_a_suite_that_skips_what_it_does_not_with_the_reference_waits_for_a_pers
     calibration = calibrate(shell, notebook)
     assert list(calibration.suites.values()) == [2]
     result = grade_forked(shell, notebook, submission(notebook, f"def half(n):\n    {text}"), calibration).only
-    assert (result.outcome, result.mode) == (outcome, "split")
+    assert (result.outcome, result.mode) == (outcome, "verified")
     assert result.points == (3 if outcome == "passed" else 0)

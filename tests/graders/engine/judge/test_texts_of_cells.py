@@ -22,4 +22,4 @@ def test_of_a_test_that_has_run_there_its_place_alone_is_left(shell, look):
     texts = "four = 4", f"seen = 4 if {look} else 0"
     graded = grade_forked(shell, notebook, submission(notebook, *texts), calibrate(shell, notebook))
     together, split = graded.results.values()
-    assert (together.points, together.mode, split.points, split.mode) == (4, "one process", 1, "split")
+    assert (together.points, together.mode, split.points, split.mode) == (4, "unverified", 1, "verified")

@@ -19,6 +19,7 @@ from studium_graders.engine.apart.kinds.contents import (
     overwrite,
     walk,
 )
+from studium_graders.engine.apart.kinds.plain import Facts
 from studium_graders.engine.apart.wire.codec import Decoder, Open
 from studium_graders.engine.apart.wire.messages import Node
 from studium_graders.engine.wire.channel import ProtocolError
@@ -143,4 +144,4 @@ class Crossed:
 
     def _content(self, value: Any) -> Any:
         content = content_of(value, self._is_open)
-        return content[:-1] if isinstance(value, torch.Tensor) and content else content
+        return Facts(content[:-1]) if isinstance(value, torch.Tensor) and content else content

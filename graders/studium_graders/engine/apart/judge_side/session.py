@@ -48,11 +48,15 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ what comes
 
-    def allow(self, word: str) -> None:
-        """Raise RefusedError, which sticks, where a test may not receive what the word stands for."""
+    def allow(self, word: str, called: str = "") -> None:
+        """Raise RefusedError, which sticks, where a test may not receive what the word stands for.
+
+        ``called`` is what the student calls it, for the sentence.
+        """
         if not self.watch.allows(word):
             kind, _, name = word.partition(" ")
-            raise self.watch.refuse(_SENTENCES[kind] + (f" ({name.rpartition('.')[2]})" if name else ""))
+            called = called or name.rpartition(".")[2]
+            raise self.watch.refuse(_SENTENCES[kind] + (f" ({called})" if called else ""))
 
     def allows(self, word: str) -> bool:
         """Return whether a test may receive it."""
@@ -73,7 +77,7 @@ class Session:
     def remote(self, handle: int, word: str) -> Any:
         """Return the Remote of an object that stayed: one object has one."""
         if not self._free:
-            self.allow(REMOTE)
+            self.allow(REMOTE, word)
         self._free = False
         if handle not in self._remotes:
             self._remotes[handle] = Remote(self, handle, word)
@@ -97,8 +101,13 @@ class Session:
         return self.graph.made(number, made)
 
     def open_class(self, module: str, name: str) -> type:
-        """Return a class of the judge's that says itself that it has this name, and whose instances cross."""
-        cls = vars(sys.modules.get(module, sys)).get(name) if type(module) is str and type(name) is str else None
+        """Return a class of the judge's that says itself that it has this name, and whose instances cross.
+
+        An honest answer may import a module of which no test has heard.
+        """
+        if type(module) is str and module not in sys.modules:
+            raise self.watch.refuse("your code gave an object of a class that the judge does not have")
+        cls = vars(sys.modules[module]).get(name) if type(module) is str and type(name) is str else None
         if not isinstance(cls, type) or (cls.__module__, cls.__qualname__) != (module, name) or not self._is_open(cls):
             raise ProtocolError("no class whose objects cross")
         return cls

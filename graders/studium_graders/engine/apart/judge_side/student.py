@@ -20,6 +20,8 @@ from studium_graders.engine.kinds.process_state import dtype_name
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun
 
+WATCHES = "a mode of torch's sees nothing of what another process computes"
+
 
 class Student:
     """A student's process. Every method raises StudentGone once the process is of no use.
@@ -44,6 +46,11 @@ class Student:
     def gone(self) -> StudentGone | None:
         """Why the process is of no use any more."""
         return self._conversation.gone
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold for requests."""
+        return self._conversation.limits
 
     def allow(self, limits: Limits) -> None:
         """Let these limits hold for the requests to come."""
@@ -138,4 +145,4 @@ class Student:
     def _require_no_mode(self) -> None:
         """Raise RefusedError where a test watches torch's operators: it would see nothing of another process."""
         if torch._C._len_torch_dispatch_stack():
-            raise self._session.refuse("a mode of torch's sees nothing of what another process computes")
+            raise self._session.refuse(WATCHES)

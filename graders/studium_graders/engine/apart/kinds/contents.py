@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from studium_graders.engine.apart.kinds.objects import held_by
-from studium_graders.engine.apart.kinds.plain import PLAIN
+from studium_graders.engine.apart.kinds.plain import PLAIN, Facts
 from studium_graders.engine.apart.kinds.table import KINDS
 from studium_graders.engine.apart.wire.codec import Open
 
@@ -40,8 +40,16 @@ def walk(roots: Iterable[Any], is_open: Open, closed: Callable[[Any], bool]) -> 
 
 def content_of(value: Any, is_open: Open) -> Any:
     """Return what tells whether a value has changed."""
+    return _reader_of(value, is_open)(value)
+
+
+def _reader_of(value: Any, is_open: Open) -> Callable[[Any], Any]:
     kind = KINDS.kind_of(type(value), is_open)
-    return None if kind is None or kind.content is None else kind.content(value)
+    return _no_content if kind is None or kind.content is None else kind.content
+
+
+def _no_content(_: Any) -> None:
+    return None
 
 
 def is_content(value: Any, node: Any, is_open: Open) -> bool:
@@ -75,6 +83,8 @@ def is_same(before: Any, now: Any) -> bool:
         return True
     if type(before) is not type(now):
         return False
+    if type(before) is Facts:
+        return bool(before == now)
     if type(before) in (list, tuple):
         return len(before) == len(now) and all(map(is_same, before, now))
     if type(before) is float:
@@ -89,6 +99,7 @@ class Watched:
         self._is_open = is_open
         self._values: dict[int, Any] = {}
         self._contents: dict[int, Any] = {}
+        self._readers: dict[int, Callable[[Any], Any]] = {}
         self._numbers: dict[int, int] = {}
 
     def add(self, first: int, values: Iterable[Any]) -> list[int]:
@@ -96,7 +107,8 @@ class Watched:
         numbers = []
         for number, value in enumerate(values, first):
             self._values[number] = value
-            self._contents[number] = content_of(value, self._is_open)
+            self._readers[number] = read = _reader_of(value, self._is_open)
+            self._contents[number] = read(value)
             self._numbers[id(value)] = number
             numbers.append(number)
         return numbers
@@ -105,7 +117,7 @@ class Watched:
         """Forget the arguments of a call that has ended."""
         for number in numbers:
             value = self._values.pop(number)
-            del self._contents[number]
+            del self._contents[number], self._readers[number]
             if self._numbers.get(id(value)) == number:
                 earlier = [key for key, other in self._values.items() if other is value]
                 self._numbers.pop(id(value))
@@ -124,7 +136,7 @@ class Watched:
         found = {}
         for number in [*self._values] if numbers is None else numbers:
             value = self._values[number]
-            now = content_of(value, self._is_open)
+            now = self._readers[number](value)
             if not is_same(self._contents[number], now):
                 self._contents[number] = now
                 found[number] = value
@@ -133,4 +145,4 @@ class Watched:
     def agree(self, numbers: Iterable[int]) -> None:
         """Remember what values hold now, as both sides know it."""
         for number in numbers:
-            self._contents[number] = content_of(self._values[number], self._is_open)
+            self._contents[number] = self._readers[number](self._values[number])

@@ -44,7 +44,8 @@ def open_classes(packages: tuple[str, ...] = ()) -> Open:
         if is_library_object(cls):
             return True
         given = module == GIVEN or (module.partition(".")[0] in packages and not is_private(module))
-        return given and cls.__dictoffset__ != 0 and not issubclass(cls, type | BaseException | ModuleType)
+        plain = cls.__dictoffset__ != 0 and cls.__qualname__ == cls.__name__  # else the judge finds it under no name
+        return given and plain and not issubclass(cls, type | BaseException | ModuleType)
 
     return is_open
 

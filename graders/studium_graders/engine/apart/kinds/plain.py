@@ -54,6 +54,10 @@ def _read_text(_: Decoder, parts: list[Any]) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
+class Facts(tuple[Any, ...]):
+    """A content of plain values alone: it is the same where it is equal."""
+
+
 def digest(data: Buffer) -> bytes:
     """Return what tells whether data have changed."""
     return bytes(data) if len(data) <= HELD else hashlib.blake2b(data).digest()

@@ -1,5 +1,6 @@
 """Tensors: dense, on the CPU, by their elements. What has a history comes with its number in the student's graph."""
 
+import ctypes
 import math
 import struct
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.apart.kinds.arrays import sizes_of
-from studium_graders.engine.apart.kinds.plain import digest, integer
+from studium_graders.engine.apart.kinds.plain import HELD, Facts, digest, integer
 from studium_graders.engine.apart.wire.codec import Decoder, Encoder, Kind, RefusedError, StaysError
 from studium_graders.engine.wire.channel import Buffer, ProtocolError
 
@@ -116,13 +117,16 @@ def content(value: torch.Tensor) -> Any:
     if not is_dense(value):
         return None
     grad = value.grad if value.is_leaf else None
-    return (
-        value.dtype,
-        tuple(value.shape),
-        value.requires_grad,
-        digest(tensor_bytes(value)),
-        None if grad is None else content(grad),
-    )
+    held = None if grad is None else content(grad)
+    return Facts((value.dtype, value.shape, value.requires_grad, _digest(value), held))
+
+
+def _digest(value: torch.Tensor) -> bytes:
+    """Return what tells whether elements have changed; those of a small tensor come from memory in a microsecond."""
+    size = value.nbytes
+    if size <= HELD and value.is_contiguous() and not (value.is_conj() or value.is_neg()):
+        return ctypes.string_at(value.data_ptr(), size) if size else b""
+    return digest(tensor_bytes(value))
 
 
 def overwrite(value: torch.Tensor, other: torch.Tensor) -> None:

@@ -4,12 +4,14 @@ import os
 import random
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from studium_graders.engine import sandbox
+from studium_graders.engine.apart.student_side.serving import serve as serve_apart
 from studium_graders.engine.processes.links import receive, send
 from studium_graders.engine.processes.public_imports import import_all
 from studium_graders.engine.processes.working_folder import write_files
@@ -68,13 +70,16 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         write_files(prepared.setup.files | job.files)
     sys.path.append(os.getcwd())  # noqa: PTH109  last: a file of the student's must not shadow a library
     random.seed(0)  # Python seeds it anew in every fork
-    serve(socket.socket(fileno=descriptors[1]), prepared.cells, prepared.setup.limits)
+    wire, setup = socket.socket(fileno=descriptors[1]), prepared.setup
+    if job.apart:
+        serve_apart(wire, prepared.cells, setup.limits, packages=setup.packages)
+    serve(wire, prepared.cells, setup.limits)
 
 
 def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
     level = prepared.setup.level
     if level == Level.SELF_CHECK:
-        os.chdir(scratch)
+        os.chdir(tempfile.mkdtemp(dir=scratch))
         return
     enter(level, msgspec.structs.replace(prepared.policy, scratch=scratch, keep=tuple(descriptors)))
 

@@ -17,7 +17,9 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 from studium.memory_limit import limit_elsewhere
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.apart.judge.notebook import run_topics
+from studium_graders.engine.apart.judge_side.student import Student
+from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
 from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.judge_job import (
     AtMost,
@@ -29,7 +31,8 @@ from studium_graders.engine.judge.judge_job import (
     Messages,
     Recorded,
 )
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import Turns, plan_of, turns_of
+from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_side.permissions import Permissions
@@ -48,6 +51,7 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
+Emit = Callable[[Message], None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Prepared:
     notebooks: Mapping[str, PreparedNotebook]
     rules: tuple[Rule, ...]
     programs: bool
+    packages: tuple[str, ...]
 
 
 def prepare(setup: bytes) -> Prepared:
@@ -80,7 +85,7 @@ def prepare(setup: bytes) -> Prepared:
 
     notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
     rules = rules_of_tests([decoded.folder], decoded.hidden, programs=programs) if sys.platform == "linux" else ()
-    return Prepared(material.limits, material.files, notebooks, rules, programs)
+    return Prepared(material.limits, material.files, notebooks, rules, programs, decoded.packages)
 
 
 def run(prepared: Prepared, descriptors: list[int]) -> None:
@@ -92,20 +97,16 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     job = receive(link, JudgeJob)
     limit_elsewhere(partial(_limited_there, link))
     _settle(prepared, job.folder)
-    known = job.calibration
-    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
     events: Messages = []
 
     def emit(event: Message) -> None:
         events.append(event)
-        if not isinstance(event, Ran | Judged | Recorded):
+        if not isinstance(event, Planned | Ran | Judged | Recorded):
             send(link, events)
             events.clear()
 
-    draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
-    student = StudentProcess(socket.socket(fileno=descriptors[1]), permissions, prepared.limits, draws)
     try:
-        _judge(prepared, job, student, emit)
+        _judge(prepared, job, socket.socket(fileno=descriptors[1]), emit)
     except StudentGone as gone:
         emit(Gone(gone.verdict, gone.sentence))
     except LinkClosedError:
@@ -146,38 +147,54 @@ def _limit_memory(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
-    """Run the notebook; the end is told last, after what the reference needed."""
+def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> None:
+    """Run a pass over the notebook; the end is told last, after what the reference needed."""
 
     def pass_on(event: Message) -> None:
         if not isinstance(event, Finished):
             emit(event)
 
     notebook = prepared.notebooks[job.notebook.name]
-    if job.as_released and notebook.as_released is not None:
+    plan = plan_of(notebook, job.calibration)
+    turns = turns_of(notebook.material, plan, released=job.released, how=job.how)
+    turns = Turns(turns.run | job.also, turns.judged | job.also)
+    if job.released and notebook.as_released is not None:
         notebook = notebook.as_released
-    needs = run_notebook(
-        student,
-        notebook,
-        job.notebook,
-        pass_on,
-        seed=job.seed,
-        calibration=job.calibration,
-        limits=prepared.limits,
-        skip=job.skip,
-        late=job.late,
-        beside=job.beside,
-    )
-    if job.recording:
-        emit(
-            Recorded(
-                frozenset(student.permissions.granted),
-                frozenset(student.permissions.plain),
-                needs.one_process,
-                frozenset(needs.controlled),
-                frozenset(needs.scored),
-                needs.suites,
-                notebook.needs(),
-            )
+    emit(plan)
+    if turns.judged or job.even_empty:
+        work = Work(
+            notebook,
+            job.notebook,
+            plan,
+            turns,
+            job.released,
+            job.seed,
+            job.calibration,
+            prepared.limits,
+            job.skip,
+            job.slow,
+            job.done,
         )
+        recorded = (_of_topics if job.how == "topics" else _of_others)(prepared, job, wire, work, pass_on)
+        if job.recording:
+            emit(recorded)
     emit(Finished())
+
+
+def _of_topics(prepared: Prepared, job: JudgeJob, wire: socket.socket, work: Work, emit: Emit) -> Recorded:
+    student = Student(wire, prepared.limits, _random_state(job), packages=prepared.packages)
+    return run_topics(student, work, emit, recording=job.recording)
+
+
+def _of_others(prepared: Prepared, job: JudgeJob, wire: socket.socket, work: Work, emit: Emit) -> Recorded:
+    known = job.calibration
+    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
+    student = StudentProcess(wire, permissions, prepared.limits, _random_state(job))
+    needs = (run_whole if job.how == "whole" else run_apart)(student, work, emit)
+    granted, plain = frozenset(permissions.granted), frozenset(permissions.plain)
+    return Recorded(granted, plain, needs.unverified, frozenset(needs.scored), needs.suites)
+
+
+def _random_state(job: JudgeJob) -> bytes:
+    """Return the secret by which random numbers move on: a test's globals lead to it, and not to the job's seed."""
+    return hmac.digest(job.seed, b"random state", "sha256")
