@@ -29,7 +29,7 @@ CompressionDial.of_digits(latents=16, weight=0.5)
 # 4. measure at equal operations what we gain from compression, and where it removes too much.
 #
 # **You need** DDIM, from [ddpm](ddpm.ipynb), guidance, from [cfg](cfg.ipynb), and attention, from
-# [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 95 of coding, 5 of running.
+# [encoder-only](encoder-only.ipynb). **Time:** 20 minutes of reading, 96 of coding, 5 of running.
 #
 # **History.** In 2021 the best images came from diffusion on pixels. Training took hundreds of GPU days, and most of
 # them went into details that we can't see. Autoencoders such as [VQGAN](https://arxiv.org/abs/2012.09841) compressed
