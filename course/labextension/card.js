@@ -95,7 +95,7 @@ const cardClass = (desk, Panel, Widget) =>
       };
       const help = helpButtons(desk, panel.context.path, exercise, () => this.#begin(), { hints: this.#about.outcome !== "right" });
       const made = [button("Check again", check, { label: `Check again: ${exercise.id}`, kind: "studium-primary" }), ...help];
-      return [h("p", { class: "studium-note", role: "status" }, "Your answer has changed since this check."), h("div", { class: "studium-tools" }, made)];
+      return [h("p", { class: "studium-note", role: "status" }, "You have changed your answer since this check."), h("div", { class: "studium-tools" }, made)];
     }
 
     // What was asked for takes the place of what was shown before.

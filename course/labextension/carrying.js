@@ -4,13 +4,13 @@ import { button, h } from "./element.js";
 export function carryingView(desk) {
   const said = h("p", { class: "studium-note", role: "status" });
   const say = (text) => (said.textContent = text);
-  const file = h("input", { type: "file", accept: ".json,application/json", class: "studium-file", "aria-label": "A progress file to take over" });
+  const file = h("input", { type: "file", accept: ".json,application/json", class: "studium-file", "aria-label": "A progress file to import" });
   file.addEventListener("change", () => take(desk, file, say));
-  const code = h("input", { type: "text", class: "studium-search", placeholder: "A link that somebody gave you", "aria-label": "A link that somebody gave you" });
+  const code = h("input", { type: "text", class: "studium-search", placeholder: "A link that somebody sent you", "aria-label": "A link that somebody sent you" });
   const answer = h("div", {});
   const element = h("section", { class: "studium-carrying" },
     h("h3", {}, "Take it with you"),
-    h("p", { class: "studium-note" }, "One file holds your answers, attempts and reviews. Take it over on another machine, in Notebook or with `studium progress`.".replaceAll("`", "")),
+    h("p", { class: "studium-note" }, "One file holds your answers, attempts and reviews. Import it on another machine, in Notebook or with `studium progress`.".replaceAll("`", "")),
     h("div", { class: "studium-tools" }, button("Save as a file", () => save(desk, say))),
     h("label", {}, "Take over a file", file),
     h("h3", {}, "One answer as a link"),
@@ -44,7 +44,7 @@ async function take(desk, input, say) {
   }
   const answer = await desk.tried(desk.api.post("progress", { folder: desk.folder, file }));
   if (!answer) return;
-  say(`${answer.added} entries were new, ${answer.known} were known.`);
+  say(`${answer.added} entries were new, ${answer.known} were already there.`);
   await desk.load();
 }
 

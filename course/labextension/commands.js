@@ -29,5 +29,5 @@ export function resume(desk) {
   if (desk.syllabus && isFresh(desk.syllabus)) return desk.open(desk.syllabus.opener);
   const next = desk.syllabus?.resume;
   const topic = desk.topics.find((one) => one.slug === next?.slug) ?? desk.topics[0];
-  return topic ? desk.open(topic, next?.cell) : desk.say("There is no lesson here yet.");
+  return topic ? desk.open(topic, next?.cell) : desk.say("This folder has no lessons yet.");
 }

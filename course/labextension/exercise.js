@@ -80,7 +80,7 @@ async function reset(desk, path, exercise, show) {
   const answer = await desk.changeFile(path, () => desk.api.post("reset", body));
   if (!answer) return;
   const undo = () => restore(desk, path, exercise, answer.version, show);
-  show(h("p", { class: "studium-note" }, "The cell is empty again. Your answer is among the old ones."), button("Undo", undo));
+  show(h("p", { class: "studium-note" }, "The cell is empty again. Your answer is kept under old answers."), button("Undo", undo));
 }
 
 async function restore(desk, path, exercise, version, show) {
@@ -97,5 +97,5 @@ async function versions(desk, path, exercise, show) {
       h("pre", { tabindex: 0 }, text),
       button("Put it back", () => restore(desk, path, exercise, id, show)),
     );
-  show(...(answer.versions.length ? answer.versions.map(line) : [h("p", { class: "studium-note" }, "There is no old answer yet.")]));
+  show(...(answer.versions.length ? answer.versions.map(line) : [h("p", { class: "studium-note" }, "You have no old answers yet.")]));
 }

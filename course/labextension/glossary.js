@@ -11,7 +11,7 @@ export function glossaryView(desk) {
     const wanted = search.value.trim().toLowerCase();
     const shown = (terms ?? []).filter(({ term }) => term.toLowerCase().includes(wanted));
     list.replaceChildren(...shown.flatMap((term) => entry(desk, term)));
-    if (!shown.length) list.replaceChildren(h("dt", { class: "studium-note" }, terms ? "No such word." : "Reading …"));
+    if (!shown.length) list.replaceChildren(h("dt", { class: "studium-note" }, terms ? "No word matches." : "Reading …"));
   };
   search.addEventListener("input", draw);
   const shown = async () => {

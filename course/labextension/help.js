@@ -45,7 +45,7 @@ async function solution(desk, path, exercise, show) {
   };
   if (exercise.revealed || exercise.status === "right") return reveal();
   show(
-    h("p", { class: "studium-note" }, "It will be noted that you have seen the solution."),
+    h("p", { class: "studium-note" }, "Your progress will record that you have seen the solution."),
     h("div", { class: "studium-tools" }, button("Show it", reveal), button("Not yet", () => show())),
   );
 }

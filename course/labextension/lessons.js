@@ -22,7 +22,7 @@ export function lessonsView(desk) {
     const tracks = desk.syllabus.tracks.map((track) => ({ ...track, topics: track.topics.filter(KEEPS[filter.value]) }));
     const shown = tracks.filter((track) => track.topics.length);
     list.replaceChildren(...shown.map((track) => h("section", {}, h("h3", {}, track.title), track.topics.map((topic) => viewOf(topic)))));
-    if (!shown.length) list.append(h("p", { class: "studium-note" }, "No lesson is like that."));
+    if (!shown.length) list.append(h("p", { class: "studium-note" }, "No lesson matches."));
   };
   const viewOf = (topic) => {
     if (!topics.has(topic.slug)) topics.set(topic.slug, topicView(desk, topic.slug));

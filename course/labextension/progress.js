@@ -61,7 +61,7 @@ function mistakesOf(desk, met) {
 
 function predictionsOf(desk, told) {
   const head = h("h3", {}, "Predictions");
-  if (!told.length) return [head, h("p", { class: "studium-note" }, "None has an answer yet. A guess that you write down before you look appears here, hit or miss.")];
+  if (!told.length) return [head, h("p", { class: "studium-note" }, "None has an answer yet. Guesses that you write down before you look appear here, hit or miss.")];
   const hits = told.filter((one) => one.hit).length;
   const last = told.slice(-SHOWN).reverse();
   const mark = ({ hit, name }) => h("li", { class: hit ? "studium-hit" : "studium-miss", title: name }, h("span", { class: "studium-hidden" }, `${name}: ${hit ? "hit" : "miss"}`));

@@ -8,7 +8,7 @@ export function reviewView(desk) {
     const answer = await desk.tried(desk.api.get("review"));
     questions = answer?.questions ?? [];
     if (questions.length) return ask();
-    const next = answer?.next ? `The next one is due ${moment(new Date(answer.next))}.` : "They are made from mistakes that you made and predictions that missed.";
+    const next = answer?.next ? `The next one is due ${moment(new Date(answer.next))}.` : "Questions come from mistakes you made and predictions that missed.";
     element.replaceChildren(h("p", {}, "There is nothing to review now."), h("p", { class: "studium-note" }, next));
   };
   const ask = () => {

@@ -157,7 +157,7 @@ export class Desk {
   /** Checks an exercise, or the whole notebook, as it now stands on the screen. */
   async check(exercise = null) {
     const widget = this.tracker.currentWidget;
-    if (!widget) return this.say("Open a lesson first: what is checked is the notebook on the screen.");
+    if (!widget) return this.say("Open a lesson first: the check is for the notebook on the screen.");
     const { path, model } = widget.context;
     const key = `${path} ${exercise ?? ""}`;
     this.#starting.add(key);

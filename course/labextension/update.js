@@ -23,7 +23,7 @@ async function preview(desk, topic, element) {
     const done = await desk.changeFile(topic.path, () => desk.api.post("update", { path: topic.path, digest: found.digest }));
     if (!done) return preview(desk, topic, element); // it was changed in between, and the server has said so
     const back = button("Undo", () => undo(desk, topic, done.undo, element));
-    element.replaceChildren(h("p", { class: "studium-note" }, "The lesson is up to date; your answers are where they were."), back);
+    element.replaceChildren(h("p", { class: "studium-note" }, "The lesson is up to date, and your answers are unchanged."), back);
   };
   element.replaceChildren(h("ul", { class: "studium-results" }, cells), button("Update", apply, { kind: "studium-primary", label: `Update ${topic.title}` }));
 }

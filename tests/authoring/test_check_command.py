@@ -123,7 +123,7 @@ def test_a_solution_that_is_bound_to_single_precision_is_fragile(checked, copy_s
 
 def test_a_mark_of_an_equivalent_line_needs_a_reason():
     marked = exercise(points=1, minutes=1)(lambda x: x)
-    with pytest.raises(ExerciseError, match="needs its reason"):
+    with pytest.raises(ExerciseError, match="needs a reason"):
         marked.equivalent("return x", " ")
 
 
@@ -181,7 +181,7 @@ def test_one_fault_is_told_once_and_what_waits_for_it_is_named(studium, copy_sam
 def test_a_cell_that_uses_a_stub_is_told_of_lesson_mine():
     run = LessonRun("", [Event("lesson", "a", problem="NotImplementedError: ")], "")
     (said,) = lesson_run._problems(run, BUDGETS["smoke"], SMOKE, {"a": "lesson.py:143"}.get)
-    assert said.startswith("the lesson must run: lesson.py:143: it calls an answer that is not written yet; write ")
+    assert said.startswith("the lesson must run: lesson.py:143: it calls an answer that is not written yet; wrap ")
     assert "lesson.mine(…)" in said
 
 

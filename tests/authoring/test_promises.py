@@ -44,7 +44,7 @@ def made(statement, test, solution=None):
 def test_a_promise_that_no_test_notices_is_told_with_the_version(statement, version):
     lenient = {version: Tried(2, 2)}
     (said,) = _unnoticed(made(statement, lambda answer: None), lenient)
-    assert "no test notices a version that" in said
+    assert "the tests miss a version that" in said
     assert "[standard.md#promises]" in said
     assert not list(_unnoticed(made(statement, lambda answer: None), {version: Tried(1, 2)}))
 
@@ -241,7 +241,7 @@ def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advis
             answer(size, 5)
 
     said = "".join(degenerate_cases(TOPIC, made("Returns x.", several, lambda x, y: x)))
-    assert ("`x` = 1, on which many mistakes agree" in said) == advised
+    assert ("`x` = 1, so many mistakes give the same result" in said) == advised
 
 
 def test_a_single_value_is_no_better_case():

@@ -156,7 +156,7 @@ def counted(monkeypatch):
 
 def test_a_ladder_without_an_integrative_exercise_is_told(counted):
     assert any("integrative" in said for said in ladder._steps([made(level="core")]))
-    assert not any("has an integrative" in said for said in ladder._steps([made(level="integrative")]))
+    assert not any("needs an integrative" in said for said in ladder._steps([made(level="integrative")]))
 
 
 def test_a_ladder_on_which_everything_is_written_from_nothing_is_told(counted):
@@ -214,7 +214,7 @@ def test_a_long_statement_is_told_without_its_table():
 @pytest.mark.parametrize(
     ("hints", "said"),
     [
-        (("The shapes differ.", "`x.T`"), "the first hint of made asks a question"),
+        (("The shapes differ.", "`x.T`"), "the first hint of made should ask a question"),
         (("Is it `softmax(x)`?", "Yes."), "hint 1 of 2 has `softmax(x)`"),
         (("Is it `x` or `weight.shape`?", "`softmax(x)`"), ""),
     ],
@@ -298,7 +298,7 @@ def test_advice_fails_a_check_only_where_it_is_asked_to(copy_sample):
 def test_advice_is_counted_in_the_list_and_shown_for_one_check(studium, copy_sample):
     folder = str(copy_sample())
     code, out, _ = studium("topic", "check", folder, "--only", "ladder")
-    assert (code, "  · a lesson has an integrative exercise" in out) == (0, True)
+    assert (code, "  · a lesson needs an integrative exercise" in out) == (0, True)
     code, out, _ = studium("topic", "check", folder, "--only", "ladder", "--strict")
     assert (code, "1 of 2 checks fail: ladder" in out) == (1, True)
 

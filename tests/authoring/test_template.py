@@ -113,7 +113,7 @@ def test_a_topic_that_joins_a_distribution_gets_into_its_wheel(new, tmp_path, li
     ("slug", "said"),
     [
         ("Soft Choice", "lowercase words joined by hyphens"),
-        ("class", "a word of Python's own"),
+        ("class", "a Python keyword"),
         ("9lives", "lowercase"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_weak_hidden_test_of_the_sample_topic_is_listed(name, copy_sample):
         subject.chosen = ("response",)
         finding = mutants(subject)
     heading, said = finding.summary.splitlines()[1:]
-    assert heading.startswith("hidden tests that fail no wrong answer alone")
+    assert heading.startswith("hidden tests that contribute nothing")
     assert said.startswith(f"response: {name!r} fails ")
     assert not finding.problems
 

@@ -101,7 +101,7 @@ def test_prerequisites_in_a_circle_are_reported_and_the_topics_stay(site):
     site.install("one", {"one": "topic_one"}, {"topic_one.py": plugin("one", needs=("two",))})
     site.install("two", {"two": "topic_two"}, {"topic_two.py": plugin("two", needs=("one",))})
     catalogue = load_catalogue()
-    assert "must not go round in a circle" in problems_of(catalogue, "one")[0]
+    assert "must not form a cycle" in problems_of(catalogue, "one")[0]
     assert {"one", "two"} <= {topic.slug for topic in catalogue.topics}
 
 

@@ -47,7 +47,7 @@ def test_an_experiment_gets_its_building_blocks_from_the_reference(sample):
 def test_an_experiment_that_wants_something_else_is_an_error(sample):
     def other(unmerge, *, profile, seed): ...
 
-    with pytest.raises(TopicError, match=r"other of sample takes 'unmerge', which reference\.py does not define"):
+    with pytest.raises(TopicError, match=r"other of sample takes 'unmerge', but reference\.py does not define it"):
         run_experiment(load_catalogue()["sample"], other, SMOKE, 0)
 
 

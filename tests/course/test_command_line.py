@@ -127,7 +127,7 @@ def test_a_notebook_of_no_topic_says_so(studium, tmp_path):
     path = tmp_path / "foreign.ipynb"
     nbformat.write(nbformat.v4.new_notebook(), path)
     code, _, err = studium("check", str(path))
-    assert (code, "does not say its topic" in err) == (1, True)
+    assert (code, "does not name its topic" in err) == (1, True)
 
 
 def test_a_notebook_of_the_instructors_own_is_told_from_one_that_has_lost_its_first_cell(studium, tmp_path):
@@ -135,10 +135,10 @@ def test_a_notebook_of_the_instructors_own_is_told_from_one_that_has_lost_its_fi
     cell = nbformat.v4.new_code_cell("assert mean([1, 3]) == 2", metadata={"nbgrader": {"grade": True}})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     code, _, err = studium("check", str(path))
-    assert (code, err.endswith("without a topic: run its cells from the top to check it\n")) == (1, True)
+    assert (code, err.endswith("has no topic: run its cells from the top to check it\n")) == (1, True)
     cell.metadata["studium"] = {"role": "test"}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    assert "does not say its topic" in studium("check", str(path))[2]
+    assert "does not name its topic" in studium("check", str(path))[2]
 
 
 def test_check_as_json_has_the_promised_keys(lesson, studium):

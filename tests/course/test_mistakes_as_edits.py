@@ -55,12 +55,15 @@ ARGUMENTS = {
     "half": ({"replace": "x"}, "got half of the first"),
     "the other half": ({"by": "x"}, "got half of the first"),
     "both": ({"replace": "x", "by": "y", "edits": [("x", "y")]}, "got both"),
-    "no place": ({"replace": "y + 1", "by": "y"}, r"between the markers: 'y \+ 1' is not there; copy it from the sol"),
-    "outside": ({"replace": "start = 0", "by": ""}, "between the markers: 'start = 0' is not there"),
-    "comment": ({"replace": "# the first step", "by": ""}, "is not there"),
+    "no place": (
+        {"replace": "y + 1", "by": "y"},
+        r"between the markers: 'y \+ 1' does not occur; copy it from the sol",
+    ),
+    "outside": ({"replace": "start = 0", "by": ""}, "between the markers: 'start = 0' does not occur"),
+    "comment": ({"replace": "# the first step", "by": ""}, "does not occur"),
     "half brackets": ({"replace": "count(", "by": "sum("}, "with all its brackets"),
     "two places": ({"replace": "step", "by": "1"}, "'step' occurs in 3 places; include more of the code around it"),
-    "one of two": ({"edits": [("return start", ""), ("x", "")]}, "'x' is in 2 places"),
+    "one of two": ({"edits": [("return start", ""), ("x", "")]}, "'x' occurs in 2 places"),
     "overlap": (
         {"edits": [("x - 1", "x"), ("step + count(x - 1, step=step)", "0")]},
         r"must not overlap: 'step \+ count.*' and 'x - 1' do; combine them",
@@ -180,5 +183,5 @@ def test_two_mistakes_of_one_name_are_an_error(load):
 
 def test_a_mistake_of_a_solution_without_markers_is_an_error(load):
     bare = '\n@exercise(points=1, minutes=1)\ndef f(x):\n    return x\n\nf.mistake("m", "You …", replace="x", by="0")\n'
-    with pytest.raises(ExerciseError, match="between ### BEGIN SOLUTION and ### END SOLUTION: there is none"):
+    with pytest.raises(ExerciseError, match="between ### BEGIN SOLUTION and ### END SOLUTION: these are missing"):
         load(bare)

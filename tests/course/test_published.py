@@ -48,7 +48,7 @@ def test_numbers_that_the_paper_does_not_tell_apart_have_no_order():
     told = beside(LIKE_THE_PAPER, spread=0.5).seen
     assert told.startswith("All 4 pairs are in the paper's order, from small to large (pairs that are too close in the")
     assert "left out: 2)" in told
-    assert beside(LIKE_THE_PAPER, spread=9).seen.startswith("The paper's numbers are too close to each other")
+    assert beside(LIKE_THE_PAPER, spread=9).seen.startswith("The paper's numbers are too close together")
 
 
 def test_where_more_in_the_paper_is_less_here_the_order_turns():

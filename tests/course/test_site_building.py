@@ -317,7 +317,7 @@ def test_without_a_course_nothing_leads_elsewhere(quick, studium, tmp_path):
     ("text", "words"),
     [
         (COURSE.replace("https", "http"), "needs the https address of a public repository"),
-        ('id = "water"', "needs a table [repository] with a url for --course; add it"),
+        ('id = "water"', "--course needs a [repository] table with a url"),
         (COURSE.replace("site =", "sight ="), "has the unknown key 'sight' in repository; did you mean 'site'?"),
     ],
 )

@@ -125,7 +125,7 @@ def test_outputs_of_each_kind_are_there(visit):
     assert page.get_by_role("cell", name="a table of its own").is_visible()
     assert page.locator(".markup em", has_text="Markdown").is_visible()
     assert page.locator("pre.value").text_content() == "3.0"
-    assert page.get_by_text("own runs in its place").count() == 0
+    assert page.get_by_text("own version runs instead").count() == 0
 
 
 def test_an_exercise_shows_its_prompt_and_hints_to_unfold(visit):

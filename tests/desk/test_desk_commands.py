@@ -142,10 +142,13 @@ def test_progress_goes_to_another_folder_in_a_file(studium, workspace, failed, t
     file, other = tmp_path / "my.json", tmp_path / "other"
     other.mkdir()
     assert studium("progress", "--course", str(workspace), "--export", str(file))[0] == 0
-    assert studium("progress", "--course", str(other), "--import", str(file))[1] == "1 entries added, 0 were known\n"
+    assert (
+        studium("progress", "--course", str(other), "--import", str(file))[1]
+        == "1 entries added, 0 were already there\n"
+    )
     file.write_text(file.read_text().replace("merge", "marge"))
     code, _, err = studium("progress", "--course", str(other), "--import", str(file))
-    assert (code, "damaged on its way" in err) == (1, True)
+    assert (code, "damaged in transit" in err) == (1, True)
 
 
 def test_a_short_answer_is_shared_as_text_and_read_again(studium, path, failed):
@@ -196,9 +199,9 @@ def test_update_shows_then_does_then_undoes(studium, path, sample, failed):
     assert "up to date" in studium("update", str(path))[1]
     file = sample.folder / "sample_topic" / "lesson.py"
     file.write_text(file.read_text().replace("A question first.", "A better question first."))
-    assert "nothing was changed yet" in studium("update", str(path))[1]
+    assert "nothing has been changed yet" in studium("update", str(path))[1]
     before = path.read_text()
-    assert "--undo puts the notebook back" in studium("update", str(path), "--apply")[1]
+    assert "--undo restores the notebook" in studium("update", str(path), "--apply")[1]
     assert "A better question" in path.read_text()
     assert sources(path)["sample-merge"] == UNSCALED
     studium("update", str(path), "--undo")

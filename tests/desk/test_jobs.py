@@ -95,7 +95,7 @@ def test_asking_again_replaces_what_still_waits(jobs):
     [
         (StudiumError("no notebook"), "failed", "no notebook"),
         (RefusedError("too large"), "refused", "too large"),
-        (KeyError("x"), "failed", "an error of its own: KeyError"),
+        (KeyError("x"), "failed", "the check itself failed: KeyError"),
     ],
 )
 def test_an_error_is_told_and_the_queue_goes_on(jobs, error, state, message):

@@ -198,8 +198,8 @@ def test_a_changed_a_missing_and_a_left_over_page_are_stale(generate, tmp_path):
 
 
 def test_a_message_that_no_command_prints_is_named():
-    source = 'raise Error(f"{name} must be built "\n    f"before this: {file}")'
-    page = "| what you see |\n|---|\n| `… must be built before this: …` |\n| `… must be made before` | |\n"
+    source = 'raise Error(f"{name} must be built "\n    f"first: {file}")'
+    page = "| what you see |\n|---|\n| `… must be built first: …` |\n| `… must be made before` | |\n"
     assert unsaid_messages(page, [source]) == ["… must be made before"]
 
 

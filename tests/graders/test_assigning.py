@@ -276,7 +276,7 @@ def test_a_gradebook_that_is_damaged_or_locked_gets_one_sentence_and_nothing_cha
         with pytest.raises(GradebookError, match=r"gradebook\.db is locked by another program"):
             build_assignment(course, "ps1", counting)
     (course / "gradebook.db").write_bytes(b"no database" * 500)
-    with pytest.raises(GradebookError, match=r"gradebook\.db is damaged; put a copy of it back"):
+    with pytest.raises(GradebookError, match=r"gradebook\.db is damaged; restore a copy"):
         build_assignment(course, "ps1", counting)
     assert contents(course) == before
 

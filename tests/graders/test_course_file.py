@@ -100,7 +100,10 @@ BROKEN = {
     "a path": (('"ps2"', '"../ps2"'), "needs names of letters, .*: got '../ps2'"),
     "a bad id": (('"gen-ai"', '"gen ai"'), "needs names of letters, .*: got 'gen ai'"),
     "twice": (('["lora"]', '["lora", "lora"]'), "names 'lora' twice in the assignment 'ps1'; remove one"),
-    "in its topic": (('["lora"]', '["lora"]\nexercises = ["lora.merge"]'), "'lora.merge' in 'ps1' beside its whole"),
+    "in its topic": (
+        ('["lora"]', '["lora"]\nexercises = ["lora.merge"]'),
+        "'lora.merge' in 'ps1' as well as its whole",
+    ),
     "no exercise": (('"ddpm.q_sample"', '"ddpm"'), "needs \"topic.exercise\" for an exercise of 'ps2': got 'ddpm'"),
     "no time zone": (('"Europe/Berlin"', '"Europe/Berln"'), r"timezone 'Europe/Berln'; did you mean 'Europe/Berlin'\?"),
 }
@@ -131,5 +134,7 @@ def test_a_file_that_is_not_utf_8_gets_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_course_file_gets_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match=r"a course needs .*course\.toml: there is none; run studium new course"):
+    with pytest.raises(
+        CourseError, match=r"a course needs the file .*course\.toml, which does not exist; run studium new course"
+    ):
         read_course(tmp_path)

@@ -436,7 +436,7 @@ def test_a_student_whose_folder_cannot_be_written_is_told_and_stops_nobody(
         assert (code, err.count("\n")) == (1, 1)
         assert "19 recorded" in out
         assert re.search(
-            r"'student 03' was not recorded: the folder '.*student 03/ps1' must be .*; move away what", err
+            r"'student 03' was not recorded: the folder '.*student 03/ps1' could not be .*; remove whatever", err
         )
     assert len(gradebook_rows(course)["submissions"]) == 19
     (course / "autograded" / "student 03").unlink()

@@ -142,7 +142,7 @@ def test_a_solution_is_found_in_any_kind_of_file(
         [one for one in answers if one.exercise is exercise], place, DISGUISES[place](solved(exercise))
     )
     assert said.startswith(f"{place} must not give away ")
-    assert f"of {name}: it holds " in said
+    assert f"of {name}: it contains " in said
 
 
 def test_a_line_that_many_solutions_have_and_a_short_solution_give_nothing_away(answers: list[Answer]) -> None:

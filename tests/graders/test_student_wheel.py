@@ -281,7 +281,10 @@ def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Ca
         ({"exercises/__init__.py": "exercises = tuple(all_of_them)"}, r"needs one tuple"),
         ({"exercises/__init__.py": "exercises = (total, 3)"}, r"needs one tuple"),
         ({"exercises/__init__.py": "exercises = ("}, r"exercises/__init__\.py must be Python: '\(' was never closed"),
-        ({"exercises/total.py": None}, r"lists total, which must be in exercises/total\.py: there is no such file"),
+        (
+            {"exercises/total.py": None},
+            r"lists total, which must be in exercises/total\.py, but that file does not exist",
+        ),
         ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total: it does not"),
     ],
 )

@@ -102,5 +102,5 @@ def test_a_worker_with_other_code_does_not_grade_and_says_what_to_do(graded_by: 
     (name, digest), kit = work.code_of(["counting_topic"])
     graded_by(work.Work("digest", "L2", code=((name, digest), kit)), Material("ps1", ()))
     for code, what in ((((name, "old"), kit), "studium"), (((name, digest), (kit[0], "old")), "counting_topic")):
-        with pytest.raises(CourseError, match=f"must have the same {what} as the machine that has it grade"):
+        with pytest.raises(CourseError, match=f"must have the same {what} as the machine that sends it work"):
             graded_by(work.Work("digest", "L2", code=code), Material("ps1", ()))

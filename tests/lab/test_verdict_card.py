@@ -141,7 +141,10 @@ def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_open
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
     answer(page, RIGHT)
     cell(page).locator(".studium-badge").click()
-    card, told = page.locator(".studium-verdict-card"), page.get_by_text("Your answer has changed since this check.")
+    card, told = (
+        page.locator(".studium-verdict-card"),
+        page.get_by_text("You have changed your answer since this check."),
+    )
     card.locator(".studium-verdict-sentence", has_text="mean knows the mean of three numbers.").wait_for()
     assert told.count() == 0
     answer(page, WRONG)

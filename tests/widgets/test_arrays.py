@@ -45,7 +45,7 @@ def test_the_array_is_a_read_only_copy():
     ("name", "given", "sentence"),
     [
         ("grid", np.zeros((3, 3)), r"grid needs shape \(heads, tokens, tokens\), got \(3, 3\): add 1 axis"),
-        ("grid", np.zeros((1, 1, 3, 3)), r"got \(1, 1, 3, 3\): take 1 axis away"),
+        ("grid", np.zeros((1, 1, 3, 3)), r"got \(1, 1, 3, 3\): remove 1 axis"),
         ("grid", np.zeros((1, 3, 4)), r"got \(1, 3, 4\): axis 2 must be 3 long"),
         ("pair", [1.0, 2.0, 3.0], r"pair needs shape \(2,\), got \(3,\): axis 0 must be 2 long"),
         ("pair", ["a", "b"], "pair needs float32 numbers, got a list that is not a regular grid of numbers"),

@@ -14,12 +14,14 @@ from traitlets import Int, TraitError
 
 
 def test_a_misspelt_option_names_the_nearest_one(gallery):
-    with pytest.raises(TypeError, match=r"got 'step': did you mean 'steps'\?"):
+    with pytest.raises(TypeError, match=r"has no option 'step': did you mean 'steps'\?"):
         gallery(step=3)
 
 
 def test_an_option_like_no_other_lists_them_all(gallery):
-    with pytest.raises(TypeError, match=r"got 'qqq': choose from kind, layer, matrix, rate, signed, steps, layout"):
+    with pytest.raises(
+        TypeError, match=r"has no option 'qqq': choose from kind, layer, matrix, rate, signed, steps, layout"
+    ):
         gallery(qqq=3)
 
 

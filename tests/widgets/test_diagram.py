@@ -41,7 +41,7 @@ def test_a_description_without_a_full_stop_gets_one():
         (svg(head="<title>A</title><desc> </desc>"), "a diagram needs <desc>, one or two sentences"),
         (svg(box=""), "a diagram needs viewBox=\"0 0 width height\", got 'none'"),
         (svg(box='viewBox="0 0 900 10"'), "a diagram needs a viewBox from 1 to 720 units wide, got 900 × 10"),
-        (svg(box='viewBox="0 0 9 9" width="9"'), "size follows from the page, got width on <svg>"),
+        (svg(box='viewBox="0 0 9 9" width="9"'), "size is set by the page, got width on <svg>"),
         (svg("<script>x</script>"), "a diagram is drawn with g, rect"),
         (svg("<foreignObject/>"), "got <foreignObject>: remove it"),
         (svg('<image href="x.png"/>'), "got <image>: remove it"),
@@ -62,9 +62,9 @@ def test_what_is_no_diagram_is_answered_with_one_sentence(text, sentence):
 @pytest.mark.parametrize(
     ("package", "file", "reason"),
     [
-        ("studium_widgets", "flo.svg", "is not there"),
-        ("no_such_package", "flow.svg", "is not there"),
-        ("studium_widgets", "controls", "is not there"),
+        ("studium_widgets", "flo.svg", "does not exist"),
+        ("no_such_package", "flow.svg", "does not exist"),
+        ("studium_widgets", "controls", "does not exist"),
     ],
 )
 def test_a_file_that_is_missing_is_named(package, file, reason):

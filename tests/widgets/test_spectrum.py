@@ -111,7 +111,7 @@ def test_rows_are_shown_as_images(mount):
         ({}, "one of matrix and values is needed, got neither"),
         ({"values": [1.0, 2.0]}, "values need to fall and be 0 or above"),
         ({"values": [1.0], "cut": 2}, "cut needs to be from 0 to 1, got 2"),
-        ({"values": [1.0], "cut": 1, "image": [1, 1]}, "image needs a matrix, got values alone"),
+        ({"values": [1.0], "cut": 1, "image": [1, 1]}, "image needs a matrix, got only values"),
         ({"matrix": np.ones((2, 5, 5))}, r"names need one for each of 2 cases, got \[\]"),
         ({"matrix": np.ones((1, 5, 200))}, "matrix needs 1 to 6 cases of 2 to 128 rows and columns"),
         ({"matrix": np.ones((1, 5, 6)), "image": [2, 2]}, "height × width = 6 columns"),

@@ -232,7 +232,7 @@ def test_a_check_in_which_no_arrays_differ_has_nothing_to_show(sample):
     right.__name__ = "merge"
     lesson = open_lesson("sample", "smoke")
     assert "lesson.difference" not in repr(lesson.check(right))
-    assert "no arrays differed" in repr(lesson.difference(right))
+    assert "no arrays that differ" in repr(lesson.difference(right))
 
 
 def test_values_that_are_no_real_numbers_have_no_picture():

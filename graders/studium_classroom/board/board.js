@@ -36,7 +36,7 @@ function frame() {
     const rows = ordered(state, grid.element);
     document.title = `${status.assignment}: board`;
     problem.hidden = !status.problem;
-    put(problem, "textContent", status.problem && `Grading stands still: ${status.problem}.`);
+    put(problem, "textContent", status.problem && `Grading has stopped: ${status.problem}.`);
     queue.draw(status.queue, state.need);
     section.offer([...new Set(["", ...status.students.map((row) => row.section)])].sort(), (name) => name || "All sections");
     grid.draw({ rows, exercises: status.exercises, sentences: status.sentences, open: state.open });
@@ -107,7 +107,7 @@ async function run() {
     say(sentence(state.status, before ? changes(before, state.status) : []));
     tell("live", "Live");
   };
-  const lost = () => line.dataset.kind !== "lost" && tell("lost", `No connection since ${moment(Date.now())}: what you see may be old. Trying again.`);
+  const lost = () => line.dataset.kind !== "lost" && tell("lost", `No connection since ${moment(Date.now())}: what you see may be out of date. Trying again.`);
   await follow({ connect: (end) => state.ask("live", { signal: end }), told, lost, isEnd: (error) => error instanceof EndedError });
 }
 

@@ -46,7 +46,7 @@ async function history(ask, found, { student, exercise }) {
     const lines = findings.map((one) => line(one, sentences));
     return [...said, lines.length ? h("ol", { class: "history" }, ...lines) : h("p", { class: "note" }, "No check and no graded submission yet.")];
   } catch (error) {
-    return [...said, h("p", { class: "note", role: "alert" }, `The checks cannot be shown: ${error.message}.`)];
+    return [...said, h("p", { class: "note", role: "alert" }, `The checks could not be loaded: ${error.message}.`)];
   }
 }
 
@@ -59,7 +59,7 @@ function line({ at, outcome, mistake, attempt }, sentences) {
 function mistakes(status, found) {
   const missing = found.missing ? `, ${found.missing} without a check or a mark` : "";
   const outcomes = h("p", {}, `${found.right} right, ${found.wrong} wrong, ${found.not_attempted} not attempted${missing}.`);
-  if (!found.wrong) return [outcomes, h("p", { class: "note" }, "Nobody's newest answer is wrong.")];
+  if (!found.wrong) return [outcomes, h("p", { class: "note" }, "None of the newest answers is wrong.")];
   const [named, rest] = [found.mistakes, found.unnamed];
   const chart = bars(null, { label: `Mistakes in ${found.exercise}`, format: (value) => `${value} · ${Math.round((100 * value) / found.wrong)} %` });
   const items = named.map(({ mistake, count }) => ({ name: plain(status.sentences[mistake]), value: count }));

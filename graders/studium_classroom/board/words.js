@@ -8,10 +8,10 @@ export const STATES = {
 };
 
 export const NEEDS = {
-  stuck: ["stuck", "three times the same mistake"],
-  "not graded": ["not graded", "grading failed three times; look at the row's sentence"],
-  "to mark": ["to mark", "the gradebook waits for a mark by hand"],
-  "would change": ["marks would change", "the gradebook has other marks than the student sees: grade again"],
+  stuck: ["stuck", "the same mistake three times"],
+  "not graded": ["not graded", "grading failed three times; the row shows why"],
+  "to mark": ["to mark", "the gradebook is waiting for a mark by hand"],
+  "would change": ["marks would change", "the gradebook has marks that differ from what the student sees: grade again"],
   waiting: ["waiting", "handed in, not graded yet"],
   late: ["late", "the newest attempt came after the due date"],
 };

@@ -9,7 +9,7 @@ import { scatter } from "studium_widgets/controls/scatter.js";
 import { toggle } from "studium_widgets/controls/toggle.js";
 import { widget } from "studium_widgets/controls/widget.js";
 
-const KINDS = [["good", "nothing speaks against it"], ["bad", "does not tell strong from weak"], ["negative", "failed by better students"], ["easy", "too easy or too hard to say"], ["weak", "uncertain"]];
+const KINDS = [["good", "no objection"], ["bad", "does not separate strong from weak"], ["negative", "failed by better students"], ["easy", "too easy or too hard to say"], ["weak", "uncertain"]];
 const KIND = { good: 0, bad: 1, negative: 2, easy: 3, hard: 3, weak: 4, few: 4 };
 const GOOD = 0.3; // the discrimination at which the dashed line stands
 

@@ -129,9 +129,9 @@ def test_what_is_no_archive_or_leads_out_is_refused_and_nothing_is_written(archi
             bad.writestr(name, good.read(name))
         bad.writestr("course/../../out.txt", b"out")
     for name, sentence in (
-        ("junk.zip", "is no archive"),
+        ("junk.zip", "cannot be read as the archive"),
         ("bad.zip", "leads out of it"),
-        ("none.zip", "is no archive"),
+        ("none.zip", "cannot be read as the archive"),
     ):
         with pytest.raises(UsageError, match=sentence):
             restore(str(tmp_path / name), "--into", str(tmp_path / "again"))

@@ -206,7 +206,7 @@ def test_links_and_sessions_end(served):
         session.execute(update(BoardPass).values(expires=datetime.now(UTC) - timedelta(seconds=1)))
     with pytest.raises(InvitationError):
         served.classroom.boards.open(secret)
-    refused(at_the_board(served, token, "GET", STATUS), 401, "the board was open for 8 hours")
+    refused(at_the_board(served, token, "GET", STATUS), 401, "the board has been open for 8 hours")
 
 
 @pytest.mark.parametrize("change", ["put", "remove"])
@@ -218,7 +218,7 @@ def test_a_board_ends_with_the_place_of_its_owner(served, change):
         members.put(C, "tom", Place(Role.STUDENT))
     else:
         members.remove(C, "tom")
-    refused(at_the_board(served, token, "GET", STATUS), 401, "its owner's place has changed")
+    refused(at_the_board(served, token, "GET", STATUS), 401, "its owner's role has changed")
 
 
 def test_a_student_gets_no_link_of_a_board(served):

@@ -287,7 +287,7 @@ def test_a_link_works_once_and_a_reload_keeps_the_board_in_its_tab(opened, lesso
     assert page.context.cookies() == []
     other = chromium.new_context().new_page()
     other.goto(link)
-    other.get_by_text("The link of the board is unknown, used or older than 5 minutes").wait_for()
+    other.get_by_text("The link to the board is unknown, used or older than 5 minutes").wait_for()
     other.goto(page.url)
     other.reload()
     other.get_by_text("This page opens with a link that works once").wait_for()

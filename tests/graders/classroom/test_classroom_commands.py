@@ -53,7 +53,7 @@ def test_a_roster_is_taken_in_from_a_file_and_members_leave(classroom, tmp_path)
     [
         ("name,role\nada,ta\n", "line 2"),
         ("student\n../x\n", "a student's name"),
-        ("student,role\nada,boss\n", "a role is"),
+        ("student,role\nada,boss\n", "a role must be"),
     ],
 )
 def test_a_roster_that_cannot_be_used_changes_nothing(classroom, tmp_path, text, sentence):
@@ -184,5 +184,5 @@ def test_the_lines_for_a_hub_keep_what_its_configuration_has_already(tmp_path):
     exec(configuration(Settings((".",), port=9001), tmp_path, "classroom"), {"c": c})
     assert [one["name"] for one in c.JupyterHub.services] == ["culler", "classroom"]
     assert c.JupyterHub.services[1]["url"] == "http://127.0.0.1:9001"
-    with pytest.raises(UsageError, match="a service's name has small letters"):
+    with pytest.raises(UsageError, match="a service's name may have only lowercase letters"):
         configuration(Settings((".",)), tmp_path, "x'; import os")

@@ -119,11 +119,14 @@ def test_what_is_handed_in_leaves_out_what_nbgraders_settings_leave_out_such_as_
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"kind": "List", "inbound": True}, "the staff's to list"),
-        ({"kind": "List", "remove": True}, "removes nothing"),
-        ({"kind": "List", "remove": True, "inbound": True, "staff": True}, "removes nothing"),
+        ({"kind": "List", "inbound": True}, "only staff can list"),
+        ({"kind": "List", "remove": True}, "cannot be removed"),
+        ({"kind": "List", "remove": True, "inbound": True, "staff": True}, "cannot be removed"),
         ({"kind": "FetchAssignment", "assignment": "ps9"}, "unknown assignment 'ps9'"),
-        ({"kind": "FetchAssignment", "assignment": "ps1", "course": ""}, "a course is needed: name it with --course"),
+        (
+            {"kind": "FetchAssignment", "assignment": "ps1", "course": ""},
+            "this command needs a course: name it with --course",
+        ),
         ({"kind": "FetchAssignment", "assignment": "ps1", "course": "x"}, "you have not joined the course 'x'"),
         ({"kind": "Submit", "assignment": "ps1"}, "fetch the assignment, and run this in the folder that contains it"),
         ({"kind": "ReleaseAssignment", "assignment": "ps9", "staff": True}, "the folder .*source/ps9 does not exist"),
@@ -150,7 +153,7 @@ def test_nobody_hands_in_under_another_name_or_without_a_notebook_where_that_is_
 def test_fetching_again_brings_back_what_is_missing_alone(ask, tmp_path):
     ask("FetchAssignment", assignment="ps1")
     (tmp_path / "ps1" / "counting.ipynb").write_text("my answers")
-    with pytest.raises(ExchangeError, match="is there already; add --replace"):
+    with pytest.raises(ExchangeError, match="already exists; add --replace"):
         ask("FetchAssignment", assignment="ps1")
     ask("FetchAssignment", assignment="ps1", replace_missing_files=True)
     assert (tmp_path / "ps1" / "counting.ipynb").read_text() == "my answers"

@@ -22,7 +22,7 @@ def test_more_submissions_in_an_hour_than_the_course_takes_are_refused_and_the_s
     change_course(served, '[[assignments]]\nname = "ps1"', f'{PER_HOUR}\n[[assignments]]\nname = "ps1"')
     ada = served.client("ada")
     receipts = [ada.submit(C, A, archive(total=f"# {number}")) for number in range(2)]
-    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken") as caught:
+    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are accepted") as caught:
         ada.submit(C, A, archive(total="# 3"))
     assert caught.value.status == 429
     assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
@@ -71,7 +71,7 @@ def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one
         raise AssertionError("it was unpacked")
 
     monkeypatch.setattr(handed_in, "unpack", unpack)
-    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are taken"):
+    with pytest.raises(ClassroomError, match="2 submissions of ps1 an hour are accepted"):
         ada.submit(C, A, archive(total="# 3"))
     assert ada.submit(C, A, archive(total="# 1")) == receipts[1]
     assert [line.action for line in served.classroom.audit.of(C)] == ["submit", "submit"]

@@ -66,7 +66,7 @@ def test_a_course_that_was_not_joined_is_told_in_a_sentence(joined):
 
 
 def test_where_no_course_was_joined_the_way_to_join_is_said(served, data_folder):
-    with pytest.raises(UsageError, match="you have joined no course; run: studium courses --join LINK"):
+    with pytest.raises(UsageError, match="you have not joined a course yet; run: studium courses --join LINK"):
         assignment_named(A)
 
 
@@ -110,7 +110,7 @@ def test_a_folder_is_handed_in_with_its_files_and_keeps_the_receipt(joined, tmp_
 
 
 def test_a_folder_that_was_not_fetched_is_not_handed_in(tmp_path):
-    with pytest.raises(UsageError, match="is no folder of an assignment"):
+    with pytest.raises(UsageError, match="is not an assignment's folder"):
         folder.submit(tmp_path)
     with pytest.raises(UsageError, match="does not exist"):
         folder.folder_of(tmp_path / "nothing")

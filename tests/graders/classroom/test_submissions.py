@@ -132,7 +132,7 @@ def test_marks_wait_where_the_course_says_so(served, archive, when):
         "",
         [],
     )
-    with pytest.raises(ClassroomError, match="no feedback on attempt 1 of ps1 to be seen yet"):
+    with pytest.raises(ClassroomError, match="you cannot see feedback on attempt 1 of ps1 yet"):
         ada.feedback(C, A, 1, "counting")
     if when == "when due":
         change_course(served, "due = 2099-03-01T23:59:00", "due = 2026-01-02T00:00:00")

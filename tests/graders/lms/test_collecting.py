@@ -93,12 +93,12 @@ def test_a_notebook_whose_own_name_ends_in_a_number_keeps_it(course, collect):
 def test_a_file_that_is_too_large_or_damaged_stops_all_and_nothing_is_written(course, collect, monkeypatch):
     monkeypatch.setattr(archive, "MOST_OF_ENTRY", 10)
     code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "fine", "bb_72_1_lora.ipynb": "x" * 11})
-    assert (code, "bb_72_1_lora.ipynb has more" in err, submitted(course)) == (1, True, {})
+    assert (code, "bb_72_1_lora.ipynb is larger" in err, submitted(course)) == (1, True, {})
     monkeypatch.setattr(archive, "MOST", 3)
-    assert "unpacks to at most" in collect("canvas", {"aa_71_1_lora.ipynb": "fine"})[2]
+    assert "may unpack to at most" in collect("canvas", {"aa_71_1_lora.ipynb": "fine"})[2]
     (course / "all.zip").write_bytes((course / "all.zip").read_bytes()[:-40])
     code, _, err = _again(course, collect)
-    assert (code, "needs to be a ZIP file that is whole" in err) == (1, True)
+    assert (code, "must be a complete ZIP file" in err) == (1, True)
     assert [path.name for path in course.iterdir() if path.name.startswith(".collecting")] == []
 
 
@@ -114,7 +114,7 @@ def _again(course, collect):
 
 def test_another_archive_an_unknown_assignment_and_no_archive_are_told(course, collect, studium):
     code, _, err = collect("canvas", {"lora.ipynb": ""})
-    assert (code, "no file that is named as Canvas names submissions" in err) == (1, True)
+    assert (code, "no file named the way Canvas names submissions" in err) == (1, True)
     code, _, err = studium("collect", "ps9", "--course", str(course), "--from-canvas", "x.zip")
     assert (code, "unknown assignment 'ps9'; did you mean 'ps1'?" in err) == (2, True)
     code, _, err = studium("collect", "ps1", "--course", str(course))

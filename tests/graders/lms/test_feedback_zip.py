@@ -98,8 +98,8 @@ def test_a_dry_run_writes_neither(course: Path, export: Callable) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("Participant 72", "Participant"), "charles has none"),
-        (("@uni.example", "@other.example"), "nobody with a mark has none"),
+        (("Participant 72", "Participant"), "charles lacks one"),
+        (("@uni.example", "@other.example"), "everybody with a mark lacks one"),
     ],
 )
 def test_what_moodle_would_not_take_is_one_sentence_and_neither_is_written(course, export, change, words) -> None:

@@ -104,7 +104,7 @@ def test_two_columns_of_one_name_are_refused(sheet):
 
 
 def test_a_row_that_could_be_of_two_students_and_a_student_with_two_rows_are_refused(sheet):
-    with pytest.raises(CourseError, match=r"row 3 of .* is of ada and of cb"):
+    with pytest.raises(CourseError, match=r"row 3 of .* belongs to ada and to cb"):
         fill(sheet(CANVAS.replace("S1,ada@uni.example", "cb,ada@uni.example")), FORMS["canvas"], marks(), NAMES)
     with pytest.raises(CourseError, match=r"ada has row 3 and row 5"):
         fill(sheet(CANVAS.replace("9,,,Lab", "9,ada,,Lab")), FORMS["canvas"], marks(), NAMES)
@@ -118,5 +118,5 @@ def test_an_address_of_two_students_says_nothing(sheet):
 
 
 def test_a_sheet_that_does_not_say_who_is_who_is_refused(sheet):
-    with pytest.raises(CourseError, match="needs a column that says who each row is of"):
+    with pytest.raises(CourseError, match="needs a column that identifies the student in each row"):
         fill(sheet("Name,ps1\nAda,3\n"), FORMS["canvas"], marks(), {})

@@ -59,7 +59,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "a slider deaf to keys": (
         *(keyboard.controls_move_by_arrows, END),
         'ui.element.querySelector("input").addEventListener("keydown", (event) => event.preventDefault());' + END,
-        "not moved by arrow keys: handle them",
+        "does not move with the arrow keys: handle them",
     ),
     "a limit that Python does not have": (hosting.state_crosses, "max: 9", "max: 12", "which Python refuses"),
     "a trait that Python does not have": (
@@ -73,7 +73,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
         'ui.set("waves", 5);' + END,
         "drawing changes the state",
     ),
-    "an id that stands twice": (hosting.lives_twice, 'uniqueName("play")', '"play"', "'play' stands twice"),
+    "an id that stands twice": (hosting.lives_twice, 'uniqueName("play")', '"play"', "'play' appears twice"),
     "a state shared by the module": (
         *(hosting.lives_twice, END),
         "window.all ??= []; all.push(ui);"
@@ -83,7 +83,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "bytes that only a kernel sends": (
         *(hosting.lives_without_a_kernel, 'ui.array("shifts").data'),
         'new Float32Array(ui.get("shifts").data.buffer ?? [0.5, 0.5])',
-        "it shows another thing",
+        "it looks different",
     ),
     "a picture from elsewhere": (
         *(hosting.asks_for_nothing_outside, END),
@@ -134,7 +134,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     ),
     "no sentence": (reading.changes_are_announced, "    ui.say(", "    String(", "stays empty"),
     "a sentence that never changes": (reading.changes_are_announced, "${count} waves", "many waves", "as it was"),
-    "no table": (reading.table_agrees, ", table.element", "", "there is no “Show as table”"),
+    "no table": (reading.table_agrees, ", table.element", "", "“Show as table” is missing"),
     "a table of other numbers": (reading.table_agrees, "String(count)", "String(count + 0.5)", "none of the numbers"),
     "a table that is filled once": (
         *(reading.table_agrees, "    table.draw(() => ({"),
@@ -145,7 +145,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
         reading.axe_is_content,
         END,
         'ui.add(h("div", { role: "slider" }));' + END,
-        "axe says",
+        "axe reports",
     ),
     "faint text on a canvas": (sight.text_stands_out, END, END + "ui.theme.muted = '#bbb';", "faint on a light page"),
     "faint lines": (sight.lines_stand_out, END, END + "ui.theme.series = ['#ccc', '#666'];", "#cccccc"),
@@ -157,7 +157,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "series told apart by colour alone": (
         *(sight.colours_tell_apart, 'other", y: wave(1) }] });'),
         'other", y: wave(1) }] });\n' + "    strokes(chart, ui.theme.series);",
-        "only their colour",
+        "only colour",
     ),
     "a picture that never rests": (
         *(sight.reduced_motion_is_kept, END),
@@ -169,7 +169,7 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
         sight.reduced_motion_is_kept,
         "ui.still ? 0 : ",
         "",
-        "button “Play” starts a motion",
+        "button “Play” starts a lasting motion",
     ),
     "an animation of CSS": (
         *(sight.reduced_motion_is_kept, END),

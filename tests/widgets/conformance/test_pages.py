@@ -66,7 +66,7 @@ def test_a_page_that_is_left_is_lent_again_and_one_that_is_closed_is_not(chromiu
 def test_errors_that_are_left_in_a_page_fail_once(chromium, tmp_path: Path) -> None:
     free: dict[float, list] = defaultdict(list)
     with (
-        pytest.raises(AssertionError, match="left in a page"),
+        pytest.raises(AssertionError, match="has errors left"),
         pages.lent(chromium, tmp_path, free) as open_page,
     ):
         open_page().evaluate("console.error('wrong')")

@@ -85,4 +85,4 @@ def test_without_a_browser_the_verdict_is_that_nothing_ran(capsys, monkeypatch, 
     assert main(["studium_widgets:Chart", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["widget"], row["name"], row["passed"]) == ("studium_widgets:Chart", "browser", None)
-    assert "need Chromium on the PATH" in row["detail"]
+    assert "need Chromium, which is not on the PATH" in row["detail"]
