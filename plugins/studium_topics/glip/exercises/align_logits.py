@@ -46,7 +46,11 @@ def _(align_logits):
 
 @align_logits.hidden("is a linear layer whose rows are the words", points=2)
 def _(align_logits, rng):
-    for batch, count, tokens, size, log_scale, bias in ((3, 5, 4, 6, 0.8, -1.5), (2, 3, 7, 2, -1.2, 0.4)):
+    for batch, count, tokens, size, log_scale, bias in (
+        (3, 5, 4, 6, 0.8, -1.5),
+        (2, 3, 7, 2, -1.2, 0.4),
+        (1, 2, 3, 4, 5.2, 0.1),
+    ):
         regions = torch.randn(batch, count, size, generator=rng, dtype=torch.float64)
         words = torch.randn(batch, tokens, size, generator=rng, dtype=torch.float64)
         mask = torch.rand(batch, tokens, generator=rng) < 0.7

@@ -17,6 +17,7 @@ from studium_topics.glip.exercises.box_iou import box_iou
         "overlaps (k, m) has a row for each box. In a row, choose only among the truths that are free; m may be 0.",
         "`overlaps[place].masked_fill(taken, -1.0)` rules out taken truths; `argmax` finds the best of the rest.",
     ),
+    mutates_args=(),
 )
 def average_precision(found, truths, least=0.5):
     """Find the bugs: this function should return the average precision of the boxes found for one name.
@@ -85,11 +86,13 @@ def _(average_precision, rng):
             total += right / (place + 1) if hit else 0.0
         expected = total / sum(map(len, truths))
         what = f"for {images} images with {count} boxes each"
-        kept = [(boxes.clone(), s.clone()) for boxes, s in found]
+        kept, true = [(boxes.clone(), s.clone()) for boxes, s in found], [truth.clone() for truth in truths]
         assert_close(float(average_precision(found, truths, least)), expected, rtol=1e-6, atol=1e-6, message=what)
         for (boxes, s), (before, s_before) in zip(found, kept, strict=True):
             assert torch.equal(boxes, before), "the boxes must stay as they are"
             assert torch.equal(s, s_before), "the scores must stay as they are"
+        for truth, before in zip(truths, true, strict=True):
+            assert torch.equal(truth, before), "the truths must stay as they are"
 
 
 @average_precision.hidden("lets a box take the best truth that is free, at any least overlap", points=1)
@@ -104,6 +107,7 @@ def _(average_precision):
         (0.5, (1 + 2 / 3) / 2),
         (0.85, (1 / 3) / 2),
         (0.7, 1 / 2),
+        (0.65, 1 / 2),
         (0.95, 0.0),
         (0.3, (1 + 2 / 3) / 2),
     ):

@@ -15,6 +15,7 @@ from studium import assert_close, exercise
         "`separator.join(names)` makes the caption; `torch.tensor([[start < e and s < end for s, e in tokens] for "
         "start, end in spans])` compares.",
     ),
+    mutates_args=(),
 )
 def build_prompt(names, separator, offsets):
     """Return the caption that lists names, and which of its tokens belong to which name.
@@ -65,6 +66,7 @@ def _(build_prompt, rng):
         (["ring", "disc", "ring"], ". "),
         ([["sun", "sunflower", "flower"][place] for place in order], " | "),
         (["cat"], ". "),
+        (["sun", "a"], " and "),
     )
     for names, separator in cases:
         given = list(names)
@@ -89,6 +91,15 @@ def _(build_prompt, rng):
                 start = place + (not letter.isalpha())
         return [*found, (0, 0)]
 
+    crossing = (
+        (["ups", "on"], "--", [(0, 0), (0, 1), (1, 2), (2, 4), (4, 6), (6, 7)], [[1, 2, 3], [4, 5]]),
+        (["red ring", "blue disc"], ". ", [(0, 3), (3, 8), (8, 9), (9, 14), (14, 19)], [[0, 1], [3, 4]]),  # " blue"
+        (["red", "disc"], ", ", [(0, 2), (2, 4), (4, 5), (5, 9)], [[0, 1], [3]]),  # "d,"
+    )
+    for names, separator, tokens, owned in crossing:
+        caption, positive = build_prompt(list(names), separator, lambda caption, tokens=tokens: list(tokens))
+        expected = torch.tensor([[token in row for token in range(len(tokens))] for row in owned])
+        assert_close(positive, expected, message=f"{caption!r} in the tokens {tokens}")
     stock = ["purple triangle", "toaster", "sun", "old oak tree"]
     for count in (3, 2, 4):
         names = [stock[place] for place in torch.randperm(4, generator=rng)[:count].tolist()]
@@ -144,6 +155,15 @@ def _(names, separator, offsets):
     caption = separator.join(names)
     tokens = offsets(caption)
     return caption, torch.tensor([[a <= e and s <= b for s, e in tokens] for a, b in spans])
+
+
+build_prompt.mistake(
+    "wholly-inside",
+    "You counted only tokens that lie wholly within a name; one character of it is enough, as in a token that begins "
+    "with the space before the name.",
+    replace="start < e and s < end",
+    by="start <= s < e <= end",
+)
 
 
 @build_prompt.misconception(

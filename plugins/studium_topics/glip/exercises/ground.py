@@ -41,7 +41,8 @@ def ground(model, batches, lr, images, names):
     * `model.look(images)`: returns regions (B, N, d) and boxes (B, N, 4)
     * `model.read(captions)`: returns words (B, M, d) and mask (B, M)
     * `model.log_scale`, `model.bias`: parameters
-    * batches: each has `images`, `names` (a list for each image), `boxes` (B, N, 4) and `owner`
+    * batches: each has `images`, `names` (a list for each image), `boxes` (B, N, 4) and `owner`;
+      they stay as they are
     * `owner` (B, N): the place in its image's list of the name that a region belongs to, or −1
     * returns: for each image and each name (boxes, scores), best first, without a gradient
     * and returns: the loss of each batch before its step, as floats
@@ -120,7 +121,7 @@ def _(ground, rng):
     for count, size, lr, names in ((3, 4, 4e-3, ["red ring", "ring", "old blue disc"]), (2, 3, 8e-3, ["cross", "red"])):
         model = drawn(int(torch.randint(1000, (1,), generator=rng))).double()
         with torch.no_grad():
-            model.bias.fill_(-0.3)
+            model.bias.fill_(1.0)  # boxes that score enough, and overlap, in any draw
             model.box.bias.fill_(2.0)
         batches = []
         for _ in range(count):

@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "(c, M) times (M, N) is (c, N), a sum for each phrase and region. Each phrase has its own number of tokens.",
         "`positive.to(logits.dtype) @ logits.sigmoid().mT` adds up; `positive.sum(1, keepdim=True)` counts.",
     ),
+    mutates_args=(),
 )
 def phrase_scores(logits, positive):
     """Return how well each region of an image fits each phrase: the mean probability of its tokens.

@@ -17,6 +17,7 @@ from studium import assert_close, exercise
         '`F.binary_cross_entropy_with_logits(x, t, reduction="none")` is −ln p, computed stably; '
         "`torch.where(t > 0, a, b)` takes a for positive targets.",
     ),
+    mutates_args=(),
 )
 def token_focal(logits, targets, mask, alpha=0.25, gamma=2.0):
     """Return the focal loss of word-region logits, divided by the number of positive entries.

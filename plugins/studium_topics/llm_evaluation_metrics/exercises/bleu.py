@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "N.",
         "`counts[2::2]` are the matches; the penalty is `min(1.0, math.exp(1 - r / c))`.",
     ),
+    mutates_args=(),
 )
 def bleu(counts):
     """Return BLEU, from 0 to 100, for summed counts.

@@ -19,6 +19,7 @@ from studium_topics.llm_evaluation_metrics.surface import grams
         "For Counters, `a | b` keeps the larger of two counts and `a & b` the smaller, and `.total()` adds them up; "
         "`grams(hyp, n)` makes one.",
     ),
+    mutates_args=(),
 )
 def bleu_counts(hyp, refs, max_n):
     """Return what BLEU counts in one hypothesis.

@@ -17,6 +17,7 @@ from studium import assert_close, exercise
         "the last.",
         "`logprobs[len(context) - 1 : -1]` are the rows that predict the choice.",
     ),
+    mutates_args=(),
 )
 def choice_logprobs(model, context, choices):
     """Find the bug: this function should return ln p(choice | context) of each choice.
@@ -61,6 +62,7 @@ def _(choice_logprobs, rng):
         choices = [torch.randint(size, (number,), generator=rng) for number in lengths]
         kept = [tensor.clone() for tensor in (context, *choices)]
         found = choice_logprobs(model, context, choices)
+        assert len(choices) == len(lengths), f"choices must stay as they are, and {len(choices)} are left"
         assert all(map(torch.equal, (context, *choices), kept)), "the arguments must stay as they are"
         expected = []
         for choice in kept[1:]:

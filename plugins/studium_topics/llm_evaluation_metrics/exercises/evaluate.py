@@ -27,7 +27,7 @@ def evaluate(models, tasks, draws, generator):
     """Return a report on several models: one row for each task and model, in the given order.
 
     * models: a dict, name to model; the first is the baseline
-    * tasks: a dict, name to a list of items
+    * tasks: a dict, name to a list of items, perhaps of both kinds
 
     The value of an item for a model: for a `Choice`, 1 if the right choice has the highest
     log-probability *per token*, else 0; for a `Writing`, its pass@k.
@@ -113,7 +113,7 @@ def _(evaluate, rng):
         after = torch.randint(vocabulary, (number, 1), generator=rng)
         return [Writing(start[i], after[i], 9 + i % 3, 2 + i % 4, 100 + i) for i in range(number)]
 
-    tasks = {"long": choices(20, 6), "write": writings(10), "short": choices(15, 2)}
+    tasks = {"long": choices(20, 6), "write": writings(10), "mixed": [*choices(5, 3), *writings(4), *choices(3, 2)]}
     report = evaluate(models, tasks, 20, rng)
     assert len(report) == 9, f"three tasks and three models make 9 rows, got {len(report)}"
     where = iter(report)
@@ -140,6 +140,19 @@ def _(evaluate, rng):
 
 @evaluate.hidden("judges each model against the first, by a paired interval", points=2)
 def _(evaluate, rng):
+    table = torch.randn(12, 12, generator=rng, dtype=torch.float64)
+    other = table.clone()
+    other[0] = -table[0]
+    items = []
+    for start in range(12):  # the second model is right once where the first is wrong, and both are right elsewhere
+        best, worst = (other[start].topk(2, largest=largest).indices[:1] for largest in (True, False))
+        items.append(Choice(torch.tensor([start]), (worst, best), (1, 1), 1))
+    for models, lead in (((table, other), 1 / 12), ((other, table), -1 / 12)):
+        both = {name: (lambda ids, rows=rows: rows[ids]) for name, rows in zip("ab", models, strict=True)}
+        row = evaluate(both, {"task": items}, 200, rng)[1]
+        assert_close(float(row["lead"]), lead, atol=1e-6, message="the lead where 1 of 12 items differs")
+        what = f"one item of 12 decides nothing: with low {row['low']:.3f} and high {row['high']:.3f}"
+        assert row["verdict"] == "undecided", f"{what} the verdict is 'undecided', got {row['verdict']!r}"
     vocabulary = 12
     table = 2 * torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)
     noise = torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)

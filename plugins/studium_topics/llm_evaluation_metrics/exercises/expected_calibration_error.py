@@ -15,6 +15,7 @@ from studium import assert_close, exercise
         "A confidence in (i / bins, (i + 1) / bins] belongs to bin i, counted from 0.",
         "`torch.ceil(confidence * bins)` is one more than the bin; `.clamp(min=1)` handles a confidence of 0.",
     ),
+    mutates_args=(),
 )
 def expected_calibration_error(confidence, correct, bins):
     """Return the expected calibration error of N answers.

@@ -16,6 +16,7 @@ from studium import assert_close, exercise
         "by ln 2.",
         "`losses[real].sum()` is the total, and `len(text.encode())` counts the bytes of one text.",
     ),
+    mutates_args=(),
 )
 def perplexity_and_bits(losses, real, texts):
     """Return the perplexity per token and the bits per byte of a batch of texts.
@@ -57,9 +58,10 @@ def _(perplexity_and_bits, rng):
         texts = ["".join(alphabet[i] for i in row) + "x" * n for row, n in zip(picked, lengths, strict=True)]
         values = [losses[row, column].item() for row, n in enumerate(lengths) for column in range(n)]
         handed = torch.where(real, losses, filler)
-        before = handed.clone()
+        before, shown = handed.clone(), real.clone()
         perplexity, bits = (float(number) for number in perplexity_and_bits(handed, real, texts))
         assert torch.equal(handed.nan_to_num(), before.nan_to_num()), "losses must stay as they are"
+        assert torch.equal(real, shown), "real must stay as it is"
         size = len("".join(texts).encode())
         assert_close(perplexity, math.exp(math.fsum(values) / len(values)), rtol=1e-5, message="the perplexity")
         assert_close(bits, math.fsum(values) / math.log(2) / size, rtol=1e-5, message="the bits per byte")

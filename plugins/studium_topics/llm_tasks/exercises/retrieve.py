@@ -86,7 +86,9 @@ def _(retrieve, rng):
         (["the", "bear"], [["the", "the"], ["bear", "elk"], *(["the", one] for one in "abc")], [1, 0, 2, 3, 4]),
         (["owl"], [["fox", "the"], ["elk", "owl"], ["the", "elk"], ["elk", "owl"]], [1, 3, 0, 2]),
     ):
-        found = [int(index) for index in retrieve(list(asked), [list(one) for one in documents], len(documents))]
+        given = list(asked)
+        found = [int(index) for index in retrieve(given, [list(one) for one in documents], len(documents))]
+        assert given == asked, f"the query must stay as it is, and {asked} became {given}"
         assert_close(found, expected, message=f"the order of {documents} for {asked}")
     for count, size, most in ((6, 9, 5), (11, 7, 8), (4, 20, 6), (9, 5, 3)):
         vocabulary = [f"w{number}" for number in range(size)]

@@ -45,7 +45,7 @@ def _(as_flow):
 
 @as_flow.hidden("keeps the three properties at all levels of noise", points=1)
 def _(as_flow, rng):
-    for shape, abar in (((3, 5), 0.81), ((2, 3, 2, 4), 0.0047), ((4, 2), 0.5), ((5, 3, 1), 0.98)):
+    for shape, abar in (((3, 5), 0.81), ((2, 3, 2, 4), 0.0047), ((4, 2), 0.5), ((5, 3, 1), 0.98), ((3, 2), 1.0)):
         x0, eps = torch.randn(2, *shape, generator=rng, dtype=torch.float64)
         x = abar**0.5 * x0 + (1 - abar) ** 0.5 * eps
         kept = x.clone(), eps.clone()

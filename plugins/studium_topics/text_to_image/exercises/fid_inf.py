@@ -64,6 +64,7 @@ def _(fid_inf):
 
 @fid_inf.hidden("fits all measurements with the least squared error, in any order", points=1)
 def _(fid_inf, rng):
+    assert_close(fid_inf([100, 50], [4.5, 9.5]), -0.5, rtol=1e-5, atol=1e-5, message="-0.5 + 500 / N, below zero")
     for size in (2, 5, 9):
         counts = (torch.randperm(60, generator=rng)[:size] * 37 + 50).tolist()
         noise = torch.randn(size, generator=rng, dtype=torch.float64)

@@ -29,7 +29,7 @@ def flow_loss(
     * generator: where all random numbers come from
 
     Each row has its own time, uniform in [0, 1], and its own standard normal noise. Call the model once. x0 and ids
-    stay as they are.
+    stay as they are. Gradients must reach the model.
     """
     ### BEGIN SOLUTION
     t = torch.rand(len(x0), generator=generator)

@@ -57,6 +57,9 @@ def _(precision_recall):
 
 @precision_recall.hidden("is what counting one point at a time gives", points=2)
 def _(precision_recall, rng):
+    real, fake = torch.tensor([[0.0], [0.0], [10.0], [10.5]]), torch.tensor([[5.0], [6.0], [0.0]])
+    got = precision_recall(real, fake, 1)
+    assert_close(got, (1 / 3, 1 / 2), message="real 0, 0, 10, 10.5 and fake 5, 6, 0, k = 1: a twin is another point")
     for n, m, size, k, shift in ((35, 28, 4, 3, 1.0), (8, 25, 3, 5, 0.3), (22, 31, 2, 1, 0.5), (15, 15, 2, 2, 0.0)):
         real = torch.randn(n, size, generator=rng, dtype=torch.float64)
         fake = 0.6 * torch.randn(m, size, generator=rng, dtype=torch.float64) + shift
