@@ -1,8 +1,8 @@
 """Naming a mistake: the registered wrong answer that does what the learner's function did.
 
 One test alone says little, because many mistakes agree on small numbers. So a mistake is named where it reproduces the
-calls of every failed test of its exercise, and no passed test contradicts it. One that reproduces the calls of more
-than half of them is named as one mistake among others.
+calls of every failed test of its exercise, and no passed test contradicts it. One that reproduces the calls of three in
+four of them is named as one mistake among others.
 """
 
 from collections import Counter
@@ -50,7 +50,7 @@ def agreed(
     telling = [mistakes for mistakes in possible if mistakes is not None]
     counts = Counter(mistake for mistakes in telling for mistake in mistakes)
     for mistake, count in sorted(counts.items(), key=lambda item: -item[1]):
-        if 2 * count > len(telling) and not contradicted(mistake):
+        if 4 * count >= 3 * len(telling) and not contradicted(mistake):
             return mistake, count < len(telling)
     return "", False
 

@@ -96,3 +96,13 @@ def test_hints_go_on_where_another_kernel_stopped(journal, store, tmp_path):
     assert [journal.take_hint("sample", "merge", 3) for _ in range(2)] == [1, 2]
     again = type(journal)(store, tmp_path)
     assert [again.take_hint("sample", "merge", 3) for _ in range(3)] == [3, 3, 3]
+
+
+def test_what_is_said_of_an_answer_without_a_name_is_recorded_with_the_smallest_call():
+    told = {"said": "Yours is the negative of the right result.", "said_kind": "relation"}
+    smallest = "Smallest call that goes wrong: `f(x=1)` gives -1 and should give 1."
+    result = ExerciseResult(
+        "f", "wrong", 0.0, 1.0, [checking.TestResult("t", False, 0.0, "no")], smallest=smallest, **told
+    )
+    record = checked(result, "def f(x): return -x")
+    assert (record.mistake_id, record.said, record.smallest) == ("", told["said"], smallest)

@@ -88,7 +88,7 @@ def ends(pairs: list[Pair]) -> str:
         if all(len(pair.mine) > 1 for pair in recorded(pairs)) and holds(pairs, lambda v, k=kept: v[k], back=True):  # type: ignore[misc]
             return f"There is one {item} too many, the {name}."
     equal = all(pair.mine.shape == pair.right.shape for pair in pairs)
-    if equal and holds(pairs, lambda v: v[::-1]):
+    if equal and all(pair.right.dtype.kind == "f" for pair in pairs) and holds(pairs, lambda v: v[::-1]):
         return f"Your {item}s are in reverse order."
     if equal and len(recorded(pairs)) > 1:
         for name, kept in cuts:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from studium.explaining.budget import Budget
+from studium.explaining.budget import Budget, can_interrupt
 from studium.explaining.evidence import Case, Evidence, attempt
 from studium.explaining.finding import Finding
 from studium.explaining.values import array as as_array
@@ -19,7 +19,7 @@ Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 def as_if(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | None:
     """Say which one change of an argument makes the solution do what the answer does, in wrong and right calls."""
-    if not enough(evidence.wrong + [case for case in tried if case.verdict == "wrong"]):
+    if not can_interrupt() or not enough(evidence.wrong + [case for case in tried if case.verdict == "wrong"]):
         return None
     cases = [*evidence.wrong, *tried, *evidence.right]
     found: dict[str, str] = {}

@@ -25,7 +25,7 @@ from studium.explaining.finding import Finding
 def pair(evidence: Evidence, tried: list[Case], budget: Budget) -> Finding | None:
     """Say which two registered mistakes together do what the answer does in every call."""
     exercise = evidence.exercise
-    if not enough(evidence.failed):
+    if not can_interrupt() or not enough(evidence.failed):
         return None
     known = [one for one in exercise.misconceptions if one.edits]
     for one, other in itertools.combinations(known, 2):

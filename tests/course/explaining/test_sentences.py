@@ -239,3 +239,11 @@ def test_a_cut_on_which_the_right_result_is_not_a_number_is_not_shown(made, told
 
     own = made(spread_of, (X,))
     assert "nan" not in told(own, lambda x: x.square().mean(-1).sqrt()).smallest
+
+
+def test_whole_numbers_in_reverse_are_not_told_as_an_order(made, told):
+    def ranked(scores):
+        return scores.argsort(descending=True)
+
+    own = made(ranked, (torch.tensor([0.5, 0.7, 0.9, 0.8]),))
+    assert "reverse" not in told(own, lambda scores: scores.argsort()).mistake
