@@ -1,10 +1,11 @@
 // The verdict of a check: a card that Python makes, the same in every application, and below it what to do next.
 import { button, h, prose } from "./element.js";
 import { goToEnding } from "./ending.js";
+import { guessForm, writeGuesses } from "./guess.js";
 import { helpButtons, redraw, turns } from "./help.js";
-import { isChecked } from "./states.js";
+import { VERDICT } from "./verdict.js";
+import { holds, isChecked, stateOf } from "./states.js";
 
-const VERDICT = "application/vnd.studium.verdict+json";
 const RANK = 0; // before the card's form without buttons, which has 50
 
 /** Has the application show verdicts as cards with buttons. */
@@ -64,12 +65,14 @@ const cardClass = (desk, Panel, Widget) =>
       redraw(this.#next, [path, topic, has, old, checked], () => this.#next.replaceChildren(...content()));
     }
 
-    // Whether the answer is no longer the one that was checked.
+    // Whether the answer is no longer the one that was checked, or another check came after this one.
     #isOld({ panel, exercise }) {
       const model = panel.content.widgets.find((cell) => cell.model.id === exercise.cell)?.model;
       if (model !== this.#answer) model?.contentChanged.connect(this.#draw, this);
       this.#answer = model;
-      return Boolean(model && this.#about.answer) && !model.sharedModel.getSource().includes(this.#about.answer.trim());
+      if (!model || !this.#about.answer) return false;
+      if (!holds(model.sharedModel.getSource(), this.#about.answer)) return true;
+      return this.#about.outcome !== "not attempted" && ["untouched", "unchecked"].includes(stateOf(desk, panel.context.path, exercise));
     }
 
     #actions(place) {
@@ -77,10 +80,11 @@ const cardClass = (desk, Panel, Widget) =>
       const { path } = panel.context;
       const right = this.#about.outcome === "right";
       const next = nextOf(topic, exercise);
-      const made = right ? onward(desk, place, next) : [];
+      const experiment = () => this.#runExperiment(place);
+      const made = right ? onward(desk, place, next, experiment) : [];
       if (this.#about.differs) made.push(button("See the difference", () => this.#showDifference(path, exercise)));
       if (this.#about.outcome === "wrong" && this.#about.tested && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
-        made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
+        made.push(button("Run the experiment", experiment));
       }
       made.push(...helpButtons(desk, path, exercise, () => this.#begin(), { hints: !right }));
       if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
@@ -103,6 +107,22 @@ const cardClass = (desk, Panel, Widget) =>
       this.#difference?.dispose();
       this.#difference = null;
       return this.#turn();
+    }
+
+    // Whoever is asked something before runs nothing until there is a number, or a decision against one.
+    async #runExperiment({ exercise, panel }) {
+      const show = this.#begin();
+      const found = await desk.needed(panel, exercise.experiment);
+      if (!found) return;
+      const { cells, questions } = found;
+      const asking = questions.map(({ cell }) => cell);
+      const run = (numbers) => {
+        show();
+        if (numbers) writeGuesses(panel, questions, numbers);
+        desk.run(panel, numbers ? cells : cells.filter((cell) => !asking.includes(cell)));
+      };
+      if (questions.length) show(guessForm(desk, questions, run));
+      else run(null);
     }
 
     async #showDifference(path, exercise) {
@@ -140,9 +160,9 @@ function nextOf({ exercises }, exercise) {
 }
 
 // What a right answer leads to; the first is the thing to do.
-function onward(desk, { topic, exercise, panel }, next) {
+function onward(desk, { topic, exercise, panel }, next, experiment) {
   const ways = [];
-  if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", () => desk.run(panel, exercise.experiment)]);
+  if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", experiment]);
   if (next) ways.push([`Next exercise: ${next.id}`, () => desk.open(topic, next.cell)]);
   if (topic.status === "done") ways.push(["The end of the lesson", () => goToEnding(panel)]);
   return ways.map(([text, action], i) => button(text, action, { kind: i ? "" : "studium-primary" }));

@@ -4,6 +4,7 @@ import { addCards } from "./card.js";
 import { addCommands } from "./commands.js";
 import { coverTab } from "./cover.js";
 import { h } from "./element.js";
+import { catchUp } from "./fresh.js";
 import { watchIdle } from "./idle.js";
 import { markNotebooks } from "./marks.js";
 import { keepMirror } from "./mirror.js";
@@ -74,6 +75,7 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   desk.openMap = cover.openMap;
   addCommands(app, desk, show, cover.open, { palette, launcher, icon });
   markNotebooks(desk, tracker);
+  catchUp(desk);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
   widget.disposed.connect(() => desk.end.abort());
   app.restored.then(() => keepChosenTheme(app, registry));

@@ -20,8 +20,8 @@ export function exerciseView(desk) {
         h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
       ),
       h("p", { class: "studium-note" }, facts(exercise)),
-      h("p", { class: "studium-word" }, byYourself(exercise, word)),
-      ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
+      h("p", { class: "studium-word" }, byYourself(exercise, state, word)),
+      ...(exercise.outcome === "wrong" && state !== "unchecked" ? trouble(exercise) : []),
       tools(desk, topic, exercise, job, turn),
       extra,
     ));
@@ -36,10 +36,11 @@ function facts({ optional, level, kind, importance }) {
   return [optional && "optional", level, kind, IMPORTANCE[importance]].filter(Boolean).join(" · ");
 }
 
-function byYourself(exercise, word) {
-  if (exercise.status === "revealed" && exercise.outcome === "right") return "Right, with the solution seen";
+function byYourself(exercise, state, word) {
+  if (state === "revealed" && exercise.outcome === "right") return "Right, with the solution seen";
   const tries = exercise.attempts === 1 ? "1 attempt" : `${exercise.attempts} attempts`;
-  return exercise.attempts ? `${word} · ${tries}` : word;
+  const before = state === "unchecked" && exercise.was_right && "right before";
+  return [word, before, exercise.attempts && tries].filter(Boolean).join(" · ");
 }
 
 // The first failure alone: one thing at a time.
@@ -85,7 +86,9 @@ async function reset(desk, path, exercise, show) {
 
 async function restore(desk, path, exercise, version, show) {
   const body = { path, exercise: exercise.id, version };
-  if (await desk.changeFile(path, () => desk.api.post("restore", body))) show(h("p", { class: "studium-note" }, "The answer is back in its cell."));
+  if (!(await desk.changeFile(path, () => desk.api.post("restore", body)))) return;
+  show(h("p", { class: "studium-note" }, "The answer is back in its cell."));
+  if (desk.path === path) await desk.check(exercise.id);
 }
 
 async function versions(desk, path, exercise, show) {

@@ -1,7 +1,7 @@
 // What the panel knows, and what it asks the server for. Views listen to "syllabus", "jobs" and "place".
 import { ApiError } from "./api.js";
 import { h } from "./element.js";
-import { showVerdicts } from "./verdict.js";
+import { VERDICT, showVerdicts } from "./verdict.js";
 
 const STAGES = ["queued", "running"];
 const OVER = STAGES.length;
@@ -19,6 +19,8 @@ export class Desk {
   #reload = 0;
   #asked = new Set(); // the checks that were asked for here, until their results are told
   #starting = new Set(); // "path exercise" of each check whose request is on its way
+  #blank = new Map(); // "path exercise" → a text that a check found to be no attempt, which is written down nowhere
+  #saves = new WeakMap(); // context → its last save, after which the next one begins
 
   constructor(api, app, tracker, { Notification, NotebookActions }) {
     Object.assign(this, { api, app, tracker, Notification, NotebookActions });
@@ -90,6 +92,7 @@ export class Desk {
     const { id, results } = job;
     if (!results || !this.#asked.delete(id)) return;
     const shown = showVerdicts(this, job);
+    this.keep(job.path);
     if (this.panelIsShown()) return;
     const named = (outcome) => results.filter((one) => one.outcome === outcome).map((one) => one.id);
     const [right, wrong] = [named("right"), named("wrong")];
@@ -107,6 +110,10 @@ export class Desk {
     const known = this.jobs.get(key);
     const later = known?.id === job.id && stage(job) < stage(known) ? known : job;
     this.jobs.set(key, later);
+    for (const { id, outcome, output } of job.results ?? []) {
+      if (outcome === "not attempted") this.#blank.set(`${job.path} ${id}`, output[VERDICT].answer);
+      else this.#blank.delete(`${job.path} ${id}`);
+    }
     this.tell("jobs");
     if (later === known) return this.#report(known);
     this.#report(job);
@@ -162,6 +169,7 @@ export class Desk {
     const key = `${path} ${exercise ?? ""}`;
     this.#starting.add(key);
     this.tell("jobs");
+    this.keep(path);
     const job = await this.tried(this.api.post("checks", { path, notebook: model.toJSON(), ...(exercise ? { exercise } : {}) }));
     if (!job) {
       this.#starting.delete(key);
@@ -173,19 +181,23 @@ export class Desk {
 
   /** What shows the arrays that differ in an answer as it now stands on the screen. */
   difference(path, exercise) {
-    const notebook = this.tracker.find((widget) => widget.context.path === path).context.model.toJSON();
+    const notebook = this.#panelAt(path).context.model.toJSON();
     return this.tried(this.api.post("difference", { path, exercise, notebook }));
   }
 
-  /** Runs a cell of an open notebook, after what it needs, and goes there. */
-  async run(panel, cell) {
-    const { path, model, sessionContext } = panel.context;
-    const answer = await this.tried(this.api.post("needed", { path, cell, notebook: model.toJSON() }));
-    if (!answer) return;
-    this.#goTo(panel, cell);
+  /** What a cell of an open notebook needs: {cells, questions}, the cells to run, itself last, and what they ask before. */
+  needed({ context }, cell) {
+    const { path, model } = context;
+    return this.tried(this.api.post("needed", { path, cell, notebook: model.toJSON() }));
+  }
+
+  /** Runs cells of an open notebook, and goes to the last one. */
+  async run(panel, cells) {
+    const { sessionContext } = panel.context;
+    this.#goTo(panel, cells.at(-1));
     await sessionContext.ready;
-    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => answer.cells.includes(one.model.id)), sessionContext);
-    this.#goTo(panel, cell);
+    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => cells.includes(one.model.id)), sessionContext);
+    this.#goTo(panel, cells.at(-1));
   }
 
   cancel = (job) => this.tried(this.api.request("DELETE", `checks/${job.id}`));
@@ -193,11 +205,47 @@ export class Desk {
   reveal = (path, exercise) => this.tried(this.api.post("reveal", { path, exercise }));
   history = (path, exercise) => this.tried(this.api.get("history", { path, exercise }));
 
-  /** Saves the notebook at `path` where it is open; gives its context, if any. */
+  /** Saves the notebook at `path` where it is open, after a save that is under way; gives its context, if any. */
   async save(path) {
-    const context = this.tracker.find((widget) => widget.context.path === path)?.context;
-    await context?.save();
+    const context = this.#panelAt(path)?.context;
+    if (!context) return context;
+    const before = this.#saves.get(context) ?? Promise.resolve();
+    const saved = before.catch(() => {}).then(() => context.save());
+    this.#saves.set(context, saved);
+    await saved;
     return context;
+  }
+
+  /** Saves what a check has seen, and its verdict. Where that fails, the application itself says so. */
+  keep(path) {
+    if (this.#panelAt(path)?.context.contentsModel?.writable) this.save(path).catch(() => {});
+  }
+
+  /** Whether the last check of an exercise found that this text is no attempt. */
+  isBlank(path, exercise, source) {
+    return this.#blank.get(`${path} ${exercise}`)?.trim() === source.trim();
+  }
+
+  /** The text of a cell of the notebook at `path`; null where it is not open or has no such cell. */
+  sourceOf(path, cell) {
+    const found = this.#panelAt(path)?.content.widgets.find(({ model }) => model.id === cell);
+    return found?.model.sharedModel.getSource() ?? null;
+  }
+
+  /** Puts the last right answer of an exercise back into its cell, and checks it; what was in the cell is kept. */
+  async putBack(path, exercise) {
+    const cell = this.#panelAt(path)?.content.widgets.find(({ model }) => model.id === exercise.cell);
+    const known = await this.history(path, exercise.id);
+    const right = known?.versions.find(({ outcome }) => outcome === "right");
+    if (!cell || !right) return;
+    const answer = cell.model.sharedModel.getSource();
+    if (!(await this.tried(this.api.post("keep", { path, exercise: exercise.id, answer })))) return;
+    cell.model.sharedModel.setSource(right.answer);
+    await this.check(exercise.id);
+  }
+
+  #panelAt(path) {
+    return this.tracker.find((widget) => widget.context.path === path);
   }
 
   /** Changes the notebook on the disk: what is on the screen is saved before and read again after. */

@@ -5,6 +5,7 @@ export const STATES = {
   wrong: { mark: "✗", word: "Not right yet" },
   right: { mark: "✓", word: "Right" },
   revealed: { mark: "◐", word: "Solution seen" },
+  unchecked: { mark: "✎", word: "Not checked" }, // its text is not the one that was checked last
   checking: { mark: "…", word: "Checking" },
 };
 
@@ -15,7 +16,13 @@ export const WORDS = { new: "not begun", begun: "begun", done: "done" };
 /** Whether an exercise of the notebook at `path` is being checked, by itself or with all others. */
 export const isChecked = (desk, path, { id }) => desk.isUnderWay(path, id) || desk.isUnderWay(path);
 
-/** The state to show of an exercise in the notebook at `path`: "checking" from the click until the result is there. */
+/** Whether the text of a cell is an answer, with whatever stands around it. */
+export const holds = (source, answer) => source.includes(answer.trim());
+
+/** The state to show of an exercise in the notebook at `path`: what is known of the text in its cell. "checking" from the click until the result is there. */
 export function stateOf(desk, path, exercise) {
-  return isChecked(desk, path, exercise) ? "checking" : exercise.status;
+  if (isChecked(desk, path, exercise)) return "checking";
+  const source = desk.sourceOf(path, exercise.cell);
+  if (source === null || holds(source, exercise.answer)) return exercise.status;
+  return desk.isBlank(path, exercise.id, source) ? "untouched" : "unchecked";
 }

@@ -1,5 +1,8 @@
 // The verdict of a check, as the output of the exercise's check cell: there, and nowhere else, is it told in full.
 
+/** The MIME type of a verdict. */
+export const VERDICT = "application/vnd.studium.verdict+json";
+
 /** Puts the verdicts of a check in the place of older ones, where its notebook is open. The ids of those that are shown. */
 export function showVerdicts(desk, { path, slug, exercise: asked, results }) {
   const cells = desk.tracker.find((widget) => widget.context.path === path)?.content.widgets ?? [];

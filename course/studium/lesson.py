@@ -14,6 +14,7 @@ from studium.checking import ExerciseResult, TestRun, check, examine, first_diff
 from studium.comparison import DifferenceError, show_difference
 from studium.errors import StudiumError
 from studium.exercises import Exercise
+from studium.predictions import Prediction
 from studium.profiles import Profile, choose_profile
 from studium.sources import solved
 from studium.topic import Topic
@@ -38,7 +39,7 @@ def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
         from studium.reproduced import show_reproductions
 
         guard_memory(shell, slug, lesson.profile)
-        show_reproductions(shell, lesson.topic, lesson.profile)
+        show_reproductions(shell, lesson.topic, lesson.profile, lesson.findings)
     return lesson
 
 
@@ -51,6 +52,7 @@ class Lesson:
         self._results: dict[str, ExerciseResult] = {}
         self._functions: dict[str, object] = {}
         self._differences: dict[str, DifferenceError | None] = {}
+        self.findings: list[Prediction] = []
 
     def check(self, function: Any) -> Verdict:
         """Check an answer: right, wrong (which test, first difference, likely mistake) or not attempted."""
@@ -123,16 +125,21 @@ class Lesson:
         self._journal.predict(self.topic.slug, name, guess, question)
         return Note(f"You expect {guess:g} for {name}. Now find out.")
 
-    def found(self, name: str, value: float, within: float = 0.1) -> Note:
-        """Compare the result with your guess; a guess within the fraction ``within`` is a hit."""
+    def found(self, name: str, value: float, within: float = 0.1) -> "Prediction | Note":
+        """Compare the result with your guess; a guess within the fraction ``within`` is a hit.
+
+        A notebook shows the comparison below the cell, even if this is not the cell's last line.
+        """
         value = float(value)  # a tensor, for example
         if not math.isfinite(value):
             return Note(f"{name} did not come out as a number here ({value:g}), so your guess is still open.")
-        guess = self._journal.guess(self.topic.slug, name)
+        waiting = self._journal.waiting(self.topic.slug, name)
         found = self._journal.found(self.topic.slug, name, value, within)
-        if guess is None or found is None:
-            return Note(f"{name} is {value:g}. You made no guess; next time, use lesson.predict first.")
-        return Note(f"{name} is {value:g}; you expected {guess:g}{', a hit.' if found.hit else '.'}")
+        finding = Prediction(name, value)
+        if waiting is not None and found is not None:
+            finding = Prediction(name, value, waiting.guess, found.hit, waiting.question)
+        self.findings.append(finding)
+        return finding
 
     @cached_property
     def _journal(self) -> "Journal":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studium.syntax import parse
 
 _FREE_HANDS = frozenset({"exec", "eval", "globals", "locals", "setattr"})
+_LESSON = "lesson"  # what its methods do is kept in the journal, so no other cell depends on it
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def _changed(tree: ast.Module) -> Iterator[str]:
         while isinstance(target, ast.Attribute | ast.Subscript | ast.Call):
             target = target.func if isinstance(target, ast.Call) else target.value
             changed = changed or isinstance(target, ast.Attribute)
-        if changed and isinstance(target, ast.Name):
+        if changed and isinstance(target, ast.Name) and target.id != _LESSON:
             yield target.id

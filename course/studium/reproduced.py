@@ -2,16 +2,18 @@
 
 import ast
 import contextlib
+import math
 import os
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
 from studium.claims import Claim
+from studium.predictions import Prediction, two_marks
 from studium.profiles import Profile
 from studium.published import BesidePaper
 from studium.published_panels import as_lines, panels
@@ -29,6 +31,9 @@ _COLOURS = {
 }
 
 
+Findings = list[Prediction]
+
+
 @dataclass(frozen=True)
 class Measured:
     """One claim and the number that a run found for it; ``holds`` is None if the profile is too small.
@@ -40,12 +45,14 @@ class Measured:
     value: float
     holds: bool | None
     paper: BesidePaper | None = None
+    guess: float | None = None
 
     @property
     def beside(self) -> str:
-        """The measured number next to the one that the claim needs."""
+        """The measured number next to the one that the claim needs, and the learner's guess if there is one."""
         bound = "at most" if self.claim.at_least is None else "at least"
-        return f"{self.value:.3g} here; the claim needs {bound} {self.claim.threshold:g}"
+        guessed = "" if self.guess is None else f"; you expected {self.guess:.3g}"
+        return f"{self.value:.3g} here; the claim needs {bound} {self.claim.threshold:g}{guessed}"
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,15 @@ class Reproduction:
         )
 
 
-def show_reproductions(shell: Any, topic: Topic, profile: Profile) -> None:
+def show_reproductions(shell: Any, topic: Topic, profile: Profile, findings: Findings | None = None) -> None:
     """Make a kernel's shell show, for each cell that runs experiments of ``topic``, what its claims measure.
 
-    If such a cell ends with a plotly figure without a title, the first claim becomes its title.
+    What a cell adds to ``findings`` is shown with them: below a claim if it measured the same number, otherwise on a
+    line of its own. If such a cell ends with a plotly figure without a title,
+    the first claim becomes its title.
     """
     remove_reproductions(shell)
-    watch = _Watch(shell, topic, profile)
+    watch = _Watch(shell, topic, profile, [] if findings is None else findings)
     shell.events.register("pre_run_cell", watch.begin)
     shell.events.register("post_run_cell", watch.end)
     shell.display_formatter.ipython_display_formatter.for_type_by_name(*_FIGURES, watch.show)
@@ -111,6 +120,16 @@ def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profi
                 with contextlib.suppress(Exception):  # the result of the learner's own functions may have any form
                     value = float(claim.measure(target))
                     yield Measured(claim, value, claim.holds(value, profile), _beside_paper(claim, target, profile))
+
+
+def _with_guess(row: Measured, findings: Findings) -> Measured:
+    """Return a claim with the guess of the number that it has measured, where somebody guessed it."""
+    return replace(row, guess=next((one.guess for one in findings if _is_of(one, row)), None))
+
+
+def _is_of(finding: Prediction, row: Measured) -> bool:
+    """Return whether somebody guessed the number that a claim has measured."""
+    return finding.guess is not None and math.isclose(finding.value, row.value)
 
 
 def _beside_paper(claim: Claim, result: Any, profile: Profile) -> BesidePaper | None:
@@ -140,18 +159,25 @@ def titled(figure: Any, found: Reproduction) -> None:
 class _Watch:
     """Tracks the code of the cell that is running, and when it started."""
 
-    def __init__(self, shell: Any, topic: Topic, profile: Profile) -> None:
-        self.shell, self.topic, self.profile = shell, topic, profile
+    def __init__(self, shell: Any, topic: Topic, profile: Profile, findings: Findings) -> None:
+        self.shell, self.topic, self.profile, self.findings = shell, topic, profile, findings
         self.source, self.since = "", 0.0
 
     def begin(self, info: Any) -> None:
         self.source, self.since = info.raw_cell or "", time.perf_counter()
+        self.findings.clear()
 
     def end(self, result: Any) -> None:
-        if result.success and (found := self.found()):
+        if not result.success:
+            return
+        found = self.found()
+        rows = found.rows if found else ()
+        lines = [one for one in self.findings if not (one.shown or any(_is_of(one, row) for row in rows))]
+        if shown := [*lines, *([found] if found else [])]:
             from IPython.display import display
 
-            display(found)
+            for one in shown:
+                display(one)
 
     def show(self, figure: Any) -> None:
         """Show a figure, with a title if the cell has reproduced something."""
@@ -164,9 +190,9 @@ class _Watch:
         if f"{self.topic.package}.experiment" not in sys.modules:  # then it cannot have been run by a cell
             return None
         with contextlib.suppress(SyntaxError):  # such as a magic
-            rows = tuple(measured_in(self.source, self.shell.user_ns, self.topic, self.profile))
-            if rows:
-                return Reproduction(rows, time.perf_counter() - self.since, _machine(self.profile))
+            rows = measured_in(self.source, self.shell.user_ns, self.topic, self.profile)
+            if guessed := tuple(_with_guess(row, self.findings) for row in rows):
+                return Reproduction(guessed, time.perf_counter() - self.since, _machine(self.profile))
         return None
 
 
@@ -208,5 +234,6 @@ def _row(row: Measured) -> str:
         f'<span style="color:{colour};font-weight:700">{_MARKS[row.holds]}</span>'
         f'<span>{escape(row.claim.text)}<br><span style="font-size:.9em;opacity:.8">{escape(row.beside)}</span></span>'
         f'<span aria-hidden="true" style="{track}">{bar}{line}</span></div>'
+        f"{two_marks(row.guess, row.value) if row.guess is not None else ''}"
         f"{panels(row.paper) if row.paper else ''}"
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from studium import Profile, Published
 from studium.catalogue import load_catalogue
+from studium.predictions import Prediction
 from studium.reproduced import show_reproductions
 
 LAPTOP = Profile("laptop")
@@ -23,6 +24,7 @@ class Shell:
         from IPython.core.formatters import DisplayFormatter
 
         self.user_ns: dict[str, Any] = {}
+        self.findings: list[Prediction] = []
         self.events = EventManager(self, available_events)
         self.display_formatter = DisplayFormatter()
 
@@ -46,7 +48,7 @@ def shell(sample):
     """A shell in which the lesson of the topic "sample" is open, with its experiment imported."""
     shell = Shell()
     topic = load_catalogue()["sample"]
-    show_reproductions(shell, topic, LAPTOP)
+    show_reproductions(shell, topic, LAPTOP, shell.findings)
     shell.user_ns |= {"experiment": topic.module("experiment"), "go": go}
     return shell
 
@@ -154,3 +156,16 @@ def test_a_lesson_that_is_opened_again_says_everything_once(shell, shown):
     shell.user_ns["profile"] = LAPTOP
     shell.run(RUN)
     assert len(shown) == 1
+
+
+def test_a_guess_of_the_claims_number_is_marked_on_its_bar_and_another_one_has_its_own_line(shell, shown):
+    shell.user_ns |= {"profile": LAPTOP, "findings": shell.findings, "Prediction": Prediction}
+    shell.run(f"{RUN}findings += [Prediction('gap', 0.1, 0.3), Prediction('rank', 7, 3), Prediction('else', 5)]\n")
+    rank, other, found = shown
+    assert repr(rank) == "rank is 7; you expected 3."
+    assert repr(other) == "else is 5."
+    assert [row.guess for row in found.rows] == [0.3, 0.3]
+    assert all(label in found._repr_html_() for label in ("you 0.3", "found 0.1"))
+    shown.clear()
+    shell.run("findings.append(Prediction('rank', 7, 3)); findings[0]._repr_mimebundle_()")
+    assert shown == []

@@ -319,3 +319,23 @@ def test_axe_sees_a_fault(visit):
     page = visit("tides")
     page.evaluate("document.querySelector('h1').innerHTML += '<img src=data:,>'")
     assert [name for name, _ in violations(page)] == ["image-alt"]
+
+
+def test_a_reader_moves_the_mark_and_then_sees_what_came_out_on_the_same_line(visit):
+    for dark in (False, True):
+        page = visit("waves", width=400, dark=dark)
+        form = page.locator("form.guess")
+        form.get_by_text("How many metres high is the water at noon?").wait_for()
+        assert "2.5" not in page.locator("main").inner_text()
+        mark = form.get_by_role("slider", name="Your guess")
+        mark.focus()
+        mark.press("Home")
+        assert mark.get_attribute("aria-valuetext") == "0"
+        mark.fill("4")
+        form.get_by_role("button", name="Show what came out").press("Enter")
+        form.get_by_role("status").get_by_text("You expected 4; here it came out as 2.5.").wait_for()
+        found, line = form.locator(".found").bounding_box(), mark.bounding_box()
+        assert abs(found["x"] + 1.5 - (line["x"] + 8 + (line["width"] - 16) * 0.5)) < 2
+        assert mark.is_disabled()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

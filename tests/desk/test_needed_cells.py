@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from studium.needed_cells import names_in, needed
 
+ASKS = 'lesson.predict("loss", ..., "?")'
+RUNS = 'result = train()\nlesson.found("loss", result)'
 ANSWER = "def f(x):\n    return helper(x) + torch.ones(1)"
 
 
@@ -52,3 +54,8 @@ def test_names_are_followed_from_cell_to_cell_in_both_directions():
 @given(st.text(max_size=60))
 def test_any_text_has_names_or_may_do_anything(source):
     names_in(source)
+
+
+def test_an_experiment_does_not_run_the_earlier_ones_for_what_they_told_the_lesson():
+    setup, later = "lesson = open_lesson()", 'lesson.found("rank", f(3))'
+    assert needed([setup, ASKS, RUNS, ANSWER, later], [4]) == [0, 3, 4]

@@ -86,6 +86,13 @@ lesson.predict("mean", 4, "What is the mean of 1, 2 and 6?")
 
 # %% tags=["experiment"]
 lesson.found("mean", lesson.mine(mean)([1, 2, 6]))
+
+# %% tags=["experiment"]
+lesson.predict("spread", ..., "What is the spread of 4, 1 and 6?")
+
+# %% tags=["experiment"]
+lesson.found("spread", lesson.mine(spread)([4, 1, 6]))
+print("measured")
 """
 
 TOPICS = {"first-steps": "First steps", "second-steps": "Second steps"}

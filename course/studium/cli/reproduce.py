@@ -1,5 +1,8 @@
 """``studium reproduce``: compare each paper's claim with our measurement, and give a verdict."""
 
+import contextlib
+import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +11,7 @@ import typer
 from studium.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
 from studium.errors import TopicError
+from studium.predictions import line_of_text
 from studium.profiles import Profile, choose_profile
 from studium.progress import track
 from studium.topic import Topic
@@ -30,6 +34,7 @@ def reproduce(
     jobs: Annotated[int, typer.Option(help="How many experiments to run at once.", min=1)] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print the figure of each seed.")] = False,
+    no_guess: Annotated[bool, typer.Option("--no-guess", help="Do not ask what you expect.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
@@ -37,13 +42,19 @@ def reproduce(
     The figure is the worst over the seeds. If the paper published numbers for the same comparison, they are shown next
     to ours, which are means over the seeds. Exits with code 1 if a claim does not hold. With --resume, experiments
     already measured with the same code, profile, device and number of seeds are not run again.
+
+    In a terminal, you are first asked what you expect for the first claim of each topic that you named; --no-guess
+    leaves this out.
     """
     topics = choose_topics(ctx.obj, slugs or [], everything)
+    asks = not (everything or as_json or no_guess) and _in_a_terminal()
+    guesses = {topic.slug: guess for topic in topics if asks and (guess := _ask(topic)) is not None}
     claims, problems = _measure(ctx.obj, topics, choose_profile(profile, device), range(seeds), jobs, resume)
     if as_json:
         print_json({"claims": claims})
     else:
         _print(claims)
+        _print_guesses(claims, guesses)
         for claim in claims if by_seed else ():
             typer.echo(f"{claim.topic}: {claim.claim}\n  {'  '.join(f'{value:.4g}' for value in claim.by_seed)}")
     for problem in problems:
@@ -83,6 +94,37 @@ def _measure(
         else:
             claims += found
     return claims, problems
+
+
+def _ask(topic: Topic) -> float | None:
+    """Return what somebody expects for the first claim of a topic, None where nothing was guessed."""
+    claim = None
+    with contextlib.suppress(TopicError):  # the run says why
+        claim = next(iter(topic.claims), None)
+    if claim is None:
+        return None
+    bound = "at most" if claim.at_least is None else "at least"
+    typer.echo(f"{topic.slug}: {claim.text} (the claim needs {bound} {claim.threshold:g})")
+    while answer := typer.prompt(
+        "What do you expect us to measure? A number, or Enter for no guess", "", show_default=False
+    ):
+        with contextlib.suppress(ValueError):
+            if math.isfinite(guess := float(answer)):
+                return guess
+        typer.echo(f"a guess is one number, such as 3 or 0.5: got {answer!r}")
+    return None
+
+
+def _in_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _print_guesses(claims: "Sequence[ClaimResult]", guesses: dict[str, float]) -> None:
+    """Print each guess and what was measured as two marks on a line."""
+    for slug, guess in guesses.items():
+        measured = next((claim.measured for claim in claims if claim.topic == slug), math.nan)
+        if math.isfinite(measured):
+            typer.echo(f"\n{slug}\n{line_of_text(guess, measured)}")
 
 
 def _print(claims: "Sequence[ClaimResult]") -> None:

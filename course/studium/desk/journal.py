@@ -89,11 +89,16 @@ class Journal:
 
     def guess(self, lesson: str, name: str) -> float | None:
         """Return the guess that is still waiting for its answer, or None."""
-        guess = None
+        waiting = self.waiting(lesson, name)
+        return None if waiting is None else waiting.guess
+
+    def waiting(self, lesson: str, name: str) -> Predicted | None:
+        """Return the prediction that is still waiting for its answer, or None."""
+        waiting = None
         for entry in self.store.entries(self.workspace, lesson, ""):
             if isinstance(entry.what, Predicted | Found) and entry.what.name == name:
-                guess = entry.what.guess if isinstance(entry.what, Predicted) else None
-        return guess
+                waiting = entry.what if isinstance(entry.what, Predicted) else None
+        return waiting
 
     def keep(self, lesson: str, exercise: str, reason: str, answer: str) -> str:
         """Add an answer to the history and return the id of that version."""

@@ -20,7 +20,7 @@ from studium.desk.jobs import RefusedError
 from studium.desk.journal import Journal
 from studium.desk.labels import read_labels
 from studium.desk.merging import Change, Merge, merge_lessons, recognise
-from studium.desk.records import new_id, now_ms
+from studium.desk.records import LONGEST_ANSWER, new_id, now_ms
 from studium.desk.standing import Version
 from studium.desk.store import Store
 from studium.desk.syllabus import Desk, ExerciseState, Syllabus, TopicState
@@ -170,6 +170,12 @@ class LessonFile:
             if item.id == version:
                 return self._replace(exercise, item.answer, "restored")
         raise UsageError(f"the history of {exercise} has no version {version!r}; look at the versions it has")
+
+    def keep(self, exercise: str, answer: str) -> str:
+        """Put an answer that is about to leave its cell into the history; "" where it is the stub."""
+        item = self.description.exercise(exercise)
+        untouched = answer.strip() in ("", item.stub.strip())
+        return "" if untouched else self.journal.keep(self.slug, item.id, "restored", answer[:LONGEST_ANSWER])
 
     def _replace(self, exercise: str, source: str, reason: str) -> Replaced:
         before, version = self.answer(exercise), ""

@@ -53,6 +53,11 @@ class Standing(msgspec.Struct, frozen=True):
         """Whether the exercise is right, and was so before any solution was shown."""
         return self.status == "right"
 
+    @property
+    def was_right(self) -> bool:
+        """Whether the history has a right answer."""
+        return any(version.outcome == "right" for version in self.versions)
+
     def may_see_solution(self, attempts: int) -> bool:
         """Return whether enough attempts were made, the exercise is right, or the solution was seen before."""
         return self.revealed or self.outcome == "right" or self.attempts >= attempts

@@ -21,7 +21,11 @@ from studium.topic import Topic
 
 
 class ExerciseState(msgspec.Struct, frozen=True):
-    """One exercise and where the learner stands with it."""
+    """One exercise and where the learner stands with it.
+
+    ``status`` and ``outcome`` are those of ``answer``: the text that was checked last or, after a reset, the stub; ""
+    where nothing was ever checked.
+    """
 
     id: str
     cell: str
@@ -48,6 +52,8 @@ class ExerciseState(msgspec.Struct, frozen=True):
     message: str
     checked_at: int | None
     versions: int
+    answer: str
+    was_right: bool
     experiment: str
     as_it_is: bool
     label: Label | None = None
@@ -160,6 +166,8 @@ class Desk:
             message=last.message if last else "",
             checked_at=known.checked_at,
             versions=len(known.versions),
+            answer=last.answer if last else item.stub if known.attempts else "",
+            was_right=known.was_right,
             experiment=item.experiment,
             as_it_is=item.as_it_is,
             label=self.labels.get((slug, cell)),

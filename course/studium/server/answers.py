@@ -24,6 +24,14 @@ class OneVersion(msgspec.Struct, forbid_unknown_fields=True):
     version: Id
 
 
+class Written(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer as it is in its cell."""
+
+    path: str
+    exercise: str
+    answer: str
+
+
 class Update(msgspec.Struct, forbid_unknown_fields=True):
     """An update that was previewed."""
 
@@ -97,6 +105,17 @@ class ResetHandler(DeskHandler):
             return {**msgspec.to_builtins(replaced), "state": self.service.progress(lesson, one.exercise)}
 
         await self.reply(work)
+
+
+class KeepHandler(DeskHandler):
+    """An answer that another one takes the place of, on the screen."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Put it into the history."""
+        one = self.body(Written)
+        file = notebook_path(self.service.root, one.path)
+        await self.reply(lambda: {"version": self.service.lesson(file).keep(one.exercise, one.answer)})
 
 
 class RestoreHandler(DeskHandler):

@@ -74,15 +74,18 @@ class NeededHandler(DeskHandler):
 
     @authenticated
     async def post(self) -> None:
-        """Send the ids of the cells to run, in order, with the cell itself last."""
+        """Send the ids of the cells to run, in order, with the cell itself last, and the questions they leave open."""
         wanted = self.body(Cell)
         file = notebook_path(self.service.root, wanted.path)
 
         def work() -> dict[str, Any]:
             from studium.notebooks import cells_up_to
+            from studium.questions import with_questions
             from studium.server.service import document_of
 
-            return {"cells": cells_up_to(document_of(wanted.notebook, file), wanted.cell)}
+            document = document_of(wanted.notebook, file)
+            cells, questions = with_questions(document, cells_up_to(document, wanted.cell))
+            return {"cells": cells, "questions": questions}
 
         await self.reply(work)
 

@@ -31,6 +31,7 @@ HANDLERS: dict[str, type[DeskHandler]] = {
     "history": answers.HistoryHandler,
     "reset": answers.ResetHandler,
     "restore": answers.RestoreHandler,
+    "keep": answers.KeepHandler,
     "update": answers.UpdateHandler,
     "undo": answers.UndoHandler,
     "progress": progress.ProgressHandler,

@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 from studium.desk.lesson_images import first_diagram
 from studium.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
+from studium.site.guesses import Guess, findings, guesses, names_asked, without_answers
 from studium.site.outputs import has_plot, show_outputs
 from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
@@ -52,7 +53,7 @@ class Exercise:
     kind: str = "exercise"
 
 
-Block = Text | Code | Exercise
+Block = Text | Code | Exercise | Guess
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,12 @@ class _Reader:
     def __init__(self, title: str) -> None:
         self.page = LessonPage(title, passages=[Passage("", title)])
         self.prose = Prose()
+        self.found: dict[str, float] = {}
+        self.asked: set[str] = set()
 
     def read(self, notebook: NotebookNode) -> LessonPage:
+        self.found = findings(notebook)
+        self.asked = set(names_asked(notebook, self.found))
         for name, group in groupby(notebook.cells, key=exercise_of):
             cells = list(group)
             self.page.blocks += [self._exercise(name, cells)] if name else self._plain(cells)
@@ -122,11 +127,13 @@ class _Reader:
         for cell in cells:
             if cell.cell_type == "markdown":
                 yield from map(self._text, self.prose.sections(cell.source))
+            elif cell.cell_type == "code" and (asked := guesses(cell.source, self.found)):
+                yield from asked
             elif cell.cell_type == "code" and cell.source.strip():
                 words = (*cell.metadata.get("tags", ()), role(cell))
                 hidden = "Code" if cell.metadata.get("jupyter", {}).get("source_hidden") else ""
                 folded = next((_FOLDED[word] for word in words if word in _FOLDED), hidden)
-                yield Code(code_block(cell.source), show_outputs(cell), folded)
+                yield Code(code_block(cell.source), show_outputs(without_answers(cell, self.asked)), folded)
 
     def _text(self, section: Section) -> Text:
         heading = section.heading

@@ -71,3 +71,9 @@ figure(
 
 # %% tags=["experiment"]
 lesson.mine(height)(2.0, -1.0)
+
+# %% tags=["experiment"]
+lesson.predict("noon", ..., "How many *metres* high is the water at noon?")
+
+# %% tags=["experiment"]
+lesson.found("noon", 2.5)

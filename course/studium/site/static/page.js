@@ -68,6 +68,43 @@
     }
   };
 
+  /** A question before an experiment: a mark to move, and then what came out as a second mark on the same line. */
+  const askForGuess = (form) => {
+    const [value, low, high, step] = ["value", "low", "high", "step"].map((name) => Number(form.dataset[name]));
+    const make = (tag, attributes, ...children) => {
+      const element = document.createElement(tag);
+      for (const [name, text] of Object.entries(attributes)) element.setAttribute(name, text);
+      element.append(...children);
+      return element;
+    };
+    const number = (x) => Number(x.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
+    const mark = make("input", { type: "range", min: low, max: high, step, value: 0, "aria-label": "Your guess" });
+    const label = make("output", { class: "guessed" });
+    const line = make("div", { class: "line" }, mark);
+    const said = make("p", { class: "said", role: "status" });
+    const show = make("button", { class: "button" }, "Show what came out");
+    const place = (element, x) => element.style.setProperty("--at", (x - low) / (high - low));
+    const move = () => {
+      label.textContent = number(mark.valueAsNumber);
+      mark.setAttribute("aria-valuetext", label.textContent);
+    };
+    mark.addEventListener("input", move);
+    move();
+    form.querySelector("details").replaceWith(
+      make("div", { class: "scale" }, make("span", {}, number(low)), make("span", {}, "your guess ", label), make("span", {}, number(high))),
+      line, show, said,
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const found = make("span", { class: "found", "aria-hidden": "true" }, make("span", {}, number(value)));
+      place(found, value);
+      line.append(found);
+      mark.disabled = true;
+      show.remove();
+      said.textContent = `You expected ${label.textContent}; here it came out as ${number(value)}.`;
+    });
+  };
+
   const tellWidgets = () => {
     const message = { "studium-widget-theme": document.documentElement.dataset.theme };
     for (const frame of all(".widget iframe")) frame.contentWindow.postMessage(message, "*");
@@ -76,6 +113,7 @@
   const contents = document.querySelector("nav.contents");
   if (contents) followContents(contents);
   addCopyButtons();
+  all("form.guess").forEach(askForGuess);
   for (const look of [nameScrolling, markRest]) {
     look();
     addEventListener("resize", look);
