@@ -7,9 +7,11 @@ import sys
 import pytest
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.file_use import uses_files
+from studium_graders.engine.judge.modes import plan_of
 from studium_graders.engine.judge.one_process import Surroundings, reason_for_one_process
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.judge.python_text import is_silenced, parse
+from studium_graders.engine.material.assignment import Calibration
 
 from .notebooks import answer, checked, given, grade, material, submission
 
@@ -225,14 +227,31 @@ def test_a_semicolon_at_the_end_hides_the_value(source, silenced):
     assert is_silenced(source) is silenced
 
 
-def test_what_a_test_needs_of_visible_earlier_ones_is_known():
-    notebook = material(
-        answer("def f(x):\n    return x"),
-        checked("import math\nx = f(1)\nassert x == 1", grade_id="value"),
-        checked("def near(a, b):\n    return math.isclose(a, b)", grade_id="function"),
-        checked("x += f(2)", grade_id="secret", hidden=True),
-        checked("import gc\ngc.collect()\nassert f(3) == 3", grade_id="alone"),
-        checked("assert near(x, 3)", grade_id="last"),
-    )
-    found = prepare(notebook).needs()
-    assert (found["last"], found["alone"], found["secret"]) == ({"value", "function"}, frozenset(), {"value"})
+def plan(*tests):
+    """Decide how tests of an answer ``f`` run; the names of those that are unverified, and of those that are late."""
+    notebook = material(answer("def f(x):\n    return x"), *tests)
+    names = {cell.id: cell.grade_id for cell in notebook.cells}
+    made = plan_of(prepare(notebook), Calibration())
+    return {names[cell] for cell, reason in made.reasons.items() if reason}, {names[cell] for cell in made.late}
+
+
+GC = "import gc\ngc.collect()\n"
+
+
+def test_a_test_that_reads_what_an_unverified_one_makes_is_unverified():
+    made = checked(f"{GC}x = f(1)\ndef near(a, b):\n    return a == b", grade_id="made")
+    tests = made, checked("assert x == 1", grade_id="reads"), checked("assert near(f(1), 1)", grade_id="defined")
+    assert plan(*tests) == ({"made", "reads"}, set())
+    assert plan(made, checked("x = f(2)\nassert x == 2", grade_id="own")) == ({"made"}, set())
+
+
+def test_a_test_that_reads_what_a_verified_one_makes_is_verified():
+    assert plan(checked("x = f(1)", grade_id="made"), checked("assert x == 1", grade_id="reads")) == (set(), set())
+
+
+def test_a_visible_test_that_needs_what_is_hidden_counts_with_the_hidden_ones():
+    hidden = checked("x = f(1)", grade_id="hidden", hidden=True)
+    assert plan(hidden, checked("assert x == 1", grade_id="reads")) == (set(), {"reads"})
+    assert plan(hidden, checked("x = 2\nassert f(2) == x", grade_id="own")) == (set(), set())
+    seen = checked("x = f(1)\nassert f(12345)", grade_id="in part", hidden=True, released="x = f(1)")
+    assert plan(seen, checked("assert x == 1", grade_id="reads")) == (set(), set())
