@@ -84,8 +84,18 @@ def test_a_mistake_that_the_topic_names_no_more_is_passed_over(journal, sample, 
     assert ask(journal) == []
 
 
+def test_the_mistake_that_the_opener_asks_for_is_no_question(journal, sample, clock):
+    catalogue = load_catalogue()
+    assert catalogue.opener is not None
+    journal.write(
+        catalogue.opener.slug, "guide", Checked("wrong", 0, 1, mistake_id="four-minutes.guide:told", answer="x")
+    )
+    assert due_cards(journal, catalogue) == []
+    assert read_review(journal, catalogue).due == 0
+
+
 def test_a_wrong_choice_comes_again_within_the_hour_and_a_right_one_after_days(fell_for, clock):
-    (card,) = due_cards(fell_for)
+    (card,) = due_cards(fell_for, load_catalogue())
     wrong = answer(fell_for, card.id, right=False)
     assert not wrong.right
     assert clock.now < wrong.due < clock.now + DAY / 24

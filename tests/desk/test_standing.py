@@ -46,6 +46,13 @@ def test_the_same_answer_checked_twice_is_one_attempt():
     assert after(WRONG, WRONG, OTHER).attempts == 2
 
 
+def test_an_answer_that_the_badge_and_a_run_of_all_cells_have_checked_is_one_attempt():
+    badge, run_all = (
+        Checked("right", 3, 3, answer=text) for text in ("def f():\n    return 1", "def f():\n    return 1\n")
+    )
+    assert (after(badge, run_all).attempts, len(after(badge, run_all).versions)) == (1, 1)
+
+
 def test_every_answer_is_in_the_history_newest_first():
     versions = after(WRONG, WRONG, OTHER, RIGHT, RESET).versions
     assert [(one.answer, one.reason) for one in versions] == [

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from studium.desk.syllabus import TopicState
 
 
+HEADER = ("lesson", "state", "right", "seen", "wrong", "open", "optional", "left")
+"""Words so short that the table fits into 80 columns; "seen" is a solution that was seen, "open" what is not begun."""
+
+
 def progress(
     ctx: typer.Context,
     course: Course,
@@ -53,9 +57,7 @@ def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
         print_json(syllabus)
         return
     rows = [_row(topic) for topic in syllabus.topics]
-    print_table(
-        ("lesson", "state", "right", "revealed", "wrong", "untouched", "optional", "left"), rows, whole="lesson"
-    )
+    print_table(HEADER, rows, whole="lesson")
     totals = syllabus.totals
     typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises solved without help")
     if totals["optional"]:

@@ -73,7 +73,7 @@ def standing(entries: Iterable[Entry]) -> Standing:
             case Checked(outcome=outcome, answer=answer) as what:
                 last, checked_at = what, entry.time
                 right = right or outcome == "right"
-                tried.add(answer or entry.id)
+                tried.add(answer.strip() or entry.id)  # a kernel leaves out the blank lines of a cell
                 _keep(versions, entry, "checked", outcome, answer)
             case Hinted(number=number):
                 hints = max(hints, number)
@@ -107,7 +107,7 @@ def _keep(versions: list[Version], entry: Entry, reason: str, outcome: str | Non
     """Add a version, replacing one with the same text, whose check result still applies."""
     if not answer:
         return
-    if versions and versions[-1].answer == answer:
+    if versions and versions[-1].answer.strip() == answer.strip():
         same = versions.pop()
         outcome = outcome or same.outcome
     versions.append(Version(entry.id, entry.time, reason, outcome, answer))

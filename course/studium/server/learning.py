@@ -21,7 +21,7 @@ class SyllabusHandler(DeskHandler):
             from studium.desk.review import due_cards
 
             syllabus = self.service.syllabus(folder)
-            due = len(due_cards(self.service.journal(self.service.root / folder)))
+            due = len(due_cards(self.service.journal(self.service.root / folder), self.service.catalogue))
             return {**msgspec.to_builtins(syllabus), "due": due}
 
         await self.reply(work)
