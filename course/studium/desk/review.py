@@ -113,13 +113,8 @@ def cards(entries: list[Entry]) -> dict[str, Card]:
     return found
 
 
-<<<<<<< HEAD
-def due_cards(journal: Journal) -> list[Card]:
-    """Return the cards that are due, the longest overdue first."""
-    return _due(cards(journal.store.entries(journal.workspace)))
-=======
 def due_cards(journal: Journal, catalogue: Catalogue) -> list[Card]:
-    """Return the cards that are due, the longest due first."""
+    """Return the cards that are due, the longest overdue first."""
     return _due(_cards_in(journal, catalogue))
 
 
@@ -127,7 +122,6 @@ def _cards_in(journal: Journal, catalogue: Catalogue) -> dict[str, Card]:
     """Return the cards of all lessons but the opener, which has its learners make a mistake on purpose."""
     opener = catalogue.opener.slug if catalogue.opener else ""
     return cards([entry for entry in journal.store.entries(journal.workspace) if entry.lesson != opener])
->>>>>>> lost
 
 
 def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None) -> Review:
