@@ -26,7 +26,10 @@ TOGETHER = {
     "objects": {"rows-right", "names-right"},  # they give objects away that must not leave the judge
     "together": {"count_lines-works"},
     "evaluating": {"expression-right", "square-alone", "square-hinted"},
-    "kept": {"twin-apart"},  # one answer passes it split, and gives what was given itself
+    "kept": {"twin-apart", "counted-twice"},  # "apart": one answer gives what was given itself
+    "files": {
+        *("save-there", "save-right", "save-elsewhere", "count_words-right", "checkpoint-right", "squares-right"),
+    },
     "missing": {"place-fast"},  # copies of what it passes count nothing
 }
 KERNEL_KEY = 0x57D10  # of exhaustion/shared-memory
