@@ -112,7 +112,7 @@ def test_an_address_whose_tokens_fail_again_and_again_has_to_wait_and_a_token_th
         assert served.ask(f"guess-{number}", "GET", "me").status_code == 401
     answer = served.ask("one-more", "GET", "me")
     assert answer.status_code == 429
-    assert answer.json()["message"].startswith("many tokens from your address have failed; wait a minute")
+    assert answer.json()["message"].startswith("too many tokens from your address have failed; wait a minute")
     assert served.ask("bob", "GET", "me").status_code == 429  # could be a guess as well
     assert served.ask("ada", "GET", "me").status_code == 200
 
@@ -122,7 +122,7 @@ def test_invitations_that_fail_count_as_tokens_do(served):
     for number in range(MOST_FAILED):
         with pytest.raises(ClassroomError, match="unknown, used or older"):
             served.client().join(f"guess-{number}")
-    with pytest.raises(ClassroomError, match="many tokens from your address") as caught:
+    with pytest.raises(ClassroomError, match="too many tokens from your address") as caught:
         served.client().join(secret)
     assert caught.value.status == 429
 
