@@ -50,7 +50,7 @@ def explained(
         return Explanation()
     evidence = gather(exercise, tests, budget.share(0.5), answer if live else None)
     search = Search(evidence, budget.share(0.5))
-    smallest = search.smallest()
+    smallest = attempt(budget, search.smallest)
     found = next(
         _found(evidence, _steps(search.tried, tests, answer, budget, live=live), budget, numbers=numbers),
         Finding("", ""),
