@@ -76,4 +76,4 @@ lesson.mine(height)(2.0, -1.0)
 lesson.predict("noon", ..., "How many *metres* high is the water at noon?")
 
 # %% tags=["experiment"]
-lesson.found("noon", 2.5)
+lesson.found("noon", 5 / 2)

@@ -98,7 +98,9 @@
       event.preventDefault();
       const found = make("span", { class: "found", "aria-hidden": "true" }, make("span", {}, number(value)));
       place(found, value);
-      line.append(found);
+      const yours = make("span", { class: "yours", "aria-hidden": "true" });
+      place(yours, mark.valueAsNumber);
+      line.append(found, yours);
       mark.disabled = true;
       show.remove();
       said.textContent = `You expected ${label.textContent}; here it came out as ${number(value)}.`;
