@@ -51,6 +51,8 @@ def turns_of(material: NotebookMaterial, plan: Planned, *, released: bool, how: 
     mine, whole = {name for name in plan.reasons if plan.how(name) == how}, how == "whole"
     if released:
         seen = {name for name, cell in cells.items() if _seen_of(cell).strip()} - plan.late
+        if how == "topics":  # a hidden test of a topic leaves only its title
+            seen -= {name for name, cell in cells.items() if cell.hidden}
         return Turns(frozenset(seen if whole else seen & mine), frozenset(seen & mine))
     judged = mine & ({name for name, cell in cells.items() if cell.hidden} | plan.late)
     run = {"whole": cells.keys(), "apart": mine, "topics": judged}[how]  # those of topics build on nothing
