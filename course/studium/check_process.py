@@ -123,7 +123,7 @@ def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
     error = outcome.error_before_exec or outcome.error_in_exec
     if error is None:
         return ""
-    return f"the cell fails: {type(error).__name__}: {_told(error)}"
+    return f"the cell does not run: {type(error).__name__}: {_told(error)}"
 
 
 def _told(error: BaseException) -> str:

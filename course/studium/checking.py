@@ -182,7 +182,8 @@ def _blame(topic: str, exercise: Exercise, function: AnyFunction, beside: Mappin
     called = {name: beside[name] for name in called_exercises(function, beside)}
     if exercise.public or not called or not isinstance(function, FunctionType):
         return ""
-    states = {name: check(topic, other, function.__globals__.get(name)).outcome for name, other in called.items()}
+    given = function.__globals__
+    states = {name: check(topic, other, given.get(name), seconds=0).outcome for name, other in called.items()}
     name = next((name for name, outcome in states.items() if outcome != "right"), "")
     if not name or not all(run.passed for run in _runs(topic, exercise, with_solutions(function, called), draw)):
         return ""

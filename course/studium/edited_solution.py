@@ -13,6 +13,7 @@ from typing import Any
 
 from studium.edits import BEGIN, END, Edits, edited, overlapping, places, solution_body, without_comments
 from studium.errors import ExerciseError
+from studium.syntax import parse
 
 AnyFunction = Callable[..., Any]
 
@@ -106,7 +107,7 @@ _KEPT = "_as_it_is"  # the name of a decorator that takes the place of the one t
 
 
 def _compiled(text: str, file: str, flags: int) -> Any:
-    tree = ast.parse(text, file)
+    tree = parse(text, file)
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
     first = function.decorator_list[0]
@@ -123,7 +124,7 @@ def _names(solution: AnyFunction) -> dict[str, Any]:
 
 
 def _without_docstring(text: str) -> str:
-    body = ast.parse(text).body[0].body  # type: ignore[attr-defined]
+    body = parse(text).body[0].body  # type: ignore[attr-defined]
     if not (isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1):
         return text
     lines = text.splitlines(keepends=True)

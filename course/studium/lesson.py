@@ -109,7 +109,7 @@ class Lesson:
         """Return your function if it is right; otherwise print a note and return a correct one."""
         exercise = self._exercise(function)
         known = self._functions.get(exercise.id) is function and exercise.id in self._results
-        result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function)
+        result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function, seconds=0)
         if result.outcome == "right" or exercise.public:
             return function
         state = "not right" if result.outcome == "wrong" else result.outcome

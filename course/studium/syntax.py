@@ -6,14 +6,14 @@ import threading
 _one_at_a_time = threading.RLock()
 
 
-def parse(source: str) -> ast.Module:
+def parse(source: str, filename: str = "<unknown>") -> ast.Module:
     """Do the same as ``ast.parse``.
 
     Python 3.11.7 keeps one count of a tree's depth for all threads: if two parse at once, and a garbage collection
     switches between them, the result can be a SystemError.
     """
     with _one_at_a_time:
-        return ast.parse(source)
+        return ast.parse(source, filename)
 
 
 def fault(source: str) -> str:

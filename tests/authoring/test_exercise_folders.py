@@ -146,7 +146,7 @@ def test_an_edit_that_leaves_no_python_is_found_by_the_check_of_misconceptions(c
 
 def test_an_edit_that_does_not_fit_is_told_by_every_check(copy_folder, checked):
     old = Damage("", "imports", "exercises/echo.py", 'replace="y = tuple(x)"', 'replace="y = list(x)"')
-    assert "'y = tuple(x)' is not there" in said(checked(copy_folder(old), "spelling"))
+    assert "'y = tuple(x)' does not occur" in said(checked(copy_folder(old), "spelling"))
 
 
 def test_the_files_of_the_folder_are_not_handed_out_as_they_are(copy_folder):

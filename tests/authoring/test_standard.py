@@ -284,7 +284,7 @@ def test_a_number_that_was_wrapped_to_the_start_of_a_line_is_a_false_list(text, 
 def test_two_equal_headings_are_a_problem(copy_sample):
     twice = Damage("", "headings", "lesson.py", "# ## Step by step", "# ## All at once")
     with open_subject(str(copy_sample(twice)), SMOKE) as subject:
-        assert "'Step by step' comes 2 times" in "".join(prose.headings(subject).problems)
+        assert "'Step by step' appears 2 times" in "".join(prose.headings(subject).problems)
 
 
 def test_advice_fails_a_check_only_where_it_is_asked_to(copy_sample):

@@ -47,7 +47,7 @@ def test_the_smallest_call_that_goes_wrong_stands_under_every_headline():
 
 @pytest.mark.parametrize("tests", [["keeps the shape"], ["keeps the shape", "scales"]])
 def test_an_answer_that_could_not_be_tested_says_why_and_names_no_test(tests):
-    message = "the cell fails: SyntaxError: '(' was never closed (line 2 of the cell)"
+    message = "the cell does not run: SyntaxError: '(' was never closed (line 2 of the cell)"
     verdict = Verdict(
         msgspec.convert(checking.untested("merge", 3.0, tests, message), ShownResult, from_attributes=True)
     )

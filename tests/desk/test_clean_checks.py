@@ -84,7 +84,7 @@ def test_a_forked_check_says_what_a_fresh_process_says(check, warm):
 def test_what_does_not_run_is_not_tested_and_python_itself_says_why(check, warm):
     result = check(ANSWERS["syntax"], warm, "merge").exercises[0]
     assert {test.message for test in result.tests} == {
-        "the cell fails: SyntaxError: '(' was never closed (line 1 of the cell)"
+        "the cell does not run: SyntaxError: '(' was never closed (line 1 of the cell)"
     }
     assert not result.tested
     assert check(UNSCALED, warm, "merge").exercises[0].tested

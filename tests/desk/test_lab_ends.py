@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -22,17 +23,14 @@ pytestmark = [
 TOKEN = "for-tests-alone"
 
 
-def session_members(session: int) -> set[int]:
-    """The processes of a session, all that one process has started among them, but those that have ended."""
-    members = set()
+def processes_of(folder: Path) -> set[int]:
+    """Every process that was started with this home, in whatever session: the lab's server, its kernels, warm ones."""
+    found = set()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, _, belongs, *_ = (process / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended while we looked
-            continue
-        if int(belongs) == session and state != "Z":
-            members.add(int(process.name))
-    return members
+        with contextlib.suppress(OSError):  # it ended while we looked, or is somebody else's
+            if f"HOME={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.add(int(process.name))
+    return found
 
 
 def ask(address: str, path: str, body: object = None) -> object:
@@ -66,13 +64,13 @@ def test_a_lab_that_is_told_to_end_takes_its_server_and_its_kernels_with_it(name
             assert lab.poll() is None
             time.sleep(0.2)
         ask(f"http://127.0.0.1:{port}", "kernels", {"name": "python3"})
-        assert len(session_members(lab.pid)) > 1
+        assert len(processes_of(tmp_path)) > 1
         lab.send_signal(getattr(signal, name))
         lab.wait()
         end = time.monotonic() + 60
-        while (left := session_members(lab.pid)) and time.monotonic() < end:
+        while (left := processes_of(tmp_path)) and time.monotonic() < end:
             time.sleep(0.2)
         assert left == set()
     finally:
-        for process in session_members(lab.pid):
+        for process in processes_of(tmp_path):
             os.kill(process, signal.SIGKILL)

@@ -357,7 +357,11 @@ def test_settings_of_the_user_hold_where_the_course_has_none(
 def test_a_course_file_that_is_gone_is_said_in_the_words_that_name_it(grade: Studium, course: Path) -> None:
     (course / "course.toml").unlink()
     code, _, err = grade()
-    assert (code, err.count("\n"), err.startswith(f"studium: a course needs {course / 'course.toml'}")) == (1, 1, True)
+    assert (code, err.count("\n"), err.startswith(f"studium: a course needs the file {course / 'course.toml'}")) == (
+        1,
+        1,
+        True,
+    )
 
 
 def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
@@ -414,7 +418,7 @@ def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_dat
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studium_graders.work.probe_level", lambda: ("L1", "user namespaces are off"))
     code, _, err = grade()
-    assert (code, "there is L1: user namespaces are off" in err) == (1, True)
+    assert (code, "this machine has L1: user namespaces are off" in err) == (1, True)
     code, out, _ = grade("--trust-submissions")
     assert (code, "in sandbox L1" in out) == (0, True)
 

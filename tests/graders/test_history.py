@@ -91,7 +91,7 @@ def test_the_file_knows_its_layout_and_a_newer_one_is_left_alone(tmp_path):
         assert database.execute("pragma user_version").fetchone() == (len(MIGRATIONS),)
         database.execute("pragma user_version = 99")
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(CourseError, match="has layout 99, and 1 is known; install the newer version"):
+    with pytest.raises(CourseError, match="has layout 99, but only 1 is known; install the newer version"):
         read_attempts(tmp_path)
     assert (tmp_path / FILE).read_bytes() == before
 

@@ -158,4 +158,4 @@ def test_two_cells_of_a_release_with_one_id_are_told(counting: Catalogue, monkey
     cells = [nbformat.v4.new_code_cell("1", id="twice")] * 2
     monkeypatch.setattr(handouts, "release_notebook", lambda topic: SimpleNamespace(cells=cells))
     (said,) = handouts.leaks(counting["counting"])
-    assert "'twice' comes 2 times; rename a test" in said
+    assert "'twice' appears 2 times; rename a test" in said

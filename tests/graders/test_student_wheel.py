@@ -285,7 +285,7 @@ def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Ca
             {"exercises/total.py": None},
             r"lists total, which must be in exercises/total\.py, but that file does not exist",
         ),
-        ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total: it does not"),
+        ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total, but does not"),
     ],
 )
 def test_a_folder_without_a_public_edition_writes_nothing(

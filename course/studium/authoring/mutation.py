@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from studium.authoring.text_edits import Edit, SourceText
+from studium.syntax import parse
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def edits_of(text: str, name: str, line: int = 0) -> tuple[SourceText, ast.Funct
     With each change comes whether it concerns a border.
     """
     source = SourceText(text)
-    named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
+    named = (n for n in parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
     function = next(n for n in named if line in (0, n.lineno, *(mark.lineno for mark in n.decorator_list)))
     return source, function, _edits(function, source, source.solution_lines(function))
 
@@ -178,7 +179,7 @@ def edits_of(text: str, name: str, line: int = 0) -> tuple[SourceText, ast.Funct
 def _code_of(text: str) -> str | None:
     """Return what identifies a function's meaning, whatever its layout, or None if it does not parse."""
     try:
-        return ast.dump(ast.parse(text.lstrip("\n")))
+        return ast.dump(parse(text.lstrip("\n")))
     except SyntaxError:
         return None
 

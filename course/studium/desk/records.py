@@ -23,9 +23,9 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     """An answer was checked: the outcome, the failed test to show, and the id of the mistake that was recognised.
 
     In the files the id is called ``mistake``. Entries written before mistakes had ids store the mistake's sentence
-    there.
-    ``among``: the mistake is one among others. ``said`` is what else is true of the answer, ``smallest`` the smallest
-    call that goes wrong.
+    there. ``among``: the mistake is one among others. ``said`` is what else is true of the answer, ``smallest`` the
+    smallest call that goes wrong. These three are left out of the files if there is nothing to say, so that progress
+    files from before they existed keep their checksum.
     """
 
     outcome: Literal["right", "wrong"]
@@ -35,9 +35,9 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     message: Sentence = ""
     mistake_id: Sentence = msgspec.field(default="", name="mistake")
     answer: Answer = ""
-    among: bool = False
-    said: Sentence = ""
-    smallest: Sentence = ""
+    among: bool | msgspec.UnsetType = msgspec.UNSET
+    said: Sentence | msgspec.UnsetType = msgspec.UNSET
+    smallest: Sentence | msgspec.UnsetType = msgspec.UNSET
 
 
 class Hinted(msgspec.Struct, frozen=True, tag="hinted"):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from studium.checking import ExerciseResult, common_cause, shown_failure, with_sentence
 from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
@@ -97,9 +98,9 @@ def checked(result: ExerciseResult, answer: str) -> Checked:
         failure.message[:10_000] if failure else "",
         result.mistake_id[:10_000],
         answer[:LONGEST_ANSWER],
-        result.among,
-        with_sentence(result, "").mistake[:10_000],
-        result.smallest[:10_000],
+        result.among or UNSET,
+        with_sentence(result, "").mistake[:10_000] or UNSET,
+        result.smallest[:10_000] or UNSET,
     )
 
 

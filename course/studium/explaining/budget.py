@@ -3,11 +3,16 @@
 import contextlib
 import io
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 SECONDS = 0.1
 _AGAIN = 0.01  # seconds between two attempts to end a call
@@ -59,14 +64,28 @@ def limited(seconds: float) -> Iterator[None]:
 
     What the block prints is not shown. Only where ``can_interrupt``. A timer that ran before goes on afterwards.
     """
-    running = True
+    running, telling = True, False
+
+    def tell(unraisable: "UnraisableHookArgs") -> None:
+        """Leave out an OutOfTime in a destructor, after which Python goes on: the next one ends the block."""
+        nonlocal telling
+        if not (unraisable.exc_type and issubclass(unraisable.exc_type, OutOfTime)):
+            telling = True
+            hook(unraisable)
+            telling = False
 
     def end(number: int, frame: FrameType | None) -> None:
         """Raise, but never where a context is left: what it has changed must be put back."""
-        if running and frame is not None and frame.f_globals.get("__name__") not in (__name__, "contextlib"):
+        if (
+            running
+            and not telling
+            and frame is not None
+            and frame.f_globals.get("__name__") not in (__name__, "contextlib")
+        ):
             raise OutOfTime
 
-    began = time.monotonic()
+    began, hook = time.monotonic(), sys.unraisablehook
+    sys.unraisablehook = tell
     handler = signal.signal(signal.SIGALRM, end)
     before, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), _AGAIN)
     try:
@@ -76,5 +95,6 @@ def limited(seconds: float) -> Iterator[None]:
         running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
+        sys.unraisablehook = hook
         if before:
             signal.setitimer(signal.ITIMER_REAL, max(before - (time.monotonic() - began), 1e-3), interval)

@@ -117,7 +117,7 @@ def test_an_archive_goes_into_a_server_that_has_other_courses_and_takes_their_nu
     (ada,) = both.submissions.attempts(C)[A, "ada"]
     assert both.submissions.page(ada.id, "counting") == b"<h1>Feedback</h1>"
     both.database.close()
-    with pytest.raises(UsageError, match=f"has submissions of {C} already"):
+    with pytest.raises(UsageError, match=f"already has submissions of {C}"):
         restore(str(archived), "--into", str(tmp_path / "twice"), "--course", str(tmp_path))
     assert not (tmp_path / "twice").exists()
 

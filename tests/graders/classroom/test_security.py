@@ -367,7 +367,7 @@ def test_an_archive_with_a_path_that_leads_out_is_refused_and_nothing_is_kept(se
 )
 def test_a_page_of_another_site_is_refused_and_gets_no_permission_to_read(served, headers):
     response = served.ask("ada", "POST", f"courses/{C}/assignments/{A}/submissions", headers=headers, content=b"x")
-    refused(response, 403, "a page of another site")
+    refused(response, 403, "pages of other sites may not send requests here")
     preflight = served.ask("", "OPTIONS", "me", headers=headers | {"Access-Control-Request-Method": "GET"})
     assert preflight.status_code in (403, 405)
     for answer in (response, preflight):

@@ -186,5 +186,5 @@ def test_tables_of_another_version_are_refused_in_a_sentence(tmp_path):
     with database.writing() as session:
         session.execute(text("update setting set value = '99'"))
     database.close()
-    with pytest.raises(CourseError, match="tables of version 99, and 1 is needed"):
+    with pytest.raises(CourseError, match="tables of version 99, but version 1 is needed"):
         Database(url)
