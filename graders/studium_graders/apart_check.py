@@ -9,8 +9,8 @@ from studium.sources import solved
 from studium.topic import Topic
 
 from studium_graders import warm
-from studium_graders.engine.apart.judge.judging import CHANGES
-from studium_graders.engine.apart.judge_side.student import WATCHES
+from studium_graders.engine.judge.judging import CHANGES
+from studium_graders.engine.judge_side.student import WATCHES
 from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.zygote import Zygote

@@ -262,7 +262,7 @@ class _Line:
         ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # part of the keys, since another one may judge differently
         for problem in problems:
-            self.run.watcher.note(f"{problem}; submissions are judged more cautiously there")
+            self.run.watcher.note(f"{problem}; correct the solution or the test")
         self.packed = msgspec.msgpack.encode(self.material)
         self._tell_author()
         for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):

@@ -13,20 +13,18 @@ from nbgrader.api import Gradebook
 from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.feedback import write_feedback
 
-OWN = """
-class Squares:
-    def __init__(self, n): self.found = [i**2 for i in range(1, n + 1)]
-    def __eq__(self, other): return self.found == other
+SQUARES = """
 def squares(n):
     if n < 1:
         raise ValueError("n must be positive")
-    return Squares(n)
+    return [i**2 for i in range(1, n + 1)]
 """
 
 
 def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Callable, studium: Callable) -> None:
     course = ps1_course
-    submit(course, "ada", {"problem1": {"squares": OWN}})
+    submit(course, "ada", {"problem1": {"squares": SQUARES}})
+    (course / "course.toml").write_text('id = "course101"\n\n[grading]\nunverified = "review"\n')
 
     def grade(*more: str) -> str:
         code, out, err = studium("grade", "ps1", "--course", str(course), "--student", "ada", *more)

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from studium_graders.engine.judge.modes import PLAIN
 from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.engine.processes import endings
 from studium_graders.engine.processes.endings import Ending
@@ -17,7 +18,6 @@ RIGHT = {
     "third": "def third(x):\n    return x",
 }
 TESTS = {"first": "assert first(12345) == 12346", "second": "print(second(1))\nassert second(4) == 8"}
-TOGETHER = {name: f"import gc\ngc.collect()\n{test}" for name, test in TESTS.items()}
 SPY = "seen = []\ndef first(x):\n    seen.append(repr(x))\n    return x + 1"
 WRONG = "this should hold and does not: second(4) == 8 (expected 8, got 5)"
 SLOW = "import time\ntime.sleep({})\n"
@@ -61,8 +61,7 @@ def outcomes(result):
     return [test.outcome for test in result.tests]
 
 
-RELEASED, HIDDEN = (True, "apart"), (False, "apart")
-RELEASED_WHOLE, HIDDEN_WHOLE = (True, "whole"), (False, "whole")
+RELEASED, HIDDEN = (True, "whole"), (False, "whole")
 
 
 def passes(attempts):
@@ -78,9 +77,6 @@ def test_an_honest_student_is_told_everything(grade, attempts):
 
 
 def test_a_pass_without_tests_is_left_out(grade, attempts):
-    grade(TOGETHER)
-    assert passes(attempts) == [RELEASED, RELEASED_WHOLE, HIDDEN_WHOLE]  # the first one tells that it has none
-    attempts.clear()
     grade({"second": TESTS["second"]})
     assert passes(attempts) == [RELEASED]
 
@@ -88,42 +84,31 @@ def test_a_pass_without_tests_is_left_out(grade, attempts):
 def test_the_cells_of_a_notebook_with_hidden_tests_alone_are_shown(grade, attempts):
     result = grade({"first": TESTS["first"]}, first=f"{SPY}\nprint(first(1))")
     assert (outcomes(result), result.notebooks[0].runs["first"].outputs[0]["text"]) == (["passed"], "2\n")
-    assert passes(attempts) == [RELEASED, RELEASED_WHOLE, HIDDEN]
+    assert passes(attempts) == [RELEASED, HIDDEN]
 
 
-def test_each_kind_of_test_has_its_pass(grade, attempts):
-    both = {"first": TESTS["first"], "second": TOGETHER["second"], "third": "assert third(1) == 1"}
-    result = grade(both)
-    assert passes(attempts) == [RELEASED, RELEASED_WHOLE, HIDDEN]
-    assert [(test.outcome, test.mode) for test in result.tests] == [
-        ("passed", "verified"),
-        ("passed", "unverified"),
-        ("passed", "verified"),
-    ]
-    assert [bool(test.reason) for test in result.tests] == [False, True, False]
+def test_a_plain_test_is_unverified_and_its_reason_is_true(grade):
+    assert {(test.mode, test.reason) for test in grade().tests} == {("unverified", PLAIN)}
 
 
-@pytest.mark.parametrize("tests", [TESTS, TOGETHER], ids=["apart", "whole"])
 @pytest.mark.parametrize("told", ["raise ValueError(seen)", "return repr(seen)", "print(seen)\n    return 0"])
-def test_what_a_visible_test_says_holds_nothing_of_a_hidden_one(grade, tests, told):
-    result = grade(tests, first=SPY, second=f"def second(x):\n    {told}")
+def test_what_a_visible_test_says_holds_nothing_of_a_hidden_one(grade, told):
+    result = grade(first=SPY, second=f"def second(x):\n    {told}")
     assert (outcomes(result), result.verdict) == (["passed", "failed"], "graded")
     assert "12345" not in repr(result)
-    assert {test.mode for test in result.tests} == {"unverified" if tests is TOGETHER else "verified"}
 
 
-def test_the_source_of_a_hidden_test_that_runs_whole_is_not_told(grade):
+def test_the_source_of_a_hidden_test_is_not_told(grade):
     lookup = """
 import linecache
 def second(x):
     raise ValueError([line[::-1] for entry in linecache.cache.values() for line in entry[2] if "first(1" in line])
 """
-    assert "64321 == )54321(tsrif tressa" not in repr(grade(TOGETHER, second=lookup))
+    assert "64321 == )54321(tsrif tressa" not in repr(grade(second=lookup))
 
 
-@pytest.mark.parametrize("tests", [TESTS, TOGETHER], ids=["apart", "whole"])
-def test_points_of_a_visible_test_tell_nothing_of_a_hidden_one(grade, tests):
-    scored = tests | {"second": tests["second"].replace("assert second(4) == 8", "second(4)")}
+def test_points_of_a_visible_test_tell_nothing_of_a_hidden_one(grade):
+    scored = TESTS | {"second": TESTS["second"].replace("assert second(4) == 8", "second(4)")}
     tells = "def second(x):\n    return (len(seen) + 1) / 4"
     result = grade(scored, first=SPY, second=tells)
     assert [test.points for test in result.tests] == [1, 0.25]
@@ -143,7 +128,7 @@ IN_PART = {"first": f"{SEEN}\nassert first(12345) == 12346", "second": "assert s
     [
         ("return x + 2", "this should hold and does not: n == 2 (expected 2, got 3)"),
         ("raise ValueError(x)", "your code raised ValueError: 1, in the line `raise ValueError(x)`"),
-        ("return 2 if x == 1 else 0", "a hidden test failed: the result is not what is expected"),
+        ("return 2 if x == 1 else 0", "a hidden test failed"),
     ],
 )
 def test_a_test_that_is_hidden_in_part_says_what_its_visible_part_says(grade, answer, said):
@@ -168,13 +153,11 @@ def test_what_a_test_that_is_hidden_in_part_says_holds_nothing_of_its_hidden_par
 NEEDS_HIDDEN = {"first": "m = 12345\nassert first(m) == 12346", "second": "assert second(m) == 24690"}
 
 
-@pytest.mark.parametrize("more", ["", "import gc\ngc.collect()\n"], ids=["apart", "whole"])
-def test_a_visible_test_that_needs_what_a_hidden_one_makes_counts_with_the_hidden_ones(grade, more):
-    tests = {name: f"{more}{test}" for name, test in NEEDS_HIDDEN.items()}
-    assert outcomes(grade(tests)) == ["passed", "passed"]
-    result = grade(tests, second="def second(x):\n    raise ValueError(x)")
+def test_a_visible_test_that_needs_what_a_hidden_one_makes_counts_with_the_hidden_ones(grade):
+    assert outcomes(grade(NEEDS_HIDDEN)) == ["passed", "passed"]
+    result = grade(NEEDS_HIDDEN, second="def second(x):\n    raise ValueError(x)")
     assert outcomes(result) == ["passed", "failed"]
-    assert result.tests[1].message.startswith("this test failed")
+    assert result.tests[1].message == "this test failed"
     assert "12345" not in repr(result)
 
 
@@ -186,9 +169,8 @@ def test_a_step_that_ended_one_pass_is_left_out_of_the_next(grade, attempts):
     assert [("second" in job.skip) for job in attempts] == [False, True, True]
 
 
-@pytest.mark.parametrize("tests", [TESTS, TOGETHER], ids=["apart", "whole"])
-def test_what_ends_a_hidden_test_costs_no_visible_one(grade, tests):
-    result = grade(tests, first="import os\ndef first(x):\n    os._exit(0)")
+def test_what_ends_a_hidden_test_costs_no_visible_one(grade):
+    result = grade(first="import os\ndef first(x):\n    os._exit(0)")
     assert (outcomes(result), result.verdict) == (["failed", "passed"], "ended early")
 
 
@@ -212,53 +194,6 @@ def test_what_a_cell_shows_is_what_it_shows_without_a_hidden_test(grade):
     assert (outcomes(result), result.notebooks[0].runs["second"].outputs[0]["text"]) == (["passed", "passed"], "0 42\n")
 
 
-OWN = """
-class Own:
-    def __init__(self, value): self.value = value
-    def __eq__(self, other): return self.value == other
-def first(x):
-    return Own(x + 1)
-"""
-
-
-def test_a_hidden_test_that_met_an_object_of_the_answers_own_is_for_review(grade):
-    result = grade(first=OWN)
-    assert (outcomes(result), [test.points for test in result.tests]) == (["review", "passed"], [0, 1])
-    assert result.tests[0].message.endswith(REVIEW)
-    assert "12345" not in result.tests[0].message
-
-
-LOOKS_INSIDE = "def {}(f):\n    return f.__code__.co_argcount"
-
-
-@pytest.mark.parametrize(("name", "last"), [("second", RELEASED_WHOLE), ("first", HIDDEN_WHOLE)])
-def test_a_test_that_met_an_error_apart_and_passes_whole_is_for_review(grade, attempts, name, last):
-    tests = TESTS | {name: f"assert {name}(lambda n: n) == 1"}
-    result = grade(tests, **{name: LOOKS_INSIDE.format(name)})
-    test = next(test for test in result.tests if test.grade_id == f"test-{name}")
-    assert (test.outcome, test.points, test.mode) == ("review", 0, "verified")
-    assert test.message.endswith(REVIEW)
-    assert last in passes(attempts)
-
-
-def test_one_that_fails_whole_too_fails(grade):
-    tests = TESTS | {"second": "assert second(lambda n: n) == 2"}
-    assert outcomes(grade(tests, second=LOOKS_INSIDE.format("second"))) == ["passed", "failed"]
-
-
-def test_no_hidden_text_is_in_a_process_that_runs_tests_apart(grade):
-    steals = """
-import linecache, pathlib
-place = pathlib.Path("stolen").absolute()
-def first(x):
-    if any("54321(tsrif"[::-1] in line for entry in linecache.cache.values() for line in entry[2]):
-        place.touch()
-    raise ValueError
-"""
-    learns = "def second(x):\n    return 2 * x if place.exists() else 0"
-    assert outcomes(grade(first=steals, second=learns)) == ["failed", "failed"]
-
-
 def test_a_test_in_which_the_process_was_killed_is_run_no_second_time_and_is_for_review(grade, attempts, monkeypatch):
     killed = Ending("ended early", "stopped: your code's process was killed", "unclear")
     monkeypatch.setattr(endings, "died", lambda status, limits: killed)
@@ -276,9 +211,7 @@ def test_what_fails_after_a_cell_was_killed_is_for_review(grade, monkeypatch):
     assert "a person will mark what fails" in result.tests[0].message
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["apart", "whole"])
-def test_an_answer_finds_what_a_test_before_it_has_made(grade, whole):
-    made = "assert first(1) == 2\nTABLE = {{1: 2}}{}\n".format("\nimport gc\ngc.collect()" if whole else "")
-    tests = {"second": f"assert second(4) == 8\n{made.split(chr(10), 1)[1]}", "third": "assert third(1) == 1"}
+def test_an_answer_finds_what_a_test_before_it_has_made(grade):
+    tests = {"second": "assert second(4) == 8\nTABLE = {1: 2}", "third": "assert third(1) == 1"}
     result = grade(tests, third="kept = TABLE[1]\ndef third(x):\n    return kept - 1")
     assert outcomes(result) == ["passed", "passed"]

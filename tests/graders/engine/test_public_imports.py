@@ -115,10 +115,10 @@ def test_what_everybody_imports_is_imported_once_for_the_judge_too(monkeypatch, 
     cells = Cell("a", "given", "%matplotlib inline\nimport wave"), Cell("t", "test", "import chunk")
     engine = Engine(material(*cells), probe().level, trust=True, ancestor=common_ancestor())
     engine.__exit__(None, None, None)  # it has started nothing
-    setup = msgspec.msgpack.decode(setups["studium_graders.engine.apart.judge_main"], type=JudgeSetup)
+    setup = msgspec.msgpack.decode(setups["studium_graders.engine.judge.judge_main"], type=JudgeSetup)
     assert setup.imports == ("wave",)
     ready = msgspec.msgpack.encode(msgspec.structs.replace(setup, folder=str(tmp_path)))
-    code = "import sys; from studium_graders.engine.apart.judge_main import prepare; prepare(sys.stdin.buffer.read())"
+    code = "import sys; from studium_graders.engine.judge.judge_main import prepare; prepare(sys.stdin.buffer.read())"
     shown = subprocess.run(
         [sys.executable, "-c", f"{code}; print('wave' in sys.modules)"], input=ready, capture_output=True, check=True
     )

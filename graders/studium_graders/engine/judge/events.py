@@ -6,24 +6,23 @@ import msgspec
 
 from studium_graders.engine.material.results import CellRun, TestResult
 
-How = Literal["topics", "apart", "whole"]
-"""How tests run: those of topics over the protocol of ``apart``, others apart from the answers, or in one shell."""
+How = Literal["apart", "whole"]
+"""How tests run: apart from the answers, which another process runs, or with them in one shell, as in nbgrader."""
 
 
 class Planned(msgspec.Struct, frozen=True, tag="planned"):
     """Which passes judge which tests, told before a pass begins.
 
     ``reasons`` says, by the id of its cell, why a test is judged whole, "" where it is judged apart. ``late`` are the
-    visible tests that need what a hidden one makes, and count with the hidden ones. ``topics`` are tests of topics.
+    visible tests that need what a hidden one makes, and count with the hidden ones.
     """
 
     reasons: dict[str, str]
     late: frozenset[str]
-    topics: frozenset[str] = frozenset()
 
     def how(self, cell: str) -> How:
         """Return how a test runs."""
-        return "topics" if cell in self.topics else "whole" if self.reasons.get(cell) else "apart"
+        return "whole" if self.reasons.get(cell) else "apart"
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -44,14 +43,12 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
 
     ``mistakes`` are the registered ones that explain why it failed, None where it objects to something else than
     results, or ran whole, where no calls are seen; which of them is named is decided when all tests of the exercise are
-    known. ``unwritten`` where the test of a topic met NotImplementedError. ``undecided`` where a test met an error that
-    may come of running apart.
+    known. ``unwritten`` where the test of a topic met NotImplementedError.
     """
 
     result: TestResult
     mistakes: list[str] | None = []
     unwritten: bool = False
-    undecided: bool = False
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

@@ -3,7 +3,7 @@
 import msgspec
 
 from studium_graders.engine.judge.events import Finished, How, Judged, Planned, Ran, Started
-from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material, Permission
+from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material
 from studium_graders.engine.material.results import Verdict
 
 
@@ -26,8 +26,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
 
     ``released``: tests are as students got them, and no hidden one is there. ``how`` says which tests run. ``skip`` are
     cells that ended an attempt, ``slow`` the tests among them that were stopped for their time, ``done`` the tests that
-    this pass has judged. ``also`` are tests of the pass before that it left undecided.
-    ``even_empty``: the cells are run though the pass has no test.
+    this pass has judged. ``even_empty``: the cells are run though the pass has no test.
     ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
     ``recording`` notes what the reference solution needs.
     """
@@ -42,7 +41,6 @@ class JudgeJob(msgspec.Struct, frozen=True):
     released: bool = False
     how: How = "apart"
     even_empty: bool = False
-    also: frozenset[str] = frozenset()
     recording: bool = False
 
 
@@ -56,27 +54,17 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """What the reference solution needed in a pass.
 
-    By grade id, ``unverified`` has reasons of tests that cannot run apart, ``suites`` how many tests of unittest ran to
-    success, ``words`` what tests of topics received.
+    By grade id, ``unverified`` has reasons of tests of topics that cannot run apart, ``words`` what they received.
+    ``scored`` are tests that run whole and end with a number.
     """
 
-    permissions: frozenset[Permission] = frozenset()
-    plain: frozenset[str] = frozenset()
     unverified: dict[str, str] = {}
     scored: frozenset[str] = frozenset()
-    suites: dict[str, int] = {}
     words: dict[str, frozenset[str]] = {}
 
     def and_then(self, later: "Recorded") -> "Recorded":
         """Return this together with what another pass needed."""
-        return Recorded(
-            self.permissions | later.permissions,
-            self.plain | later.plain,
-            self.unverified | later.unverified,
-            self.scored | later.scored,
-            self.suites | later.suites,
-            self.words | later.words,
-        )
+        return Recorded(self.unverified | later.unverified, self.scored | later.scored, self.words | later.words)
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):

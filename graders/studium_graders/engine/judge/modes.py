@@ -1,13 +1,12 @@
-"""Which tests run apart from the answers and which whole, by their text and by what the reference solution showed."""
+"""Which tests run apart from the answers and which whole, and which of them a pass runs."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from studium_graders.engine.judge.events import How, Planned
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
-from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 
-_READS = "it reads what an unverified test makes"
+PLAIN = "it is a plain test cell, which runs in the process of the answers, as in nbgrader"
 
 
 class Turns(NamedTuple):
@@ -17,46 +16,31 @@ class Turns(NamedTuple):
     judged: frozenset[str]
 
 
-def plan_of(prepared: Prepared, calibration: Calibration) -> Planned:
+def plan_of(prepared: Prepared) -> Planned:
     """Decide how each test of a whole notebook runs, in the order of its cells."""
-    reasons: dict[str, str] = {}
-    for name, test in prepared.tests.items():
-        part = prepared.as_released.tests[name].unverified if prepared.as_released else ""
-        known = test.unverified or part or calibration.unverified.get(test.cell.grade_id, "")
-        reasons[name] = known or (_READS if _reads_unverified(test, reasons) else "")
-    topics = frozenset(name for name, test in prepared.tests.items() if test.exercise_test is not None)
-    return Planned(reasons | dict.fromkeys(topics, ""), frozenset(_late(prepared)), topics)
+    return Planned({name: why_whole(test) for name, test in prepared.tests.items()}, prepared.late)
 
 
-def _reads_unverified(test: PreparedTest, reasons: dict[str, str]) -> bool:
-    """Return whether a test needs values of one that does not run in the judge, which has its definitions."""
-    return test.exercise_test is None and any(reasons[item.cell] for item in test.before if not item.by_text)
-
-
-def _late(prepared: Prepared) -> Iterator[str]:
-    """Yield the visible tests that need what students do not see of an earlier test."""
-    for name, test in prepared.tests.items():
-        if prepared.as_released is not None and not test.cell.hidden and test.exercise_test is None:
-            seen = {(item.cell, item.source) for item in prepared.as_released.tests[name].before}
-            if any(item.hidden and (item.cell, item.source) not in seen for item in test.before):
-                yield name
+def why_whole(test: PreparedTest) -> str:
+    """Return why a test runs whole, "" where it runs apart. This is the only place where that is decided."""
+    return "" if test.exercise_test is not None else PLAIN
 
 
 def turns_of(material: NotebookMaterial, plan: Planned, *, released: bool, how: How) -> Turns:
     """Return the tests of one pass over a whole notebook.
 
-    A test that is hidden in part is in two: it speaks in the released pass, and counts in the hidden one.
+    A plain test that is hidden in part is in two: it speaks in the released pass, and counts in the hidden one. Of a
+    hidden test of a topic students have only the title, and nothing of it is run before the hidden pass.
     """
     cells = {cell.id: cell for cell in material.cells if cell.kind == "test"}
-    mine, whole = {name for name in plan.reasons if plan.how(name) == how}, how == "whole"
+    mine = {name for name in plan.reasons if plan.how(name) == how}
     if released:
-        seen = {name for name, cell in cells.items() if _seen_of(cell).strip()} - plan.late
-        if how == "topics":  # a hidden test of a topic leaves only its title
-            seen -= {name for name, cell in cells.items() if cell.hidden}
-        return Turns(frozenset(seen if whole else seen & mine), frozenset(seen & mine))
-    judged = mine & ({name for name, cell in cells.items() if cell.hidden} | plan.late)
-    run = {"whole": cells.keys(), "apart": mine, "topics": judged}[how]  # those of topics build on nothing
-    return Turns(frozenset(run | judged), frozenset(judged))
+        run = {name for name, cell in cells.items() if _seen_of(cell).strip()} - plan.late
+        judged = run & mine - ({name for name in mine if cells[name].hidden} if how == "apart" else set())
+    else:
+        run = set(cells)
+        judged = mine & ({name for name, cell in cells.items() if cell.hidden} | plan.late)
+    return Turns(frozenset(run if how == "whole" else judged), frozenset(judged))
 
 
 def _seen_of(cell: Cell) -> str:

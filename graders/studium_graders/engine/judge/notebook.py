@@ -1,39 +1,21 @@
-"""Working through one submitted notebook: the student's cells there, the tests here or there."""
+"""A pass over one submitted notebook: its cells and tests, in order."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import msgspec
 
-from studium_graders.engine.judge.apart import Needs, TestJudge
-from studium_graders.engine.judge.canonical_text import CanonicalText
-from studium_graders.engine.judge.events import Event, Finished, Judged, Planned, Ran, Started
-from studium_graders.engine.judge.mentioned import mentioned
+from studium_graders.engine.judge.events import Event, Finished, Judged, Planned
 from studium_graders.engine.judge.modes import Turns
-from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
-from studium_graders.engine.judge.random_state import RandomState
-from studium_graders.engine.judge.running import run_definitions
 from studium_graders.engine.judge.verdicts import NOT_YET, result_of
-from studium_graders.engine.judge.whole import WholeJudge
-from studium_graders.engine.judge_side.student_process import StudentProcess
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Step
-from studium_graders.engine.material.limits import Limits
 
 Emit = Callable[[Event], None]
-
-
-class Limited(Protocol):
-    """A student's process, of which each request is limited."""
-
-    @property
-    def limits(self) -> Limits:
-        """The limits that hold for requests."""
-
-    def allow(self, limits: Limits) -> None:
-        """Let these limits hold for the requests to come."""
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -53,24 +35,23 @@ class Work:
     released: bool
     seed: bytes
     calibration: Calibration
-    limits: Limits
     skip: Collection[str] = ()
     slow: Collection[str] = ()
     done: Collection[str] = ()
 
     @cached_property
     def running(self) -> frozenset[str]:
-        """The tests that are run: what is done is run again where others build on it."""
+        """The tests that are run: what is done is run again where others may build on it."""
         left_in = self.turns.run - frozenset(self.skip)
-        return frozenset(name for name in left_in if name not in self.done or self._is_needed(name))
+        return frozenset(name for name in left_in if name not in self.done or self._is_mentioned(name))
 
-    def _is_needed(self, name: str) -> bool:
-        left, sources = self.prepared.left[name], [step.source for step in self.canonical.steps]
-        open_tests = (self.prepared.tests[other] for other in self.turns.judged - {*self.done, *self.skip})
-        read = any(item.cell == name for test in open_tests for item in test.before)
-        return read or bool(mentioned(left.seen | left.texts.keys(), sources))
+    def _is_mentioned(self, name: str) -> bool:
+        """Return whether a name that a test makes occurs in an answer or another test."""
+        others = [test.cell.source for test in self.prepared.tests.values() if test.cell.id != name]
+        words = _WORD.findall("\n".join([*others, *(step.source for step in self.canonical.steps)]))
+        return not self.prepared.tests[name].makes.isdisjoint(words)
 
-    def steps(self, student: Limited, emit: Emit) -> Iterator[tuple[Step, PreparedTest | None]]:
+    def steps(self, student: Student, emit: Emit) -> Iterator[tuple[Step, PreparedTest | None]]:
         """Yield the steps in order, each with its test if it is one, while the limits of that test hold."""
         for event in _by_hand(self.prepared, self.canonical):
             emit(event)
@@ -79,49 +60,14 @@ class Work:
         for step in self.canonical.steps:
             test = self.prepared.tests[step.cell] if step.kind == "test" else None
             student.allow(usual.after_a_stop() if test and test.answers & slow else usual)
-            yield step, test
+            if step.cell not in self.skip:
+                yield step, test
             student.allow(usual)
         emit(Finished())
 
-
-def run_apart(student: StudentProcess, work: Work, emit: Emit) -> Needs:
-    """Run the tests of a pass in the judge; return what a recorded reference needs. Lets StudentGone through."""
-    prepared = work.prepared
-    student.permissions.named |= prepared.named
-    student.permissions.data = prepared.data_classes
-    namespace = Namespace(student, prepared.owned)
-    student.permissions.given = namespace.of_judge
-    sources = [step.source for step in work.canonical.steps if step.kind == "student"]
-    untouched = work.canonical.untouched
-    judge = TestJudge(prepared, namespace, CanonicalText(), untouched, work.calibration, work.limits, work.released)
-    run_definitions(prepared.libraries, namespace)
-    left: dict[str, str] = {}
-    for step, test in work.steps(student, emit):
-        if test is not None:
-            imports = prepared.left[step.cell].imports
-            judge.brought.bring_imports(imports[name] for name in sorted(mentioned(imports, sources)))
-            _test(judge, test, work, emit)
-            left = prepared.left[step.cell].after(left)
-        else:
-            wanted = mentioned(left, [step.source]) if step.cell not in work.skip else ()
-            _answer(judge, step, emit, work.skip, {name: left.pop(name) for name in sorted(wanted)})
-    return judge.needs
-
-
-def run_whole(student: StudentProcess, work: Work, emit: Emit) -> Needs:
-    """Run cells and tests in order in the student's shell, as nbgrader does. Lets StudentGone through."""
-    judge = WholeJudge(work.prepared, student, work.canonical.untouched, work.calibration, work.released)
-    for step, test in work.steps(student, emit):
-        if step.cell in work.skip or (test is not None and step.cell not in work.running):
-            continue
-        emit(Started(step.cell))
-        if test is None:
-            emit(Ran(step.cell, student.run(step.source, name=step.cell)))
-            continue
-        for event in judge.judge(test, work.plan.reasons[step.cell]):
-            if step.cell in work.turns.judged:
-                emit(event)
-    return judge.needs
+    def is_untouched(self, test: PreparedTest) -> bool:
+        """Return whether nothing was written of the answers that a test is about."""
+        return bool(test.answers) and test.answers <= self.canonical.untouched
 
 
 def _by_hand(prepared: Prepared, canonical: CanonicalNotebook) -> Iterator[Event]:
@@ -131,35 +77,3 @@ def _by_hand(prepared: Prepared, canonical: CanonicalNotebook) -> Iterator[Event
             untouched = cell.id in canonical.untouched
             result = result_of(prepared.material, cell, "not attempted" if untouched else "manual")
             yield Judged(msgspec.structs.replace(result, message=NOT_YET if untouched else ""))
-
-
-def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str], wanted: dict[str, str]) -> None:
-    """Run the student's source there, and of the instructor's what tests need here, from the same random state."""
-    if step.cell not in skip:
-        emit(Started(step.cell))
-        judge.brought.give(wanted)
-    drawing = step.cell in judge.prepared.drawing
-    before = RandomState() if drawing else None
-    run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
-    judge.namespace.leave(judge.prepared.there.get(step.cell, ()))
-    after = RandomState() if drawing else None
-    if before is not None:
-        before.restore()
-    judge.text.add(step.source)
-    if step.cell not in skip:
-        judge.namespace.lend(judge.prepared.lent.get(step.cell, ()))
-        judge.runs[step.cell] = judge.namespace.student.run(step.source, name=step.cell)
-        emit(Ran(step.cell, judge.runs[step.cell]))
-    if after is not None:
-        after.restore()
-
-
-def _test(judge: TestJudge, test: PreparedTest, work: Work, emit: Emit) -> None:
-    name = test.cell.id
-    if name not in work.running:
-        judge.skip(test, unverified=bool(work.plan.reasons[name]))
-        return
-    emit(Started(name))
-    for event in judge.judge(test):
-        if name in work.turns.judged:
-            emit(event)

@@ -25,14 +25,10 @@ class StudentSetup(msgspec.Struct, frozen=True):
 
 
 class StudentJob(msgspec.Struct, frozen=True):
-    """What one student process is told: its scratch folder, and the files that were handed in.
-
-    ``apart``: it serves tests that run apart from it.
-    """
+    """What one student process is told: its scratch folder, and the files that were handed in."""
 
     scratch: str
     files: dict[str, bytes] = {}
-    apart: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

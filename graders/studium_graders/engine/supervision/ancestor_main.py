@@ -23,7 +23,7 @@ def prepare(setup: bytes) -> None:
 
     warm_up()
     importlib.import_module(
-        "studium_graders.engine.apart.student_main"
+        "studium_graders.engine.student_side.student_main"
     )  # a judge's process needs most of its modules too
     _keep_locks()
     use_huge_pages()

@@ -45,13 +45,12 @@ class Heard:
     """What the attempts of a pass brought to light. ``step`` is the cell that had its turn last.
 
     ``mistakes`` are those that explain, by grade id, why a test failed; ``unwritten`` are tests that met
-    NotImplementedError, ``undecided`` those that met an error which may come of running apart.
+    NotImplementedError.
     """
 
     results: dict[str, TestResult] = field(default_factory=dict)
     mistakes: dict[str, list[str] | None] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
-    undecided: set[str] = field(default_factory=set)
     runs: dict[str, CellRun] = field(default_factory=dict)
     plan: Planned | None = None
     recorded: Recorded = field(default_factory=Recorded)
@@ -71,11 +70,10 @@ class Heard:
                 self.plan = event
             case Ran(cell, run):
                 self.runs.setdefault(cell, run)
-            case Judged(result, mistakes, unwritten, undecided) if result.grade_id not in self.results:
+            case Judged(result, mistakes, unwritten) if result.grade_id not in self.results:
                 self.results[result.grade_id] = result
                 self.mistakes[result.grade_id] = mistakes
                 self.unwritten |= {result.grade_id} if unwritten else set()
-                self.undecided |= {result.grade_id} if undecided else set()
             case Recorded():
                 self.recorded = event
             case Gone(verdict, sentence):

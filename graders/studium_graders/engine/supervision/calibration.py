@@ -10,8 +10,6 @@ from studium_graders.engine.material.assignment import Calibration, CanonicalNot
 from studium_graders.engine.material.results import NotebookResult, TestResult
 
 _TRIES = 3
-_PASSES_THERE = "your solution passes it only in the process of its own code"
-_BLIND = "it passes apart without any answer"
 Observe = Callable[[CanonicalNotebook, Calibration, bool], tuple[NotebookResult, Recorded]]
 """Grades a notebook under a calibration; True records what it needs."""
 
@@ -36,111 +34,37 @@ def _steps(cell: Cell, answer: Callable[[Cell], str]) -> list[Step]:
 
 
 def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
-    """Return what the reference needs, and the tests that cannot be verified though their text lets them run apart.
+    """Return what the reference needs; ``problems`` are the tests that it fails.
 
-    These are tests that the reference passes whole and not apart, or that change what has crossed; those that it passes
-    apart while it is recorded, and not once it may use no more than that; and those that the untouched notebook passes
-    apart. To a test that it fails all the same the cautious default applies, and ``problems`` says why; without a
-    reference it applies to all. Raise CourseError where the reference comes to no end.
+    The reference is graded once while what it needs is noted, and where that is something once more with no more than
+    that. Where it fails a test it is graded again: one slow moment must not decide that. Raise CourseError where the
+    reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
         return Calibration()
-    return _Calibrating(material, reference_notebook(material), observe).calibration()
-
-
-class _Calibrating:
-    """One calibration: ``unverified`` has, by grade id, why a test is to run whole."""
-
-    def __init__(self, material: NotebookMaterial, notebook: CanonicalNotebook, observe: Observe) -> None:
-        self.material, self.notebook, self.observe = material, notebook, observe
-        self.unverified: dict[str, str] = {}
-
-    def calibration(self) -> Calibration:
-        result, needs = self._recorded()
-        if result.verdict != "graded":
-            raise CourseError(
-                f"the reference solution of {self.notebook.name} must be gradable: {result.verdict}, {result.detail}; "
-                "nothing was graded: correct it, or raise [limits] in course.toml"
-            )
-        wrong = failed(result)
-        self._apart(wrong)
-        partly = frozenset(test.grade_id for test in result.tests if test.outcome == "partial")
-        known = Calibration(
-            known=True,
-            permissions=needs.permissions,
-            plain=needs.plain,
-            unverified=dict(self.unverified),
-            cautious=wrong,
-            partly=partly,
-            scored=needs.scored,
-            suites=needs.suites,
-            words=needs.words,
-            problems=_problems(result, wrong),
+    notebook = reference_notebook(material)
+    for _ in range(_TRIES):
+        result, needs = observe(notebook, Calibration(), True)
+        if result.verdict == "graded" and not failed(result):
+            break
+    if result.verdict != "graded":
+        raise CourseError(
+            f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; "
+            "nothing was graded: correct it, or raise [limits] in course.toml"
         )
-        return self._blind(self._enforced(known))
-
-    def _recorded(self) -> tuple[NotebookResult, Recorded]:
-        """Grade the reference until it loses nothing by where its tests run: one slow moment must not decide that."""
-        for _ in range(_TRIES):
-            result, needs = self._observe()
-            if result.verdict == "graded" and not failed(result):
-                break
-        lost = dict.fromkeys(_apart_and(failed(result), result), _PASSES_THERE)
-        if not (lost or needs.unverified):
-            return result, needs
-        self.unverified = lost | needs.unverified
-        result, needs = self._observe()
-        if nowhere := failed(result) & self.unverified.keys():  # what these need is known from two processes alone
-            self._apart(nowhere)
-            result, needs = self._observe()
-        return result, needs
-
-    def _observe(self) -> tuple[NotebookResult, Recorded]:
-        return self.observe(self.notebook, Calibration(unverified=dict(self.unverified)), True)
-
-    def _apart(self, tests: frozenset[str]) -> None:
-        self.unverified = {name: why for name, why in self.unverified.items() if name not in tests}
-
-    def _enforced(self, known: Calibration) -> Calibration:
-        """Grade the reference by what was recorded; what it fails then runs whole, or else is a problem."""
-        lost = self._lost(known)
-        return self._moved(known, dict.fromkeys(lost, _PASSES_THERE), cautious=True) if lost else known
-
-    def _lost(self, known: Calibration) -> frozenset[str]:
-        """Return the tests that the reference fails each time by what was recorded, and passed while it was."""
-        lost = failed(self.observe(self.notebook, known, False)[0]) - known.cautious
-        for _ in range(1, _TRIES):
-            if lost:
-                lost &= failed(self.observe(self.notebook, known, False)[0])
-        return lost
-
-    def _blind(self, known: Calibration) -> Calibration:
-        """Let the tests run whole that the untouched notebook passes apart; those of topics are checked elsewhere."""
-        untouched = notebook_with(self.material, lambda cell: cell.source)
-        result, _ = self.observe(untouched, known, False)
-        topics = {cell.grade_id for cell in self.material.cells if cell.test}
-        passed = {test.grade_id for test in result.tests if test.outcome == "passed" and test.max_points}
-        blind = _apart_and(passed - topics - known.cautious, result)
-        return self._moved(known, dict.fromkeys(blind, _BLIND), cautious=False) if blind else known
-
-    def _moved(self, known: Calibration, unverified: dict[str, str], *, cautious: bool) -> Calibration:
-        """Let tests run whole, but for those that the reference fails there; where ``cautious``, these are problems."""
-        tried = _with(known, unverified=known.unverified | unverified)
-        result, _ = self.observe(self.notebook, tried, False)
-        wrong = unverified.keys() & failed(result)
-        kept = {name: why for name, why in tried.unverified.items() if name not in wrong}
-        if not cautious:
-            return _with(known, unverified=kept)
-        problems = known.problems + _problems(result, wrong)
-        return _with(known, unverified=kept, cautious=known.cautious | wrong, problems=problems)
+    known = Calibration(needs.scored, needs.words, _problems(result, failed(result)))
+    return _enforced(known, failed(result), notebook, observe) if known.words else known
 
 
-def _apart_and(tests: Set[str], result: NotebookResult) -> frozenset[str]:
-    """Return those of some tests that ran apart."""
-    return frozenset(test.grade_id for test in result.tests if test.grade_id in tests and test.mode == "verified")
-
-
-_with = msgspec.structs.replace
+def _enforced(known: Calibration, wrong: Set[str], notebook: CanonicalNotebook, observe: Observe) -> Calibration:
+    """Grade the reference with no more than it needed; what it fails each time, and has passed before, is a problem."""
+    lost = frozenset(known.words) - wrong
+    for _ in range(_TRIES):
+        result, _needs = observe(notebook, known, False)
+        lost &= failed(result)
+        if not lost:
+            return known
+    return msgspec.structs.replace(known, problems=known.problems + _problems(result, lost))
 
 
 def failed(result: NotebookResult) -> frozenset[str]:

@@ -69,20 +69,12 @@ class Combining:
         if counting is None or found is None:
             return self._without_turn(cell)
         self.mistakes[_key(cell)] = counting.heard.mistakes.get(_key(cell), [])
-        if cell.id in counting.undecided and self._passes_whole(cell):
-            return _with(found, f"{found.message}; {REVIEW}", "review")
         earlier = self._pass(cell, released=True)
         spoken = earlier.heard.results.get(_key(cell)) if cell.hidden and earlier else None
         if earlier is None or spoken is None or spoken.outcome != found.outcome:
             return found
         self.mistakes[_key(cell)] = earlier.heard.mistakes.get(_key(cell), [])
         return msgspec.structs.replace(found, message=spoken.message, said=spoken.said)
-
-    def _passes_whole(self, cell: Cell) -> bool:
-        """Return whether a verified test that failed earns points whole: not for the student, but a person decides."""
-        whole = self.by_kind.get(Kind(not self._is_late(cell), "whole"))
-        found = whole.heard.results.get(_key(cell)) if whole else None
-        return found is not None and found.points > 0
 
     def _without_turn(self, cell: Cell) -> TestResult:
         outcome: Outcome = "failed"

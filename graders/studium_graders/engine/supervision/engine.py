@@ -38,8 +38,8 @@ from studium_graders.engine.supervision.vacuous_answers import VacuousTest, test
 _AGAIN = "a time limit was hit while the machine was busy with others: the notebook was run again alone"
 _TOO_BUSY = "the machine was too busy a second time: what failed waits for your marks, or for a quieter machine"
 _WAITS = "; the machine was too busy to give your code its time, so a person will mark it"
-_STUDENT = "studium_graders.engine.apart.student_main"
-_JUDGE = "studium_graders.engine.apart.judge_main"
+_STUDENT = "studium_graders.engine.student_side.student_main"
+_JUDGE = "studium_graders.engine.judge.judge_main"
 
 
 class EngineError(CourseError):
@@ -167,7 +167,7 @@ class Engine:
         found = []
         for book in self._books.values():
             recorded, needs = self._observe(reference_notebook(book), Calibration(), True)
-            held, _ = self._observe(reference_notebook(book), Calibration(known=True, words=needs.words), False)
+            held, _ = self._observe(reference_notebook(book), Calibration(words=needs.words), False)
             for test, again in zip(recorded.tests, held.tests, strict=True):
                 if why := test.reason or needs.unverified.get(test.grade_id, "") or _lost(test) or _lost(again):
                     found.append((test, why))

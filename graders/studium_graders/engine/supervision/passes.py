@@ -59,7 +59,6 @@ class Pass:
 
     def run(self, job: JudgeJob, student_job: StudentJob, limits: Limits) -> None:
         """Make attempts until the pass is done or its time is over."""
-        student_job = msgspec.structs.replace(student_job, apart=self.kind.how == "topics")
         while self.heard.seconds < limits.submission_seconds:
             ending = self.attempt.run(self._remaining(job), student_job, self.heard)
             if not ending or not self._goes_on(ending):
@@ -68,11 +67,6 @@ class Pass:
             ending = out_of_time(limits.submission_seconds)
             self.note_breach(ending)
         self.why = last_line(ending.sentence) if ending else ""
-
-    @property
-    def undecided(self) -> frozenset[str]:
-        """The tests that met an error which may come of running apart."""
-        return frozenset(name for name, key in self.tests.items() if key in self.heard.undecided)
 
     def note_breach(self, ending: Ending) -> None:
         """Let the verdict name a limit, if it names none yet."""

@@ -1,8 +1,7 @@
 """Grading one notebook in a few passes, each with new processes.
 
 All that students are shown comes from the passes over the notebook as they have it, which come first: no hidden text is
-in any student's process before. Tests that run whole with their hidden text come last. A test that met an error apart
-which it may not meet whole is run whole, too, where such tests are: if it passes there, a person decides.
+in any student's process before. Tests that run whole with their hidden text come last.
 """
 
 from dataclasses import dataclass
@@ -54,8 +53,7 @@ class Supervisor:
             if _is_wanted(kind, material, passes):
                 one = passes[kind] = Pass(kind, material, attempt, ended, seconds.get(kind, 0.0))
                 even_empty = kind == _LAST_RELEASED  # there to show the cells, where no pass before it has tests
-                also = _undecided(kind, passes)
-                one.run(msgspec.structs.replace(job, even_empty=even_empty, also=also), student_job, self.limits)
+                one.run(msgspec.structs.replace(job, even_empty=even_empty), student_job, self.limits)
                 seconds[kind] = one.heard.seconds
                 if one.verdict == "engine error":
                     break
@@ -66,14 +64,14 @@ class Supervisor:
 def _is_wanted(kind: Kind, material: NotebookMaterial, passes: dict[Kind, Pass]) -> bool:
     """Return whether a pass has tests, as the first one tells; where none over what is released has, one shows cells.
 
-    A notebook without tests of topics has no pass for them.
+    A notebook without tests of topics has no pass apart.
     """
     if not passes:
-        return kind.how != "topics" or any(cell.topic and cell.test for cell in material.cells)
+        return kind.how == "whole" or any(cell.topic and cell.test for cell in material.cells)
     plan = next(iter(passes.values())).heard.plan
     if plan is None:  # its time was over before it began
         return False
-    if _judges(kind, material, plan) or _undecided(kind, passes):
+    if _judges(kind, material, plan):
         return True
     released = (one for one in ORDER if one.released)
     return kind == _LAST_RELEASED and not any(_judges(one, material, plan) for one in released)
@@ -81,12 +79,6 @@ def _is_wanted(kind: Kind, material: NotebookMaterial, passes: dict[Kind, Pass])
 
 def _judges(kind: Kind, material: NotebookMaterial, plan: Planned) -> bool:
     return bool(turns_of(material, plan, released=kind.released, how=kind.how).judged)
-
-
-def _undecided(kind: Kind, passes: dict[Kind, Pass]) -> frozenset[str]:
-    """Return the tests that the pass apart has left to the whole one after it."""
-    before = passes.get(Kind(kind.released, "apart"))
-    return before.undecided if before and kind.how == "whole" else frozenset()
 
 
 def _ungraded(material: NotebookMaterial, job: JudgeJob) -> NotebookResult:

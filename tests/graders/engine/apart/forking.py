@@ -11,10 +11,10 @@ import sys
 import textwrap
 from typing import Any
 
-from studium_graders.engine.apart.judge_side.student import Student
-from studium_graders.engine.apart.student_side.serving import serve
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import Cells
+from studium_graders.engine.student_side.serving import serve
 
 from tests.graders.engine.shells import make_current
 

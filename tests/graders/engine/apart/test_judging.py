@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from studium import exercise
-from studium_graders.engine.apart.judge.judging import CHANGES, judge
-from studium_graders.engine.apart.judge.topic_test import TopicTest
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.exercise_tests import ExerciseTest
+from studium_graders.engine.judge.judging import CHANGES, judge
+from studium_graders.engine.judge.topic_test import TopicTest
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 

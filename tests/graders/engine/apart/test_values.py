@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
-from studium_graders.engine.apart.wire.codec import RefusedError
+from studium_graders.engine.wire.codec import RefusedError
 
 ECHO = "import copy\ndef echo(value):\n    return copy.deepcopy(value)\n"
 

@@ -13,12 +13,12 @@ from studium import memory_limit
 from studium.catalogue import load_catalogue
 from studium.exercises import Exercise, Test
 from studium.sources import definition, imports_used, seed_of
-from studium_graders.engine.apart.judge.judging import Judgement, judge
-from studium_graders.engine.apart.judge.topic_test import TopicTest
-from studium_graders.engine.apart.judge_side.permissions import Words
-from studium_graders.engine.apart.judge_side.student import Student
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.exercise_tests import ExerciseTest
+from studium_graders.engine.judge.judging import Judgement, judge
+from studium_graders.engine.judge.topic_test import TopicTest
+from studium_graders.engine.judge_side.permissions import Words
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 from studium_graders.engine.sandbox.resource_limits import limit_data_of
 

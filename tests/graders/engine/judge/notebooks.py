@@ -8,11 +8,12 @@ import functools
 import msgspec
 from studium_graders.engine.judge.events import Judged, Ran
 from studium_graders.engine.judge.modes import Turns, plan_of
-from studium_graders.engine.judge.notebook import Work, run_apart, run_whole
+from studium_graders.engine.judge.notebook import Work
 from studium_graders.engine.judge.prepare import prepare
+from studium_graders.engine.judge.whole import run_whole
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
-from studium_graders.engine.material.limits import Limits
 
+NOTHING_KNOWN = Calibration()
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()\n"
 
 
@@ -63,19 +64,9 @@ class Graded:
     events: list
     needs: object
 
-    def and_then(self, later, notebook):
-        """Return this with the tests of another pass, in the order of the notebook."""
-        both = self.results | later.results
-        results = {cell.grade_id: both[cell.grade_id] for cell in notebook.cells if cell.grade_id in both}
-        return Graded(results, later.runs | self.runs, self.events + later.events, self.needs)
-
     @property
     def points(self):
         return [result.points for result in self.results.values()]
-
-    @property
-    def mistakes(self):
-        return {event.result.grade_id: event.mistakes for event in self.events if isinstance(event, Judged)}
 
     @property
     def only(self):
@@ -83,29 +74,19 @@ class Graded:
         return result
 
 
-def no_exercises(topic):
-    return {}
-
-
 @functools.cache
-def prepared(notebook, exercises):
-    return prepare(notebook, exercises)
+def prepared(notebook):
+    return prepare(notebook)
 
 
-def grade(
-    student, notebook, canonical, *, exercises=no_exercises, whole=False, released=True, also=frozenset(), **options
-):
-    """Run the tests of a notebook that run apart, or whole, in one go, and say of them what may be said."""
-    ready = prepared(notebook, exercises)
-    calibration = options.pop("calibration", Calibration())
-    plan = plan_of(ready, calibration)
-    names = frozenset(name for name, reason in plan.reasons.items() if bool(reason) == whole)
-    turns = Turns(frozenset(plan.reasons) if whole else names, names | also)
-    work = Work(
-        ready, canonical, plan, turns, released, options.pop("seed", b"secret"), calibration, Limits(), **options
-    )
+def grade(student, notebook, canonical, *, released=True, calibration=NOTHING_KNOWN, **options):
+    """Run cells and tests of a notebook in order, and say of them what may be said."""
+    ready = prepared(notebook)
+    plan = plan_of(ready)
+    names = frozenset(plan.reasons)
+    work = Work(ready, canonical, plan, Turns(names, names), released, b"secret", calibration, **options)
     events = []
-    needs = (run_whole if whole else run_apart)(student, work, events.append)
+    needs = run_whole(student, work, events.append)
     results = {event.result.grade_id: event.result for event in events if isinstance(event, Judged)}
     assert all(msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in events)
     return Graded(results, {event.cell: event.run for event in events if isinstance(event, Ran)}, events, needs)
