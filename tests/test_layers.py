@@ -90,37 +90,22 @@ BELOW = {
     "judge_side": {"material", "wire", "kinds"},
     "student_side": {"material", "wire", "kinds", "processes", "sandbox"},
     "judge": {"material", "wire", "kinds", "judge_side", "student_side", "processes", "sandbox"},
-    "apart": {"material", "wire", "kinds", "judge_side", "student_side", "processes"},
 }
 """Packages of the grading engine, and what each may import, under TYPE_CHECKING too; supervision may import all."""
 
 
-APART = {"wire": set(), "kinds": {"wire"}, "judge_side": {"wire", "kinds"}, "student_side": {"wire", "kinds"}}
-"""Packages of the engine's next protocol, and what each may import of it."""
-
-
-def packages_imported(text: str, prefix: str = "studium_graders.engine") -> set[str]:
+def packages_imported(text: str) -> set[str]:
     """The packages of the engine that a file imports."""
+    prefix = "studium_graders.engine"
     dotted = [f"{module}.{name}" if module == prefix else module for module, name in imports_of(text)]
-    return {module.split(".")[prefix.count(".") + 1] for module in dotted if module.startswith(f"{prefix}.")}
+    return {module.split(".")[2] for module in dotted if module.startswith(f"{prefix}.")}
 
 
-@pytest.mark.parametrize("package", APART)
-def test_a_package_of_the_next_protocol_imports_from_those_before_it_alone(package):
-    files = [*(ENGINE / "apart" / package).rglob("*.py")]
-    known = {path: packages_imported(path.read_text("utf-8"), "studium_graders.engine.apart") for path in files}
-    assert files
-    assert {
-        path.name: found - APART[package] - {package}
-        for path, found in known.items()
-        if found - APART[package] - {package}
-    } == {}
-
-
-def test_no_class_of_the_next_protocol_has_more_than_30_methods_and_no_file_imports_one_that_imports_it():
+def test_no_class_of_the_protocol_has_more_than_30_methods_and_no_file_imports_one_that_imports_it():
     files = {
         path.relative_to(ENGINE).with_suffix("").as_posix().replace("/", "."): path
-        for path in (ENGINE / "apart").rglob("*.py")
+        for package in ("wire", "kinds", "judge_side", "student_side", "judge")
+        for path in (ENGINE / package).rglob("*.py")
     }
     trees = {name: ast.parse(path.read_text("utf-8")) for name, path in files.items()}
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]

@@ -12,7 +12,7 @@ import msgspec
 
 from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material, NotebookMaterial
-from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.engine.material.results import WAITING, CellRun, NotebookResult, SubmissionResult, TestResult
 from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output
@@ -127,7 +127,7 @@ def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences)
     A hidden test shows only its message, because its output may reveal its data.
     """
     printed = safe_outputs(run.outputs) if run and not (test and test.hidden) else []
-    if test is None or (test.outcome == "manual" and not test.message):
+    if test is None or (test.outcome in WAITING and not test.message):
         return printed
     kept = [output for output in printed if output.get("name") == "stdout" or output["output_type"] == "display_data"]
     if test.outcome == "passed":  # nbgrader takes a value for partial credit, and a warning for a failure
@@ -135,5 +135,5 @@ def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences)
     if test.outcome == "partial":
         return [*kept, value_output(repr(test.points))]
     why = " ".join(filter(None, (test.message, sentences.about(test))))
-    names = {"not attempted": "NotAttempted", "manual": "WaitsForMarking"}
+    names = {"not attempted": "NotAttempted", **dict.fromkeys(WAITING, "WaitsForMarking")}
     return [*kept, error_output(names.get(test.outcome, "TestFailed"), why)]

@@ -86,6 +86,12 @@ class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     submissions_per_hour: Annotated[int, Meta(ge=1, le=3600)] = 30
 
 
+class Grading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a class is graded. ``unverified``: whether points of unverified tests count, or wait for a person."""
+
+    unverified: Literal["count", "review"] = "count"
+
+
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
 
@@ -103,6 +109,7 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extensions: tuple[Extension, ...] = ()
     accommodations: dict[str, Amount] = {}
     classroom: Classroom = Classroom()
+    grading: Grading = Grading()
     repository: Repository | None = None
     hidden_sentences: bool = True
     """Whether what is said of a wrong answer without a name may come from hidden tests, without their numbers."""
@@ -172,7 +179,8 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
     except msgspec.ValidationError as error:
         tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
-        tables |= {"extensions": Extension, "classroom": Classroom, "repository": Repository}
+        tables |= {"extensions": Extension, "classroom": Classroom, "grading": Grading}
+        tables |= {"repository": Repository}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = continued(str(error))

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.gradebook_reading import reading_gradebook
 from studium_graders.results_store import write_whole
+from studium_graders.unverified import Reliance, kept_reliance
 
 COLUMNS = (
     "assignment",
@@ -28,11 +30,15 @@ COLUMNS = (
     "score",
     "max_score",
 )
+OWN_COLUMNS = ("unverified_points", "review_points")  # behind those of nbgrader
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 
-def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> Path:
+def write_csv(gradebook: str, path: Path, assignments: Collection[str] = (), course: Path | None = None) -> Path:
     """Write one row for each assignment and student, only for ``assignments`` if any are named.
+
+    If the ``course`` folder is known, two more columns say how many points rest on unverified results, and how many
+    were left to a person because a test could not be decided.
 
     Raise UnknownNameError for an assignment that is not in the gradebook, CourseError if it has no students.
     """
@@ -41,7 +47,7 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
     if not rows:
         name = make_url(gradebook).database
         raise CourseError(f"no marks exist yet: {name} has no students; {path} was not written: grade first")
-    content = _table(rows).encode()
+    content = _table(rows, course).encode()
     try:
         if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
             path.write_bytes(content)
@@ -53,12 +59,21 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
     return path
 
 
-def _table(rows: Iterable[Iterable[Any]]) -> str:
+def _table(rows: Iterable[tuple[Any, ...]], course: Path | None) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerow((*COLUMNS, *OWN_COLUMNS) if course else COLUMNS)
+    found = cache(partial(kept_reliance, course)) if course else None
+    for row in rows:
+        own = _own(dict(zip(COLUMNS, row, strict=True)), found) if found else ()
+        writer.writerow([_cell(value) for value in (*row, *own)])
     return text.getvalue()
+
+
+def _own(row: dict[str, Any], found: Callable[[str], dict[str, Reliance]]) -> tuple[float, float]:
+    """Return the values of OWN_COLUMNS, as the last grading left them."""
+    one = found(row["assignment"]).get(row["student_id"], Reliance(0.0, 0.0, 0.0))
+    return one.unverified_points, one.review_points
 
 
 def _cell(value: Any) -> str:

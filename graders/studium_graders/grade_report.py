@@ -10,6 +10,7 @@ from studium_graders.history import Basis
 from studium_graders.mark_changes import MarkChange, Plan
 from studium_graders.mistakes import Sentences
 from studium_graders.report.same_answers import SameAnswers
+from studium_graders.unverified import reliance
 
 
 class TestRow(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class TestRow(msgspec.Struct, frozen=True):
     mistake: str
     mistake_id: str
     mode: str
-    reason: str = ""  # why it ran in one process
+    reason: str = ""  # why it is unverified
     notebook: str = ""
     grade_id: str = ""
 
@@ -34,8 +35,10 @@ class SubmissionRow(msgspec.Struct, frozen=True):
 
     ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None if the
     submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
-    ``untimed`` means that late work loses points but the time of this submission is unknown. ``reused`` means that an
-    earlier run had the result already; ``recorded`` that it is in the gradebook now.
+    ``untimed`` means that late work loses points but the time of this submission is unknown. ``unverified_points`` of
+    the ``score`` rest on unverified results, of ``unverified_max`` that could; ``review_points`` belong to tests that
+    could not be decided. ``reused`` means that an earlier run had the result already; ``recorded`` that it is in the
+    gradebook now.
     """
 
     student: str
@@ -53,6 +56,9 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     reused: bool = False
     recorded: bool = False
     sha256: str = ""  # digest of the code and files that were graded
+    unverified_points: float = 0.0
+    unverified_max: float = 0.0
+    review_points: float = 0.0
 
 
 class ClassResult(msgspec.Struct):
@@ -82,11 +88,15 @@ class ClassResult(msgspec.Struct):
         return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
-    def in_one_process(self) -> dict[str, list[str]]:
-        """The tests that ran in the students' own process, where a submission can disturb them, by reason."""
-        tests = (test for row in self.submissions for test in row.tests if test.mode == "one process")
-        found = sorted({(test.reason, f"{test.exercise}/{test.name}") for test in tests})
-        return {why: [name for reason, name in found if reason == why] for why, _ in found}
+    def unverified(self) -> dict[str, float]:
+        """The tests whose results are unverified, with the points that each is worth."""
+        tests = [test for row in self.submissions for test in row.tests if test.mode == "unverified"]
+        return {f"{test.exercise}/{test.name}": test.max_points for test in tests if test.max_points}
+
+    @property
+    def max_score(self) -> float:
+        """The points that could be had."""
+        return max((row.max_score for row in self.submissions), default=0.0)
 
 
 def submission_row(
@@ -116,6 +126,7 @@ def submission_row(
         reused,
         recorded,
         sha256,
+        *reliance(result.tests),
     )
 
 

@@ -45,6 +45,7 @@ from studium_graders.results_store import ResultsStore, environment_hash, result
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
 from studium_graders.unfinished import waiting_marks
+from studium_graders.unverified import for_review
 from studium_graders.vacuous_check import is_checked, note_checked
 
 _ON_A_CLUSTER = 64  # submissions in progress at the same time, unless set otherwise
@@ -126,7 +127,8 @@ class _Run:
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue = assignment, catalogue
         self.sentences = Sentences(catalogue, hidden=says_hidden(self.root))
-        self.limits, self.gpu, self.extensions, self.due, notes = terms_of(self.root, assignment, coursedir.db_url)
+        terms = terms_of(self.root, assignment, coursedir.db_url)
+        self.limits, self.gpu, self.extensions, self.due, self.review, notes = terms
         for note in notes:
             watcher.note(note)
         self.sharing = sharing_of(coursedir)
@@ -271,7 +273,7 @@ class _Line:
         ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # part of the keys, since another one may judge differently
         for problem in problems:
-            self.run.watcher.note(f"{problem}; submissions are judged more cautiously there")
+            self.run.watcher.note(f"{problem}; correct the solution or the test")
         self.packed = msgspec.msgpack.encode(self.material)
         self._tell_author()
         for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):
@@ -342,7 +344,8 @@ class _Line:
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
         """Return a submission's key, and the stored result for it."""
-        key = result_key(submission, self.material, self.run.environment, self.level)
+        judged = f"{self.run.environment} {'review' if self.run.review else 'count'}"
+        key = result_key(submission, self.material, judged, self.level)
         return key, self.run.store.load(submission.student, key)
 
     def _begin(self, submission: CanonicalSubmission, key: str) -> None:
@@ -399,7 +402,7 @@ class _Line:
             row = submission_row(result, submission.notes, self.run.sentences)
             self.report.submissions.append(row)
             return None
-        return result
+        return for_review(result) if self.run.review else result
 
     def _failed(self, student: str, why: str) -> None:
         self.report.problems.append(

@@ -13,13 +13,14 @@ from studium_graders.late_budget import Extensions, extensions, times_of
 class Terms(NamedTuple):
     """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None.
 
-    ``notes`` are sentences for the instructor.
+    ``review``: points of unverified tests wait for a person. ``notes`` are sentences for the instructor.
     """
 
     limits: Limits
     gpu: bool
     extensions: Extensions
     due: datetime | None
+    review: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -31,5 +32,5 @@ def terms_of(root: Path, assignment: str, url: str) -> Terms:
     times = times_of(url) if course.late.late_days else {}
     due = next((course.due_for_nbgrader(one) for one in course.assignments if one.name == assignment), None)
     notes = tuple(filter(None, (without_effect(course, assignment),)))
-    limits, needs_gpu = course.limits_of(assignment), course.needs_gpu(assignment)
-    return Terms(limits, needs_gpu, extensions(course, assignment, times), due, notes)
+    limits, gpu, review = course.limits_of(assignment), course.needs_gpu(assignment), course.grading.unverified
+    return Terms(limits, gpu, extensions(course, assignment, times), due, review == "review", notes)

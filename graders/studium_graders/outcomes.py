@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from studium_graders.engine.material.results import WAITING
+
 ExerciseOutcome = Literal["right", "wrong", "not attempted"]
 
 
@@ -12,6 +14,6 @@ def outcome_of(tests: Iterable[str]) -> ExerciseOutcome:
     A test that waits for a person counts neither way; an exercise that has only such tests is not right yet.
     """
     outcomes = set(tests)
-    if outcomes - {"manual"} == {"passed"}:
+    if outcomes - {*WAITING} == {"passed"}:
         return "right"
     return "not attempted" if outcomes == {"not attempted"} else "wrong"

@@ -115,7 +115,7 @@ def studium_export(
     if format == "csv":
         from studium_graders.export import write_csv
 
-        return write_csv(gradebook, path, assignments)
+        return write_csv(gradebook, path, assignments, options.course)
     if format in ("canvas", "moodle"):
         from studium_graders.lms.exporting import write_sheet
 

@@ -27,7 +27,7 @@ from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
-from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.engine.material.results import WAITING, NotebookResult, SubmissionResult
 from studium_graders.gradebook_errors import gradebook_errors, patient
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.late_budget import Extensions
@@ -349,7 +349,7 @@ def _auto_score(name: str, result: NotebookResult) -> float | None:
     test = next((test for test in result.tests if (test.grade_id or test.name) == name), None)
     if test is None:
         return 0.0
-    return None if test.outcome == "manual" else float(test.points)
+    return None if test.outcome in WAITING else float(test.points)
 
 
 def _most_points(name: str, result: NotebookResult | None) -> float:

@@ -1,6 +1,7 @@
 """Tell an author which tests a vacuous answer passes: when an assignment is built, or first graded."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from studium.catalogue import Catalogue
@@ -9,6 +10,7 @@ from studium_graders import work
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import TestResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.exercise_files import packages_of
@@ -16,7 +18,8 @@ from studium_graders.opening import open_course
 from studium_graders.results_store import environment_hash, write_whole
 from studium_graders.sharing import Sharing, sharing_of
 
-_decoder = msgspec.msgpack.Decoder(list[VacuousTest])
+_vacuous = msgspec.msgpack.Decoder(list[VacuousTest])
+_results = msgspec.msgpack.Decoder(list[TestResult])
 
 
 class _Checked(msgspec.Struct, frozen=True):
@@ -25,8 +28,15 @@ class _Checked(msgspec.Struct, frozen=True):
     digest: str
 
 
-def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> list[VacuousTest]:
-    """Return the tests of an assignment that vacuous answers pass. Raise CourseError if it cannot be graded."""
+class Checked(NamedTuple):
+    """The tests that vacuous answers pass, and what each test gives the reference solution: mode and reason, too."""
+
+    vacuous: list[VacuousTest]
+    tests: list[TestResult]
+
+
+def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> Checked:
+    """Look at the tests of an assignment before anybody is graded. Raise CourseError if it cannot be graded."""
     coursedir = open_course(root, assignment)
     own = Path(coursedir.root)
     limits = read_course(own).limits_of(assignment) if (own / FILE).is_file() else Limits()
@@ -36,11 +46,12 @@ def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> list[
     job = work.Work(material.digest, level, 1, True, False, (str(own),), environment)  # the author's own code
     try:
         calibrated = work.calibrate(job, msgspec.msgpack.encode(material))
-        tests = _decoder.decode(work.vacuous_tests(job, calibrated))
+        vacuous = _vacuous.decode(work.vacuous_tests(job, calibrated))
+        tests = _results.decode(work.modes(job, calibrated))
     finally:
         work.close_engines()
     note_checked(own, material, sharing_of(coursedir))
-    return tests
+    return Checked(vacuous, tests)
 
 
 def is_checked(root: Path, material: Material) -> bool:

@@ -58,6 +58,12 @@ def calibrate(work: Work, material: bytes) -> bytes:
         return msgspec.msgpack.encode(engine.calibrate())
 
 
+def modes(work: Work, material: bytes) -> bytes:
+    """Return what each test gives the reference solution. ``material`` is calibrated."""
+    with _engines.use(work, material) as engine:
+        return msgspec.msgpack.encode(engine.modes())
+
+
 def vacuous_tests(work: Work, material: bytes) -> bytes:
     """Return the tests that vacuous answers pass. ``material`` is calibrated."""
     with _engines.use(work, material) as engine:

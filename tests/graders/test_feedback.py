@@ -400,7 +400,7 @@ def test_what_a_cell_shows_after_a_hidden_test_is_withheld_because_it_can_show_i
 def test_what_a_cell_shows_where_no_hidden_test_had_run_is_shown(mark: Callable) -> None:
     plain = [new_output("stream", text="a line of my own\n")]
     tests = engine_test(ZERO, 0, 1, "failed"), engine_test(SUM, 0, 2, "failed")
-    runs = {"counting-distance": CellRun(plain, as_released=True)}
+    runs = {"counting-distance": CellRun(plain)}
     recorded = {"counting-distance": [nbformat.from_dict(output) for output in safe_outputs(plain)]}
     page = page_of(mark("una", results=shown(*tests, runs=runs), outputs=recorded))
     assert "a line of my own" in page

@@ -534,7 +534,7 @@ def test_a_test_that_was_stopped_in_its_own_code_is_named_once_with_its_students
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stopped = f"stopped after 30 s: {TEST_WITHOUT_END}"
-    tests = [Row("total", "goes on", 0.0, 1.0, "failed", stopped, "", "", "split")]
+    tests = [Row("total", "goes on", 0.0, 1.0, "failed", stopped, "", "", "verified")]
     rows = [SubmissionRow(student, 0.0, 1.0, "time limit", 35.0, tests) for student in ("ada", "bob")]
     table.print_result(ClassResult("ps1", "L2", 2, rows), dry_run=True)
     out = capsys.readouterr().out

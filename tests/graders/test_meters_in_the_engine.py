@@ -40,5 +40,5 @@ def test_a_fake_that_makes_the_whole_table_loses_the_point_of_the_meter(
     graded = {found["student"]: found for found in json.loads(done.stdout)["submissions"]}
     assert graded["right"]["score"] == graded["right"]["max_score"]
     tests = {test["name"]: test for test in graded["fake"]["tests"] if test["exercise"] == "flash_forward"}
-    assert (tests[TILED]["points"], tests[TILED]["mode"]) == (0, "split")
+    assert (tests[TILED]["points"], tests[TILED]["mode"]) == (0, "verified")
     assert tests["is exact for all sizes, with and without a mask"]["points"] == 2

@@ -10,23 +10,21 @@ pytest.importorskip("nbgrader")
 
 import nbformat
 from nbgrader.api import Gradebook
-from studium_graders.engine.judge.judging import WAITS
+from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.feedback import write_feedback
 
-OWN = """
-class Squares:
-    def __init__(self, n): self.found = [i**2 for i in range(1, n + 1)]
-    def __eq__(self, other): return self.found == other
+SQUARES = """
 def squares(n):
     if n < 1:
         raise ValueError("n must be positive")
-    return Squares(n)
+    return [i**2 for i in range(1, n + 1)]
 """
 
 
 def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Callable, studium: Callable) -> None:
     course = ps1_course
-    submit(course, "ada", {"problem1": {"squares": OWN}})
+    submit(course, "ada", {"problem1": {"squares": SQUARES}})
+    (course / "course.toml").write_text('id = "course101"\n\n[grading]\nunverified = "review"\n')
 
     def grade(*more: str) -> str:
         code, out, err = studium("grade", "ps1", "--course", str(course), "--student", "ada", *more)
@@ -34,9 +32,9 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
         return str(out)
 
     (row,) = json.loads(grade("--json"))["submissions"]
-    found = {test["grade_id"] for test in row["tests"] if test["message"].endswith(WAITS)}
+    found = {test["grade_id"] for test in row["tests"] if test["message"].endswith(REVIEW)}
     assert found
-    assert {(test["outcome"], test["points"]) for test in row["tests"] if test["grade_id"] in found} == {("manual", 0)}
+    assert {(test["outcome"], test["points"]) for test in row["tests"] if test["grade_id"] in found} == {("review", 0)}
     assert "waiting for you to mark: " in grade()
     submit(course, "bob", {"problem1": {}})
     assert "ada" not in studium("grade", "ps1", "--course", str(course), "--student", "bob")[1]
@@ -45,7 +43,7 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
     assert shown.count("WaitsForMarking") == len(found)
     assert "for you to mark them in ps1 and count 0 until then: ada" in studium("export", "--course", str(course))[2]
     write_feedback(course, "ps1", ["ada"])
-    assert WAITS in (course / "feedback" / "ada" / "ps1" / "problem1.html").read_text("utf-8")
+    assert REVIEW in (course / "feedback" / "ada" / "ps1" / "problem1.html").read_text("utf-8")
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
         marks = {mark.name: mark for mark in gradebook.find_submission_notebook("problem1", "ps1", "ada").grades}
         assert {(marks[name].auto_score, marks[name].needs_manual_grade) for name in found} == {(None, True)}

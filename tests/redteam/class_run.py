@@ -98,10 +98,10 @@ class ClassRun:
     passed_vacuously: set[str]
 
     def labelled(self, case: Case) -> set[str]:
-        """Return the tests whose label says that passing means less: the vacuous ones, and those in one process."""
+        """Return the tests whose label says that passing means less: the vacuous ones, and unverified ones."""
         result = self.outcomes[case.id].result
         return self.passed_vacuously | {
-            test.grade_id for test in (result.tests if result else []) if test.mode == "one process"
+            test.grade_id for test in (result.tests if result else []) if test.mode == "unverified"
         }
 
 

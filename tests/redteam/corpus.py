@@ -5,7 +5,7 @@ A case is a TOML file: ``tries`` says in words what it does, ``answers`` hold th
 ``mutate`` is Python that changes the notebook ``nb`` (``raw`` are other bytes for the file, None for no file).
 ``marks`` are what each test must get, by a pattern of its grade id; else honest cases earn full marks, hostile ones 0
 but for the exercises that they ``solve``. What hostile ones earn beyond that is earned in tests whose author has been
-told that they let vacuous answers pass, or which are labelled as run in one process; else ``known`` says why.
+told that they let vacuous answers pass, or which are labelled as unverified; else ``known`` says why.
 """
 
 import tomllib

@@ -1,5 +1,7 @@
 """``make redteam``: the attacks on our engine beside stock nbgrader, attack by attack, then in figures for each class.
 
+An attack is blocked, or earns points only in tests that are labelled unverified, or has succeeded.
+
 ``python -m tests.redteam.matrix [ID…]``. Stock marks are those of ``stock.json``; ours are made now.
 """
 
@@ -19,8 +21,8 @@ from .classroom import COURSES
 from .corpus import Case, cases
 
 Row = tuple[Case, str, str, str]
-HELD, TOGETHER = "blocked", "blocked, in one process"
-EARNS, TOLD, KNOWN, HOLE = "earns, labelled one process", "earns, the author was told", "known", "HOLE"
+BLOCKED, UNVERIFIED, SUCCEEDED = "blocked", "unverified", "succeeded"
+TOLD, KNOWN = "the author was told", "known"
 RIGHT, WRONG = "right", "WRONG"
 
 
@@ -64,14 +66,10 @@ def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
     if case.honest:
         return WRONG if wrong else RIGHT
     if wrong - run.labelled(case):
-        return HOLE
+        return SUCCEEDED
     if wrong:
-        return TOLD if wrong <= run.passed_vacuously else EARNS
-    result = run.outcomes[case.id].result
-    attacked = [
-        test for test in (result.tests if result else []) if test.exercise not in case.solved(run.room.exercises)
-    ]
-    return TOGETHER if any(test.mode == "one process" for test in attacked) else HELD
+        return TOLD if wrong <= run.passed_vacuously else UNVERIFIED
+    return BLOCKED
 
 
 def _stock(known: dict, deserved: dict[str, float]) -> str:
@@ -93,7 +91,7 @@ def _matrix(rows: list[Row], title: str = "Attacks") -> Table:
 
 
 def _figures(rows: list[Row]) -> Table:
-    verdicts = (RIGHT, HELD, TOGETHER, EARNS, TOLD, KNOWN, HOLE, WRONG)
+    verdicts = (RIGHT, BLOCKED, UNVERIFIED, TOLD, KNOWN, SUCCEEDED, WRONG)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for case, before, _, verdict in rows:
         unrun = not before.startswith(tuple("0123456789"))

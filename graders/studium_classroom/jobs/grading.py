@@ -11,6 +11,7 @@ from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError
 from studium_graders.engine.intake.reserved_names import TIMESTAMP
+from studium_graders.engine.material.results import WAITING
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
 from studium_graders.folder_swap import swap_folders
@@ -118,7 +119,7 @@ def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
     """Return what was found in each exercise that has a test, leaving out those that only a person marks."""
     by_name: defaultdict[str, list[TestRow]] = defaultdict(list)
     for test in tests:
-        if test.outcome != "manual":
+        if test.outcome not in WAITING:
             by_name[exercise_key(test.notebook, test.exercise)].append(test)
     return {
         name: GradedOutcome(

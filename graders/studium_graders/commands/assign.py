@@ -7,7 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
-from studium_graders.commands.graded_table import show_vacuous
+from studium_graders.commands.graded_table import show_modes, show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ def assign(
     name: Annotated[str, typer.Argument(help="The assignment's name in course.toml.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="List the tests that a vacuous answer passes.")
+        bool,
+        typer.Option(
+            "--check/--no-check", help="Say how each test is judged, and list those that a vacuous answer passes."
+        ),
     ] = True,
     replace: Annotated[
         bool, typer.Option("--replace", help="Rebuild notebooks that were changed in source/, and keep a copy of them.")
@@ -39,12 +42,14 @@ def assign(
     catalogue: Catalogue = ctx.obj
     with stoppable(), settings_errors(course):
         assigned = build_assignment(course, name, catalogue, replace=replace)
-        vacuous = check_assignment(course, name, catalogue) if check and not as_json else []
+        checked = check_assignment(course, name, catalogue) if check and not as_json else None
     if as_json:
         print_json(assigned)
     else:
         _print(assigned)
-        show_vacuous(vacuous)
+        if checked:
+            show_modes(checked.tests)
+            show_vacuous(checked.vacuous)
 
 
 def _print(assigned: "Assigned") -> None:

@@ -91,7 +91,7 @@ def grade(
     catalogue: Catalogue = ctx.obj
     if check:
         with stoppable(), settings_errors(course):
-            tests = check_assignment(course, name, catalogue)
+            tests = check_assignment(course, name, catalogue).vacuous
         print_json(tests) if as_json else show_vacuous(tests, asked=True)
         return
     selection = Selection(changes.value, frozenset(only_test or ()))

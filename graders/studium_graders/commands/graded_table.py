@@ -11,6 +11,7 @@ from studium_graders.commands.same_lines import show_same
 from studium_graders.mark_changes import LATE
 
 if TYPE_CHECKING:
+    from studium_graders.engine.material.results import TestResult
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.mark_changes import MarkChange
@@ -33,10 +34,9 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
             typer.echo("\n".join(change_lines(changes, changed=recorded)))
     if lines := list(_to_look_at(result)):
         typer.echo("\n".join(["look at these:", *(f"  {plain(line)}" for line in lines)]))
-    if shared := result.in_one_process:
-        number = sum(map(len, shared.values()))
-        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
-        typer.echo(f"{_counted(number, 'test')} ran in the same process as the answer: {reasons}")
+    if found := result.unverified:
+        points = f"{sum(found.values()):g} of {_counted_points(result.max_score)}"
+        typer.echo(f"{points} rest on unverified results: {', '.join(found)}")
     show_vacuous(result.vacuous)
     show_same(result.same, more_in=f"studium report {result.assignment} and --json list them")
     if line := result.absent.line:
@@ -153,8 +153,24 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def _counted_points(points: float) -> str:
+    return f"{points:g} point{'' if points == 1 else 's'}"
+
+
 def _mark(points: float | None) -> str:
     return "by hand" if points is None else f"{round(points, 2):g}"
+
+
+def show_modes(tests: "Sequence[TestResult]") -> None:
+    """Print how each test will be judged: verified ones apart from the answers, others with the reason why not."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        names[test.reason].append(f"{test.exercise}/{test.name}")
+    if verified := names.pop("", []):
+        typer.echo(f"{_counted(len(verified), 'test')} verified, apart from the answers: {', '.join(verified)}")
+    if names:
+        typer.echo(f"{_counted(sum(map(len, names.values())), 'test')} unverified, together with the answers:")
+        typer.echo("\n".join(_grouped((why, name) for why, own in names.items() for name in own)))
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:

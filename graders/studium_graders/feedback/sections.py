@@ -116,11 +116,10 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     outputs = cell.get("outputs") or []
     runs = sources.result.runs if sources.result else {}
     run = runs.get(known.id if known else cell.get("id", ""))
-    known_as_released = False
-    if run and safe_outputs(run.outputs) == outputs:  # otherwise it was graded again since
-        outputs, known_as_released = run.outputs, run.as_released
+    is_ours = run is not None and safe_outputs(run.outputs) == outputs  # otherwise it was graded again since
+    outputs = run.outputs if run and is_ours else outputs
     code = show_code(cell["source"], sources.room)
-    if outputs and not known_as_released and sources.handed_in.may_know_hidden_tests(cell):
+    if outputs and not is_ours and sources.handed_in.may_know_hidden_tests(cell):
         shown = [_WITHHELD]
     else:
         shown = show_outputs(outputs, sources.is_secret, sources.room)
@@ -150,7 +149,7 @@ def _test_name(cell: Cell) -> str:
 
 
 def _word(outcome: str) -> Word:
-    words: dict[str, Word] = {"partial": "partial credit", "manual": "waits for marking"}
+    words: dict[str, Word] = {"partial": "partial credit", "manual": "waits for marking", "review": "waits for marking"}
     return words.get(outcome, outcome)  # type: ignore[arg-type]
 
 

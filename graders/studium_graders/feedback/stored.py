@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from studium_graders.engine.material.results import NotebookResult, SubmissionResult, TestResult
+from studium_graders.engine.material.results import WAITING, NotebookResult, SubmissionResult, TestResult
 from studium_graders.feedback.handed_in import HandedIn, NotebookCell
 from studium_graders.feedback.marks import NotebookMarks
 from studium_graders.results_store import StoredResult, file_name
@@ -25,7 +25,7 @@ def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: H
     found = next((item for item in result.notebooks if item.name == book.name), None) if result else None
     if found is None:
         return None
-    given = {test.grade_id: test.points for test in found.tests if test.outcome != "manual"}
+    given = {test.grade_id: test.points for test in found.tests if test.outcome not in WAITING}
     recorded = {name: mark.auto for name, mark in book.marks.items() if mark.auto is not None}
     same = all(abs(points - (recorded.get(name) or 0.0)) < 1e-6 for name, points in given.items())
     if not same or not given.keys() <= book.marks.keys():

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import pearsonr
 
+from studium_graders.engine.material.results import WAITING
 from studium_graders.report.class_data import ClassData
 from studium_graders.report.intervals import Interval, share
 
@@ -80,7 +81,7 @@ def scores_of(data: ClassData) -> tuple[NDArray[np.float64], NDArray[np.float64]
         for column, (index, item) in enumerate(columns):
             answer = answers[index]
             test = answer.tests.get(item.grade_id) if answer else None
-            if test and test.outcome != "manual" and item.points:
+            if test and test.outcome not in WAITING and item.points:
                 scores[row, column] = test.points / item.points
     return scores, np.array([item.points for _, item in columns])
 

@@ -1,11 +1,12 @@
 """The report of an assignment as data: what the page shows, and what ``--json`` prints."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from studium_graders.class_list.absent import Absent
+from studium_graders.engine.material.results import WAITING
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.report.clusters import Clusters, cluster_unnamed
 from studium_graders.report.intervals import Interval, share
@@ -43,6 +44,7 @@ class ItemRow(msgspec.Struct, frozen=True):
     statistics: ItemStatistics
     failing: tuple[tuple[str, int], ...]
     earlier: tuple[Earlier, ...] = ()
+    mode: str = "verified"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -61,6 +63,11 @@ class Report(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     same: SameAnswers = SameAnswers()
     absent: Absent = Absent()
+
+    @property
+    def unverified(self) -> list[ItemRow]:
+        """The tests whose results are the word of a process in which the students' code ran."""
+        return [row for row in self.tests if row.mode == "unverified"]
 
 
 def make_report(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData] = ()) -> Report:
@@ -99,6 +106,7 @@ def _test_rows(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData]
                 next(statistics),
                 _what_they_did(failing, sentence),
                 before,
+                _mode(data.of(index).values(), item),
             )
 
 
@@ -110,8 +118,13 @@ def _exercise_rows(data: ClassData, sentence: Sentence) -> Iterator[ItemRow]:
         yield ItemRow(exercise.name, exercise.name, False, float(points[index]), found, failed)
 
 
+def _mode(answers: Iterable[Answer], item: Item) -> str:
+    modes = {answer.tests[item.grade_id].mode for answer in answers}
+    return "unverified" if "unverified" in modes else "verified"
+
+
 def _has_passed(answer: Answer, item: Item) -> bool:
-    return answer.tests[item.grade_id].outcome in ("passed", "manual")
+    return answer.tests[item.grade_id].outcome in ("passed", *WAITING)
 
 
 def _what_they_did(answers: Sequence[Answer], sentence: Sentence) -> tuple[tuple[str, int], ...]:

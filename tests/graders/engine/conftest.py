@@ -33,8 +33,7 @@ TESTS = {
     "first": "assert first(1) == 2",
     "second": "assert second(4) == 8",
     "third": "x, w = torch.randn(3, 4), torch.randn(4, 5)\nassert torch.allclose(third(x, w), x @ w)",
-    # hangs, or ends the judge
-    "fourth": "while fourth() == 1:\n    pass\nif fourth() == 2:\n    getattr(__import__('os'), '_exit')(1)",
+    "fourth": "assert fourth() == 0",
 }
 LIMITS = Limits(
     call_seconds=6, submission_seconds=90, memory_mb=512, processes=32, disk_mb=16, output_kb=64, open_files=64

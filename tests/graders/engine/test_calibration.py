@@ -5,7 +5,7 @@ import pytest
 from studium.errors import CourseError
 from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.material import results
-from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial, Permission
+from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial
 from studium_graders.engine.sandbox import probe
 from studium_graders.engine.supervision.calibration import calibrate, failed, reference_notebook
 from studium_graders.engine.supervision.engine import Engine
@@ -20,21 +20,15 @@ CELLS = (
     Cell("b", "test", "assert 'return' in open('f.py').read()", "b", 1.0),
 )
 BOOK = NotebookMaterial("book", CELLS, b"{}")
-NEEDS = Recorded(permissions=frozenset({Permission("object", "f()")}))
-
-
-def solved(notebook):
-    return any("return 1" in step.source for step in notebook.steps)
+NEEDS = Recorded(scored=frozenset({"a"}))
+APART = Recorded(words={"a": frozenset({"remote"})})
 
 
 class Grader:
-    """Stands for the engine: tests fail by what ``passes`` says of (grade id, one process?, enforced?).
+    """Stands for the engine: tests fail by what ``passes`` says of (grade id, enforced?); ``needs`` is recorded."""
 
-    ``stub`` says so of the untouched notebook, by (grade id, one process?). ``needs`` is what it records.
-    """
-
-    def __init__(self, passes, stub=lambda name, together: False, needs=NEEDS):
-        self.passes, self.stub, self.needs = passes, stub, needs
+    def __init__(self, passes, needs=NEEDS):
+        self.passes, self.needs = passes, needs
         self.seen = []
 
     def __call__(self, notebook, calibration, recording):
@@ -44,10 +38,7 @@ class Grader:
                 "book", name, float(ok), 1.0, "passed" if ok else "failed", "" if ok else "wrong", grade_id=name
             )
             for name in ("a", "b")
-            for together in [name in calibration.one_process]
-            for ok in [
-                self.passes(name, together, calibration.known) if solved(notebook) else self.stub(name, together)
-            ]
+            for ok in [self.passes(name, not recording)]
         ]
         manual = results.TestResult("book", "text", 0.0, 2.0, "manual", grade_id="text")
         return results.NotebookResult("book", "graded", [*tests, manual]), self.needs
@@ -63,50 +54,27 @@ def test_the_reference_takes_the_place_of_each_stub():
     ]
 
 
-def test_what_a_passing_reference_needs_is_known():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: True))
-    assert calibration == Calibration(True, NEEDS.permissions)
+def test_what_a_passing_reference_needs_is_known_after_one_run():
+    grader = Grader(lambda name, enforced: True)
+    assert calibrate(BOOK, grader) == Calibration(scored=frozenset({"a"}))
+    assert grader.seen == [(Calibration(), True)]
 
 
-def test_a_test_that_passes_only_in_one_process_is_to_run_in_one():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together))
-    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
+def test_where_a_test_runs_apart_the_reference_runs_once_more_with_what_it_needs():
+    grader = Grader(lambda name, enforced: True, APART)
+    calibration = calibrate(BOOK, grader)
+    assert calibration == Calibration(words=APART.words)
+    assert grader.seen == [(Calibration(), True), (calibration, False)]
 
 
-def test_a_test_that_the_reference_fails_is_reported_and_the_cautious_default_applies_to_it_alone():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a"))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
-    assert calibration.permissions == NEEDS.permissions
+def test_a_test_that_the_reference_fails_is_reported():
+    calibration = calibrate(BOOK, Grader(lambda name, enforced: name == "a"))
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
-def test_a_test_that_needs_more_than_was_recorded_is_to_run_in_one_process():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together or not enforced))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, {"b"}, frozenset())
-    assert calibration.problems == ()
-
-
-def test_a_test_that_fails_there_too_once_only_what_was_recorded_is_allowed_is_reported():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or not enforced))
-    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
-    assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
-
-
-def test_earlier_tests_run_in_one_process_too_where_that_saves_a_test():
-    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
-    grader = Grader(lambda name, together, enforced: name == "a" or together, needs=needs)
-    assert calibrate(BOOK, grader).one_process.keys() == {"b"}
-    grader.passes = lambda name, together, enforced: name == "a" or {"a", "b"} <= grader.seen[-1][0].one_process.keys()
-    calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.problems) == ({"a", "b"}, ())
-
-
-@pytest.mark.parametrize("others", [True, False])
-def test_earlier_tests_stay_split_where_that_saves_none(others):
-    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
-    grader = Grader(lambda name, together, enforced: name == "a" and (others or not together), needs=needs)
-    calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.cautious) == (set(), {"b"})
+def test_a_test_that_needs_more_than_was_recorded_is_reported_once():
+    calibration = calibrate(BOOK, Grader(lambda name, enforced: not enforced, APART))
+    assert calibration.problems == ("the reference solution of book fails the test a: wrong",)
 
 
 def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
@@ -119,7 +87,6 @@ def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
 
     calibration = calibrate(BOOK, Half(lambda *_: True))
     assert calibration.problems == ("the reference solution of book earns 0.5 of 1 points in the test b",)
-    assert calibration.cautious == calibration.partly == {"b"}
 
 
 def test_without_a_reference_nothing_is_run():
@@ -137,55 +104,10 @@ def test_a_reference_that_never_comes_to_its_end_stops_the_grading():
         calibrate(BOOK, stopped)
 
 
-def test_a_test_that_breaks_off_split_is_tried_in_one_process():
-    def observe(notebook, calibration, recording):
-        result, needs = Grader(lambda name, together, enforced: name == "a" or together)(
-            notebook, calibration, recording
-        )
-        together = "b" in calibration.one_process
-        return msgspec.structs.replace(result, verdict="graded" if together else "broken protocol"), needs
-
-    calibration = calibrate(BOOK, observe)
-    assert (calibration.known, calibration.one_process.keys(), calibration.problems) == (True, {"b"}, ())
-
-
-def test_one_bad_moment_costs_no_test_its_isolation():
-    moments = iter([False, True])
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or next(moments, True)))
-    assert (calibration.known, calibration.one_process.keys()) == (True, set())
-
-
-def test_one_bad_moment_under_what_was_recorded_costs_no_test_its_isolation():
-    moments = iter([False, True])
-    grader = Grader(lambda name, together, enforced: name == "a" or not enforced or next(moments, True))
-    calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process.keys(), calibration.problems) == (set(), ())
-
-
-def test_a_test_that_passes_split_whatever_was_written_is_to_run_in_one_process():
-    calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b" and not together))
-    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
-
-
-def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
-    calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b"))
-    assert (calibration.known, calibration.one_process.keys()) == (True, set())
-
-
-def changing(passes):
-    """Calibrate where the test a changes what has crossed; ``passes`` says of (grade id, together, enforced)."""
-    needs = msgspec.structs.replace(NEEDS, one_process={"a": "it changes a value"})
-    return calibrate(BOOK, Grader(passes, needs=needs))
-
-
-def test_a_test_that_changes_what_crossed_is_to_run_in_one_process():
-    found = changing(lambda name, together, enforced: True)
-    assert (found.one_process, found.problems) == ({"a": "it changes a value"}, ())
-
-
-def test_it_stays_split_where_the_reference_does_not_pass_in_one_process():
-    found = changing(lambda name, together, enforced: not together)
-    assert (found.one_process, found.cautious, found.problems) == ({}, set(), ())
+@pytest.mark.parametrize("needs", [NEEDS, APART])
+def test_one_bad_moment_is_no_problem(needs):
+    moments = iter([False, True, False])
+    assert calibrate(BOOK, Grader(lambda name, enforced: name == "b" or next(moments, True), needs)).problems == ()
 
 
 def test_manual_cells_are_no_failures():
@@ -193,101 +115,24 @@ def test_manual_cells_are_no_failures():
     assert failed(result) == frozenset()
 
 
-SET = """class Set:
-    def __init__(self, items=()): self.items = list(items)
-    def __contains__(self, item): return item in self.items
-    def __hash__(self): return hash(tuple(self.items))
-    def __eq__(self, other): return self.items == other.items
-"""
-
-
 def test_a_slip_in_one_test_costs_the_answers_nothing_in_the_others(ancestor):
-    tests = {
-        "member": "assert 2 in Set([1, 2])",
-        "slip": "assert slip() == 3",
-        "hashed": "assert len({Set([1]), Set([1])}) == 1",
+    tests = {"double": "assert double(2) == 4", "slip": "assert slip() == 3", "last": "assert last() == 1"}
+    answers = {
+        name: f"def {name}(*x):\n    return {value}" for name, value in (("double", 4), ("slip", 2), ("last", 1))
     }
-    answers = {"member": SET, "slip": "def slip():\n    return 2", "hashed": "def hashed():\n    return 1"}
     material = hand_made(answers, tests, limits=LIMITS)
     with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
-        found = engine.calibrate().calibration["book"]
-        assert (found.cautious, len(found.problems)) == ({"test-slip"}, 1)
+        assert len(engine.calibrate().calibration["book"].problems) == 1
         result = engine.grade(handed_in(material, "alice", answers))
     assert [test.points for test in result.tests] == [1, 0, 1]
-    assert {test.mode for test in result.tests} == {"split"}
 
 
-MEMOIZE = """
-import functools
-def memoize(function):
-    cache = {}
-    @functools.wraps(function)
-    def inner(x):
-        if x not in cache:
-            cache[x] = function(x)
-        return cache[x]
-    inner.cache = cache
-    return inner
-"""
-
-
-def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it_runs(ancestor):
-    tests = {
-        "memoize": "@memoize\ndef slow(x):\n    return x * x\nassert [slow(3), slow(3)] == [9, 9]",
-        "named": "assert slow.cache == {3: 9} and slow.__code__",
-        "alone": "assert alone() == 1",
-    }
-    answers = {"memoize": MEMOIZE, "named": "def named():\n    return 1", "alone": "def alone():\n    return 1"}
-    material = hand_made(answers, tests, limits=LIMITS)
+def test_a_test_that_ends_with_a_number_is_scored_by_it(ancestor):
+    answers = {"half": "def half(x):\n    return x / 2"}
+    material = hand_made(answers, {"half": "half(2) / 2"}, limits=LIMITS)
     with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
-        found = engine.calibrate().calibration["book"]
-        assert (found.one_process.keys(), found.problems) == ({"test-memoize", "test-named"}, ())
-        assert [test.points for test in engine.grade(handed_in(material, "alice", answers)).tests] == [1, 1, 1]
-
-
-@pytest.fixture
-def calibrated(engine):
-    before = engine.material
-    yield engine.calibrate()
-    engine.material = before
-
-
-def test_the_engine_learns_from_the_reference_and_grades_by_it(calibrated, grade):
-    calibration = calibrated.calibration["book"]
-    assert calibration.known
-    assert calibration.permissions
-    assert grade().score == 4
-
-
-def test_an_object_where_the_reference_gives_a_number_earns_nothing(calibrated, grade):
-    always = "class Equal:\n    def __eq__(self, other):\n        return True\ndef second(x):\n    return Equal()"
-    assert [test.points for test in grade(second=always).tests] == [1, 0, 1, 1]
-
-
-HIST = """class Hist:
-    def __init__(self, data): self.data = list(data)
-    def mean(self): return sum(self.data) / len(self.data)
-"""
-SHARED = HIST.replace("list(data)", "data")
-CHANGED = "data = [1, 2, 3]\nh = Hist(data)\ndata.append(100)\nassert h.mean() == {}"
-
-
-@pytest.fixture
-def judged(ancestor):
-    """judged(reference, test, answer, …) → the calibration, then points and mode of each answer."""
-
-    def judge(reference, test, *answers):
-        material = hand_made({"task": reference}, {"task": test}, limits=LIMITS)
-        with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
-            found = engine.calibrate().calibration["book"]
-            tests = [engine.grade(handed_in(material, "alice", {"task": text})).tests[0] for text in answers]
-        return found, [(test.points, test.mode) for test in tests]
-
-    return judge
-
-
-@pytest.mark.parametrize(("reference", "other", "mean"), [(HIST, SHARED, 2), (SHARED, HIST, 26.5)])
-def test_a_list_that_the_test_changes_later_is_one_list_for_both(judged, reference, other, mean):
-    found, results = judged(reference, CHANGED.format(mean), reference, other)
-    assert list(found.one_process) == ["test-task"]
-    assert results == [(1, "one process"), (0, "one process")]
+        calibration = engine.calibrate().calibration["book"]
+        result = engine.grade(handed_in(material, "alice", {"half": "def half(x):\n    return torch.ones(2)"}))
+    assert calibration.scored == {"test-half"}
+    assert calibration.problems == ("the reference solution of book earns 0.5 of 1 points in the test test-half",)
+    assert [test.points for test in result.tests] == [0]

@@ -94,7 +94,6 @@ def second(x):
     ),
     "files": ("def second(x):\n    return [open(f'file{n}', 'w') for n in range(100)]", "file limit", "64 files"),
     "files in a cell": ("kept = [open(f'file{n}', 'w') for n in range(100)]", "file limit", "not defined"),
-    "value": ("def second(x):\n    return 'x' * (20 << 20)", "value limit", "too large"),
     "noise on the wire": (
         """
 import os
@@ -205,24 +204,11 @@ def test_descriptors_and_memory_do_not_grow(grade, engine, count):
     assert max(grown) < 8 << 20
 
 
-def test_a_handed_out_file_is_the_judges_own_whatever_the_student_makes_of_it():
-    solutions = {"total": "def total(name):\n    return sum(map(int, open(name).read().split()))"}
-    tests = {"total": "assert total('numbers.txt') == sum(map(int, open('numbers.txt').read().split()))"}
-    material = hand_made(solutions, tests, files={"numbers.txt": b"1 2 3"}, limits=LIMITS)
-    cheat = "open('numbers.txt', 'w').write('0')\ndef total(name):\n    return 0"
-    with Engine(material, probe().level, trust=True) as engine:
-        engine.calibrate()
-        right, wrong = (engine.grade(handed_in(material, "a", {"total": text})) for text in (solutions["total"], cheat))
-    assert [test.mode for test in right.tests] == ["split"]
-    assert (right.score, wrong.score) == (1, 0)
-
-
 def test_an_iterator_without_end_is_stopped_like_a_loop_without_end(ancestor):
     answers = {"ones": "def ones(n):\n    return [1] * n", "last": "def last():\n    return 1"}
     tests = {"ones": "assert sum(ones(3)) == 3", "last": "assert last() == 1"}
     material = hand_made(answers, tests, limits=msgspec.structs.replace(LIMITS, call_seconds=1))
     with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
-        assert engine.calibrate().calibration["book"].known
         endless = "import itertools\ndef ones(n):\n    return itertools.repeat(1)"
         result = engine.grade(handed_in(material, "alice", answers | {"ones": endless}))
     assert [test.points for test in result.tests] == [0, 1]

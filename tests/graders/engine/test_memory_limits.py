@@ -5,55 +5,70 @@ import subprocess
 import sys
 
 import pytest
+from studium.catalogue import load_catalogue
+from studium.sources import solved, stub
+from studium.sources import test_cell as written_test
+from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
 from studium_graders.engine.sandbox import Level, probe
 from studium_graders.engine.supervision.engine import Engine
 
-from .conftest import hand_made, handed_in
+from .conftest import handed_in
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel of Linux keeps the limit")
 
 LEVELS = [level for level in Level if level <= probe().level]
-BY_ROW = "def table(n):\n    return sum(float(torch.ones(n).sum()) for _ in range(n))"
-WHOLE = "def table(n):\n    return float(torch.ones(n, n).sum())"
-RAISES = """import resource
-def table(n):
-    resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, 1 << 40))
-    return float(torch.ones(n, n).sum())"""
+TOPIC, NAME = "flash-attention", "flash_forward"
+EXERCISE = load_catalogue()[TOPIC].exercises[NAME]
+TILED = "makes no tensor larger than its inputs and a tile"
+IMPORTS = "import math\nimport torch\n" + solved(load_catalogue()[TOPIC].exercises["online_update"])
+WHOLE = """
+def flash_forward(q, k, v, block_rows, block_columns, causal=False):
+    {}
+    s = q @ k.mT / math.sqrt(q.shape[1])
+    if causal:
+        s = s.masked_fill(torch.ones_like(s, dtype=torch.bool).triu(len(k) - len(q) + 1), -math.inf)
+    return s.softmax(1).nan_to_num(0.0) @ v, s.logsumexp(1)
+"""
+RAISES = "import resource\n    resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, 1 << 40))"
 HARD = RAISES.replace("(1 << 40, 1 << 40)", "(resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2")
 BY_NUMBER = HARD.replace("resource.setrlimit(", "resource.prlimit(0, ")
-AFTERWARDS = "def again(n):\n    return float(torch.ones(n, n).sum())"
-TESTS = {
-    "table": "from studium import at_most_mb\nwith at_most_mb(32):\n    found = table(4000)\nassert found == 4000**2",
-    "again": "assert again(4000) == 4000**2",
-}
+
+
+def cells_of_topic():
+    """The cells of the test with the meter, and of a test without one that comes after it."""
+    chosen = [test for test in EXERCISE.tests if test.name == TILED]
+    chosen += [test for test in EXERCISE.tests if test.name != TILED][:1]
+    for number, test in enumerate(chosen):
+        marks = {"graded": True, "locked": True, "topic": TOPIC, "exercise": NAME, "test": test.name}
+        yield Cell(f"t{number}", "test", written_test(TOPIC, EXERCISE, test), f"t{number}", 1.0, **marks)
 
 
 @pytest.fixture(scope="module", params=LEVELS, ids=lambda level: level.label)
 def grade(request, ancestor):
-    material = hand_made({"table": BY_ROW, "again": AFTERWARDS}, TESTS)
+    """grade(answer) → points and mode of the test with the meter and of the next one."""
+    cells = Cell("imports", "given", IMPORTS), Cell(NAME, "answer", stub(EXERCISE), NAME, reference=solved(EXERCISE))
+    book = NotebookMaterial("book", (*cells, *cells_of_topic()), b"{}")
+    material = Material("ps1", (book,), secret=b"secret")
     with Engine(material, request.param, trust=True, ancestor=ancestor) as engine:
-        engine.calibrate()
+        assert engine.calibrate().calibration["book"].problems == ()
 
         def graded(answer):
-            submission = handed_in(material, "alice", {"table": answer, "again": AFTERWARDS})
-            return [(test.points, test.mode) for test in engine.grade(submission).notebooks[0].tests]
+            done = engine.grade(handed_in(material, "alice", {NAME: answer}))
+            return [(test.points, test.mode) for test in done.tests]
 
         yield graded
 
 
 def test_the_table_fails_what_needs_none_passes_and_afterwards_there_is_memory_again(grade):
-    assert grade(BY_ROW) == [(1, "split"), (1, "split")]
-    assert grade(WHOLE) == [(0, "split"), (1, "split")]
+    assert grade(solved(EXERCISE)) == [(1, "verified"), (1, "verified")]
+    assert grade(WHOLE.format("pass")) == [(0, "verified"), (1, "verified")]
 
 
-@pytest.mark.parametrize("answer", [RAISES, HARD, BY_NUMBER], ids=["raises", "to the hard limit", "prlimit"])
-@pytest.mark.parametrize("level", [level for level in LEVELS if level >= Level.L1], ids=lambda level: level.label)
-def test_an_answer_cannot_undo_the_limit(level, answer, ancestor):
-    material = hand_made({"table": BY_ROW}, {"table": TESTS["table"]})
-    with Engine(material, level, trust=True, ancestor=ancestor) as engine:
-        engine.calibrate()
-        (test,) = engine.grade(handed_in(material, "alice", {"table": answer})).notebooks[0].tests
-    assert test.points == 0
+@pytest.mark.parametrize("undone", [RAISES, HARD, BY_NUMBER], ids=["raises", "to the hard limit", "prlimit"])
+def test_an_answer_cannot_undo_the_limit(grade, request, undone):
+    if request.node.callspec.params["grade"] < Level.L1:
+        pytest.skip("below L1 it can")
+    assert grade(WHOLE.format(undone))[0] == (0, "verified")
 
 
 HELD_BACK = """

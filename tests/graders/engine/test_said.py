@@ -1,14 +1,21 @@
 """What grading says of a wrong answer without a name: from recorded calls alone, and switched off for hidden tests."""
 
+import msgspec
 import pytest
 from studium import exercise
 from studium.explaining.budget import Budget
 from studium.explaining.evidence import Told
 from studium.explaining.sentences import explained
 from studium.observation import Recorder
-from studium_graders.engine.judge.events import Judged
+from studium_graders.engine.judge.events import Judged, Planned
+from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.material import results
+from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
+from studium_graders.engine.supervision.combining import Combining
+from studium_graders.engine.supervision.passes import Ended, Kind, Pass
 from studium_graders.mistakes import Sentences
+
+from .conftest import LIMITS
 
 SAID = "Yours is the negative of the right result."
 
@@ -46,19 +53,13 @@ def test_a_course_may_switch_off_what_comes_from_hidden_tests(hidden, allowed, s
     assert Sentences({}, hidden=allowed).about(test) == shown
 
 
-def test_what_is_said_is_left_out_where_the_mistake_has_a_name(material):
-    from types import SimpleNamespace
-
-    from studium_graders.engine.supervision.supervisor import Supervisor, _Grading
-
-    from .conftest import LIMITS
-
-    (book,) = material.notebooks
-    grading = _Grading(
-        Supervisor(None, None, LIMITS), book, SimpleNamespace(notebook=SimpleNamespace(notes=(), steps=())), None
-    )
-    for name, mistakes in (("a", ["m"]), ("b", ["m"])):
-        result = results.TestResult("first", name, 0.0, 1.0, "failed", grade_id=name, said=SAID)
-        grading.heard.note(Judged(result, mistakes=mistakes))
-    grading.result()
-    assert {(test.mistake_id, test.said) for test in grading.heard.results.values()} == {("m", "")}
+def test_what_is_said_is_left_out_where_the_mistake_has_a_name():
+    cells = [Cell(name, "test", "", name, 1.0, exercise="first") for name in ("a", "b")]
+    book, ended = NotebookMaterial("book", tuple(cells), b"{}"), Ended()
+    one = Pass(Kind(True, "apart"), book, None, ended, 0.0)
+    one.heard.plan = Planned({"a": "", "b": ""}, frozenset())
+    for cell in cells:
+        result = msgspec.structs.replace(result_of(book, cell, "failed"), said=SAID)
+        one.heard.note(Judged(result, mistakes=["m"]))
+    found = Combining(book, CanonicalNotebook("book", (), b"{}"), [one], ended, LIMITS).result().tests
+    assert {(test.mistake_id, test.said) for test in found} == {("m", "")}

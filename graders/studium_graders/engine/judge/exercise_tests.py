@@ -4,13 +4,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from studium.checking import TestRun, run_test
-from studium.exercises import AnyFunction, Exercise, Test
+from studium.exercises import Exercise, Test
 from studium.sources import seed_of, test_cell
 
-from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.material.assignment import Cell
 
 _FRAME = re.compile(r"^(### (BEGIN|END) HIDDEN TESTS|# (Hidden test|Test) \(.*)$", re.MULTILINE)
@@ -50,15 +48,3 @@ def seeds(topic: str, exercise: Exercise, test: Test, secret: bytes) -> list[int
     key = f"{topic}/{exercise.id}/{test.name}"
     drawn = (hmac.digest(secret, f"{key}/{draw}".encode(), hashlib.sha256) for draw in range(_SECRET_DRAWS))
     return [public, *(int.from_bytes(digest[:4]) for digest in drawn)]
-
-
-def run_draws(test: Test, function: AnyFunction, draws: list[int]) -> TestRun:
-    """Run a test with each seed until one fails; give the last run."""
-    for seed in draws:
-        with watched() as refusal:
-            run = run_test(test, function, seed)
-        if refused := refusal():
-            run = replace(run, error=refused)
-        if not run.passed:
-            break
-    return run

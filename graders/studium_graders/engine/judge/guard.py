@@ -1,6 +1,5 @@
 """What a test does not do in the judge, whatever its text hides: evaluate what came from elsewhere, reach outside.
 
-``one_process`` knows such tests by their text, and a list is never whole: a library's function may evaluate text too.
 An audit hook refuses it while a test runs. What libraries generate for themselves, and what an import runs, is theirs,
 but for files of the working folder: an answer may have written these, and none of them is ever imported here.
 
@@ -10,14 +9,12 @@ https://docs.python.org/3/library/audit_events.html
 import os
 import stat
 import sys
+import sysconfig
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
-
-from studium_graders.engine.judge_side.student_gone import KeptError
-from studium_graders.engine.kinds.library import is_library
 
 _GENERATORS = ("dataclasses", "collections", "unittest.mock", "typing", "types", "attr", "scipy.stats", "scipy._lib")
 _EVALUATORS = ("pandas.core.computation",)
@@ -25,11 +22,13 @@ _QUERIES = ("query", "eval")
 _ANNOTATIONS = ("typing", "annotationlib")
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch.fx", "triton")
 _IN_MEMORY = ("", ":memory:", "file::memory:")
+_OWN = ("studium", "__main__", "tests", "conftest")
+_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}  # slow to ask for
 _IMPORTERS = ("<frozen importlib", "<frozen zipimport")
 
 
-class EvaluationRefusedError(KeptError):
-    """A test evaluates text or bytes: it is one for a single process."""
+class EvaluationRefusedError(TypeError):
+    """A test evaluates text or bytes."""
 
 
 class ReachRefusedError(PermissionError):
@@ -186,6 +185,19 @@ _CHECKS: dict[str, Callable[[str, tuple[Any, ...], FrameType], None]] = {
     ),
 }
 _ALWAYS = {"open": _imported, "import": _imported}
+
+
+def is_library(module: str) -> bool:
+    """Return whether a module belongs to Python or to what is installed, and not to a course."""
+    top = module.partition(".")[0]
+    if top.startswith(_OWN):
+        return False
+    if top in sys.stdlib_module_names:
+        return True
+    found = sys.modules.get(top)
+    file = getattr(found, "__file__", None)
+    places = [file] if file is not None else [*getattr(found, "__path__", ())]  # a package without a file of its own
+    return any(Path(path).is_relative_to(place) for path in places for place in _INSTALLED)
 
 
 def _module(frame: FrameType | None) -> str:

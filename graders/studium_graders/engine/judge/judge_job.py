@@ -2,8 +2,8 @@
 
 import msgspec
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material, Permission
+from studium_graders.engine.judge.events import Finished, How, Judged, Planned, Ran, Started
+from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material
 from studium_graders.engine.material.results import Verdict
 
 
@@ -11,21 +11,24 @@ class JudgeSetup(msgspec.Struct, frozen=True):
     """What every judge process starts with.
 
     ``folder`` is where it is made ready, with the material's files. ``hidden`` are files and folders that no test sees.
-    ``imports`` are modules that every notebook imports.
+    ``imports`` are modules that every notebook imports, ``packages`` those of whose classes both sides have instances.
     """
 
     material: Material
     folder: str
     hidden: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 class JudgeJob(msgspec.Struct, frozen=True):
-    """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
+    """What one judge process is told: a submitted notebook, and the pass over it.
 
-    ``late`` are the tests among these that were stopped for their time. ``seed`` is secret. ``folder`` is for this
-    notebook alone: the working folder is a new one inside it. ``recording`` notes what the reference solution needs.
-    ``as_released``: of tests what students got, no hidden one. ``beside``: hidden tests may run beside the answer, too.
+    ``released``: tests are as students got them, and no hidden one is there. ``how`` says which tests run. ``skip`` are
+    cells that ended an attempt, ``slow`` the tests among them that were stopped for their time, ``done`` the tests that
+    this pass has judged. ``even_empty``: the cells are run though the pass has no test.
+    ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
+    ``recording`` notes what the reference solution needs.
     """
 
     notebook: CanonicalNotebook
@@ -33,10 +36,12 @@ class JudgeJob(msgspec.Struct, frozen=True):
     folder: str
     calibration: Calibration = Calibration()
     skip: frozenset[str] = frozenset()
-    late: frozenset[str] = frozenset()
+    slow: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
+    released: bool = False
+    how: How = "apart"
+    even_empty: bool = False
     recording: bool = False
-    as_released: bool = False
-    beside: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
@@ -47,19 +52,19 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """What the reference solution needed, and by grade id what tests need of earlier ones.
+    """What the reference solution needed in a pass.
 
-    ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed,
-    ``suites`` how many tests of unittest ran to success.
+    By grade id, ``unverified`` has reasons of tests of topics that cannot run apart, ``words`` what they received.
+    ``scored`` are tests that run whole and end with a number.
     """
 
-    permissions: frozenset[Permission] = frozenset()
-    plain: frozenset[str] = frozenset()
-    one_process: dict[str, str] = {}
-    controlled: frozenset[str] = frozenset()
+    unverified: dict[str, str] = {}
     scored: frozenset[str] = frozenset()
-    suites: dict[str, int] = {}
-    earlier: dict[str, frozenset[str]] = {}
+    words: dict[str, frozenset[str]] = {}
+
+    def and_then(self, later: "Recorded") -> "Recorded":
+        """Return this together with what another pass needed."""
+        return Recorded(self.unverified | later.unverified, self.scored | later.scored, self.words | later.words)
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
@@ -74,5 +79,5 @@ class AtMost(msgspec.Struct, frozen=True, tag="at most"):
     megabytes: float | None
 
 
-Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
+Message = Planned | Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
 Messages = list[Message]  # sent before a step begins and at the end: what the step before brought comes with it

@@ -17,7 +17,8 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 from studium.memory_limit import limit_elsewhere
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.judge.apart import run_apart
+from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
 from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.judge_job import (
     AtMost,
@@ -29,12 +30,13 @@ from studium_graders.engine.judge.judge_job import (
     Messages,
     Recorded,
 )
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import plan_of, turns_of
+from studium_graders.engine.judge.notebook import Work
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
-from studium_graders.engine.judge_side.permissions import Permissions
+from studium_graders.engine.judge.whole import run_whole
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.judge_side.student_process import StudentProcess
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.links import LinkClosedError, receive, send
 from studium_graders.engine.processes.public_imports import import_all, starts_compilers
@@ -48,6 +50,7 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
+Emit = Callable[[Message], None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Prepared:
     notebooks: Mapping[str, PreparedNotebook]
     rules: tuple[Rule, ...]
     programs: bool
+    packages: tuple[str, ...]
 
 
 def prepare(setup: bytes) -> Prepared:
@@ -78,9 +82,9 @@ def prepare(setup: bytes) -> Prepared:
     def exercises(topic: str) -> Mapping[str, Exercise]:
         return catalogue()[topic].exercises
 
-    notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
+    notebooks = {book.name: prepare_notebook(book, exercises) for book in material.notebooks}
     rules = rules_of_tests([decoded.folder], decoded.hidden, programs=programs) if sys.platform == "linux" else ()
-    return Prepared(material.limits, material.files, notebooks, rules, programs)
+    return Prepared(material.limits, material.files, notebooks, rules, programs, decoded.packages)
 
 
 def run(prepared: Prepared, descriptors: list[int]) -> None:
@@ -92,20 +96,16 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     job = receive(link, JudgeJob)
     limit_elsewhere(partial(_limited_there, link))
     _settle(prepared, job.folder)
-    known = job.calibration
-    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
     events: Messages = []
 
     def emit(event: Message) -> None:
         events.append(event)
-        if not isinstance(event, Ran | Judged | Recorded):
+        if not isinstance(event, Planned | Ran | Judged | Recorded):
             send(link, events)
             events.clear()
 
-    draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
-    student = StudentProcess(socket.socket(fileno=descriptors[1]), permissions, prepared.limits, draws)
     try:
-        _judge(prepared, job, student, emit)
+        _judge(prepared, job, socket.socket(fileno=descriptors[1]), emit)
     except StudentGone as gone:
         emit(Gone(gone.verdict, gone.sentence))
     except LinkClosedError:
@@ -146,38 +146,42 @@ def _limit_memory(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
-    """Run the notebook; the end is told last, after what the reference needed."""
+def _judge(prepared: Prepared, job: JudgeJob, wire: socket.socket, emit: Emit) -> None:
+    """Run a pass over the notebook; the end is told last, after what the reference needed."""
 
     def pass_on(event: Message) -> None:
         if not isinstance(event, Finished):
             emit(event)
 
     notebook = prepared.notebooks[job.notebook.name]
-    if job.as_released and notebook.as_released is not None:
+    plan = plan_of(notebook)
+    turns = turns_of(notebook.material, plan, released=job.released, how=job.how)
+    if job.released and notebook.as_released is not None:
         notebook = notebook.as_released
-    needs = run_notebook(
-        student,
-        notebook,
-        job.notebook,
-        pass_on,
-        seed=job.seed,
-        calibration=job.calibration,
-        limits=prepared.limits,
-        skip=job.skip,
-        late=job.late,
-        beside=job.beside,
-    )
-    if job.recording:
-        emit(
-            Recorded(
-                frozenset(student.permissions.granted),
-                frozenset(student.permissions.plain),
-                needs.one_process,
-                frozenset(needs.controlled),
-                frozenset(needs.scored),
-                needs.suites,
-                notebook.needs(),
-            )
+    emit(plan)
+    if turns.judged or job.even_empty:
+        work = Work(
+            notebook,
+            job.notebook,
+            plan,
+            turns,
+            job.released,
+            job.seed,
+            job.calibration,
+            job.skip,
+            job.slow,
+            job.done,
         )
+        student = Student(wire, prepared.limits, _random_state(job), packages=prepared.packages)
+        if job.how == "whole":
+            recorded = run_whole(student, work, pass_on)
+        else:
+            recorded = run_apart(student, work, pass_on, recording=job.recording)
+        if job.recording:
+            emit(recorded)
     emit(Finished())
+
+
+def _random_state(job: JudgeJob) -> bytes:
+    """Return the secret by which random numbers move on: a test's globals lead to it, and not to the job's seed."""
+    return hmac.digest(job.seed, b"random state", "sha256")

@@ -1,65 +1,42 @@
 """Why a test failed, in one sentence for the student.
 
-Of a visible test everything may be said, unless the student's code knows a hidden one already. Of a hidden test only
-what cannot carry its data: the kind of error in a bounded vocabulary, a line that stands in the student's own notebook,
-and a message of the author's where that is a plain literal in which there is neither a number nor a string of the
-test's code.
+Of a visible test everything may be said. Of a hidden test only what cannot carry its data: the kind of error in a
+bounded vocabulary, a line that stands in the student's own notebook, and a message of the author's where that is a
+plain literal in which there is neither a number nor a string of the test's code.
 """
 
-import ast
 import os
-import re
-import reprlib
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
-from studium.comparison import difference
 from studium.memory_limit import TooMuchMemoryError
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
-from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
 from studium_graders.engine.kinds.assertion_text import unmet
-from studium_graders.engine.kinds.exceptions import is_ours
 from studium_graders.engine.processes.endings import text_of_breach
 from studium_graders.engine.wire.codec import RefusedError
 
 _LONGEST = 600
 _SOME_ASSERTION = "an assertion of the test does not hold"
-_ASSERTED = "AssertionError: "
-_CELL = re.compile(r"<ipython-input-[\w-]+>, ")
 
 
-def full_message(
-    error: BaseException,
-    where: FailingLine | None,
-    text: CanonicalText,
-    name: str = "",
-    unmade: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """Say everything about a failed visible test; ``name`` is the student's function where one is tested.
-
-    ``unmade`` says with which errors cells ended that make names.
-    """
+def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str) -> str:
+    """Say everything about a failed visible test of the student's function ``name``."""
     said = _said(error)
     if isinstance(error, AssertionError):
-        return _short(_asserted(where, said))
+        return short(_asserted(where, said))
     what = said if said and is_ours(type(error)) else ": ".join(filter(None, (type(error).__name__, said)))
     if line := _student_line(error, text):
-        return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
-    if name and not _did_not_raise(error):
-        return _short(f"the result could not be used: {what}")
-    if isinstance(error, NameError) and (reason := unmade.get(error.name or "")):
-        return _short(f"{what}: the cell that makes it ended with {_first_line(reason)}")
-    return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+        return short(f"{name} raised {what}, in the line `{line}`")
+    if not _did_not_raise(error):
+        return short(f"the result could not be used: {what}")
+    return short(f"{what}, in the test's line `{where.line}`" if where else what)
 
 
-def _first_line(error: str) -> str:
-    """Return the line of a cell's error that says what it is; a SyntaxError begins with its place and the cell."""
-    lines = error.strip().splitlines()
-    return _CELL.sub("", lines[-1 if lines[0].startswith("File ") else 0].strip())
+def is_ours(cls: type) -> bool:
+    """Return whether a class is the engine's own, whose name would tell a student nothing."""
+    return str(cls.__module__).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _said(error: BaseException) -> str:
@@ -70,16 +47,9 @@ def _said(error: BaseException) -> str:
         return ""
 
 
-def said_of(error: str) -> str:
-    """Say of the error of a visible test in one process what is said of one that ran split."""
-    return error.removeprefix(_ASSERTED) or (_SOME_ASSERTION if error else "")
-
-
-def bounded_message(
-    error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "", *, test: str = "a hidden test"
-) -> str:
+def bounded_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str) -> str:
     """Say of a failed test what cannot carry a hidden test's data."""
-    test = f"{test} of {name}" if name else test
+    test = f"a hidden test of {name}"
     if _did_not_raise(error):
         return f"{test} failed: the result is not what is expected"
     if isinstance(error, TooMuchMemoryError):
@@ -116,25 +86,11 @@ def _student_line(error: BaseException, text: CanonicalText) -> str:
 
 def _asserted(where: FailingLine | None, said: str) -> str:
     statement = None if where is None else where.assertion
-    if where is None or statement is None:
-        return said or _SOME_ASSERTION
-    sentence = unmet(statement, said)
-    if said or not {LEFT, RIGHT} <= where.variables.keys() or not isinstance(statement.test, ast.Compare):
-        return sentence
-    left, right = where.variables[LEFT], where.variables[RIGHT]
-    try:
-        both = f"left {reprlib.repr(left)}, right {reprlib.repr(right)}"
-        if right is None and isinstance(statement.test.ops[0], ast.IsNot):
-            return sentence
-        if not isinstance(statement.test.ops[0], ast.Eq):
-            return f"{sentence} ({both})"
-        swapped = isinstance(statement.test.left, ast.Constant)
-        return f"{sentence} ({(difference(right, left) if swapped else difference(left, right)) or both})"
-    except Exception:  # the values may be the student's objects, which can fail in any way
-        return sentence
+    return unmet(statement, said) if statement else said or _SOME_ASSERTION
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text as one line of bounded length."""
     text = text.replace(f"{Path.cwd()}{os.sep}", "")  # the judge's own folder
     text = "".join(letter if letter.isprintable() else " " for letter in text.strip())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

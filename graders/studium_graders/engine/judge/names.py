@@ -1,20 +1,18 @@
-"""Which names a statement binds, reads and changes: the ground on which names are dealt out to the two processes."""
+"""Which names a statement binds, reads and changes, as far as its text tells."""
 
 import ast
 import importlib
 import symtable
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from studium.sources import global_names
 
+from studium_graders.engine.judge.python_text import parse
+
 # Functions that change their argument, where they stand as a statement of their own.
 _CHANGERS = {"shuffle", "heapify", "heappush", "heappop", "insort", "setattr", "delattr", "fill_diagonal", "copyto"}
-# Methods that change the list, set or dictionary that they are called on; what another one does nobody can tell.
-_FILLERS = {
-    *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault", "sort", "reverse"),
-    *("pop", "popleft", "popitem", "remove", "discard", "clear"),
-}
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -29,9 +27,27 @@ class Statement:
     later: frozenset[str]
 
 
-def statements(tree: ast.Module) -> list[Statement]:
-    """Look at each top-level statement of a cell."""
-    return [_statement(node) for node in tree.body]
+@lru_cache(1024)  # each question about a notebook asks for all its cells
+def statements_in(source: str) -> list[Statement]:
+    """Look at each top-level statement of a cell; one that is not Python has none."""
+    tree = parse(source)
+    return [] if tree is None else [_statement(node) for node in tree.body]
+
+
+def names_bound(source: str) -> frozenset[str]:
+    """Return what a cell binds, without what it imports."""
+    return frozenset(name for item in statements_in(source) for name in item.binds)
+
+
+def names_read(source: str) -> frozenset[str]:
+    """Return what a cell reads, at once or when what it defines is called."""
+    return frozenset(name for item in statements_in(source) for name in item.reads | item.later)
+
+
+def names_made(source: str) -> frozenset[str]:
+    """Return what a cell binds, imports or changes."""
+    items = statements_in(source)
+    return frozenset(name for item in items for name in item.binds | item.imports | changed_names(item.node))
 
 
 def _statement(node: ast.stmt) -> Statement:
@@ -46,6 +62,11 @@ def is_definition(node: ast.stmt) -> bool:
     """Return whether a statement makes a function or a class."""
     assigned = isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
     return assigned or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+
+
+def is_compound(node: ast.stmt) -> bool:
+    """Return whether a statement has statements in it, of which one may bind what another reads."""
+    return any(isinstance(child, ast.stmt | ast.match_case) for child in ast.iter_child_nodes(node))
 
 
 def _shell(node: ast.stmt) -> ast.stmt:
@@ -93,54 +114,19 @@ def _starred(node: ast.ImportFrom) -> frozenset[str]:
     return frozenset(getattr(module, "__all__", [name for name in dir(module) if name[0] != "_"]))
 
 
-def is_placeholder(node: ast.stmt) -> bool:
-    """Return whether a statement only holds a place for the student's: ``x = None``, ``x = ...``, an empty function."""
-    match node:
-        case ast.Assign(value=ast.Constant(value)) if value is None or value is ...:
-            return True
-        case ast.ClassDef():  # one without methods is whole: class Overdrawn(Exception): pass
-            methods = [inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
-            return bool(methods) and all(_is_empty(inner) for inner in node.body)
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_empty(node)
-
-
-def _is_empty(node: ast.stmt) -> bool:
-    match node:
-        case ast.Pass() | ast.Expr(ast.Constant()):
-            return True
-        case ast.Raise(ast.Name("NotImplementedError") | ast.Call(ast.Name("NotImplementedError"))):
-            return True
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return all(_is_empty(inner) for inner in node.body)
-    return False
-
-
 def changed_names(tree: ast.AST) -> set[str]:
     """Return the global names whose objects a piece of code changes in place, as far as its text tells."""
     return set(_changed(tree, frozenset()))
 
 
-def filled_names(tree: ast.AST) -> set[str]:
-    """Return the global names whose objects a piece of code changes in place beyond doubt, as ``x.append(1)`` does."""
-    return set(_changed(tree, frozenset(), _fills))
-
-
-def _changed(node: ast.AST, local: frozenset[str], counts: Callable[[ast.AST], bool] = lambda _: True) -> Iterator[str]:
+def _changed(node: ast.AST, local: frozenset[str]) -> Iterator[str]:
     if isinstance(node, _FUNCTIONS):
         local |= _locals(node)
-    for root in _roots(node) if counts(node) else ():
+    for root in _roots(node):
         if root not in local:
             yield root
     for child in ast.iter_child_nodes(node):
-        yield from _changed(child, local, counts)
-
-
-def _fills(node: ast.AST) -> bool:
-    """Return whether a node is no call, or one that changes something by its name."""
-    match node:
-        case ast.Expr(ast.Call(ast.Attribute(_, name) | ast.Name(name))):
-            return name in _FILLERS | _CHANGERS
-    return True
+        yield from _changed(child, local)
 
 
 def _locals(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:

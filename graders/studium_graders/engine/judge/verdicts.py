@@ -3,7 +3,8 @@
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 from studium_graders.engine.material.results import Outcome, TestResult
 
-WAITS = "; the test passes where it runs together with your code, so a person will mark it"
+NOT_YET = "not attempted yet"
+REVIEW = "a person will mark this"
 UNMADE = "the cell that defines it did not run to its end"
 
 
@@ -16,7 +17,7 @@ def result_of(
     message: str = "",
     reason: str = "",
 ) -> TestResult:
-    """Return the result of one graded cell; ``reason`` says why it ran in one process.
+    """Return the result of one graded cell; ``reason`` says why it is unverified.
 
     Also for the supervisor: a test that a limit ended has 0 points.
     """
@@ -30,7 +31,7 @@ def result_of(
         notebook=notebook.name,
         grade_id=cell.grade_id or cell.id,
         hidden=cell.hidden,
-        mode="one process" if reason else "split",
+        mode="unverified" if reason else "verified",
         reason=reason,
     )
 

@@ -1,4 +1,4 @@
-"""What ends a test from outside: the student's process is gone, or an object must not leave the judge."""
+"""What ends a test from outside: the student's process is gone."""
 
 from studium_graders.engine.material.results import Verdict
 
@@ -10,7 +10,3 @@ class StudentGone(Exception):  # noqa: N818
         super().__init__(sentence)
         self.verdict = verdict
         self.sentence = sentence
-
-
-class KeptError(TypeError):
-    """An object that a test gives away and that must not leave the judge: the test is one for a single process."""

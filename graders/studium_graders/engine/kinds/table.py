@@ -1,30 +1,20 @@
-"""The table of kinds. Of two that fit a class, the first one here is taken."""
+"""All kinds, in one table."""
 
 from studium_graders.engine.kinds import (
     arrays,
-    dataframes,
+    containers,
     exceptions,
-    handles,
-    modules,
-    random_generators,
-    records,
-    scalars_containers,
+    generators,
+    objects,
+    plain,
+    remote,
     standard,
     tensors,
 )
 from studium_graders.engine.wire.codec import KindTable
 
 KINDS = KindTable(
-    (
-        *records.KINDS,
-        *dataframes.KINDS,
-        *tensors.KINDS,
-        *arrays.KINDS,
-        *standard.KINDS,
-        *scalars_containers.KINDS,
-        *random_generators.KINDS,
-        *exceptions.KINDS,
-        *modules.KINDS,
-        *handles.KINDS,
-    )
+    kind
+    for family in (plain, containers, standard, generators, arrays, tensors, objects, exceptions, remote)
+    for kind in family.KINDS
 )

@@ -1,7 +1,8 @@
-"""Tensors: one without a history crosses by copy, a leaf exists on both sides, others go with their graph."""
+"""Tensors: dense, on the CPU, by their elements. What has a history comes with its number in the student's graph."""
 
+import ctypes
 import math
-import weakref
+import struct
 from typing import Any
 
 import numpy as np
@@ -9,162 +10,197 @@ import torch
 from torch import nn
 
 from studium_graders.engine.kinds.arrays import sizes_of
-from studium_graders.engine.wire.channel import Buffer, ProtocolError, TooLargeError
-from studium_graders.engine.wire.codec import Context, Decoder, Encoder, Kind
-from studium_graders.engine.wire.messages import Node
+from studium_graders.engine.kinds.plain import HELD, Facts, digest, integer
+from studium_graders.engine.wire.channel import Buffer, ProtocolError
+from studium_graders.engine.wire.codec import Decoder, Encoder, Kind, RefusedError, StaysError
 
-DTYPES = {
-    str(value).removeprefix("torch."): value
-    for name in dir(torch)
-    if isinstance(value := getattr(torch, name), torch.dtype) and not name.startswith(("q", "bits"))
-}
-OUTPUTS = "outputs"
-_MOST_ENTERED = 10_000
+CLASSES = (torch.Tensor, nn.Parameter)
+_FLOATING = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
+DTYPES = {name: getattr(torch, name) for name in (*_FLOATING, "int64", "int32", "int16", "int8", "uint8", "bool")}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_DEVICE = "cpu"
+_GENERATOR_BYTES = 5056
+_WORDS = 624  # of the state of a Mersenne Twister
 
 
-def tensor_bytes(tensor: torch.Tensor, most: int) -> Buffer:
-    """Return the contents of a dense tensor in C order. Raise TooLargeError over ``most`` bytes."""
-    size = tensor.numel() * tensor.element_size()
-    if size > most:
-        raise TooLargeError(f"a tensor of {size / 2**20:.1f} MB is too large to be sent")
-    if size == 0:
+def is_dense(value: torch.Tensor) -> bool:
+    """Return whether a tensor crosses by its elements."""
+    return value.layout is torch.strided and value.device.type == _DEVICE and value.dtype in _NAMES
+
+
+def tensor_bytes(value: torch.Tensor) -> Buffer:
+    """Return the elements of a dense tensor in C order."""
+    if not value.numel():
         return b""
-    plain = torch.Tensor.detach(tensor).resolve_conj().resolve_neg().cpu().contiguous()
-    flat = plain.as_strided((plain.numel(),), (1,))  # one element of any stride counts as contiguous
-    return flat.view(torch.uint8).numpy().data
+    plain = value.detach().resolve_conj().resolve_neg().contiguous()
+    return plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
-def contents(value: torch.Tensor, encoder: Encoder) -> list[Any]:
-    """Return dtype, shape and bytes of a dense tensor."""
-    if value.is_quantized:
-        raise TypeError("a quantized tensor cannot be sent; give its int_repr() or dequantize() it")
-    data = tensor_bytes(value, encoder.context.limits.message_mb << 20)
-    return [str(value.dtype).removeprefix("torch."), list(value.shape), encoder.buffer(data)]
+def dtype_name(value: torch.Tensor) -> str:
+    """Return the name of a tensor's dtype."""
+    return _NAMES[value.dtype]
 
 
-def tensor_of(node: Node, decoder: Decoder) -> torch.Tensor:
-    """Build a dense tensor on the CPU; raise ProtocolError where the bytes do not fit its shape."""
-    name, shape, index = node
-    data, dtype, sizes = decoder.buffer(index), DTYPES.get(name), sizes_of(shape)
-    if dtype is None or len(sizes) > 64 or math.prod(sizes) * dtype.itemsize != len(data):
+def built(name: Any, shape: Any, data: Buffer) -> torch.Tensor:
+    """Build a tensor; raise ProtocolError where the bytes do not fit its shape."""
+    dtype, sizes = DTYPES.get(name), sizes_of(shape)
+    if dtype is None or math.prod(sizes) * dtype.itemsize != len(data):
         raise ProtocolError("a tensor whose bytes do not fit its shape")
-    tensor = torch.empty(sizes, dtype=dtype, requires_grad=False)
+    tensor = torch.empty(sizes, dtype=dtype, device=_DEVICE, requires_grad=False)
     if len(data):
         tensor.reshape(-1).view(torch.uint8).numpy()[:] = np.frombuffer(data, np.uint8)
+        if dtype is torch.bool:
+            tensor.copy_(tensor.view(torch.uint8) != 0)  # a bool of another byte is undefined
     return tensor
 
 
-def overwrite_tensor(value: torch.Tensor, content: torch.Tensor) -> None:
-    """Overwrite a tensor with the contents of another, in place where the shapes are equal."""
-    with torch.no_grad():
-        if value.shape == content.shape and value.dtype == content.dtype:
-            value.copy_(content)
-        else:
-            value.data = content.detach()
-
-
-class Entries:
-    """Tensors with a history, for which leaves stand on the other side while a graph may need them."""
-
-    def __init__(self) -> None:
-        self._sent: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
-        self._entered: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
-        self._count = 0
-
-    def send(self, value: torch.Tensor) -> int:
-        """Number a tensor that is sent."""
-        self._count += 1
-        self._sent[self._count] = value
-        return self._count
-
-    def sent(self, number: Any) -> torch.Tensor | None:
-        """Return a tensor that was sent, None where it is not here any more."""
-        return self._sent.get(number)
-
-    def enter(self, leaf: torch.Tensor, number: int) -> None:
-        """Remember for which tensor of the other side a leaf stands."""
-        if len(self._entered) > _MOST_ENTERED:
-            self._entered = {key: item for key, item in self._entered.items() if item[0]() is not None}
-        self._entered[id(leaf)] = weakref.ref(leaf), number
-
-    def number_of(self, leaf: torch.Tensor) -> int | None:
-        """Return the number of the other side's tensor for which a leaf stands."""
-        reference, number = self._entered.get(id(leaf), (None, 0))
-        return number if reference is not None and reference() is leaf else None
-
-
-def _node(encoder: Encoder, value: torch.Tensor) -> list[Any]:
-    context = encoder.context
-    if value.is_leaf and (value.requires_grad or isinstance(value, nn.Parameter)):
-        found: list[Any] = context.tensors.enrol(value, encoder)
-        return found
-    encoder.register(value)
-    if not value.requires_grad:
-        if value.layout is not torch.strided:
-            raise TooLargeError(f"a tensor of layout {value.layout} cannot be sent; make it dense with to_dense()")
-        return ["plain", *contents(value, encoder)]
-    if encoder.reply:
-        encoder.collect(OUTPUTS, value)
-        return ["output", len(encoder.collected[OUTPUTS]) - 1]
-    return ["entry", context.tensors.entries.send(value), *contents(value, encoder)]
-
-
 def _write(encoder: Encoder, value: torch.Tensor) -> list[Any]:
-    if type(value) in (torch.Tensor, nn.Parameter):
-        return _node(encoder, value)
-    with torch._C.DisableTorchFunctionSubclass():  # what a subclass overrides is not asked
-        return _node(encoder, torch.Tensor.as_subclass(value, torch.Tensor))
+    if not is_dense(value):
+        raise StaysError
+    parts = [dtype_name(value), list(value.shape), encoder.buffer(tensor_bytes(value)), type(value) is nn.Parameter]
+    if encoder.is_change:
+        return ["held", *parts, value.requires_grad, _grad(encoder, value) if value.is_leaf else None]
+    if not value.requires_grad:
+        return ["data", *parts]
+    if not value.is_leaf or not encoder.giving.has_made(value):
+        return ["output", *parts, encoder.enter(value)]
+    return ["leaf", *parts, encoder.enter(value), _grad(encoder, value)]
 
 
-def _read(decoder: Decoder, node: list[Any]) -> Any:
-    how, *rest = node
-    context = decoder.context
-    if how == "leaf":
-        return context.tensors.find(*rest)
-    if how == "plain":
-        return decoder.put(tensor_of(rest, decoder))
-    if how == "output" and type(rest[0]) is int and 0 <= rest[0] < len(decoder.outputs):
-        return decoder.put(decoder.outputs[rest[0]])
-    if how != "entry" or type(rest[0]) is not int:
+def _grad(encoder: Encoder, value: torch.Tensor) -> Any:
+    grad = value.grad
+    return None if grad is None or not is_dense(grad) else encoder.part(grad.detach())
+
+
+def _read(decoder: Decoder, parts: list[Any]) -> Any:
+    how, name, shape, index, parameter, *rest = parts
+    data = built(name, shape, decoder.buffer(index))
+    if how == "data" and not rest:
+        return nn.Parameter(data, requires_grad=False) if parameter is True else data
+    if how == "held" and decoder.is_change:
+        return _held(decoder, data, *rest)
+    if name not in _FLOATING:
+        raise ProtocolError("a tensor that cannot have a gradient")
+    if how == "output":
+        (number,) = map(integer, rest)
+        found = decoder.taking.output(number, data)
+    elif how != "leaf":
         raise ProtocolError("no tensor")
-    leaf = decoder.put(tensor_of(rest[1:], decoder).requires_grad_())
-    context.tensors.entries.enter(leaf, rest[0])
-    return leaf
-
-
-def leaf_node(leaf: torch.Tensor, encoder: Encoder) -> Node:
-    """Return the node of a tensor at which the history of an output begins; None for one that the judge keeps."""
-    context = encoder.context
-    if (reference := context.objects.references.get(id(leaf))) is not None:
-        return reference[1:]
-    if (number := context.tensors.entries.number_of(leaf)) is not None:
-        return number
-    return context.tensors.enrol(leaf, encoder)[1:] if context.trusting else None
-
-
-def leaf_of(node: Node, context: Context) -> torch.Tensor | None:
-    """Return the tensor of ``leaf_node``; None where it is not here."""
-    if node is None or type(node) is int:
-        sent: torch.Tensor | None = context.tensors.entries.sent(node)
-        return sent
-    found: torch.Tensor = context.tensors.find(*node[-2:])
+    else:
+        number, grad = rest
+        made = nn.Parameter(data) if parameter is True else data.requires_grad_()
+        found = decoder.taking.leaf(integer(number), made)
+        take_grad(found, decoder.part(grad))
+    decoder.graph[number] = found
     return found
 
 
-def _state(value: torch.Tensor) -> Any:
-    if value.layout is not torch.strided:
+def _held(decoder: Decoder, data: torch.Tensor, requires_grad: Any, grad: Any) -> torch.Tensor:
+    take_grad(data.requires_grad_(requires_grad is True), decoder.part(grad))
+    return data
+
+
+def take_grad(value: torch.Tensor, grad: Any) -> None:
+    """Let a tensor have this gradient."""
+    if grad is None:
+        value.grad = None
+    elif type(grad) is not torch.Tensor or grad.shape != value.shape or grad.dtype != value.dtype or grad.requires_grad:
+        raise ProtocolError("a gradient that does not fit its tensor")
+    elif value.grad is not None and value.grad.shape == grad.shape and not value.grad.requires_grad:
+        value.grad.copy_(grad)
+    else:
+        value.grad = grad
+
+
+def content(value: torch.Tensor) -> Any:
+    """Return what tells whether a tensor has changed: no version counter does, for ``.data`` moves none."""
+    if not is_dense(value):
         return None
-    return str(value.dtype), tuple(value.shape), bytes(tensor_bytes(value, 1 << 62))
+    grad = value.grad if value.is_leaf else None
+    held = None if grad is None else content(grad)
+    return Facts((value.dtype, value.shape, value.requires_grad, _digest(value), held))
+
+
+def _digest(value: torch.Tensor) -> bytes:
+    """Return what tells whether elements have changed; those of a small tensor come from memory in a microsecond."""
+    size = value.nbytes
+    if size <= HELD and value.is_contiguous() and not (value.is_conj() or value.is_neg()):
+        return ctypes.string_at(value.data_ptr(), size) if size else b""
+    return digest(tensor_bytes(value))
+
+
+def overwrite(value: torch.Tensor, other: torch.Tensor) -> None:
+    """Give a tensor the elements and the gradient of another."""
+    with torch.no_grad():
+        if value.shape != other.shape or value.dtype != other.dtype:
+            value.data = other.detach().clone()
+        elif bytes(tensor_bytes(value)) != bytes(tensor_bytes(other)):
+            value.copy_(other.detach())
+    if value.is_leaf:
+        if value.requires_grad != other.requires_grad:
+            value.requires_grad_(other.requires_grad)
+        grad = other.grad if other.is_leaf else None
+        take_grad(value, None if grad is None else grad.detach().clone())
+
+
+def _read_generator(decoder: Decoder, parts: list[Any]) -> torch.Generator:
+    (index,) = parts
+    return torch.Generator(_DEVICE).set_state(generator_state(bytes(decoder.buffer(index))))
+
+
+def generator_state(state: bytes) -> torch.Tensor:
+    """Return the state of a generator; raise ProtocolError where it would read beyond its words."""
+    if len(state) != _GENERATOR_BYTES:
+        raise ProtocolError("no state of a generator")
+    _, left, seeded, position = struct.unpack_from("<QiiQ", state)
+    if seeded != 1 or ((left, position) != (1, 0) and not (0 < left <= _WORDS and left + position == _WORDS + 1)):
+        raise ProtocolError("no state of a generator")
+    return torch.from_numpy(np.frombuffer(bytearray(state), np.uint8))
+
+
+def _overwrite_generator(value: torch.Generator, other: torch.Generator) -> None:
+    value.set_state(other.get_state())
+
+
+def _generator_bytes(value: torch.Generator) -> bytes:
+    return value.get_state().numpy().tobytes()
+
+
+def _read_dtype(_: Decoder, parts: list[Any]) -> torch.dtype:
+    (name,) = parts
+    found: torch.dtype = DTYPES[name]
+    return found
+
+
+def _write_dtype(_: Encoder, value: torch.dtype) -> list[Any]:
+    if value not in _NAMES:
+        raise StaysError
+    return [_NAMES[value]]
+
+
+def _write_device(_: Encoder, value: torch.device) -> list[Any]:
+    if value.type != _DEVICE:
+        raise StaysError
+    return []
+
+
+def _overwrite(value: torch.Tensor, other: Any) -> None:
+    if type(other) not in CLASSES:
+        raise RefusedError("a tensor of the test's became something else, which the judge cannot take over")
+    overwrite(value, other)
 
 
 KINDS = (
-    Kind("tensor", (torch.Tensor, nn.Parameter), _write, _read, state=_state, overwrite=overwrite_tensor),
+    Kind("tensor", CLASSES, _write, _read, content=content, overwrite=_overwrite),
     Kind(
-        "torch dtype",
-        (torch.dtype,),
-        lambda _, value: [str(value).removeprefix("torch.")],
-        lambda _, node: DTYPES[node[0]],
+        "generator",
+        (torch.Generator,),
+        lambda encoder, value: [encoder.buffer(_generator_bytes(value))],
+        _read_generator,
+        content=_generator_bytes,
+        overwrite=_overwrite_generator,
     ),
-    Kind("device", (torch.device,), lambda _, value: [str(value)], lambda _, node: torch.device(node[0])),
-    Kind("size", (torch.Size,), lambda _, value: [*tuple.__iter__(value)], lambda _, node: torch.Size(node)),
+    Kind("dtype", (torch.dtype,), _write_dtype, _read_dtype),
+    Kind("size", (torch.Size,), lambda _, value: [*value], lambda _, parts: torch.Size(sizes_of(parts))),
+    Kind("device", (torch.device,), _write_device, lambda _, parts: torch.device(_DEVICE, *parts[:0])),
 )

@@ -58,50 +58,15 @@ class NotebookMaterial(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, cells=cells, template=b"")
 
 
-PermissionKind = Literal[
-    "object",  # an object of the student's own may come from the path
-    "iterator",  # the reference gives an iterator there
-    "record",  # the reference gives plain data of a class there, in place of which an object may come
-    "data",  # the reference gives a list, a dictionary or the like there
-    "class",  # a class may come from there
-    "library",  # a module of a library may come from there
-    "operator",  # the object from there answers the named operator with another object of the student's
-    "operator with value",  # and with a value of the test's
-    "score",  # the object from there has its score from what it predicts: "classifier" or "regressor"
-    "layers",  # a call there may put other layers into a module of the test's
-    "attribute",  # an instance of the given class that the path names may hold its own value for what the class has
-]
-
-
-class Permission(msgspec.Struct, frozen=True, order=True):
-    """One thing that is allowed to what comes from a path in the judge (``wire.paths``)."""
-
-    kind: PermissionKind
-    path: str
-    name: str = ""
-
-
 class Calibration(msgspec.Struct, frozen=True):
     """What the reference solution needed when it was graded: the student may have the same and no more.
 
-    ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
-    ``cautious``, the tests that the reference fails, without ``partly``, of which it earns a part: these run to their
-    end. ``plain`` names the reference's classes of plain data. ``one_process`` has, by grade id, the reason of each
-    test that its text lets run split and that needs one process all the same; ``controlled`` are those that the
-    reference passes in one process and the untouched stub fails there. ``scored`` are tests whose last value is a
-    number. ``suites`` has, by grade id, how many tests of unittest run to success. ``problems`` are sentences for the
-    instructor.
+    By grade id, ``words`` has what tests of topics may receive. ``scored`` are tests that run whole and end with a
+    number. ``problems`` are sentences for the instructor.
     """
 
-    known: bool = False
-    permissions: frozenset[Permission] = frozenset()
-    plain: frozenset[str] = frozenset()
-    one_process: dict[str, str] = {}
-    controlled: frozenset[str] = frozenset()
-    cautious: frozenset[str] = frozenset()
-    partly: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
-    suites: dict[str, int] = {}
+    words: dict[str, frozenset[str]] = {}
     problems: tuple[str, ...] = ()
 
 

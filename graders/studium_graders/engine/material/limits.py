@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_call_seconds: Positive = 10.0
     """The same in tests of an answer of which an earlier test was stopped after ``call_seconds``, and never more."""
     submission_seconds: Positive = 300.0
-    """The longest that a whole submission may take: all cells and tests of all its notebooks, retries included."""
+    """The longest that one pass over a whole submission may take: all cells and tests of its notebooks, retries too."""
     cpu_seconds: Positive = 300.0
     memory_mb: Count = 3072
     processes: Count = 64

@@ -19,14 +19,23 @@ Verdict = Literal[
     "broken protocol",  # the student's process sent what is no message
     "engine error",  # our own fault: nothing was recorded, the instructor is told
 ]
-Outcome = Literal["passed", "partial", "failed", "not attempted", "manual"]
-Mode = Literal["split", "one process"]
+Outcome = Literal[
+    "passed",
+    "partial",
+    "failed",
+    "not attempted",
+    "review",  # a test that could not be decided: a person will
+    "manual",  # a cell that nbgrader has marked by hand
+]
+WAITING: tuple[Outcome, ...] = ("review", "manual")
+Mode = Literal["verified", "unverified"]
 
 
 class TestResult(msgspec.Struct, frozen=True):
     """One graded cell. ``message`` says in one sentence why points are missing, and is meant for the student.
 
-    ``manual`` cells wait for a person; their points are 0 here.
+    What is for ``review`` or ``manual`` waits for a person; its points are 0 here. A ``verified`` test ran apart from
+    the answer; the result of an ``unverified`` one is the word of a process in which the student's code ran.
     """
 
     exercise: str
@@ -39,8 +48,8 @@ class TestResult(msgspec.Struct, frozen=True):
     notebook: str = ""
     grade_id: str = ""
     hidden: bool = False  # its source holds a hidden test: feedback must not show it
-    mode: Mode = "split"
-    reason: str = ""  # why it ran in one process
+    mode: Mode = "verified"
+    reason: str = ""  # why it is unverified
     said: str = ""  # what is true of an answer without a name; of a hidden test, without a number of its data
 
 
@@ -49,7 +58,6 @@ class CellRun(msgspec.Struct):
 
     outputs: list[dict[str, Any]] = []
     error: str = ""
-    as_released: bool = False  # no hidden test had run before it
 
 
 class NotebookResult(msgspec.Struct):

@@ -14,7 +14,7 @@ TEST_WITHOUT_END = "the test did not come to its end with this answer"
 
 class Ending(NamedTuple):
     """An early end. ``cause`` "student": the current step is to blame. "unclear": it may have been killed from outside,
-    so that it is worth another try. "ours": no step is to blame.
+    and a person decides. "ours": no step is to blame, so it is tried again.
     """
 
     verdict: Verdict
@@ -70,7 +70,7 @@ def too_much_computing(limits: Limits) -> Ending:
 def died(status: int | None, limits: Limits) -> Ending:
     """The student's process ended by itself, or by somebody's hand: ``status`` is its wait status, None if unknown."""
     if status is None:
-        return Ending("ended early", "stopped: your code's process was gone", "unclear")
+        return Ending("ended early", "stopped: your code's process was gone", "ours")
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == TOO_MUCH_OUTPUT:
         return Ending(
             "output limit", f"stopped: your code printed far more than the {limits.output_kb} KB that are kept"

@@ -45,7 +45,7 @@ def print_command(command: str) -> int:
 class Cells:
     """Runs cells one after the other; a cell that fails does not stop the next.
 
-    ``In`` and ``Out`` get what is kept; of what is ``passing``, an empty text is left once it has run.
+    ``In`` and ``Out`` get them; of one that is ``passing``, an empty text is left once it has run.
     """
 
     def __init__(self, shell: Any, output_kb: int) -> None:
@@ -56,7 +56,9 @@ class Cells:
         self._count = 0
         self._source = ""
         self._rich_left = 0
-        self.kept = self.passing = False
+        self.passing = False
+        self.error: BaseException | None = None  # that ended the last cell
+        self.assertion: ast.Assert | None = None  # of that cell, where it did not hold
         self.outputs: list[dict[str, Any]] = []
         self.printed = Printed(self._most)
         shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more
@@ -80,13 +82,13 @@ class Cells:
         """Run a cell; return its outputs and its error ("" if it ran to its end)."""
         self._count += 1
         self._source = source
+        self.error = self.assertion = None
         self.outputs, self.printed = [], Printed(self._most)
         self._rich_left = RICH * self._most
         with collected(self.printed):
-            if source:  # else a test has ended, whose pictures are wanted
-                with contextlib.suppress(Exception):  # the student's code may have replaced anything
-                    _close_pictures()
-            result = self.shell.run_cell(source, store_history=self.kept or self.passing)
+            with contextlib.suppress(Exception):  # the student's code may have replaced anything
+                _close_pictures()
+            result = self.shell.run_cell(source, store_history=True)
         if self.passing:
             with contextlib.suppress(Exception):  # the student's code may have replaced anything
                 self._forget_last()
@@ -109,7 +111,7 @@ class Cells:
         return False
 
     def _said(self, error: BaseException) -> str:
-        text = _text(error)
+        text, self.error = _text(error), error
         if isinstance(error, AssertionError):
             with contextlib.suppress(BaseException):  # the student's code has had it in its hands
                 text = self._assertion(error, text)
@@ -122,6 +124,7 @@ class Cells:
         line = [line for name, line in frames if name == cell][-1]
         nodes = ast.walk(ast.parse("".join(linecache.getlines(cell))))
         found = [node for node in nodes if isinstance(node, ast.Assert) and line in _lines(node)]
+        self.assertion = found[0] if found else None
         return unmet(found[0], text) if found else text
 
     def is_cell(self, filename: str) -> bool:

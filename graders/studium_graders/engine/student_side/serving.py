@@ -1,221 +1,246 @@
-"""The student's side: does what the judge asks, in a process that trusts nobody and is trusted by nobody."""
+"""The student's side: does what the judge asks. It trusts the judge, and what it says itself is never trusted."""
 
-import collections
-import enum
 import os
 import socket
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
 import torch
 
-from studium_graders.engine.kinds import given_instances, handles, proxies, records
-from studium_graders.engine.kinds.connecting import connect
-from studium_graders.engine.kinds.exceptions import error_node, error_of
-from studium_graders.engine.kinds.operators import SPECIAL
+from studium_graders.engine.kinds.contents import overwrite, walk
+from studium_graders.engine.kinds.exceptions import LONGEST_LINE, parts_of
+from studium_graders.engine.kinds.objects import open_classes
+from studium_graders.engine.kinds.table import KINDS
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.student_side.cells import Cells
-from studium_graders.engine.student_side.operations import Operations
+from studium_graders.engine.student_side.given import run_given
+from studium_graders.engine.student_side.known import Known
 from studium_graders.engine.student_side.printed import Printed, collected
-from studium_graders.engine.student_side.sections import Print, Rebound, StudentState, Wanted
-from studium_graders.engine.wire.channel import Channel, ClosedError, ProtocolError
-from studium_graders.engine.wire.codec import Decoder, Encoder
-from studium_graders.engine.wire.messages import Node, Request
+from studium_graders.engine.student_side.surroundings import RandomState, as_in_judge
+from studium_graders.engine.student_side.whole_test import run_test
+from studium_graders.engine.wire.channel import Channel, ClosedError, TooLargeError
+from studium_graders.engine.wire.codec import Encoder
+from studium_graders.engine.wire.given import GIVEN, given_module
+from studium_graders.engine.wire.messages import (
+    Ask,
+    Broken,
+    Call,
+    CallBack,
+    Differentiate,
+    Failed,
+    Gave,
+    Get,
+    Output,
+    Pull,
+    Pulled,
+    Raised,
+    Ran,
+    Request,
+    Returned,
+    Run,
+    ToJudge,
+    Told,
+)
+from studium_graders.engine.wire.sending import loads
 
-_CONTAINERS = (list, dict, set, collections.deque)
-_EMPTY = type("Empty", (list,), {})  # kept: else it may be collected, and emptied, while its names are read
-_OF_EVERY_CLASS = vars(_EMPTY).keys() | {"__annotations__"}
+_ANSWER = b"answer"
 
 
-class StudentSide:
-    """Answers the judge's requests with the objects of the student's namespace."""
+class LentError(Exception):
+    """An exception of a test's, of a class that only the test has."""
 
-    trusting = True
-    fatal = (ClosedError,)
-    shown_special = SPECIAL
 
-    def __init__(self, sock: socket.socket, cells: Cells, limits: Limits) -> None:
-        self.cells = cells
-        self.namespace: dict[str, Any] = cells.shell.user_ns
-        self.printed = Printed(limits.output_kb << 10)
-        self.echoes: list[BaseException] = []
-        self._plain: frozenset[str] = frozenset()
-        self._data: frozenset[str] = frozenset()
+class Server:
+    """Answers the judge's requests with what is in the student's namespace."""
+
+    def __init__(self, sock: socket.socket, cells: Cells, limits: Limits, packages: tuple[str, ...]) -> None:
+        self._channel = Channel(sock, limits.message_mb)
+        self._cells = cells
+        self._namespace: dict[str, Any] = cells.shell.user_ns
+        self._printed = Printed(limits.output_kb << 10)
+        self._random = RandomState()
         self._turn = threading.RLock()
-        self._state, self._rebound, self._wanted = StudentState(), Rebound(self.namespace), Wanted()
-        channel = Channel(sock, limits.message_mb)
-        self.peer = connect(channel, limits, self, self._state, Print(self.printed), self._rebound, self._wanted)
-        self.operations = Operations(cells, self._rebound, self.peer)
-
-    # ------------------------------------------------------------------------------------------------ the conversation
-
-    def request(self, operation: str, *operands: Any, path: str = "") -> Any:
-        """Ask the judge. Threads that the student's code has started take turns."""
-        with self._turn:
-            return self.peer.exchange(operation, operands, path)
+        self._is_open = open_classes(packages)
+        self._known = self._new_known(-1)
 
     def serve(self) -> None:
         """Answer one request."""
-        message, buffers = self.peer.channel.receive()
-        if not isinstance(message, Request):
-            raise ProtocolError("an answer to no question")
-        self.peer.answer(message, buffers)
+        about, buffers = self._channel.receive_frame()
+        self._handle(bytes(about).split(), buffers)
 
-    @contextmanager
-    def answering(self, operation: str) -> Iterator[None]:
-        """Answer in the judge's grad mode and ``np.errstate``; what a cell sets stays."""
-        with self._state.of_request(stays=operation == "run"), self._wanted.of_request():
-            yield
+    # ------------------------------------------------------------------------------------------------ requests
 
-    def begin(self) -> None:
-        """Do nothing: the judge holds the clock."""
+    def _handle(self, about: Sequence[bytes], buffers: list[memoryview]) -> None:
+        test = int(about[0])
+        if test != self._known.number:
+            self._known = self._new_known(test)
+        self._known.graph.inputs.append([])
+        try:
+            self._answer(loads(buffers[0], self._known))
+        except ClosedError:
+            raise
+        except Exception as error:  # what was sent cannot be built here
+            self._send(Broken(f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace").decode()), [])
+        finally:
+            self._known.graph.inputs.pop()
 
-    def crossed(self, objects: list[Any]) -> None:
-        """Do nothing: nobody watches here."""
+    def _answer(self, message: Request) -> None:
+        self._random.take(message.around.states)
+        self._known.graph.take(message.around.leaf_grads, message.around.released)
+        if isinstance(message, Run):
+            self._send(self._run(message), [])
+            return
+        if isinstance(message, Call):
+            reads = [self._namespace.get(name) for name in message.reads]
+            self._known.open(message.first, [message.args, *message.kwargs.values(), *reads], keep=message.keep)
+        elif isinstance(message, Ask):
+            self._known.open(0, [], keep=False)
+        try:
+            self._reply(message)
+        finally:
+            if isinstance(message, Call | Ask):
+                self._known.close()
 
-    def arrival_path(self) -> str:
-        """Return nothing: what the judge sends is not asked where it comes from."""
-        return ""
+    def _reply(self, message: Any) -> None:
+        encoder = Encoder(KINDS, self._known)
+        self._known.looked = ""
+        reply: ToJudge
+        try:
+            with as_in_judge(message.around), collected(self._printed):
+                value = self._perform(message)
+            reply = Gave(encoder.part(value), self._told(encoder))
+            self._send(reply, encoder.buffers)
+        except ClosedError:
+            raise
+        except BaseException as error:  # the student's code may raise anything
+            if self._known.looked:
+                self._send(Broken(self._known.looked[:200].encode("utf-8", "replace").decode()), [])
+                return
+            encoder = Encoder(KINDS, self._known)
+            self._send(self._raised(error, encoder), encoder.buffers)
 
-    def take_change(self, value: Any, content: Any) -> None:
-        """Take over what a test's object made of an argument."""
-        self.peer.arguments.overwrite(value, content)
+    def _raised(self, error: BaseException, encoder: Encoder) -> Raised:
+        echo = vars(error).get("_studium_echo", -1)
+        module, name, own, args, text = parts_of(encoder, error, self._given_errors())
+        if isinstance(error, StopIteration):
+            name = "StopIteration"
+        return Raised(module, name, own, args, text, self._line(error), echo, self._told(encoder))
 
-    def refused(self, error: TypeError) -> TypeError:
-        """Return a refusal as it is."""
-        return error
+    def _line(self, error: BaseException) -> str:
+        """Return the last line of a cell that an exception went through."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.line or "" for frame in frames if self._cells.is_cell(frame.filename)]
+        return lines[-1][:LONGEST_LINE].encode("utf-8", "replace").decode() if lines else ""
 
-    def error_node(self, error: BaseException, encoder: Encoder) -> Node:
-        """Return the node of an exception that the student's code raised."""
-        return error_node(error, encoder)
+    def _given_errors(self) -> list[tuple[str, str]]:
+        held = [value for value in vars(given_module()).values() if isinstance(value, type)]
+        return [(GIVEN, cls.__qualname__) for cls in held if cls.__module__ == GIVEN and issubclass(cls, Exception)]
 
-    def error_of(self, node: Node, decoder: Decoder) -> BaseException:
-        """Return the exception that a test's object raised."""
-        return error_of(node, decoder)
+    def _run(self, message: Run) -> Ran:
+        run = partial(run_given, self._cells) if message.given else self._cells.run
+        run = partial(run_test, self._cells) if message.passing else run
+        outputs: list[dict[str, Any]] = []
+        try:
+            outputs, error = run(message.source)
+        except Exception as failed:  # raised by what runs cells, such as a MemoryError
+            error = f"{type(failed).__name__}: {failed}"[:500].encode("utf-8", "replace").decode()
+        return Ran(msgspec.convert(outputs, list[Output]), error, self._random.drew())
 
-    def is_own_file(self, filename: str) -> bool:
-        """Return whether code of this file came from a cell."""
-        return self.cells.is_cell(filename)
+    def _perform(self, message: Any) -> Any:
+        if isinstance(message, Get):
+            return self._named(message.name)
+        if isinstance(message, Call):
+            return self._known.object(message.target)(*message.args, **message.kwargs)
+        if isinstance(message, Differentiate):
+            graph, create = self._known.graph, message.create_graph
+            return graph.differentiate(message.output, message.inputs, message.gradient, create_graph=create)
+        target = self._known.object(message.handle)
+        if message.what == "attribute":
+            return getattr(target, message.name)
+        return iter(target) if message.what == "iterate" else next(target)
 
-    # ------------------------------------------------------------------------------------------------ what is asked for
+    def _named(self, name: str) -> Any:
+        if name not in self._namespace:
+            raise NameError(f"name {name!r} is not defined")
+        return self._namespace[name]
 
-    def perform(self, operation: str, operands: list[Any]) -> Any:
-        """Do what the judge asks for."""
-        if operation == "run":
-            return self._run(*operands)
-        if operands and isinstance(operands[0], enum.EnumMeta):  # its members are more than the numbers they extend
-            self.operations.called.add(operands[0])
-        with collected(self.printed):
-            return getattr(self.operations, f"do_{operation}")(*operands)
+    def _told(self, encoder: Encoder, *, everything: bool = True) -> Told:
+        changed = self._known.changed(everything=everything)
+        changes = [(number, encoder.change(value)) for number, value in changed.items()]
+        printed: Any = [(name, text.encode("utf-8", "replace").decode()) for name, text in self._printed.take()]
+        return Told(self._known.walked(), changes, printed, self._random.drew())
 
-    def do_getattr(self, target: Any, name: str) -> Any:
-        """Return an attribute of the student's."""
-        return self.operations.do_getattr(target, name)
+    # ------------------------------------------------------------------------------------------------ questions
 
-    def _run(self, source: str, kept: bool, passing: bool, plain: list[str], data: list[str]) -> list[Any]:
-        """Run a cell; return its outputs and its error.
+    def _new_known(self, number: int) -> Known:
+        return Known(number, self._is_open, self._call_back, self._pull)
 
-        ``plain`` names the classes that are plain data in the reference, ``data`` those that the judge has as well.
-        """
-        self._plain, self._data = frozenset(plain), frozenset(data)
-        self.cells.kept, self.cells.passing = kept, passing
-        return list(self.cells.run(source))
+    def _call_back(self, number: int, args: tuple[Any, ...] | None, kwargs: dict[str, Any]) -> Any:
+        """Call what the judge lent. Threads that the student's code has started take turns."""
+        with self._turn:
+            known, encoder = self._known, Encoder(KINDS, self._known)
+            node = None if args is None else encoder.part((args, kwargs))
+            own = walk([args, *kwargs.values()], known.is_open_class, known.has_stayed)
+            inputs = encoder.graph | known.graph.open_leaves()
+            told = self._told(encoder, everything=False)
+            question = CallBack(number, node, [*inputs], len(own), torch.is_grad_enabled(), told)
+            answer = self._asked(question, encoder, [*inputs.values()])
+            for index, content in answer.own.items():
+                overwrite(own[index], content, known.is_open_class)
+            known.take(answer.changes)
+            self._random.take(answer.states)
+            return answer.value
 
-    # ------------------------------------------------------------------------------------------------ what goes out
+    def _pull(self, result: int, gradient: torch.Tensor, inputs: Sequence[torch.Tensor], create: bool) -> list[Any]:
+        with self._turn:
+            encoder = Encoder(KINDS, self._known)
+            question = Pull(result, encoder.part(gradient), create)
+            found: Pulled = self._asked(question, encoder, [*inputs, *encoder.graph.values()])
+            return found.gradients
 
-    def hand_out(self, value: Any, encoder: Encoder) -> Node:
-        """Return the node of an object that stays here."""
-        return handles.hand_out(value, encoder)
+    def _asked(self, question: CallBack | Pull, encoder: Encoder, inputs: list[torch.Tensor]) -> Any:
+        self._send(question, encoder.buffers)
+        while True:
+            about, buffers = self._channel.receive_frame()
+            words = bytes(about).split()
+            if words[1] != _ANSWER:
+                self._handle(words, buffers)
+                continue
+            answer: Returned | Failed | Pulled = self._known.read(buffers[0], inputs)
+            if isinstance(answer, Failed):
+                raise _lent_error(answer)
+            return answer
 
-    def keeps(self, value: Any, encoder: Encoder) -> bool:
-        """Keep the instances of a class that extends one of data and has methods that a test may want.
-
-        So it is where an object is wanted, and where a test calls the class by its name unless data are wanted.
-        """
-        wanted = self._wanted.at((0 if encoder.at_top else 1) if encoder.reply else 2)
-        if type(value) in self.operations.called and type(value).__module__ == "__main__":
-            return wanted is not False
-        return wanted is True and isinstance(value, (*_CONTAINERS, tuple)) and _has_more(value)
-
-    def defines(self, lineage: list[type], name: str) -> bool:
-        """Return whether one of these classes has a dunder method."""
-        return next((vars(cls)[name] for cls in lineage if name in vars(cls)), None) is not None
-
-    def score_of(self, value: Any) -> str:
-        """Return how scikit-learn's own score of an estimator is computed from what it predicts, or ""."""
-        base = sys.modules.get("sklearn.base")
-        if base is None or not isinstance(value, base.BaseEstimator):
-            return ""
-        if type(value).__name__ == "Pipeline" and getattr(value, "steps", None):
-            return self.score_of(value.steps[-1][1])
-        if getattr(value, "scoring", "") is None and hasattr(value, "estimator"):  # a search
-            return self.score_of(value.estimator)
-        names = {"classifier": base.ClassifierMixin, "regressor": base.RegressorMixin}
-        own = getattr(type(value), "score", None)
-        return next((name for name, mixin in names.items() if own is mixin.score), "")
-
-    def kind_of(self, cls: type) -> str | None:
-        """Return what kind of plain data the instances of a class are, or None."""
-        return records.kind_of(cls, methods=cls.__name__ in self._plain, given=cls.__name__ in self._data)
-
-    def given_base(self, cls: type) -> type | None:
-        """Return the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
-        return next((base for base in cls.__mro__[1:] if self.kind_of(base) == given_instances.KIND), None)
-
-    # ------------------------------------------------------------------------------------------------ what comes in
-
-    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
-        """Return that everything may come here."""
-        return True
-
-    def admits_layers(self, module: torch.nn.Module) -> bool:
-        """Return that a test may put layers into a module of the student's."""
-        return True
-
-    def admits_attribute(self, cls: type, name: str) -> bool:
-        """Return that a test's instances may hold what they do."""
-        return True
-
-    def arrived(self, module: torch.nn.Module, decoder: Decoder) -> Any:
-        """Return a module of the test's as it is."""
-        return module
-
-    def answers(self, value: Any, operator: str, args: tuple[Any, ...]) -> bool:
-        """Return that a test's objects may answer operators."""
-        return True
-
-    def call_method(self, owner: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a method of a test's object."""
-        return proxies.call_method(owner, name, args, kwargs)
-
-    def given_class(self, name: str) -> Any:
-        """Return what the student's namespace has under a name."""
-        return self.namespace.get(name)
-
-    def met_plain(self, name: str) -> None:
-        """Do nothing: nothing is recorded here."""
-
-    def met_record(self, path: str) -> None:
-        """Do nothing: nothing is recorded here."""
+    def _send(self, message: ToJudge, buffers: Sequence[Any]) -> None:
+        try:
+            structure = msgspec.msgpack.encode(message)
+        except RecursionError:
+            raise TooLargeError("a value is nested too deeply to be sent; use fewer levels") from None
+        self._channel.send_frame(structure, buffers)
 
 
-def _has_more(value: Any) -> bool:
-    """Return whether an instance has attributes or methods of its own beside those of the class of data."""
-    own = (cls for cls in type(value).__mro__ if cls.__module__ == "__main__")
-    held = type(value).__dictoffset__ and value.__dict__
-    return bool(held) or any(vars(cls).keys() - _OF_EVERY_CLASS for cls in own)
+def _lent_error(failed: Failed) -> BaseException:
+    found = vars(__import__("builtins")).get(failed.name)
+    base = found if isinstance(found, type) and issubclass(found, Exception) else LentError
+    try:
+        error = base(failed.text)
+    except TypeError:
+        error = LentError(failed.text)
+    error._studium_echo = failed.number  # type: ignore[attr-defined]
+    return error
 
 
-def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:
+def serve(sock: socket.socket, cells: Cells, limits: Limits, *, packages: tuple[str, ...] = ()) -> NoReturn:
     """Answer the judge until it goes; then end the process without running anything of the student's."""
-    side = StudentSide(sock, cells, limits)
+    server = Server(sock, cells, limits, packages)
     try:
         while True:
-            side.serve()
+            server.serve()
     except ClosedError:
         os._exit(0)
     except BaseException:

@@ -10,6 +10,7 @@ class StudentSetup(msgspec.Struct, frozen=True):
     """What the student zygote is told once. ``files`` are what every student got; nothing here is secret.
 
     ``imports`` are modules that every student will import. ``root`` is an empty folder for what all students see.
+    ``packages`` are those of whose classes the judge has instances, too.
     """
 
     level: Level
@@ -20,6 +21,7 @@ class StudentSetup(msgspec.Struct, frozen=True):
     gpu: bool = False
     imports: tuple[str, ...] = ()
     root: str = ""
+    packages: tuple[str, ...] = ()
 
 
 class StudentJob(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +69,14 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         write_files(prepared.setup.files | job.files)
     sys.path.append(os.getcwd())  # noqa: PTH109  last: a file of the student's must not shadow a library
     random.seed(0)  # Python seeds it anew in every fork
-    serve(socket.socket(fileno=descriptors[1]), prepared.cells, prepared.setup.limits)
+    wire, setup = socket.socket(fileno=descriptors[1]), prepared.setup
+    serve(wire, prepared.cells, setup.limits, packages=setup.packages)
 
 
 def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
     level = prepared.setup.level
     if level == Level.SELF_CHECK:
-        os.chdir(scratch)
+        os.chdir(tempfile.mkdtemp(dir=scratch))
         return
     enter(level, msgspec.structs.replace(prepared.policy, scratch=scratch, keep=tuple(descriptors)))
 

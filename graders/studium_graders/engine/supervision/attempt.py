@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
+from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran, Started
 from studium_graders.engine.judge.judge_job import AtMost, Fault, Gone, JudgeJob, Message, Messages, Recorded
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, TestResult
@@ -42,17 +42,17 @@ Launch = Callable[[list[socket.socket]], Process]
 
 @dataclass
 class Heard:
-    """What the attempts at a notebook brought to light. ``step`` is the cell that had its turn last.
+    """What the attempts of a pass brought to light. ``step`` is the cell that had its turn last.
 
-    ``bounded`` is what may be said, by grade id, of visible tests that failed after a hidden one; ``mistakes`` are
-    those that explain, by grade id, why a test failed; ``undecided`` are failed tests that may pass beside the answer.
+    ``mistakes`` are those that explain, by grade id, why a test failed; ``unwritten`` are tests that met
+    NotImplementedError.
     """
 
     results: dict[str, TestResult] = field(default_factory=dict)
-    bounded: dict[str, str] = field(default_factory=dict)
     mistakes: dict[str, list[str] | None] = field(default_factory=dict)
-    undecided: set[str] = field(default_factory=set)
+    unwritten: set[str] = field(default_factory=set)
     runs: dict[str, CellRun] = field(default_factory=dict)
+    plan: Planned | None = None
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""
     since: float = 0.0
@@ -66,16 +66,14 @@ class Heard:
         match event:
             case Started(cell):
                 self.step, self.before = cell, None
+            case Planned():
+                self.plan = event
             case Ran(cell, run):
-                self.runs[cell] = run
-            case Judged(result, bounded, mistakes, undecided):
+                self.runs.setdefault(cell, run)
+            case Judged(result, mistakes, unwritten) if result.grade_id not in self.results:
                 self.results[result.grade_id] = result
                 self.mistakes[result.grade_id] = mistakes
-                self.bounded.pop(result.grade_id, None)
-                if bounded:
-                    self.bounded[result.grade_id] = bounded
-                self.undecided.discard(result.grade_id)
-                self.undecided |= {result.grade_id} if undecided else set()
+                self.unwritten |= {result.grade_id} if unwritten else set()
             case Recorded():
                 self.recorded = event
             case Gone(verdict, sentence):

@@ -30,6 +30,7 @@ from studium_graders.engine.sandbox import Level
 from studium_graders.engine.student_side.student_job import StudentJob, StudentSetup
 from studium_graders.engine.supervision.attempt import SandboxRefusedError
 from studium_graders.engine.supervision.calibration import calibrate, reference_notebook
+from studium_graders.engine.supervision.passes import Kind
 from studium_graders.engine.supervision.supervisor import Supervisor
 from studium_graders.engine.supervision.topic_files import topic_files
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest, tests_passed_vacuously
@@ -81,10 +82,11 @@ class Engine:
             gpu,
             imports,
             self._new_folder("root", 0o711),
+            topics.packages,
         )
         self._tests = self._new_folder("tests", 0o700)
         without_secret = msgspec.structs.replace(material, secret=b"")  # each job brings the seed that follows from it
-        judge = JudgeSetup(without_secret, self._new_folder("ready", 0o700), hidden, imports)
+        judge = JudgeSetup(without_secret, self._new_folder("ready", 0o700), hidden, imports, topics.packages)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._jobs = jobs
@@ -158,12 +160,27 @@ class Engine:
         return self.material
 
     def together(self) -> list[tuple[TestResult, str]]:
-        """Return the tests that cannot run apart from the reference solution, and why; one run shows it."""
+        """Return the tests that cannot run apart from the reference solution, and why.
+
+        Each runs once to see what it needs, and once more with that alone.
+        """
         found = []
         for book in self._books.values():
-            result, needs = self._observe(reference_notebook(book), Calibration(), True)
-            found += [(test, why) for test in result.tests if (why := _reason_for_one(result, test, needs))]
+            recorded, needs = self._observe(reference_notebook(book), Calibration(), True)
+            held, _ = self._observe(reference_notebook(book), Calibration(words=needs.words), False)
+            for test, again in zip(recorded.tests, held.tests, strict=True):
+                if why := test.reason or needs.unverified.get(test.grade_id, "") or _lost(test) or _lost(again):
+                    found.append((test, why))
         return found
+
+    def modes(self) -> list[TestResult]:
+        """Return what each test gives the reference solution: its mode and reason are those of every submission."""
+        known = self.material.calibration
+        done = (
+            self._observe(reference_notebook(book), known.get(name, Calibration()), False)[0]
+            for name, book in self._books.items()
+        )
+        return [test for result in done for test in result.tests if test.outcome != "manual"]
 
     def vacuous_tests(self) -> list[VacuousTest]:
         """Return the tests that vacuous answers pass, by what the reference solution needs."""
@@ -174,28 +191,30 @@ class Engine:
         return tests_passed_vacuously(list(self._books.values()), grade)
 
     def _grade(self, notebooks: Sequence[CanonicalNotebook], files: dict[str, bytes]) -> list[NotebookResult]:
-        """Grade notebooks one after the other, in the time that one submission may take."""
-        start = time.monotonic()
-        return [self._grade_one(notebook, files, time.monotonic() - start) for notebook in notebooks]
+        """Grade notebooks one after the other, each pass over them in the time that one submission may take."""
+        spent: dict[Kind, float] = {}
+        return [self._grade_one(notebook, files, spent) for notebook in notebooks]
 
-    def _grade_one(self, notebook: CanonicalNotebook, files: dict[str, bytes], spent: float) -> NotebookResult:
+    def _grade_one(
+        self, notebook: CanonicalNotebook, files: dict[str, bytes], spent: dict[Kind, float]
+    ) -> NotebookResult:
         """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew.
 
-        ``spent`` are the seconds that the notebooks before this one have used.
+        ``spent`` are the seconds that each pass has taken over the notebooks before this one.
         """
         judged = CanonicalSubmission("", (notebook,), files).digest
         seed = hmac.digest(self.material.secret, judged.encode(), "sha256")
         calibration = self.material.calibration.get(notebook.name, Calibration())
         with self._supervised(files) as (supervisor, student_job), self._tests_folder() as folder:
             job = JudgeJob(notebook, seed, folder, calibration)
-            return supervisor.grade(self._books[notebook.name], job, student_job, spent)
+            return supervisor.grade(self._books[notebook.name], job, student_job, spent)[0]
 
     def _observe(
         self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool
     ) -> tuple[NotebookResult, Recorded]:
         with self._supervised({}) as (supervisor, student_job), self._tests_folder() as folder:
             job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording)
-            return supervisor.observe(self._books[notebook.name], job, student_job)
+            return supervisor.grade(self._books[notebook.name], job, student_job)
 
     def _tests_folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(dir=self._tests, ignore_cleanup_errors=True)
@@ -220,16 +239,15 @@ def _refuse_weak(level: Level, *, trust: bool) -> None:
         )
 
 
-def _reason_for_one(result: NotebookResult, test: TestResult, needs: Recorded) -> str:
-    lost = f"your solution fails it there: {test.message or result.detail}" if test.outcome != "passed" else ""
-    return test.reason or needs.one_process.get(test.grade_id, "") or lost
+def _lost(test: TestResult) -> str:
+    return f"your solution does not pass it there: {test.message}" if test.outcome != "passed" else ""
 
 
 def _leave_to_a_person(book: NotebookResult) -> None:
     """Take no mark for what a busy machine may be to blame for."""
     book.notes.append(_TOO_BUSY)
     book.tests = [
-        msgspec.structs.replace(test, outcome="manual", message=f"{test.message}{_WAITS}")
+        msgspec.structs.replace(test, outcome="review", message=f"{test.message}{_WAITS}")
         if test.outcome == "failed"
         else test
         for test in book.tests

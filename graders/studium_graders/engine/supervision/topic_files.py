@@ -15,10 +15,14 @@ from studium_graders.public_edition import exercise_sources, public_edition
 
 
 class TopicFiles(NamedTuple):
-    """``hidden`` must not be seen. ``replaced`` pairs an ``exercises.py``, or a folder, with its public edition."""
+    """``hidden`` must not be seen. ``replaced`` pairs an ``exercises.py``, or a folder, with its public edition.
+
+    ``packages`` are those in which the topics are.
+    """
 
     hidden: tuple[str, ...]
     replaced: tuple[tuple[str, str], ...]
+    packages: tuple[str, ...]
 
 
 def topic_files(folder: Path, material: Material) -> TopicFiles:
@@ -35,7 +39,8 @@ def topic_files(folder: Path, material: Material) -> TopicFiles:
     made = (_publish(place, folder / f"{place.name}-{n}") for n, place in enumerate(named))
     replaced = tuple((str(secret), str(public)) for secret, public in filter(None, made))
     covered = {secret for secret, _ in replaced}
-    return TopicFiles(tuple(path for path in hidden_paths(topics) if path not in covered), replaced)
+    packages = sorted({installed[place].package.partition(".")[0] for place in named})
+    return TopicFiles(tuple(path for path in hidden_paths(topics) if path not in covered), replaced, tuple(packages))
 
 
 def _copies(imported: Path, package: str) -> Iterator[Path]:

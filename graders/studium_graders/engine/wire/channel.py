@@ -1,4 +1,4 @@
-"""Frames over a socket: msgpack for structure, raw bytes for arrays, and a cap on everything that is read.
+"""Frames over a socket: a pickle one way, msgpack the other, raw bytes for arrays, and a cap on all that is read.
 
 A frame is a header (length of the structure, number of buffers), the length of each buffer, the structure, the buffers.
 """
@@ -7,11 +7,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
-
-import msgspec
-
-from studium_graders.engine.wire.messages import Message
 
 HEADER = struct.Struct("<IIQ")
 STRUCTURE_MB = 16  # a byte of msgpack can become 64 bytes of objects
@@ -37,10 +34,6 @@ class TooLargeError(ValueError):
     """A value does not fit into a message."""
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-
-
 class Channel:
     """One end of the connection. ``deadline`` (monotonic seconds, None for no end) holds for sending and receiving."""
 
@@ -51,12 +44,8 @@ class Channel:
         self._timeout = 0.0
         self._structure_most = min(self._most, STRUCTURE_MB << 20)
 
-    def send(self, message: Message, buffers: Sequence[Buffer], deadline: float | None = None) -> None:
-        """Send one message. Raise TooLargeError before anything was sent, ClosedError or LateError."""
-        try:
-            structure = _encoder.encode(message)
-        except RecursionError:
-            raise TooLargeError("a value is nested too deeply to be sent; use fewer levels") from None
+    def send_frame(self, structure: Buffer, buffers: Sequence[Buffer], deadline: float | None = None) -> None:
+        """Send one frame. Raise TooLargeError before anything was sent, ClosedError or LateError."""
         lengths = [len(buffer) for buffer in buffers]
         total = sum(lengths)
         self._check(len(structure), len(buffers), total, TooLargeError)
@@ -67,26 +56,16 @@ class Channel:
         for part in parts:
             self._send_all(part, deadline)
 
-    def receive(self, deadline: float | None = None) -> tuple[Message, list[memoryview]]:
-        """Return the next message and its buffers. Raise ProtocolError, ClosedError and LateError."""
+    def receive_frame(self, deadline: float | None = None) -> tuple[Buffer, list[memoryview]]:
+        """Return the next frame. Raise ProtocolError, ClosedError and LateError."""
         size, count, total = HEADER.unpack(self._read(HEADER.size, deadline))
         self._check(size, count, total, ProtocolError)
-        lengths = struct.unpack(f"<{count}Q", self._read(8 * count, deadline)) if count else ()
+        lengths = struct.unpack(f"<{count}Q", self._read(8 * count, deadline))
         if sum(lengths) != total:
             raise ProtocolError("the lengths of the buffers do not add up")
-        structure = self._read(size, deadline)
-        buffers = _slices(memoryview(self._read(total, deadline)), lengths) if count else []
-        try:
-            return _decoder.decode(structure), buffers
-        except (
-            msgspec.DecodeError,
-            msgspec.ValidationError,
-            RecursionError,
-            ValueError,
-            TypeError,
-            MemoryError,
-        ) as error:
-            raise ProtocolError("what came is no message") from error
+        structure, data = self._read(size, deadline), memoryview(self._read(total, deadline))
+        ends = accumulate(lengths)
+        return structure, [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
     def close(self) -> None:
         """Close the socket."""
@@ -146,11 +125,3 @@ class Channel:
         if not 0.9 * self._timeout < left <= self._timeout:
             self._timeout = left
             self._sock.settimeout(left)
-
-
-def _slices(view: memoryview, lengths: Sequence[int]) -> list[memoryview]:
-    slices, start = [], 0
-    for length in lengths:
-        slices.append(view[start : start + length])
-        start += length
-    return slices

@@ -1,310 +1,305 @@
-"""Values to nodes and back. What a kind of value does about it is in a table of kinds; nothing here knows any of them.
+"""Values to nodes in the student's process, and back in the judge, where nothing that a message holds is trusted.
 
-Of an instance of a subclass nothing that the subclass overrides is asked: it leaves as the base type that it extends.
-Nothing here runs a name or a type that a message chose freely.
+What a kind does about it is in ``kinds/``; nothing here knows any of them. The decoder imports nothing, and looks up
+nothing by a name that a message chose freely.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+import torch
 
 from studium_graders.engine.wire.channel import Buffer, ProtocolError, TooLargeError
 from studium_graders.engine.wire.messages import Node
-from studium_graders.engine.wire.paths import item_of, step
 
-DEEPEST = 150
-INLINE = 1 << 12  # bytes; longer ones go as a buffer
-SEEN = "seen"
+DEEPEST = 100
+MOST_VALUES = 1_000_000
+SAME, ARGUMENT = "same", "argument"
+
+Open = Callable[[type], bool]
 
 _PLAIN = frozenset({type(None), bool, float})
-_READ = frozenset({type(None), bool, int, float, str, bytes})
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (int, int.__index__),
-    (float, float.__float__),
-    (str, str.__str__),
-    (bytes, lambda value: bytes.__getitem__(value, slice(None))),
-)
+_READ = frozenset({type(None), bool, int, float, str})
 _UNFINISHED = object()
 
 
 class RefusedError(TypeError):
-    """The message is sound, and holds what is not wanted here: the call that brought it fails."""
+    """A use of a student's value that the judge refuses. The test is for review, whoever catches this."""
 
 
-class NotPlainError(TypeError):
-    """A value cannot cross by copy after all: it stays where it is, and a handle crosses."""
+class StaysError(TypeError):
+    """A value of a kind cannot cross after all. A kind raises this before it writes any part."""
 
 
-class Context(Protocol):
-    """What a kind may ask of the conversation that its values cross in."""
+class Giving(Protocol):
+    """What the encoder may ask of the student's side."""
 
-    trusting: bool
-    """Whether this is the student's side, to which nothing can be done."""
-    kinds: "KindTable"
-    objects: Any
-    arguments: Any
-    tensors: Any
-    modules: Any
-    classes: Any
-    limits: Any
-    side: Any
+    def argument_number(self, value: Any) -> int | None:
+        """Return the number of an argument of the judge's."""
 
-    def known(self, value: Any, encoder: "Encoder") -> Node | None:
-        """Return the node of an object that both sides know."""
+    def stay(self, value: Any) -> list[Node]:
+        """Return the node of what stays on this side."""
 
-    def keeps(self, value: Any, encoder: "Encoder") -> bool:
-        """Return whether an instance that extends plain data stays on this side all the same."""
+    def enter(self, tensor: torch.Tensor) -> int:
+        """Number a tensor of this side's graph."""
 
-    def hand_out(self, value: Any, encoder: "Encoder") -> Node:
-        """Return the node of an object that stays on this side."""
+    def has_made(self, leaf: torch.Tensor) -> bool:
+        """Return whether a leaf is this side's own, and stands for none of the judge's."""
 
-    def request(self, operation: str, *operands: Any, path: str = "") -> Any:
-        """Ask the other side to do something. ``path``: where what it gives comes from."""
+    def is_open_class(self, cls: type) -> bool:
+        """Return whether instances of a class cross by their ``__dict__``."""
 
 
-Write = Callable[["Encoder", Any], list[Node]]
-Read = Callable[["Decoder", list[Node]], Any]
+class Taking(Protocol):
+    """What the decoder may ask of the judge's side."""
+
+    def allow(self, word: str) -> None:
+        """Raise RefusedError where a test may not receive what the word stands for."""
+
+    def allows(self, word: str) -> bool:
+        """Return whether a test may receive it."""
+
+    def refuse(self, sentence: str) -> RefusedError:
+        """Return a refusal that sticks."""
+
+    def argument(self, number: int) -> Any:
+        """Return the judge's own object that was an argument."""
+
+    def lent(self, number: int) -> Any:
+        """Return the judge's own object that was lent."""
+
+    def remote(self, handle: int, word: str) -> Any:
+        """Return the Remote of an object that stayed."""
+
+    def output(self, number: int, data: torch.Tensor) -> torch.Tensor:
+        """Return a tensor that the student computed, linked to the leaves of its call."""
+
+    def leaf(self, number: int, made: torch.Tensor) -> torch.Tensor:
+        """Return the judge's tensor for a leaf that the student made."""
+
+    def open_class(self, module: str, name: str) -> type:
+        """Return the judge's own class of this name whose instances cross; raise ProtocolError where there is none."""
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a string has no lone surrogates."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 @dataclass(frozen=True)
 class Kind:
     """How values of some classes cross: ``write`` returns the parts of a node, ``read`` builds a value from them.
 
-    ``applies`` finds classes that are not there to be named, such as those of a library that nobody has imported.
-    ``exact``: an instance of a subclass is no such value. Of values that code may change in place, ``state`` returns
-    what tells later whether that has happened (the items of a list count by identity), and ``overwrite`` gives one the
-    contents of another.
+    ``applies`` finds classes that cannot be listed. Of values that code may change in place, ``content`` returns what
+    tells a change, and ``overwrite`` gives one the content of another. ``children`` are the values inside.
     """
 
     tag: str
-    classes: tuple[type, ...] = ()
-    write: Write | None = None
-    read: Read | None = None
-    applies: Callable[[type, Context], bool] | None = None
-    exact: bool = False
-    state: Callable[[Any], Any] | None = None
+    classes: tuple[type, ...]
+    write: Callable[["Encoder", Any], list[Node]]
+    read: Callable[["Decoder", list[Node]], Any]
+    applies: Callable[[type, Open], bool] | None = None
+    children: Callable[[Any], Iterable[Any]] | None = None
+    content: Callable[[Any], Any] | None = None
     overwrite: Callable[[Any, Any], None] | None = None
 
 
 class KindTable:
-    """Finds the kind of a value by its class, and the kind of a node by its tag."""
+    """Finds the kind of a value by its exact class, and the kind of a node by its tag."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
-        self.kinds = tuple(kinds)
-        self.by_tag = {kind.tag: kind for kind in self.kinds}
-        self.by_class = {cls: kind for kind in self.kinds for cls in kind.classes}
-        self._found = [kind for kind in self.kinds if kind.applies is not None]
-        self._extended = [(cls, kind) for kind in self.kinds if not kind.exact for cls in kind.classes]
+        kinds = tuple(kinds)
+        self.by_tag = {kind.tag: kind for kind in kinds}
+        self._by_class = {cls: kind for kind in kinds for cls in kind.classes}
+        self._found = [kind for kind in kinds if kind.applies is not None]
 
-    def found(self, cls: type, context: Context) -> Kind | None:
-        """Return the kind that says of itself that it is for this class."""
-        return next((kind for kind in self._found if kind.applies is not None and kind.applies(cls, context)), None)
-
-    def changing(self, cls: type, context: Context) -> Kind | None:
-        """Return the kind of the instances of a class if code may change these in place."""
-        kind = self.by_class.get(cls) or self.found(cls, context)
-        return kind if kind is not None and kind.state is not None else None
-
-    def extended(self, cls: type) -> Kind | None:
-        """Return the kind of a class that this one extends."""
-        return next((kind for base, kind in self._extended if issubclass(cls, base)), None)
+    def kind_of(self, cls: type, is_open: Open) -> Kind | None:
+        """Return the kind of the instances of a class. ``is_open`` tells which objects cross by their ``__dict__``."""
+        kind = self._by_class.get(cls)
+        return kind or next((found for found in self._found if found.applies and found.applies(cls, is_open)), None)
 
 
 class Encoder:
-    """Encodes the values of one message. ``objects`` are those with an index, ``buffers`` what the nodes refer to."""
+    """Encodes the values of one message. ``buffers`` is what the nodes refer to."""
 
-    def __init__(self, context: Context, *, reply: bool = False) -> None:
-        self.context = context
-        self.reply = reply
-        self.objects: list[Any] = []
+    def __init__(self, kinds: KindTable, giving: Giving) -> None:
+        self.giving = giving
         self.buffers: list[Buffer] = []
-        self.collected: dict[str, list[Any]] = {}
+        self.graph: dict[int, torch.Tensor] = {}
+        self._kinds = kinds
         self._seen: dict[int, int] = {}
+        self._kept: list[Any] = []  # what is numbered must live as long as its number is known
         self._depth = 0
+        self._arguments: Literal["both", "named", "copied"] = "both"
 
-    def encode(self, value: Any) -> Node:
+    def part(self, value: Any) -> Node:
         """Return the node of a value."""
         cls = type(value)
-        if cls in _PLAIN or (cls is int and -(2**63) <= value < 2**63) or (cls is bytes and len(value) < INLINE):
+        if cls in _PLAIN or (cls is int and -(2**63) <= value < 2**63) or (cls is str and _is_text(value)):
             return value
-        if cls is str:
-            return self.text(value)
         if (index := self._seen.get(id(value))) is not None:
-            return [SEEN, index]
-        if (known := self.context.known(value, self)) is not None:
-            return known
-        return self.content(value)
+            return [SAME, index]
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        number = None if self._arguments == "copied" else self.giving.argument_number(value)
+        if number is None:
+            return self._content(value)
+        return [ARGUMENT, number, self._copied(value) if self._arguments == "both" else None]
 
-    def content(self, value: Any) -> Node:
-        """Return the node of what an object holds now."""
+    def change(self, value: Any) -> Node:
+        """Return the node of what an argument holds now; other arguments in it are meant as such."""
+        before, self._arguments = self._arguments, "named"
+        self._seen[-len(self._seen) - 1] = len(self._seen)  # the decoder numbers it as well, and nothing refers to it
+        try:
+            return self._content(value)
+        finally:
+            self._arguments = before
+
+    def _content(self, value: Any) -> Node:
         self._depth += 1
         if self._depth > DEEPEST:
             raise TooLargeError(f"a value is nested more than {DEEPEST} levels deep; use fewer levels")
         try:
-            return self._content(value)
+            kind = self._kinds.kind_of(type(value), self.giving.is_open_class)
+            return self.giving.stay(value) if kind is None else [kind.tag, *kind.write(self, value)]
+        except StaysError:
+            return self.giving.stay(value)
         finally:
             self._depth -= 1
 
-    def _content(self, value: Any) -> Node:
-        kinds, cls = self.context.kinds, type(value)
-        kind = kinds.by_class.get(cls) or kinds.found(cls, self.context)
-        if kind is None and not self.context.keeps(value, self):
-            kind = kinds.extended(cls)
-            for base, plain in _BASES if kind is None else ():
-                if issubclass(cls, base):
-                    return self.encode(plain(value))
-        if kind is None or kind.write is None:
-            return self.context.hand_out(value, self)
-        first = len(self.objects)
+    def _copied(self, value: Any) -> Node:
+        """Return the node of an argument's content, for a reader who may leave it out: its parts have own numbers."""
+        before, self._seen, self._arguments = self._seen, {id(value): 0}, "copied"
         try:
-            return [kind.tag, *kind.write(self, value)]
-        except NotPlainError:
-            self.unregister(first)
-            return self.context.hand_out(value, self)
-
-    def text(self, value: str) -> Node:
-        """Return the node of a string, lone surrogates included."""
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return ["text", value.encode("utf-8", "surrogatepass")]
-        return value
+            return self._content(value)
+        finally:
+            self._seen, self._arguments = before, "both"
 
     def buffer(self, data: Buffer) -> int:
         """Add a buffer to the message; return its index."""
         self.buffers.append(data)
         return len(self.buffers) - 1
 
+    def enter(self, tensor: torch.Tensor) -> int:
+        """Number a tensor of the student's graph."""
+        number = self.giving.enter(tensor)
+        self.graph[number] = tensor
+        return number
+
     @property
-    def at_top(self) -> bool:
-        """Whether the value that is being encoded is the message's own, and no item of another."""
-        return self._depth <= 1
-
-    def register(self, value: Any) -> None:
-        """Number a value, so that it is sent once."""
-        self._seen[id(value)] = len(self.objects)
-        self.objects.append(value)
-
-    def unregister(self, first: int) -> None:
-        """Take back the numbers of all values from this one on."""
-        del self.objects[first:]
-        self._seen = {key: index for key, index in self._seen.items() if index < first}
-
-    def apart(self, value: Any) -> Node:
-        """Return the node of a value whose parts have no number in the message: it is not read where it is written."""
-        before = self.objects, self._seen
-        self.objects, self._seen = [], {}
-        try:
-            return self.encode(value)
-        finally:
-            self.objects, self._seen = before
-
-    def change(self, value: Any) -> Node:
-        """Return the node of what an argument holds now. Its number is not used again: the argument itself is meant."""
-        kind = self.context.kinds.changing(type(value), self.context)
-        assert kind is not None
-        assert kind.write is not None
-        try:
-            node = [kind.tag, *kind.write(self, value)]
-        except NotPlainError as error:
-            name = type(value).__name__
-            raise TypeError(f"what was put into this {name} cannot be sent back") from error
-        self._seen.pop(id(value), None)
-        return node
-
-    def collect(self, name: str, value: Any) -> None:
-        """Note something that a section of the message tells the receiver."""
-        self.collected.setdefault(name, []).append(value)
+    def is_change(self) -> bool:
+        """Whether what is written now is what an argument holds, and no part of it."""
+        return self._arguments == "named" and self._depth == 1
 
 
 class Decoder:
-    """Decodes the values of one message. ``path`` is where handles in it come from."""
+    """Decodes the nodes of one message. A kind has ``part``, ``argument`` and ``allows`` of it, and no peer."""
 
-    def __init__(self, context: Context, buffers: list[memoryview], path: str) -> None:
-        self.context = context
-        self.buffers = buffers
-        self.path = path
-        self.objects: list[Any] = []
-        self.outputs: tuple[Any, ...] = ()
-        self.depth = 0
+    def __init__(self, kinds: KindTable, taking: Taking, buffers: list[memoryview]) -> None:
+        self.taking = taking
+        self.graph: dict[int, torch.Tensor] = {}
+        self._kinds = kinds
+        self._buffers = buffers
+        self._built: list[Any] = []
+        self._places: list[int] = []
+        self._left = MOST_VALUES
+        self._own_arguments = False
 
-    def decode(self, node: Node) -> Any:
-        """Return the value of a node."""
+    def value(self, node: Node) -> Any:
+        """Return the value of a node. Raise ProtocolError or RefusedError, and nothing else."""
+        return self.guarded(self.part, node)
+
+    def guarded(self, read: Callable[..., Any], *args: Any) -> Any:
+        """Return what ``read`` makes of parts of a message. Raise ProtocolError or RefusedError, and nothing else."""
+        try:
+            return read(*args)
+        except (ProtocolError, RefusedError):
+            raise
+        except (Exception, RecursionError) as error:  # whatever a kind makes of malformed parts
+            raise ProtocolError("what came is no value") from error
+
+    def change(self, node: Node) -> Any:
+        """Return what an argument holds now. Other arguments in it are the judge's own."""
+        self._own_arguments = True
+        try:
+            return self.value(node)
+        finally:
+            self._own_arguments = False
+
+    @property
+    def is_change(self) -> bool:
+        """Whether what is read now is what an argument holds, and no part of it."""
+        return self._own_arguments and len(self._places) == 1
+
+    def part(self, node: Node) -> Any:
+        """Return the value of a node inside another."""
         if type(node) is not list:
             if type(node) in _READ:
                 return node
             raise ProtocolError("no value")
         if not node or type(node[0]) is not str:
             raise ProtocolError("no tag")
-        if node[0] == SEEN:
-            return self._seen(node[1])
-        kind = self.context.kinds.by_tag.get(node[0])
-        if kind is None or kind.read is None:
-            raise ProtocolError("no tag")
-        return kind.read(self, node[1:])
+        return self._same(node) if node[0] == SAME else self._new(node)
 
-    def items(self, nodes: list[Node]) -> Iterator[Any]:
-        """Yield the values of nodes inside a container, one by one."""
-        self.depth += 1
-        for node in nodes:
-            yield self.decode(node)
-        self.depth -= 1
+    def allows(self, word: str) -> None:
+        """Raise RefusedError where the test may not receive what the word stands for; an argument itself it has."""
+        if not self.is_change:
+            self.taking.allow(word)
 
-    @property
-    def origin(self) -> str:
-        """The path of the value that is being read."""
-        return item_of(self.path) if self.depth else self.path
+    def refuse(self, sentence: str) -> RefusedError:
+        """Return a refusal of what is sound, and what an honest student's process may say."""
+        return self.taking.refuse(sentence)
+
+    def begun(self, value: Any) -> Any:
+        """Return a container that is about to be filled: what is inside may refer to it."""
+        self._built[self._places[-1]] = value
+        return value
 
     def buffer(self, index: Any) -> memoryview:
         """Return a buffer of the message."""
-        if type(index) is not int or not 0 <= index < len(self.buffers):
+        if type(index) is not int or not 0 <= index < len(self._buffers):
             raise ProtocolError("no buffer")
-        return self.buffers[index]
+        return self._buffers[index]
 
-    def put(self, value: Any) -> Any:
-        """Number a value, and return it."""
-        self.objects.append(value)
+    def _new(self, node: list[Node]) -> Any:
+        self._left -= 1
+        self._places.append(len(self._built))
+        self._built.append(_UNFINISHED)
+        if len(self._places) > DEEPEST + 2 or self._left < 0:
+            raise ProtocolError("a value is nested too deeply, or has too many parts")
+        value = self.argument(*node[1:]) if node[0] == ARGUMENT else self._kind(node[0]).read(self, node[1:])
+        self._built[self._places.pop()] = value
         return value
 
-    def place(self) -> Callable[[Any], Any]:
-        """Keep the next number for a value that is built after its items; return the function that puts it there."""
-        index = len(self.objects)
-        self.objects.append(_UNFINISHED)
+    def _kind(self, tag: str) -> Kind:
+        kind = self._kinds.by_tag.get(tag)
+        if kind is None:
+            raise ProtocolError("no such kind")
+        return kind
 
-        def put(value: Any) -> Any:
-            self.objects[index] = value
-            return value
-
-        return put
-
-    def attribute(self, name: str, node: Node) -> Any:
-        """Return the value of a node that is an attribute of the value that is being read."""
-        with self.at(step(self.origin, name)):
-            return self.decode(node)
-
-    @contextmanager
-    def at(self, path: str) -> Iterator[None]:
-        """Read what comes from another path."""
-        before = self.path, self.depth
-        self.path, self.depth = path, 0
-        try:
-            yield
-        finally:
-            self.path, self.depth = before
-
-    def apart(self, node: Node) -> Any:
-        """Return the value of a node that ``Encoder.apart`` made."""
-        before, self.objects = self.objects, []
-        try:
-            return self.decode(node)
-        finally:
-            self.objects = before
-
-    def _seen(self, index: Any) -> Any:
-        if type(index) is not int or not 0 <= index < len(self.objects):
+    def _same(self, node: list[Node]) -> Any:
+        _, index = node
+        if type(index) is not int or not 0 <= index < len(self._built) or self._built[index] is _UNFINISHED:
             raise ProtocolError("no such object")
-        if self.objects[index] is _UNFINISHED:
-            raise ProtocolError("a tuple that holds itself")
-        return self.objects[index]
+        return self._built[index]
+
+    def argument(self, number: Any, content: Node) -> Any:
+        """Return the judge's own object where the reference gives it back, and else a copy of its content."""
+        if type(number) is not int:
+            raise ProtocolError("no argument")
+        own = self.taking.argument(number)
+        if self._own_arguments or self.taking.allows(ARGUMENT):
+            return own
+        before = self._built, self._places
+        self._built, self._places = [_UNFINISHED], [0]
+        try:
+            tag, *parts = content
+            return self._kind(tag).read(self, parts)
+        finally:
+            self._built, self._places = before

@@ -11,10 +11,10 @@ import sys
 import textwrap
 from typing import Any
 
-from studium_graders.engine.apart.judge_side.student import Student
-from studium_graders.engine.apart.student_side.serving import serve
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import Cells
+from studium_graders.engine.student_side.serving import serve
 
 from tests.graders.engine.shells import make_current
 
@@ -43,6 +43,11 @@ class Forked:
                 run = student.run(textwrap.dedent(cell), given=is_given)
                 assert not run.error, run.error
         return student
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes, in the order in which they were forked."""
+        return [pid for pid, _ in self._running]
 
     def _be_student(self, here: socket.socket, there: socket.socket, limits: Limits) -> None:
         make_current(self.shell)

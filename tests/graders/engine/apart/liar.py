@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from studium_graders.engine.apart.judge_side.student import Student
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.channel import HEADER
 

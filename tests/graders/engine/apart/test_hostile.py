@@ -13,15 +13,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from studium_graders.engine.apart.judge_side.permissions import Watch
-from studium_graders.engine.apart.judge_side.random_state import RandomState
-from studium_graders.engine.apart.judge_side.session import Session
-from studium_graders.engine.apart.kinds.exceptions import TABLE, StudentError
-from studium_graders.engine.apart.kinds.objects import open_classes
-from studium_graders.engine.apart.kinds.table import KINDS
-from studium_graders.engine.apart.wire.codec import Decoder, RefusedError
+from studium_graders.engine.judge_side.permissions import Watch
+from studium_graders.engine.judge_side.random_state import RandomState
+from studium_graders.engine.judge_side.session import Session
 from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.kinds.exceptions import TABLE, StudentError
+from studium_graders.engine.kinds.objects import open_classes
+from studium_graders.engine.kinds.table import KINDS
 from studium_graders.engine.wire.channel import ProtocolError
+from studium_graders.engine.wire.codec import Decoder, RefusedError
 from torch import nn
 
 from .liar import BROKEN, CALL_BACK, PULL, frame, gave, liar, raised, told
@@ -374,6 +374,6 @@ def test_what_our_part_of_the_process_could_not_do_is_for_review():
 def test_the_decoder_imports_nothing():
     before = set(sys.modules)
     for module in ("antigravity", "this", "torch.nn.modules.no_such"):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(RefusedError):
             decoder().value(["object", module, "X"])
     assert set(sys.modules) == before

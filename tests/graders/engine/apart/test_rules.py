@@ -9,9 +9,9 @@ import random
 import numpy as np
 import pytest
 import torch
-from studium_graders.engine.apart.wire.codec import RefusedError
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.wire.codec import RefusedError
 
 CELL = """
 import torch

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
-from studium_graders.engine.apart.wire.codec import RefusedError
+from studium_graders.engine.wire.codec import RefusedError
 
 ECHO = "import copy\ndef echo(value):\n    return copy.deepcopy(value)\n"
 
@@ -161,6 +161,17 @@ def test_a_subclass_and_all_the_rest_stay_with_the_student(make_student, cell):
     with student.test(frozenset()) as watched, pytest.raises(RefusedError, match="an object of its own"):
         student.get("f")()
     assert watched.refusal is not None
+
+
+def test_an_object_of_a_class_inside_another_of_both_sides_stays_with_the_student(make_student):
+    """The judge could not find such a class by its name."""
+    source = (
+        "from studium_topics import kits\nclass Outer:\n    class Inner: pass\nOuter.Inner.__module__ = kits.__name__"
+    )
+    student = make_student(f"{source}\ndef make(): return Outer.Inner()\n")
+    with student.test(None) as watched:
+        student.get("make")()
+    assert watched.noted == {"remote"}
 
 
 def test_printed_output_comes_with_each_reply(make_student, capsys):

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from unittest import mock
 
+from studium import memory_limit
 from studium.catalogue import load_catalogue
-from studium.checking import TestRun, run_test
 from studium.exercises import Exercise, Test
 from studium.sources import definition, imports_used, seed_of
-from studium_graders.engine.apart.judge_side.permissions import Watch, Words
-from studium_graders.engine.apart.judge_side.student import Student
+from studium_graders.engine.judge.canonical_text import CanonicalText
+from studium_graders.engine.judge.exercise_tests import ExerciseTest
+from studium_graders.engine.judge.judging import Judgement, judge
+from studium_graders.engine.judge.topic_test import TopicTest
+from studium_graders.engine.judge_side.permissions import Words
+from studium_graders.engine.judge_side.student import Student
+from studium_graders.engine.material.assignment import Cell, NotebookMaterial
+from studium_graders.engine.sandbox.resource_limits import limit_data_of
+
+NOTEBOOK = NotebookMaterial("book", (), b"{}")
 
 
 def topics() -> dict[str, Any]:
@@ -28,33 +39,26 @@ def solutions(exercises: dict[str, Exercise]) -> str:
     return "\n\n".join(cell_of(other.id, other.solution, exercises) for other in exercises.values())
 
 
-def each_test(exercises: dict[str, Exercise]) -> Iterator[tuple[Exercise, Test]]:
-    for exercise in exercises.values():
-        for test in exercise.tests:
-            yield exercise, test
+def judged(
+    student: Student, topic: str, exercise: Exercise, test: Test, words: Words | None = None, *, name: str = ""
+) -> Judgement:
+    """What the judge says of a test, with the data that it has in public, of what the student has under a name."""
+    name = name or exercise.id
+    cell = Cell("cell", "test", "", "cell", test.points, graded=True, topic=topic, exercise=name, test=test.name)
+    seeds = (seed_of(topic, exercise, test),)
+    prepared = TopicTest(NOTEBOOK, cell, ExerciseTest(exercise, test), name, seeds, words)
+    return judge(prepared, student, CanonicalText())
 
 
-def run_apart(
-    student: Student,
-    topic: str,
-    exercise: Exercise,
-    test: Test,
-    words: Words | None = None,
-    *,
-    applied: bool = False,
-    name: str = "",
-) -> tuple[TestRun, Watch]:
-    """Run a test of a topic against what the student has under the exercise's name."""
-    with student.test(words, applied=applied) as watch:
-        run = run_test(test, student.get(name or exercise.id), seed_of(topic, exercise, test))
-    return run, watch
+@contextmanager
+def limited_as_by_the_supervisor(pid: int) -> Iterator[None]:
+    """Let ``at_most_mb`` limit the student's process."""
 
+    @contextmanager
+    def limited(pid: int, megabytes: float) -> Iterator[None]:
+        limit_data_of([pid], megabytes)
+        yield
+        limit_data_of([pid], None)
 
-def judged(student: Student, topic: str, exercise: Exercise, test: Test, words: Words, name: str) -> str:
-    """How a test of a topic ends apart: what passes with changes withheld must pass with these applied, too."""
-    run, watched = run_apart(student, topic, exercise, test, words, name=name)
-    if run.passed and watched.withheld and not watched.refusal:
-        run, watched = run_apart(student, topic, exercise, test, words, applied=True, name=name)
-    if watched.refusal:
-        return "review"
-    return "passed" if run.passed else "failed"
+    with mock.patch.object(memory_limit, "_limiter", partial(limited, pid)):
+        yield

@@ -5,27 +5,25 @@ import sys
 import warnings
 
 import pytest
-from studium_graders.engine.judge.guard import install
-from studium_graders.engine.processes.huge_pages import use_huge_pages
 from studium_graders.engine.student_side.warm_up import warm_up
 
-from .in_process import InProcess
-
-
-@pytest.fixture
-def student():
-    return InProcess()
+from .processes import forked
 
 
 @pytest.fixture(scope="session")
 def shell():
     main = sys.modules["__main__"]
     made = warm_up()
-    install(compiles=False)
     sys.modules["__main__"] = main
     gc.freeze()  # the students' processes are forked from this one
-    use_huge_pages()
     return made
+
+
+@pytest.fixture
+def student(shell):
+    """A student's process that has run nothing."""
+    with forked(shell) as student:
+        yield student
 
 
 @pytest.fixture(autouse=True)

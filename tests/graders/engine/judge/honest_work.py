@@ -3,8 +3,7 @@
 A file has cells between ``# %%`` lines: ``given``, ``stub``, ``reference``, any number of ``test`` and ``answer``;
 ``and`` is the next answer cell of the same student.
 ``# %% test 0=0.25`` says that the reference (0; 1 is the stub, 2 the first answer) gets 0.25 points from us on purpose,
-where nbgrader gives others, for the reason in the line ``# why:``; ``waits`` that a person is to decide.
-``# mode: one process`` says that some tests cannot run split, ``# hidden`` that they are secret.
+where nbgrader gives others, for the reason in the line ``# why:``. ``# hidden`` says that the tests are secret.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ _CELL = re.compile(r"^# %% (\w+)(.*)\n", re.MULTILINE)
 @dataclass
 class Work:
     name: str
-    one_process: bool = False
     hidden: bool = False
     cells: list[tuple] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
@@ -39,7 +37,7 @@ class Work:
 
 def read_work(path):
     head, *parts = _CELL.split(path.read_text())
-    work = Work(path.stem, one_process="# mode: one process" in head, hidden="# hidden" in head)
+    work = Work(path.stem, hidden="# hidden" in head)
     stub = STUB
     for kind, marks, source in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if kind == "given":
@@ -52,8 +50,8 @@ def read_work(path):
             stub = STUB
         elif kind == "test":
             name = f"t{work.tests}"
-            for number, points in re.findall(r"(\d+)=([\d.]+|waits)", marks):
-                work.differs[int(number), name] = points if points == "waits" else str(float(points))
+            for number, points in re.findall(r"(\d+)=([\d.]+)", marks):
+                work.differs[int(number), name] = str(float(points))
             work.cells.append(checked(source, id=name, grade_id=name, hidden=work.hidden))
             work.tests += 1
         elif kind == "answer":

@@ -7,10 +7,13 @@ import functools
 
 import msgspec
 from studium_graders.engine.judge.events import Judged, Ran
-from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.modes import Turns, plan_of
+from studium_graders.engine.judge.notebook import Work
 from studium_graders.engine.judge.prepare import prepare
+from studium_graders.engine.judge.whole import run_whole
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
 
+NOTHING_KNOWN = Calibration()
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()\n"
 
 
@@ -66,28 +69,24 @@ class Graded:
         return [result.points for result in self.results.values()]
 
     @property
-    def mistakes(self):
-        return {event.result.grade_id: event.mistakes for event in self.events if isinstance(event, Judged)}
-
-    @property
     def only(self):
         (result,) = self.results.values()
         return result
 
 
-def no_exercises(topic):
-    return {}
-
-
 @functools.cache
-def prepared(notebook, exercises):
-    return prepare(notebook, exercises)
+def prepared(notebook):
+    return prepare(notebook)
 
 
-def grade(student, notebook, canonical, *, exercises=no_exercises, **options):
+def grade(student, notebook, canonical, *, released=True, calibration=NOTHING_KNOWN, **options):
+    """Run cells and tests of a notebook in order, and say of them what may be said."""
+    ready = prepared(notebook)
+    plan = plan_of(ready)
+    names = frozenset(plan.reasons)
+    work = Work(ready, canonical, plan, Turns(names, names), released, b"secret", calibration, **options)
     events = []
-    options = {"seed": b"secret", "calibration": Calibration(), **options}
-    needs = run_notebook(student, prepared(notebook, exercises), canonical, events.append, **options)
+    needs = run_whole(student, work, events.append)
     results = {event.result.grade_id: event.result for event in events if isinstance(event, Judged)}
     assert all(msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in events)
     return Graded(results, {event.cell: event.run for event in events if isinstance(event, Ran)}, events, needs)

@@ -1,4 +1,4 @@
-"""Students in processes of their own, calibration with the reference, and the oracle: everything in one process."""
+"""Students in processes of their own, calibration with the reference, and the oracle: nbgrader's own scoring."""
 
 from __future__ import annotations
 
@@ -11,104 +11,64 @@ import socket
 import sys
 import tempfile
 import warnings
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
-from functools import partial
-from unittest import mock
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
-from studium import memory_limit
-from studium_graders.engine.judge.judge_job import Recorded
-from studium_graders.engine.judge_side.permissions import Permissions
-from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.material.assignment import Calibration
+from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult
 from studium_graders.engine.processes.working_folder import write_files
-from studium_graders.engine.sandbox.resource_limits import limit_data_of
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 from studium_graders.engine.supervision.calibration import calibrate as calibrate_with
 
 from tests.graders.engine.shells import make_current
 
-from .notebooks import grade, no_exercises, prepared, submission
+from .notebooks import NOTHING_KNOWN, grade
 
 LIMITS = Limits(call_seconds=20)
-NOTHING_KNOWN = Calibration()
 
 
 @contextmanager
-def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
-    """Return a student in a process forked from this one; it and the judge are each in a folder of its own."""
+def forked(shell, files=None):
+    """Return a student in a process forked from this one, which is in a folder of its own."""
     here, there = socket.socketpair()
-    files = files or {}
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as own, chdir(own):
-        write_files(files)
+    with tempfile.TemporaryDirectory() as folder:
         pid = os.fork()
         if pid == 0:
             make_current(shell)
             gc.freeze()  # as the fork server does; else looking for garbage copies the memory of all tests
             here.close()
             os.chdir(folder)
-            write_files(files)
+            write_files(files or {})
             sys.modules["__main__"] = shell.user_module
             warnings.resetwarnings()
             serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
-        granted, plain = set(calibration.permissions), set(calibration.plain)
-        permissions = Permissions(granted, plain, known=calibration.known, recording=recording)
-        student = StudentProcess(here, permissions, LIMITS)
+        student = Student(here, LIMITS)
         try:
-            with mock.patch.object(memory_limit, "_limiter", partial(_limited_there, pid)):  # as the supervisor does
-                yield student
+            yield student
         finally:
-            student.channel.close()
+            student.close()
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 
 
-@contextmanager
-def _limited_there(pid, megabytes):
-    limit_data_of([pid], megabytes)
-    try:
-        yield
-    finally:
-        limit_data_of([pid], None)
-
-
-def calibrate(shell, notebook, files=None, **options):
-    """Grade the reference as the engine does before a class: what it needs, and which tests need one process."""
+def calibrate(shell, notebook, files=None):
+    """Grade the reference as the engine does before a class."""
 
     def observe(canonical, calibration, recording):
-        with forked(shell, calibration, files, recording=recording) as student:
-            graded = grade(student, notebook, canonical, calibration=calibration, **options)
-            permissions, needs = student.permissions, graded.needs
-        recorded = Recorded(
-            frozenset(permissions.granted),
-            frozenset(permissions.plain),
-            needs.one_process,
-            frozenset(needs.controlled),
-            frozenset(needs.scored),
-            needs.suites,
-            prepared(notebook, options.get("exercises", no_exercises)).needs(),
-        )
-        return NotebookResult(notebook.name, "graded", list(graded.results.values())), recorded
+        graded = grade_forked(shell, notebook, canonical, calibration, files)
+        return NotebookResult(notebook.name, "graded", list(graded.results.values())), graded.needs
 
     return calibrate_with(notebook, observe)
 
 
 def grade_forked(shell, notebook, canonical, calibration=NOTHING_KNOWN, files=None, **options):
     """Grade a submission in a process of its own."""
-    with forked(shell, calibration, files) as student:
+    with forked(shell, files) as student:
         return grade(student, notebook, canonical, calibration=calibration, **options)
-
-
-def grade_split(shell, notebook, text):
-    """Grade an answer in a process of its own, by what the reference needs: no test may run in one process for it."""
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration)
 
 
 def oracle(shell, notebook, canonical, files=None):
@@ -164,15 +124,3 @@ def _outputs(shell, source):
         text = shell.display_formatter.format(result.result)[0]["text/plain"]
         outputs.append(new_output("execute_result", data={"text/plain": text}))
     return outputs
-
-
-def assert_split_as_in_one_process(shell, notebook, right, wrong):
-    """Judge a notebook's only test split, for answers that are right and others; nbgrader's own scoring agrees."""
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    for points, texts in ((1, right), (0, wrong)):
-        for text in texts:
-            canonical = submission(notebook, text)
-            assert list(oracle(shell, notebook, canonical).values()) == [points], text
-            result = grade_forked(shell, notebook, canonical, calibration).only
-            assert (result.points, result.mode) == (points, "split"), (text, result.message)

@@ -5,26 +5,22 @@ from __future__ import annotations
 import errno
 
 import pytest
-from studium_graders.engine.judge.canonical_text import CanonicalText
-from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.assignment import Calibration, Permission
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.endings import breach_in
 from studium_graders.engine.wire.channel import TooLargeError
 from studium_graders.engine.wire.codec import RefusedError
 
-from .notebooks import answer, checked, given, grade, material, submission
-from .processes import forked
+from .notebooks import answer, checked, grade, material, submission
 
 DOUBLE = "def double(x):\n    return 2 * x"
 WRONG = "def double(x):\n    return x * x"
 
 
-def message(student, test, text=WRONG, *, hidden=False, first=""):
-    notebook = material(given(first), answer(DOUBLE), checked(test, hidden=hidden))
+def message(student, test, text=WRONG, *, hidden=False):
+    notebook = material(answer(DOUBLE), checked(test, hidden=hidden))
     graded = grade(student, notebook, submission(notebook, text))
     assert graded.only.points == 0
     return graded.only.message
@@ -65,13 +61,12 @@ def test_a_name_that_is_missing_comes_with_the_error_of_the_cell_that_makes_it(s
     found = message(student, "assert double(3) == 6", text)
     assert found.startswith(f"NameError: name 'double' is not defined: the cell that makes it ended with {said}")
     hidden = message(student, "assert double(3) == 6", text, hidden=True)
-    assert hidden == "a hidden test failed: NameError was raised"
+    assert hidden == "a hidden test failed"
 
 
-def test_the_error_of_a_cell_does_not_name_the_file_that_it_was_run_from():
-    unmade = {"f": "SyntaxError: invalid syntax (<ipython-input-4-af90e56eccc4>, line 1)"}
-    said = full_message(NameError("no f", name="f"), None, CanonicalText(), unmade=unmade)
-    assert said == "NameError: no f: the cell that makes it ended with SyntaxError: invalid syntax (line 1)"
+def test_the_error_of_a_cell_does_not_name_the_file_that_it_was_run_from(student):
+    found = message(student, "assert double(3) == 6", "def double(x)\n    return 2 * x")
+    assert found.endswith("ended with SyntaxError: expected ':' (line 1)")
 
 
 def test_a_name_that_no_cell_makes_comes_with_the_line_of_the_test(student):
@@ -83,13 +78,6 @@ def test_of_several_cells_that_make_a_missing_name_the_first_one_is_the_reason(s
     notebook = material(answer("items = [1]"), answer("items = sorted(items)"), checked("assert items == [1]"))
     graded = grade(student, notebook, submission(notebook, "items = open('none').read()", "items = sorted(items)"))
     assert "ended with FileNotFoundError: " in graded.only.message
-
-
-def test_a_given_cell_that_fails_with_an_answer_is_the_reason_for_what_it_does_not_make(student):
-    notebook = material(answer(DOUBLE), given("six = double(3)"), checked("assert six == 6"))
-    graded = grade(student, notebook, submission(notebook, "def double(x):\n    return x.size"))
-    said = "NameError: name 'six' is not defined: the cell that makes it ended with AttributeError: 'int' object"
-    assert graded.only.message.startswith(said)
 
 
 def test_a_visible_message_is_one_short_line(student):
@@ -115,12 +103,6 @@ def test_a_visible_message_shows_what_differs_and_nothing_that_says_nothing(stud
     assert message(student, test, ROW).endswith(said)
 
 
-@pytest.mark.parametrize("call", ["pytest.raises(ValueError): double(12345)", "pytest.raises(KeyError): double(12345)"])
-def test_what_did_not_raise_in_a_hidden_test_is_not_what_is_expected(student, call):
-    said = message(student, f"import pytest\nwith {call}", hidden=True)
-    assert said == "a hidden test failed: the result is not what is expected"
-
-
 def test_what_did_not_raise_in_a_visible_test_is_said_with_its_line(student):
     said = message(student, "import pytest\nwith pytest.raises(ValueError): double(1)")
     assert said.startswith("Failed: DID NOT RAISE")
@@ -133,81 +115,57 @@ class Words:
 
 def test_names_of_ours_are_not_told():
     error = RefusedError("your f() gives a function where a plain value is needed")
-    assert full_message(error, None, Words()) == str(error)
-    assert bounded_message(error, None, Words()) == (
-        "a hidden test failed: a plain value is needed where your code has an object of its own"
+    assert full_message(error, None, Words(), "f") == f"the result could not be used: {error}"
+    assert bounded_message(error, None, Words(), "f") == (
+        "a hidden test of f failed: a plain value is needed where your code has an object of its own"
     )
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('what I like')", "return 3"])
 @pytest.mark.parametrize("test", ["assert v.x == 3, v", "raise ValueError(v)"])
-def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
-    text = f"class V:\n    x = 0\n    def __str__(self):\n        {body}"
-    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
-    with forked(shell, calibration) as student:
-        said = message(student, f"v = V()\n{test}", text)
-    assert said in ("this should hold and does not: v.x == 3", f"ValueError, in the test's line `{test}`")
+def test_an_object_that_has_no_text_leaves_a_sentence(student, body, test):
+    assert message(student, f"v = V()\n{test}", f"class V:\n    x = 0\n    def __str__(self):\n        {body}")
 
 
-def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
+def test_a_process_that_ends_while_the_message_is_made_is_gone(student):
     text = "import os\nclass V:\n    def __str__(self):\n        os._exit(0)"
-    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
-    with forked(shell, calibration) as student, pytest.raises(StudentGone):
+    with pytest.raises(StudentGone):
         message(student, "assert False, V()", text)
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("text", "said"),
     [
-        ("assert double(3) == 6", "this should hold and does not: double(3) == 6"),
-        ("assert double(3) == 6, 'twice three'", "twice three"),
-        ("def check():\n    raise AssertionError\ncheck()", "an assertion of the test does not hold"),
-        ("[1][double(1)]", "IndexError: list index out of range"),
+        ("raise ValueError(x)", "your code raised ValueError: 3, in the line `raise ValueError(x)`"),
+        ("assert x > 5", "this should hold and does not: double(3) == 6"),
     ],
 )
-def test_a_visible_test_in_one_process_says_what_it_expected(shell, test, said):
-    notebook = material(given("pass"), answer(DOUBLE), checked(f"import gc; gc.collect()\n{test}"))
-    with forked(shell) as student:
-        assert grade(student, notebook, submission(notebook, WRONG)).only.message == said
+def test_an_error_of_the_answers_comes_with_its_own_line(student, text, said):
+    assert message(student, "assert double(3) == 6", f"def double(x):\n    {text}") == said
 
 
-def test_a_test_in_one_process_says_nothing_of_an_assertion_of_a_hidden_one(shell):
-    hidden = checked("def check(x):\n    assert x == 12345\nimport gc; gc.collect()", hidden=True)
-    notebook = material(given("pass"), answer(DOUBLE), hidden, checked("gc.collect()\ncheck(double(3))"))
-    with forked(shell) as student:
-        assert "12345" not in repr(grade(student, notebook, submission(notebook, WRONG)).results)
+def test_what_an_earlier_assertion_compared_is_not_said_of_another(student):
+    test = "assert double(0) == 0\ndef same(x): return x == 6\nassert same(double(3))"
+    assert message(student, test) == "this should hold and does not: same(double(3))"
 
 
-@pytest.mark.parametrize("test", ["assert double(12345) == 24690", "assert False, double(12345)", "{}[12345]"])
-def test_a_hidden_test_in_one_process_says_that_it_failed_and_nothing_of_its_data(shell, test):
-    notebook = material(given("pass"), answer(DOUBLE), checked(f"import gc; gc.collect()\n{test}", hidden=True))
-    with forked(shell) as student:
-        result = grade(student, notebook, submission(notebook, WRONG))
-    assert (result.only.mode, result.only.message) == ("one process", "a hidden test failed")
-    assert "12345" not in repr(result.results)
+def test_nothing_of_what_was_kept_of_an_assertion_is_left(student):
+    message(student, "assert double(3) == 6")
+    assert student.run("assert not [name for name in globals() if 'studium' in name]").error == ""
+
+
+def test_a_test_says_nothing_of_an_assertion_of_a_hidden_one(student):
+    hidden = checked("def check(x):\n    assert x == 12345", hidden=True)
+    notebook = material(answer(DOUBLE), hidden, checked("check(double(3))"))
+    assert "12345" not in repr(grade(student, notebook, submission(notebook, WRONG), released=False).results)
 
 
 SECRET = "assert double(12345) == 24690"
 
 
-@pytest.mark.parametrize(
-    ("test", "said"),
-    [
-        (SECRET, "a hidden test failed: the result is not what is expected"),
-        (f"{SECRET}, 'not twice as much'", "not twice as much"),
-        (f"{SECRET}, 'double(12345) is wrong'", "a hidden test failed: the result is not what is expected"),
-        (f"{SECRET}, f'got {{double(12345)}}'", "a hidden test failed: the result is not what is expected"),
-        (
-            "word = 'Eulalia'\nassert not word, 'Eulalia fails'",
-            "a hidden test failed: the result is not what is expected",
-        ),
-        ("assert double(2.5) == 5, 'must work for float64 too'", "must work for float64 too"),
-        ("[][double(9)]", "a hidden test failed: IndexError was raised"),
-        ("raise KeyError(double(9))", "a hidden test failed: KeyError was raised"),
-    ],
-)
-def test_a_hidden_test_keeps_its_data(student, test, said):
-    assert message(student, test, hidden=True) == said
+@pytest.mark.parametrize("test", [SECRET, f"{SECRET}, 'not twice as much'", "assert False, double(12345)", "{}[12345]"])
+def test_a_hidden_test_says_that_it_failed_and_nothing_of_its_data(student, test):
+    assert message(student, test, hidden=True) == "a hidden test failed"
 
 
 def test_a_hidden_test_shows_nothing_that_was_printed(student):
@@ -220,7 +178,7 @@ def test_a_hidden_test_shows_nothing_that_was_printed(student):
 def test_a_visible_test_shows_what_was_printed(student):
     notebook = material(answer(DOUBLE), checked("print('trying 3')\nassert double(3) == 6"))
     run = grade(student, notebook, submission(notebook, WRONG)).runs["test1"]
-    assert run.outputs == [{"output_type": "stream", "name": "stdout", "text": "trying 3\n"}]
+    assert run.outputs[0] == {"output_type": "stream", "name": "stdout", "text": "trying 3\n"}
     assert run.error
 
 
@@ -285,37 +243,3 @@ def test_the_failing_line_is_found_without_asking_the_students_process_for_a_nam
         exec(compile("y = 2\nx / 0", "<test a>", "exec"), names, names)
     found = failing_line(raised.value.__traceback__, "<test a>".__eq__)
     assert (found.number, found.variables["x"], found.variables["y"]) == (2, 1, 2)
-
-
-class TestAfterAHiddenTest:
-    """What the student's code knows of a hidden test, it can say in what it raises and gives later."""
-
-    TELLING = "seen = []\ndef double(x):\n    if seen: raise ValueError(seen)\n    seen.append(x)\n    return 2 * x"
-    VISIBLE = checked("assert double(3) == 6")
-    TOGETHER = checked("gc.collect()\nassert double(3) == 6")
-
-    def last(self, student, *tests, text=TELLING):
-        notebook = material(given("pass"), answer(DOUBLE), *tests)
-        return [e for e in grade(student, notebook, submission(notebook, text)).events if isinstance(e, Judged)][-1]
-
-    def test_a_visible_test_that_fails_comes_with_a_message_that_cannot_carry_data(self, student):
-        judged = self.last(student, checked(SECRET, hidden=True), self.VISIBLE)
-        assert judged.result.message == "ValueError: [12345], in the test's line `assert double(3) == 6`"
-        assert judged.bounded == "this test failed: ValueError was raised"
-
-    def test_so_does_one_in_one_process(self, student):
-        judged = self.last(student, checked("import gc\n" + SECRET, hidden=True), self.TOGETHER)
-        assert (judged.result.message, judged.bounded) == ("ValueError: [12345]", "this test failed")
-
-    def test_so_does_one_that_needs_lines_of_a_hidden_one_in_the_students_process(self, student):
-        notebook = material(given("pass"), answer(DOUBLE), checked("import gc", hidden=True), self.TOGETHER)
-        wrong = submission(notebook, WRONG)
-        judged = [e for e in grade(student, notebook, wrong, skip={"test2"}).events if isinstance(e, Judged)][-1]
-        assert judged.bounded == "this test failed"
-
-    @pytest.mark.parametrize("tests", [(VISIBLE, VISIBLE), (VISIBLE, checked(SECRET, hidden=True))])
-    def test_no_other_test_does(self, student, tests):
-        assert self.last(student, *tests).bounded == ""
-
-    def test_a_test_that_passes_does_not(self, student):
-        assert self.last(student, checked(SECRET, hidden=True), self.VISIBLE, text=DOUBLE).bounded == ""

@@ -1,11 +1,11 @@
-"""Tests that look at the texts of cells run in the student's process, and leave nothing of themselves there."""
+"""A test leaves nothing of its text in the student's process once it has run."""
 
 from __future__ import annotations
 
 import pytest
 
 from .notebooks import answer, checked, material, submission
-from .processes import calibrate, grade_forked
+from .processes import grade_forked
 
 TEST = "assert 'four' in In[-2] and get_ipython()\nsecret = 4\nsecret"
 
@@ -18,8 +18,10 @@ TEST = "assert 'four' in In[-2] and get_ipython()\nsecret = 4\nsecret"
     ],
 )
 def test_of_a_test_that_has_run_there_its_place_alone_is_left(shell, look):
-    notebook = material(answer("four = 4"), checked(TEST, points=4), answer("seen = 4"), checked("assert seen == 4"))
+    notebook = material(
+        answer("four = 4"), checked(TEST, points=4), answer("seen = 4"), checked("assert seen == 4 and get_ipython()")
+    )
     texts = "four = 4", f"seen = 4 if {look} else 0"
-    graded = grade_forked(shell, notebook, submission(notebook, *texts), calibrate(shell, notebook))
-    together, split = graded.results.values()
-    assert (together.points, together.mode, split.points, split.mode) == (4, "one process", 1, "split")
+    graded = grade_forked(shell, notebook, submission(notebook, *texts))
+    first, second = graded.results.values()
+    assert (first.points, first.mode, second.points, second.mode) == (4, "unverified", 1, "unverified")
