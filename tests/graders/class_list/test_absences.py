@@ -8,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("nbgrader")
+
+from nbgrader.api import Gradebook
 from studium.catalogue import Catalogue
 from studium.sources import solved
 from studium_graders.assigning import build_assignment
@@ -58,6 +62,16 @@ def test_grade_counts_them_unless_it_was_asked_about_one_student(course, run_stu
     assert LINE in run_studium(*words)
     assert json.loads(run_studium(*words, "--json"))["absent"] == {"count": 2, "of": 4, "students": ["nia", "zoe"]}
     assert "handed in nothing" not in run_studium(*words, "--student", "ada")
+
+
+def test_a_run_for_one_student_lists_nobody_elses_waiting_answers(course, run_studium):
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for grade in book.find_submission("ps1", "ada").notebooks[0].grades:
+            grade.needs_manual_grade = True
+        book.db.commit()
+    words = ("grade", "ps1", "--course", str(course), "--executor", "by-hand", "--dry-run", "--json")
+    assert list(json.loads(run_studium(*words))["waiting"]) == ["ada"]
+    assert json.loads(run_studium(*words, "--student", "bob"))["waiting"] == {}
 
 
 def test_the_report_counts_them_and_names_nobody_where_it_is_anonymous(course, run_studium, tmp_path):
