@@ -8,6 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site"), pytest.mark.sample(5, of="browser")]
 
+# What is below a widget moves while the widget gets its height, so tests open what is there by keyboard.
 SETTLED = "[...document.querySelectorAll('.widget iframe')].every((frame) => frame.style.height !== '520px')"
 
 
@@ -28,7 +29,7 @@ def visit(chromium, water_site):
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         name, at, fragment = name.partition("#")
         page.goto((water_site / f"{name}.html").as_uri() + at + fragment)
-        page.wait_for_function(SETTLED)  # else what is below a widget moves away from under the pointer
+        page.wait_for_function(SETTLED)
         return page
 
     yield visit
@@ -168,7 +169,7 @@ def press(page, key):
 def copied(page, name, pattern):
     """What a button of the widget puts on the clipboard, where it has to match the pattern."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name=name).press("Enter")
     matches = "async (pattern) => RegExp(pattern).test(await navigator.clipboard.readText())"
     page.wait_for_function(matches, arg=pattern)
     return page.evaluate("navigator.clipboard.readText()")
@@ -246,7 +247,7 @@ def test_an_exercise_shows_its_prompt_and_hints_to_unfold(visit):
     assert exercise.get_by_text("is the difference of crest and trough").is_visible()
     hint = exercise.get_by_text("A wave has a height.")
     assert not hint.is_visible()
-    exercise.get_by_text("Hint 1 of 2").click()
+    exercise.get_by_text("Hint 1 of 2").press("Enter")
     assert hint.is_visible()
     assert exercise.locator("details math").count() == 1
 
@@ -254,14 +255,14 @@ def test_an_exercise_shows_its_prompt_and_hints_to_unfold(visit):
 def test_a_picture_on_the_web_is_a_link_and_another_lesson_is_its_page(visit):
     page = visit("waves")
     assert page.get_by_role("link", name="a lighthouse").get_attribute("href") == "https://example.org/lighthouse.png"
-    page.get_by_role("link", name="lesson", exact=True).click()
+    page.get_by_role("link", name="lesson", exact=True).press("Enter")
     page.wait_for_url("**/tides.html#low-water")
 
 
 def test_lessons_lead_to_their_neighbours_and_to_what_they_need(visit):
     page = visit("index")
     page.get_by_role("link", name="Waves on the water").first.click()
-    page.get_by_role("link", name="Next Tides").click()
+    page.get_by_role("link", name="Next Tides").press("Enter")
     page.wait_for_url("**/tides.html")
     assert page.get_by_role("heading", level=1).text_content() == "Tides"
     page.get_by_role("link", name="Previous Waves on the water").click()
