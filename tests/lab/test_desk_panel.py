@@ -32,7 +32,7 @@ def open_lesson(page: Any, lab: Any, where: str, slug: str) -> None:
     else:
         page.get_by_role("menuitem", name="View", exact=True).click()
         page.locator('.lm-Menu-item[data-command="studium:desk"]').click()
-    page.locator(".studium-line", has_text="exercises right").wait_for()
+    page.locator(".studium-line", has_text="exercises").wait_for()
 
 
 def topic(page: Any, title: str) -> Any:
@@ -243,7 +243,7 @@ def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, la
     page.clock.install()
     page.goto(lab.url(f"{where}/{HOSTS[where]}.ipynb").replace("127.0.0.1", "hub.binder.localhost"))
     page.locator(".studium-badge").first.wait_for(state="attached")
-    page.wait_for_function("() => document.querySelector('.studium-line')?.textContent.includes('exercises right')")
+    page.wait_for_function("() => document.querySelector('.studium-line')?.textContent.includes('exercises')")
     page.clock.fast_forward("07:00")
     assert page.get_by_text("This Binder ends soon").count() == 0
     page.clock.fast_forward("01:30")
