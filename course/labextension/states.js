@@ -1,11 +1,12 @@
-// The states of an exercise: a mark, a word, and a colour in desk.css, so that none stands alone.
+// The states of an exercise: a mark, a word, and a colour in desk.css, so that none stands alone. Where nothing is known
+// of the text in the cell, its badge says what to do instead: `call`.
 
 export const STATES = {
-  untouched: { mark: "○", word: "Not begun" },
+  untouched: { mark: "○", word: "Not begun", call: "Check" },
   wrong: { mark: "✗", word: "Not right yet" },
   right: { mark: "✓", word: "Right" },
   revealed: { mark: "◐", word: "Solution seen" },
-  unchecked: { mark: "✎", word: "Not checked" }, // its text is not the one that was checked last
+  unchecked: { mark: "✎", word: "Not checked", call: "Check again" }, // its text is not the one that was checked last
   checking: { mark: "…", word: "Checking" },
 };
 
