@@ -47,6 +47,7 @@ function topicOf(desk, widget) {
 
 function markAll(desk, widget) {
   const topic = topicOf(desk, widget);
+  widget.content.toggleClass("studium-lesson", Boolean(topic));
   for (const cell of widget.content.widgets) {
     const exercise = topic?.exercises.find((one) => one.cell === cell.model.id);
     const old = cell.node.querySelector(":scope > .studium-badge");

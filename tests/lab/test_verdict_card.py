@@ -171,3 +171,24 @@ def test_a_badge_is_called_check_until_something_is_known_of_the_text_and_its_na
     answer(page, RIGHT)
     badge.get_by_text("✎ Check again", exact=True).wait_for()
     assert badge.get_attribute("aria-label") == "mean is not checked. Check again"
+
+
+def right_edge(shown: Any) -> float:
+    box = shown.bounding_box()
+    return float(box["x"] + box["width"])
+
+
+def test_code_card_and_widget_end_at_one_edge_on_a_wide_page(lab, page):
+    page.set_viewport_size({"width": 1800, "height": 900})
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    widget = page.locator(".jp-Notebook .studium").first
+    widget.wait_for()
+    answer(page, PAPERS, "guide")
+    cell(page, "guide").locator(".studium-badge").click()
+    card = page.locator(".studium-verdict-card", has=page.locator(".studium-verdict-sentence"))
+    card.wait_for()
+    edge = right_edge(cell(page, "guide").locator(".jp-InputArea-editor"))
+    assert right_edge(card) == pytest.approx(edge, abs=2)
+    assert right_edge(widget) == pytest.approx(edge, abs=2)
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
