@@ -208,7 +208,9 @@ def test_a_broken_topic_is_a_sentence_and_the_others_are_written(strangers_only,
 def test_several_topics_are_written_in_one_go_each_of_them_once(quick, studium, tmp_path):
     quick()
     quick(slug="second")
-    code, printed, err = studium("html", "quick", "second", "quick", "--no-run", "--out", str(tmp_path), "--json")
+    code, printed, err = studium(
+        "html", "quick", "second", "quick", "--no-run", "--out", str(tmp_path / "out"), "--json"
+    )
     assert (code, err) == (0, "")
     assert sorted(lesson["slug"] for lesson in json.loads(printed)["lessons"]) == ["quick", "second"]
 
