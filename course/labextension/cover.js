@@ -1,6 +1,6 @@
 // The cover: a tab that a course opens with. A widget that moves, one button, and all lessons with the learner's state.
 import { isFresh, resume } from "./commands.js";
-import { button, h, minutes } from "./element.js";
+import { button, h, minutes, spelledOut } from "./element.js";
 import { graphView } from "./graph.js";
 import { done, lessonImage } from "./images.js";
 import { WIDE } from "./state.js";
@@ -53,9 +53,9 @@ function coverView(desk, Widget) {
     if (!desk.syllabus) return;
     const { opener, totals, resume: next } = desk.syllabus;
     const topic = desk.topics.find(({ slug }) => slug === next?.slug);
-    line.textContent = `${totals.right} of ${totals.exercises} exercises right · ${minutes(totals.minutes_left)} left`;
+    line.textContent = first() ? "" : whatIsNext(topic, next);
     begin.disabled = !next && !first();
-    begin.textContent = first() ? `Begin: ${minutes(opener.minutes).replace("min", "minutes")}` : topic ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}` : "Everything is done";
+    begin.textContent = first() ? `Begin: ${spelledOut(opener.minutes)}` : topic ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}` : "Everything is done";
     tracks.replaceChildren(...desk.syllabus.tracks.map((track) => trackView(desk, track)));
   };
   desk.on("syllabus", draw);
@@ -71,6 +71,11 @@ function coverView(desk, Widget) {
     tracks,
     h("section", { class: "studium-cover-map" }, h("h2", { tabindex: -1 }, "The map: what builds on what"), graphView(desk)),
   );
+}
+
+function whatIsNext(topic, next) {
+  const exercise = topic?.exercises.find(({ id }) => id === next.exercise);
+  return exercise ? `Next: ${exercise.id}, about ${spelledOut(exercise.minutes)}` : "";
 }
 
 // As an output of a notebook, so that it lives without a kernel and follows the theme.

@@ -1,7 +1,7 @@
 // The desk as a plugin: one panel, commands, and what it hangs on the applications' own parts where they are there.
 import { Api } from "./api.js";
 import { addCards } from "./card.js";
-import { addCommands } from "./commands.js";
+import { addCommands, isFresh } from "./commands.js";
 import { coverTab } from "./cover.js";
 import { h } from "./element.js";
 import { catchUp } from "./fresh.js";
@@ -113,8 +113,8 @@ function statusItem(desk, Widget, show) {
   const item = new Widget({ node: h("button", { type: "button", class: "studium-status" }) });
   item.node.addEventListener("click", show);
   const draw = () => {
-    const totals = desk.syllabus?.totals;
-    item.node.textContent = totals ? `Studium: ${totals.right} of ${totals.exercises} right` : "";
+    const { right, exercises } = desk.syllabus.totals;
+    item.node.textContent = isFresh(desk.syllabus) ? "Studium" : `Studium: ${right} of ${exercises} right`;
   };
   desk.on("syllabus", draw);
   return item;

@@ -23,3 +23,6 @@ export function prose(text) {
 
 /** "12 min", "3 h". */
 export const minutes = (count) => (count >= 120 ? `${Math.round(count / 60)} h` : `${Math.round(count)} min`);
+
+/** "1 minute", "12 minutes", "3 hours". */
+export const spelledOut = (count) => minutes(count).replace("h", "hours").replace("min", count < 1.5 ? "minute" : "minutes");

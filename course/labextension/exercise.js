@@ -12,12 +12,15 @@ export function exerciseView(desk) {
     const state = stateOf(desk, path, exercise);
     const job = path && desk.jobOf(path, exercise.id);
     const { mark, word } = STATES[state];
-    const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", exercise.points === 1 ? "1 point" : `${exercise.points} points`].filter(Boolean).join(", ");
-    element.className = `studium-exercise studium-${state}`;
+    const points = exercise.points === 1 ? "1 point" : `${exercise.points} points`;
+    const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", points].filter(Boolean).join(", ");
+    const folded = isFolded(element, state, exercise);
+    element.className = `studium-exercise studium-${state}${folded ? " studium-folded" : ""}`;
     redraw(element, [path, exercise, state, job], () => element.replaceChildren(
       h("div", { class: "studium-row" },
         button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
-        h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
+        h("span", { class: "studium-note" }, folded ? points : (exercise.label?.text ?? `${exercise.minutes} min`)),
+        folded ? arrow(element, exercise) : "",
       ),
       h("p", { class: "studium-note" }, facts(exercise)),
       h("p", { class: "studium-word" }, byYourself(exercise, state, word)),
@@ -27,6 +30,19 @@ export function exerciseView(desk) {
     ));
   };
   return { element, draw };
+}
+
+// What is right is one line, and a check of it changes that only by its result. The arrow at its end opens it (desk.css).
+function isFolded(element, state, { outcome }) {
+  if (state === "checking") return element.classList.contains("studium-folded");
+  return outcome === "right" && (state === "right" || state === "revealed");
+}
+
+function arrow(element, { id }) {
+  const tell = (open) => made.setAttribute("aria-expanded", String(open));
+  const made = button(h("span", { "aria-hidden": "true" }, "▸"), () => tell(element.toggleAttribute("data-open")), { kind: "studium-arrow", label: `More on ${id}` });
+  tell(element.hasAttribute("data-open"));
+  return made;
 }
 
 const IMPORTANCE = { 1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart" };

@@ -1,9 +1,10 @@
-// The large map: topics in columns, each to the right of all that it needs.
+// The large map: topics in columns, each to the right of all that it needs, and in the colour of its track.
 import { done } from "./images.js";
 import { h } from "./element.js";
 import { nodeOf } from "./map.js";
 
 const [WIDTH, HEIGHT, GAP_X, GAP_Y] = [138, 58, 20, 8];
+const COLOURS = 7; // in desk.css
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The column of each topic: one more than the largest of those that it needs and that are there. Map slug → number. */
@@ -23,15 +24,20 @@ export function columns(topics) {
 
 export function graphView(desk) {
   const canvas = h("div", { class: "studium-graph" });
+  const key = h("ul", { class: "studium-key", "aria-label": "Tracks" });
   const draw = () => {
     if (!desk.syllabus) return;
+    const { tracks } = desk.syllabus;
+    const colour = new Map(tracks.flatMap(({ topics }, i) => topics.map(({ slug }) => [slug, `studium-track-${i % COLOURS}`])));
+    key.replaceChildren(...tracks.map(({ title }, i) => h("li", { class: `studium-track-${i % COLOURS}` }, title)));
     const places = layout(desk.topics);
     const lines = document.createElementNS(SVG, "svg");
     for (const [name, value] of Object.entries({ "aria-hidden": "true", width: places.width, height: places.height })) lines.setAttribute(name, value);
-    for (const topic of desk.topics) for (const need of topic.needs) lines.append(...edge(places.at.get(need), places.at.get(topic.slug)));
+    for (const topic of desk.topics) for (const need of topic.needs) lines.append(...edge(places.at.get(need), places.at.get(topic.slug), colour.get(need)));
     const nodes = desk.topics.map((topic) => {
       const [x, y] = places.at.get(topic.slug);
       const node = nodeOf(desk, topic, `${Math.round(100 * done(topic).share)}%`);
+      node.classList.add(colour.get(topic.slug));
       Object.assign(node.style, { left: `${x}px`, top: `${y}px`, width: `${WIDTH}px`, height: `${HEIGHT}px` });
       return h("li", {}, node);
     });
@@ -40,7 +46,7 @@ export function graphView(desk) {
   };
   desk.on("syllabus", draw);
   draw();
-  return h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas);
+  return h("div", {}, key, h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas));
 }
 
 // In a column, each topic is as near as may be to the mean height of what it needs, so that few lines cross.
@@ -61,10 +67,11 @@ function layout(topics) {
   return { at, width: filled.length * (WIDTH + GAP_X) - GAP_X + 8, height: rows * (HEIGHT + GAP_Y) + 8 };
 }
 
-function edge(from, to) {
+function edge(from, to, colour) {
   if (!from || !to) return [];
   const [x1, y1, x2, y2] = [from[0] + WIDTH, from[1] + HEIGHT / 2, to[0], to[1] + HEIGHT / 2];
   const path = document.createElementNS(SVG, "path");
+  path.setAttribute("class", colour);
   path.setAttribute("d", `M${x1} ${y1} C${x1 + 18} ${y1} ${x2 - 18} ${y2} ${x2} ${y2}`);
   return [path];
 }

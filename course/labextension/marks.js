@@ -47,6 +47,7 @@ function topicOf(desk, widget) {
 
 function markAll(desk, widget) {
   const topic = topicOf(desk, widget);
+  widget.content.toggleClass("studium-lesson", Boolean(topic));
   for (const cell of widget.content.widgets) {
     const exercise = topic?.exercises.find((one) => one.cell === cell.model.id);
     const old = cell.node.querySelector(":scope > .studium-badge");
@@ -88,10 +89,11 @@ function mark(desk, widget, cell, exercise, old) {
   const badge = old ?? cell.node.appendChild(h("button", { type: "button", "data-lm-suppress-shortcuts": "true" }));
   const state = stateOf(desk, widget.context.path, exercise);
   badge.className = `studium-badge studium-${state}`;
-  badge.textContent = `${STATES[state].mark} ${STATES[state].word}`;
+  const { mark, word, call } = STATES[state];
+  badge.textContent = `${mark} ${call ?? word}`;
   const said = state === "wrong" ? `: ${exercise.mistake || exercise.message}` : "";
-  badge.title = `${exercise.id} is ${STATES[state].word.toLowerCase()}${said}`;
-  badge.setAttribute("aria-label", `${badge.title}. Check it`);
+  badge.title = `${exercise.id} is ${word.toLowerCase()}${said}`;
+  badge.setAttribute("aria-label", `${badge.title}. ${call ?? "Check again"}`);
   badge.onclick = () => {
     desk.app.shell.activateById(widget.id);
     desk.check(exercise.id);

@@ -72,10 +72,11 @@ function head(desk) {
     const { totals, due, resume: next, problems: found } = desk.syllabus;
     Object.assign(bar, { max: Math.max(1, totals.exercises), value: totals.right });
     go.textContent = desk.topics.some(({ status }) => status !== "new") ? "Resume" : "Begin";
-    const parts = [`${totals.right} of ${totals.exercises} exercises right`];
+    const fresh = isFresh(desk.syllabus);
+    const parts = [fresh ? `${desk.topics.length} lessons · ${totals.exercises} exercises` : `${totals.right} of ${totals.exercises} exercises right`];
     if (totals.optional_right) parts.push(`${totals.optional_right} optional`);
     if (totals.revealed) parts.push(`${totals.revealed} with the solution seen`);
-    parts.push(`${minutes(totals.minutes_left)} left`);
+    if (!fresh) parts.push(`${minutes(totals.minutes_left)} left`);
     if (due) parts.push(`${due} to review`);
     line.textContent = parts.join(" · ");
     go.disabled = !next && !isFresh(desk.syllabus);

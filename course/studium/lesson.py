@@ -154,10 +154,17 @@ class Lesson:
 
 
 def _source(function: object) -> str:
+    """Return the text of an answer, "" if it is not known.
+
+    In a notebook this is the whole cell, as in a check of the notebook, so the same answer is one attempt.
+    """
     try:
-        return inspect.getsource(function)  # type: ignore[arg-type]
+        file, text = inspect.getsourcefile(function), inspect.getsource(function)  # type: ignore[arg-type]
+        if file and not Path(file).exists():  # a cell
+            text = "".join(inspect.findsource(function)[0])  # type: ignore[arg-type]
     except (OSError, TypeError):
         return ""
+    return text
 
 
 def _sentence(error: StudiumError) -> str:

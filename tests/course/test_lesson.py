@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from studium import open_lesson
+from studium.verdict import VERDICT
 
 
 def unscaled(weight, a, b, alpha):
@@ -37,6 +39,19 @@ def test_check_looks_the_same_in_html_and_escapes_it(lesson):
 
 def test_a_right_answer_says_what_is_right_and_no_more(lesson):
     assert repr(lesson.check(correct)) == "Right: merge, 3 of 3 points\n`merge` keeps the shape of weight."
+
+
+def test_in_a_notebook_the_text_of_an_answer_is_its_whole_cell_as_the_badge_records_it(lesson):
+    shell = InteractiveShell.instance()
+    cell = "import math\n\n# alpha / r\ndef merge(weight, a, b, alpha):\n    return weight + alpha * (b @ a)\n"
+    shell.run_cell(cell, store_history=False)
+    about = lesson.check(shell.user_ns.pop("merge")).forms()[VERDICT]
+    assert about["answer"].strip() == cell.strip()
+
+
+def test_outside_a_notebook_the_text_of_an_answer_is_its_function(lesson):
+    about = lesson.check(correct).forms()[VERDICT]
+    assert about["answer"] == "def correct(weight, a, b, alpha):\n    return weight + alpha / len(a) * (b @ a)\n"
 
 
 def test_checking_by_name_says_that_nothing_was_attempted(lesson):

@@ -208,6 +208,16 @@ def test_a_broken_topic_is_a_sentence_and_the_others_are_written(strangers_only,
     assert not (out / "worse.html").exists()
 
 
+def test_several_topics_are_written_in_one_go_each_of_them_once(quick, studium, tmp_path):
+    quick()
+    quick(slug="second")
+    code, printed, err = studium(
+        "html", "quick", "second", "quick", "--no-run", "--out", str(tmp_path / "out"), "--json"
+    )
+    assert (code, err) == (0, "")
+    assert sorted(lesson["slug"] for lesson in json.loads(printed)["lessons"]) == ["quick", "second"]
+
+
 def test_a_plugin_that_does_not_import_is_told_with_all_topics_only(strangers_only, quick, studium, site, tmp_path):
     quick()
     site.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
@@ -425,8 +435,8 @@ def test_html_as_json_has_the_promised_keys(quick, studium, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "name a topic, or pass --all"),
-        (["quick", "--all"], 2, "name a topic, or pass --all"),
+        ([], 2, "name one or more topics, or pass --all"),
+        (["quick", "--all"], 2, "name one or more topics, or pass --all"),
         (["quik"], 2, "did you mean 'quick'?"),
         (["quick", "--profile", "lap"], 2, "did you mean 'laptop'?"),
         (["quick", "--out", "FILE"], 1, "is a file; name another"),

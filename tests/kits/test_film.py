@@ -148,5 +148,28 @@ def test_where_motion_is_unwelcome_the_noise_says_that_its_steps_are_being_made(
     page.get_by_text("6 images after 100 of 100 steps").first.wait_for()
 
 
+STEPS = """() => new Promise((resolve) => {
+  const pairs = [];
+  const look = () => {
+    const said = document.querySelector(".st-summary").textContent.match(/after (\\d+) of/)?.[1];
+    const slider = Number(document.querySelector(".st-player input").value);
+    if (said) pairs.push([slider, Number(said)]);
+    if (Number(said) === 100) resolve(pairs);
+    else setTimeout(look);
+  };
+  look();
+})"""
+
+
+@pytest.mark.browser
+def test_while_its_steps_are_made_the_slider_stands_at_the_step_of_the_images(mount):
+    page = mount(DenoisingFilm.trained(sampling_steps=100, step=100))
+    page.get_by_label("Step", exact=True).wait_for()
+    pairs = page.evaluate(STEPS)
+    assert len(pairs) > 3
+    assert [slider for slider, _ in pairs] == [said for _, said in pairs]
+    assert (pairs[0][0] < 100, pairs[-1][0]) == (True, 100)
+
+
 def pixels(page):
     return page.locator(".st-denoising canvas").first.evaluate("canvas => canvas.toDataURL()")

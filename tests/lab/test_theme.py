@@ -10,6 +10,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest
 
 SETTINGS = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
+# JupyterLab takes its cover away 200 ms after a theme is there: here later, so we see what comes in between.
+LONG_COVER = """
+const timer = setTimeout;
+window.setTimeout = (action, delay, ...more) => timer(action, delay === 200 ? 3000 : delay, ...more);
+"""
+
 
 @pytest.fixture
 def chosen(lab):
@@ -47,10 +53,16 @@ def test_a_learner_who_chose_no_theme_gets_the_colours_of_the_system(page, lab, 
 
 @pytest.mark.parametrize(("scheme", "theme", "light"), [("dark", "Light", True), ("light", "Dark", False)])
 def test_a_theme_that_is_chosen_from_the_menu_is_there_at_once_and_stays(page, lab, chosen, scheme, theme, light):
+    errors: list[Any] = []
+    page.add_init_script(LONG_COVER)
+    page.on("pageerror", lambda error: errors.append(error))
     wait_for_theme(opened(page, lab, scheme), not light)
     choose(page, f"JupyterLab {theme}")
     wait_for_theme(page, light)
     page.wait_for_function(f"document.body.dataset.jpThemeName === 'JupyterLab {theme}'")
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
+    page.wait_for_timeout(4000)  # and is taken away once more where another theme was loaded in between
+    assert errors == []
     wait_for_theme(opened(page, lab, scheme), light)
 
 

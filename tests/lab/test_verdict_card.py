@@ -100,8 +100,8 @@ def test_what_does_not_run_is_said_first_and_no_experiment_is_offered_and_what_i
     answer(page, "def guide(told, untold, scale):\n    return None\n", "guide")
     badge.click()
     card.get_by_text("Not attempted yet: guide").wait_for()
-    badge.get_by_text("Not begun").wait_for()
-    assert "SyntaxError" not in badge.get_attribute("title")
+    badge.get_by_text("○ Check", exact=True).wait_for()
+    assert badge.get_attribute("title") == "guide is not begun"
     lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
 
 
@@ -157,3 +157,38 @@ def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_open
     card.get_by_role("button", name="Check again").click()
     card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
     assert told.count() == 0
+
+
+def test_a_badge_is_called_check_until_something_is_known_of_the_text_and_its_name_says_the_state(lab, page):
+    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
+    page.goto(lab.url("lab/tree/second-steps.ipynb"))
+    badge = cell(page).locator(".studium-badge")
+    badge.get_by_text("○ Check", exact=True).wait_for()
+    assert badge.get_attribute("aria-label") == "mean is not begun. Check"
+    answer(page, WRONG)
+    badge.click()
+    badge.get_by_text("✗ Not right yet", exact=True).wait_for()
+    answer(page, RIGHT)
+    badge.get_by_text("✎ Check again", exact=True).wait_for()
+    assert badge.get_attribute("aria-label") == "mean is not checked. Check again"
+
+
+def right_edge(shown: Any) -> float:
+    box = shown.bounding_box()
+    return float(box["x"] + box["width"])
+
+
+def test_code_card_and_widget_end_at_one_edge_on_a_wide_page(lab, page):
+    page.set_viewport_size({"width": 1800, "height": 900})
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    widget = page.locator(".jp-Notebook .studium").first
+    widget.wait_for()
+    answer(page, PAPERS, "guide")
+    cell(page, "guide").locator(".studium-badge").click()
+    card = page.locator(".studium-verdict-card", has=page.locator(".studium-verdict-sentence"))
+    card.wait_for()
+    edge = right_edge(cell(page, "guide").locator(".jp-InputArea-editor"))
+    assert right_edge(card) == pytest.approx(edge, abs=2)
+    assert right_edge(widget) == pytest.approx(edge, abs=2)
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})

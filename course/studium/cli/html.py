@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def html(
     ctx: typer.Context,
-    slug: Annotated[str | None, typer.Argument(help="The topic; see `studium topics`.")] = None,
+    slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Build all topics.")] = False,
     out: Annotated[Path, typer.Option(help="The site's folder; lessons already in it are kept.")] = Path("site"),
     profile: Annotated[str, typer.Option(help="smoke, laptop or gpu.", envvar=VARIABLE)] = "laptop",
@@ -44,9 +44,9 @@ def html(
     from studium.site.building import Options
 
     catalogue: Catalogue = ctx.obj
-    if everything == bool(slug):
-        raise typer.BadParameter("name a topic, or pass --all (see `studium topics`)")
-    topics = catalogue.lessons if slug is None else [catalogue[slug]]
+    if everything == bool(slugs):
+        raise typer.BadParameter("name one or more topics, or pass --all (see `studium topics`)")
+    topics = [catalogue[slug] for slug in dict.fromkeys(slugs)] if slugs else catalogue.lessons
     repository = _repository(catalogue, course) if course else None
     options = Options(choose_profile(profile).name, limit, not no_run, force, repository, _address(url or ""))
     site = _build(catalogue, topics, out, options)

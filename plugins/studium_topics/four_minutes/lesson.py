@@ -35,7 +35,7 @@ DenoisingFilm.trained(kind=shapes_unet.KINDS.index("a large red ring"), scale=2.
 #
 # This is the line from the [paper](https://arxiv.org/abs/2207.12598) that introduced guidance, but the paper starts
 # counting the scale somewhere else. If you use it in a program that counts the way ours does, it becomes a mistake.
-# Let's see whether we get caught: click **Not begun** in the corner of the cell, or **Check my work** above the
+# Let's see whether we get caught: click **Check** in the corner of the cell, or **Check my work** above the
 # notebook.
 
 # %% exercise="guide"

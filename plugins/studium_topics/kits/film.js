@@ -38,10 +38,11 @@ export default widget((ui) => {
   whenSeen(ui, grid.element, () => ((seen = true), ui.redraw()));
   return () => {
     begin();
-    play.draw();
-    const wanted = Math.min(ui.get("step"), made.steps);
+    const wanted = Math.min(ui.model.get("step"), made.steps);
     const arrived = !seen || work(made, wanted);
     const at = arrived || !ui.still ? Math.min(wanted, made.made()) : 0; // no motion where less of it is wanted
+    ui.pretend("step", arrived ? undefined : at); // the slider stands where the images are
+    play.draw();
     grid.draw(made.states[at], channels);
     put(note, "textContent", MISTAKES.find(([name]) => name === ui.get("mistake"))[2]);
     table.draw(() => rowsOf(made));
