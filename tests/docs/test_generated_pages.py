@@ -17,7 +17,7 @@ from studium.catalogue import load_catalogue
 from studium.desk.operator_defaults import read_defaults
 from studium.desk.settings_form import Settings
 from studium.plugins import Loaded, Plugins, builtin_plugins
-from studium_graders.course_file import Assignment, Classroom, Course, Late, read_course
+from studium_graders.course_file import Assignment, Classroom, Course, Grading, Late, read_course
 from studium_graders.engine.material.limits import Limits
 from studium_graders.plan import plan_notebooks
 
@@ -153,7 +153,8 @@ def test_the_desks_defaults_that_operators_are_shown_can_be_used(tmp_path, monke
 
 def test_every_key_of_the_settings_is_in_the_instructors_table():
     rows = re.findall(r"^\| `\[*(\w+)\]*` \|", (DOCS / "instructor.md").read_text("utf-8"), re.MULTILINE)
-    keys = {name for struct in (Course, Assignment, Classroom, Late, Limits) for name in struct.__struct_fields__}
+    structs = (Course, Assignment, Classroom, Grading, Late, Limits)
+    keys = {name for struct in structs for name in struct.__struct_fields__}
     assert set(rows) == keys
 
 
