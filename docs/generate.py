@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.plugins import load_plugins
 from studium.classroom import messages
 from studium.cli.app import build_app
-from studium.notation import symbols
-from studium.plugins import load_plugins
+from studium.topics.notation import symbols
 from studium_classroom import findings, status
 from studium_classroom.web.base import Rule, rule_of
 from studium_classroom.web.routes import ROUTES, VERBS
@@ -67,7 +67,7 @@ def generated_files(docs: Path) -> list[Path]:
 def pages() -> dict[str, str]:
     """Return every generated page: its path below docs/, and its text."""
     commands = dict(commands_of(own_app()))
-    hooks = hooks_of(ROOT / "course/studium/hookspecs.py", users(ROOT))
+    hooks = hooks_of(ROOT / "course/studium/catalogue/hookspecs.py", users(ROOT))
     made = {f"commands/{words.replace(' ', '-')}.md": command_page(words, call) for words, call in commands.items()}
     made |= {f"hooks/{hook.name}.md": hook_page(hook) for hook in hooks}
     made["commands/index.md"] = commands_index(commands)

@@ -20,10 +20,10 @@ from studium.authoring.findings import Mutants
 from studium.authoring.imports import modules_of
 from studium.authoring.runner import check_topic, checks_of
 from studium.authoring.subject import Subject
-from studium.catalogue import load_catalogue
-from studium.measuring import ClaimResult, reproduce
-from studium.notebooks import write_text
-from studium.profiles import Profile
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.measuring import ClaimResult, reproduce
+from studium.notebooks.files import write_text
+from studium.topics.profiles import Profile
 
 SCORES = Path(__file__).parent / "scores"
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from studium.cell_ids import cell_id
+from studium.notebooks.cell_ids import cell_id
 from studium_topics.kits.film import DenoisingFilm
 from studium_topics.kits.shapes_unet import KINDS
 

@@ -227,7 +227,7 @@ def shared_data(new_data_folder: Callable[[], Path]) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def all_described(described_topics: Path, shared_data: None, made_once: Callable[..., Path]) -> Path:
     """`described_topics` with all of our topics: what starts with a list of the lessons need not read them again."""
-    from studium.catalogue import load_catalogue
+    from studium.catalogue.catalogue import load_catalogue
     from studium.desk.describing import descriptions
 
     made_once("all-described", lambda folder: descriptions(load_catalogue()))

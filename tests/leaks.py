@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from studium.definitions import definition
-from studium.exercises import Exercise
-from studium.sources import marked, stub
-from studium.topic import Topic
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise
+from studium.exercises.sources import marked, stub
+from studium.topics.topic import Topic
 
 SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
 

@@ -71,7 +71,7 @@ def test_the_files_of_a_layer_import_only_what_it_may(folder):
         ("course/studium/x.py", "from studium_topics.lora import y"),
         ("widgets/studium_widgets/x.py", "from studium import Topic"),
         ("plugins/studium_topics/lora/x.py", "from studium_topics.ddpm import x"),
-        ("plugins/studium_topics/lora/x.py", "from studium.catalogue import load_catalogue"),
+        ("plugins/studium_topics/lora/x.py", "from studium.catalogue.catalogue import load_catalogue"),
         ("plugins/studium_topics/lora/x.py", "def f():\n    import studium_graders"),
     ],
 )
@@ -150,3 +150,89 @@ def test_no_class_of_the_engine_has_more_than_40_methods():
         if isinstance(node, ast.ClassDef)
     ]
     assert [found for found in classes if found[2] > 40] == []
+
+
+ORDER = {
+    "studium": (
+        "errors",
+        "exercises",
+        "topics",
+        "notebooks",
+        "catalogue",
+        "experiments",
+        "desk",
+        "lesson",
+        "classroom",
+        "server",
+        "site",
+        "authoring",
+        "cli",
+    ),
+    "studium_graders": (
+        "course",
+        "gradebook",
+        "engine",
+        "results",
+        "late",
+        "assignments",
+        "class_list",
+        "answers",
+        "grading",
+        "feedback",
+        "report",
+        "lms",
+        "commands",
+        "plugin",
+    ),
+}
+"""Folders and modules of a package, each of which imports from those before it alone, for type checks, too."""
+PLACES = {"studium_graders": {"nbgrader_config": "course", "starting_cells": "assignments"}}
+"""Modules that stay where they are because courses' own files name them, and the folders that they belong to."""
+ASKED_FOR = {("studium.exercises.comparison", "studium.catalogue.plugins")}  # when it is called, and not before
+
+
+def against_the_order(package: str, module: str, text: str) -> list[str]:
+    """What a module imports of its package that comes after its own folder."""
+    ranks = {name: rank for rank, name in enumerate(ORDER[package])}
+    ranks |= {name: ranks[folder] for name, folder in PLACES.get(package, {}).items()}
+    own = ranks[module.split(".")[1]]
+    dotted = [f"{found}.{name}" if found == package else found for found, name in imports_of(text)]
+    return [
+        found
+        for found in dotted
+        if found.startswith(f"{package}.") and ranks.get(found.split(".")[1], -1) > own
+        if (module, found) not in ASKED_FOR
+    ]
+
+
+def modules_in_folders(package: str) -> dict[str, str]:
+    """The text of each module of a package but its own ``__init__`` and ``__main__``."""
+    base = next(ROOT / folder for folder in MAY_IMPORT if folder.endswith(f"/{package}"))
+    files = {path.relative_to(base.parent).with_suffix(""): path for path in base.rglob("*.py")}
+    dotted = {".".join(place.parts).removesuffix(".__init__"): path for place, path in files.items()}
+    return {
+        name: path.read_text("utf-8")
+        for name, path in dotted.items()
+        if name != package and not name.endswith("__main__")
+    }
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_folder_imports_from_those_before_it_alone(package):
+    texts = modules_in_folders(package)
+    assert {name.split(".")[1] for name in texts} == {*ORDER[package], *PLACES.get(package, {})}
+    found = {name: against_the_order(package, name, text) for name, text in texts.items()}
+    assert {name: bad for name, bad in found.items() if bad} == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("studium.exercises.x", "from studium.desk.store import Store"),
+        ("studium.exercises.x", "def f():\n    from studium import desk"),
+        ("studium_graders.gradebook.x", "from studium_graders.engine.judge import scoring"),
+        ("studium_graders.nbgrader_config", "import studium_graders.results.store"),
+    ],
+)
+def test_an_import_against_the_order_is_seen(module, text):
+    assert against_the_order(module.split(".")[0], module, text)

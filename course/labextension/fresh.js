@@ -23,5 +23,5 @@ function request({ widgets }, cell) {
   const above = widgets.slice(0, widgets.indexOf(cell));
   const cells = [...above.filter((one) => one.model.type === "code" && !NOT_RUN.includes(roleOf(one))), cell];
   const sources = cells.map((one) => [roleOf(one) ?? "", one.model.sharedModel.getSource()]);
-  return `__import__("studium.new_kernel", fromlist=["catch_up"]).catch_up(get_ipython(), ${JSON.stringify(JSON.stringify(sources))})`;
+  return `__import__("studium.notebooks.new_kernel", fromlist=["catch_up"]).catch_up(get_ipython(), ${JSON.stringify(JSON.stringify(sources))})`;
 }

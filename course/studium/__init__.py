@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from studium.late_grammar import put_off
+from studium.exercises.late_grammar import put_off
 
 if TYPE_CHECKING:
-    from studium.changed_arguments import keeps_arguments as keeps_arguments
-    from studium.claims import Claim as Claim
-    from studium.comparison import assert_close as assert_close
     from studium.errors import StudiumError as StudiumError
-    from studium.exercises import Exercise as Exercise
-    from studium.exercises import exercise as exercise
-    from studium.gradients import assert_gradients as assert_gradients
+    from studium.exercises.changed_arguments import keeps_arguments as keeps_arguments
+    from studium.exercises.comparison import assert_close as assert_close
+    from studium.exercises.gradients import assert_gradients as assert_gradients
+    from studium.exercises.memory_limit import at_most_mb as at_most_mb
+    from studium.exercises.model import Exercise as Exercise
+    from studium.exercises.model import exercise as exercise
+    from studium.experiments.progress import track as track
     from studium.lesson import Lesson as Lesson
     from studium.lesson import open_lesson as open_lesson
-    from studium.memory_limit import at_most_mb as at_most_mb
-    from studium.profiles import Profile as Profile
-    from studium.progress import track as track
-    from studium.published import Published as Published
-    from studium.topic import Paper as Paper
-    from studium.topic import Topic as Topic
+    from studium.topics.claims import Claim as Claim
+    from studium.topics.profiles import Profile as Profile
+    from studium.topics.published import Published as Published
+    from studium.topics.topic import Paper as Paper
+    from studium.topics.topic import Topic as Topic
 
 __version__ = "0.1.0"
 
@@ -34,21 +34,21 @@ hookimpl = pluggy.HookimplMarker("studium")
 """Mark a function as one of Studium's hooks; the function is named ``studium_<hook>``."""
 
 _HOMES = {
-    "Claim": "claims",
-    "Exercise": "exercises",
+    "Claim": "topics.claims",
+    "Exercise": "exercises.model",
     "Lesson": "lesson",
-    "Paper": "topic",
-    "Profile": "profiles",
-    "Published": "published",
+    "Paper": "topics.topic",
+    "Profile": "topics.profiles",
+    "Published": "topics.published",
     "StudiumError": "errors",
-    "Topic": "topic",
-    "assert_close": "comparison",
-    "assert_gradients": "gradients",
-    "at_most_mb": "memory_limit",
-    "exercise": "exercises",
-    "keeps_arguments": "changed_arguments",
+    "Topic": "topics.topic",
+    "assert_close": "exercises.comparison",
+    "assert_gradients": "exercises.gradients",
+    "at_most_mb": "exercises.memory_limit",
+    "exercise": "exercises.model",
+    "keeps_arguments": "exercises.changed_arguments",
     "open_lesson": "lesson",
-    "track": "progress",
+    "track": "experiments.progress",
 }
 
 __all__ = [

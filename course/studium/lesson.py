@@ -9,16 +9,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, TestRun, check, examine, first_difference, untouched, with_sentence
-from studium.comparison import DifferenceError, show_difference
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import (
+    ExerciseResult,
+    TestRun,
+    check,
+    examine,
+    first_difference,
+    untouched,
+    with_sentence,
+)
+from studium.exercises.comparison import DifferenceError, show_difference
 from studium.errors import StudiumError
-from studium.exercises import Exercise
-from studium.predictions import Prediction
-from studium.profiles import Profile, choose_profile
-from studium.sources import solved
-from studium.topic import Topic
-from studium.verdict import Note, Verdict
+from studium.exercises.model import Exercise
+from studium.experiments.predictions import Prediction
+from studium.topics.profiles import Profile, choose_profile
+from studium.exercises.sources import solved
+from studium.topics.topic import Topic
+from studium.exercises.verdict import Note, Verdict
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -36,7 +44,7 @@ def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):  # a notebook's own
         from studium.desk.memory_guard import guard_memory
-        from studium.reproduced import show_reproductions
+        from studium.experiments.reproduced import show_reproductions
 
         guard_memory(shell, slug, lesson.profile)
         show_reproductions(shell, lesson.topic, lesson.profile, lesson.findings)

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import FromClause, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
-from studium_graders.private_files import private_file
+from studium_graders.course.private_files import private_file
 
 from studium_classroom.classroom import Classroom
 from studium_classroom.database import Database

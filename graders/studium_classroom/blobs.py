@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from studium_graders.private_files import private_folder
+from studium_graders.course.private_files import private_folder
 
 
 class Blobs:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from studium.errors import StudiumError
-from studium_graders.gradebook_totals import Total, read_totals
-from studium_graders.opening import open_course
+from studium_graders.course.finding import open_course
+from studium_graders.gradebook.totals import Total, read_totals
 
 from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder

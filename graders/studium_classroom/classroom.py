@@ -13,9 +13,9 @@ from weakref import WeakValueDictionary
 import msgspec
 from studium.classroom.archive import ArchiveError
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
-from studium_graders.course_file import Assignment
+from studium_graders.course.course_file import Assignment
+from studium_graders.course.private_files import private_file, private_folder
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
-from studium_graders.private_files import private_file, private_folder
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
@@ -41,7 +41,7 @@ from studium_classroom.status import ClassState, History, Status
 from studium_classroom.submissions import Submissions, receipt_of
 
 if TYPE_CHECKING:
-    from studium_graders.mistakes import Sentences
+    from studium_graders.results.mistakes import Sentences
 
 
 class Classroom:
@@ -220,8 +220,8 @@ class Classroom:
 
     @cached_property
     def _sentences(self) -> "Sentences":
-        from studium.catalogue import load_catalogue  # here: a server whose boards nobody opens needs neither
-        from studium_graders.mistakes import Sentences
+        from studium.catalogue.catalogue import load_catalogue  # here: a server whose boards nobody opens needs neither
+        from studium_graders.results.mistakes import Sentences
 
         return Sentences(load_catalogue())
 

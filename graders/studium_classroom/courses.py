@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 from studium.classroom.archive import files_of, pack
 from studium.errors import CourseError, UnknownNameError
-from studium_graders.accommodations import FILE as ACCOMMODATIONS
 from studium_graders.class_list.students import Entry, read_entries
-from studium_graders.course_file import FILE, Assignment, Course, read_course
-from studium_graders.course_folder import folder as folder_of
-from studium_graders.opening import open_course
+from studium_graders.course.accommodations import FILE as ACCOMMODATIONS
+from studium_graders.course.course_file import FILE, Assignment, Course, read_course
+from studium_graders.course.finding import open_course
+from studium_graders.course.folder import folder as folder_of
 
 from studium_classroom.findings import exercise_key
 from studium_classroom.roles import Role

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 from studium.errors import StudiumError, UsageError
-from studium_graders.class_list.rows import FoundStudents
 from studium_graders.class_list.student_ids import RULE, is_usable
 from studium_graders.class_list.students import ListedStudent
+from studium_graders.lms.class_rows import FoundStudents
 
 from studium_classroom.roles import Role, places_of
 

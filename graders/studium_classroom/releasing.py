@@ -9,9 +9,9 @@ import msgspec
 import tomlkit
 from studium.classroom.archive import ArchiveError
 from studium.errors import CourseError, UsageError
-from studium_graders.assigning import release_source
-from studium_graders.course_file import FILE, Assignment, Course, is_usable_name, read_course
-from studium_graders.results_store import write_whole
+from studium_graders.assignments.building import release_source
+from studium_graders.course.course_file import FILE, Assignment, Course, is_usable_name, read_course
+from studium_graders.results.store import write_whole
 
 
 def release(root: Path, name: str, files: Mapping[str, bytes], now: datetime) -> datetime:

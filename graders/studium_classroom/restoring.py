@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
-from studium_graders.private_files import private_file, private_folder
+from studium_graders.course.private_files import private_file, private_folder
 
 from studium_classroom.archiving import BLOBS, FILES, FORMAT, KINDS, MANIFEST, ROWS, Manifest, table_name
 from studium_classroom.classroom import Classroom

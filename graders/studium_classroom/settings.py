@@ -10,8 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 from studium.errors import CourseError, UsageError, continued
-from studium_graders.course_file import FILE as COURSE_FILE
-from studium_graders.course_messages import convert_message
+from studium_graders.course.course_file import FILE as COURSE_FILE
+from studium_graders.course.messages import convert_message
 
 FILE = "classroom.toml"
 

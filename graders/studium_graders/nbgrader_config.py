@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 from studium.errors import StudiumError
 
-from studium_graders.course_file import Course, read_course
+from studium_graders.course.course_file import Course, read_course
 
 _STOCK = [
     "nbgrader.preprocessors.Execute",
@@ -57,7 +57,7 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
     config.CourseDirectory.root = str(root)
     config.NbGraderAPI.timezone = course.timezone
     config.Exchange.timezone = course.timezone
-    config.AssignLatePenalties.plugin_class = "studium_graders.late_policy.LatePolicy"
+    config.AssignLatePenalties.plugin_class = "studium_graders.late.policy.LatePolicy"
     config.LatePolicy.policy = course.late.policy
     config.LatePolicy.penalty_percent = course.late.penalty_percent
     config.LatePolicy.grace_minutes = course.late.grace_minutes
@@ -104,7 +104,7 @@ def grade_with_engine(config: Any) -> None:
         config.GenerateFeedback.preprocessors = _FEEDBACK
     own = config.Autograde.get("autograde_preprocessors")
     config.Autograde.autograde_preprocessors = [
-        "studium_graders.preprocessor.SplitExecute" if _is(item, "Execute") else item
+        "studium_graders.grading.preprocessor.SplitExecute" if _is(item, "Execute") else item
         for item in (own if isinstance(own, list) else _STOCK)
     ]
 

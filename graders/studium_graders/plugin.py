@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     import typer
-    from studium.elsewhere import Repository
-    from studium.exporting import ExportOptions
-    from studium.findings import Finding
-    from studium.topic import Topic
+    from studium.catalogue.exporting import ExportOptions
+    from studium.catalogue.findings import Finding
+    from studium.notebooks.elsewhere import Repository
+    from studium.topics.topic import Topic
 
 
 @hookimpl
 def studium_begin(arguments: list[str]) -> None:
     """Start importing torch for ``studium grade`` while the command line is parsed."""
-    from studium_graders.beginning import begin_early
+    from studium_graders.grading.early_start import begin_early
 
     begin_early(arguments)
 
@@ -62,7 +62,7 @@ def studium_commands(app: typer.Typer) -> None:
 @hookimpl
 def studium_findings() -> Iterable[Finding]:
     """Report how well students' code is isolated when it is graded on this machine."""
-    from studium.findings import Finding
+    from studium.catalogue.findings import Finding
 
     from studium_graders.engine.sandbox import describe, probe
 
@@ -74,7 +74,7 @@ def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
     """Return "local", threads of this process, or "dask", a cluster."""
     if name not in ("local", "dask"):
         return None
-    from studium_graders.executors import dask_executor, local_executor
+    from studium_graders.grading.executors import dask_executor, local_executor
 
     return local_executor(options) if name == "local" else dask_executor(options)
 
@@ -84,12 +84,12 @@ def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str
     """Check that tests run apart from the answer, and that what students get gives nothing away (with nbgrader)."""
 
     def together() -> Iterable[str]:
-        from studium_graders.apart_check import problems
+        from studium_graders.grading.apart_check import problems
 
         return problems(topic)
 
     def leaks() -> Iterable[str]:
-        from studium_graders.handouts import leaks
+        from studium_graders.assignments.handouts import leaks
 
         return leaks(topic)
 
@@ -113,7 +113,7 @@ def studium_export(
 ) -> Path | None:
     """Write the marks as nbgrader's own CSV, or into a sheet that Canvas or Moodle exported."""
     if format == "csv":
-        from studium_graders.export import write_csv
+        from studium_graders.lms.csv_file import write_csv
 
         return write_csv(gradebook, path, assignments, options.course)
     if format in ("canvas", "moodle"):
@@ -126,7 +126,7 @@ def studium_export(
 @hookimpl
 def studium_repository(course: Path) -> Repository | None:
     """Return the table [repository] of the course.toml in a folder."""
-    from studium_graders.course_file import read_course
+    from studium_graders.course.course_file import read_course
 
     return read_course(course).repository
 

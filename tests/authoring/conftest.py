@@ -11,7 +11,7 @@ import pytest
 from studium.authoring.findings import Report
 from studium.authoring.runner import check_topic
 from studium.authoring.subject import open_subject
-from studium.profiles import Profile
+from studium.topics.profiles import Profile
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "studium-topic-echo"
 PACKAGE = "studium_topic_echo"

@@ -308,7 +308,7 @@ DAMAGES = [
         "an import of the host's own modules",
         "imports",
         "experiment.py",
-        "from studium import Claim, Profile\nfrom studium.checking import check  # noqa: F401",
+        "from studium import Claim, Profile\nfrom studium.exercises.checking import check  # noqa: F401",
         "from studium import Claim, Profile",
     ),
     Damage(

@@ -20,7 +20,7 @@ from studium.authoring.subject import open_subject
 from studium.authoring.watch_process import Told
 from studium.cli import topic
 from studium.errors import ExerciseError
-from studium.exercises import exercise
+from studium.exercises.model import exercise
 
 from tests.authoring.conftest import PACKAGE, SMOKE, Damage, failed
 from tests.authoring.damages import DAMAGES

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from studium import sources
 from studium.authoring.changes import exercises_in, touched_checks
 from studium.authoring.imports import modules_of
 from studium.authoring.secrecy import _places
 from studium.authoring.subject import open_subject
 from studium.authoring.watching import Watcher
-from studium.editions import compile_lesson
 from studium.errors import ExerciseError
+from studium.exercises import sources
+from studium.notebooks.editions import compile_lesson
 
 from tests.authoring.conftest import PACKAGE, SMOKE, Damage, failed
 from tests.authoring.damages import _TWICE
@@ -119,7 +119,9 @@ def test_names_tells_an_exercise_in_a_file_of_another_name_and_leaves_shared_fil
 
 
 def test_all_files_of_the_folder_are_looked_at_for_imports(copy_folder, checked):
-    broken = Damage("", "imports", "exercises/_shared.py", "import not_there\nfrom studium.checking import check\n")
+    broken = Damage(
+        "", "imports", "exercises/_shared.py", "import not_there\nfrom studium.exercises.checking import check\n"
+    )
     project = copy_folder(broken)
     assert modules_of(project / PACKAGE)[-4:] == [
         "exercises",

@@ -13,8 +13,8 @@ from studium import exercise
 from studium.authoring import mutant_process
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
-from studium.authoring.mutation import mutants_of
 from studium.authoring.subject import open_subject
+from studium.exercises.mutation import mutants_of
 
 from tests.authoring.conftest import SMOKE
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from studium.authoring.notation import notation
 from studium.authoring.subject import open_subject
-from studium.notation import symbols
+from studium.topics.notation import symbols
 
 from tests.authoring.conftest import SMOKE, Damage
 

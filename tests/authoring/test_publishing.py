@@ -7,7 +7,7 @@ from studium.authoring import publishing, reference_answers
 from studium.authoring.runner import check_topic, checks_of
 from studium.authoring.subject import open_subject
 from studium.cli import topic
-from studium.measuring import ClaimResult
+from studium.experiments.measuring import ClaimResult
 
 from tests.authoring.conftest import SMOKE, Damage, failed
 

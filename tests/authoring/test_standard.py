@@ -8,7 +8,7 @@ from studium.authoring.lesson_places import places_of_cells
 from studium.authoring.plain_english import PHRASES, phrases
 from studium.authoring.runner import check_topic
 from studium.authoring.subject import open_subject
-from studium.exercises import exercise
+from studium.exercises.model import exercise
 
 from tests.authoring.conftest import SAMPLE, SMOKE, Damage, failed
 

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
-from studium.catalogue import load_catalogue
-from studium.editions import compile_lesson
-from studium.notebooks import write_notebook
+from studium.catalogue.catalogue import load_catalogue
+from studium.notebooks.editions import compile_lesson
+from studium.notebooks.files import write_notebook
 
 
 def seconds(*arguments: str) -> float:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from studium.catalogue import Catalogue, load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 
 HERE = Path(__file__).parent
 

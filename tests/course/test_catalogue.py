@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from studium import StudiumError
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import UnknownNameError, suggestion
 
 TOPIC = """
@@ -124,7 +124,7 @@ def test_each_catalogue_has_a_manager_of_its_own(sample):
 def test_loading_the_catalogue_imports_nothing_heavy():
     code = """
 import sys
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.cli.app import build_app
 build_app(load_catalogue())
 heavy = ("torch", "plotly", "ipywidgets", "nbgrader", "numpy", "jupytext", "nbformat")

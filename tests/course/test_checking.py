@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 import torch
 from studium import assert_close, exercise
-from studium.catalogue import load_catalogue
-from studium.checking import check, is_blank, shown_failure
-from studium.observation import Recorder
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check, is_blank, shown_failure
+from studium.exercises.observation import Recorder
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import math
 
 import pytest
 from studium import Claim, Profile
-from studium.building_blocks import run_experiment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import TopicError
-from studium.measuring import reproduce
+from studium.experiments.building_blocks import run_experiment
+from studium.experiments.measuring import reproduce
 
 LAPTOP, SMOKE = Profile("laptop"), Profile("smoke")
 

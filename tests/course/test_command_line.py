@@ -11,12 +11,12 @@ from unittest.mock import Mock
 import nbformat
 import pytest
 from studium import cli
-from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult
+from studium.catalogue.catalogue import load_catalogue
 from studium.cli.output import print_json, print_table
-from studium.editions import compile_lesson, compile_solution, exercise_of, role
-from studium.notebooks import write_notebook, write_text
-from studium.workspace import START, build_workspace
+from studium.desk.workspace import START, build_workspace
+from studium.exercises.checking import ExerciseResult
+from studium.notebooks.editions import compile_lesson, compile_solution, exercise_of, role
+from studium.notebooks.files import write_notebook, write_text
 
 PROMISED = {"topic", "claim", "paper", "measured", "threshold", "holds", "seconds", "peak_mb", "profile", "device"}
 

@@ -6,10 +6,10 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium.catalogue import load_catalogue
-from studium.cell_ids import cell_id
-from studium.editions import compile_lesson, compile_solution, is_optional, role
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import LessonError, TopicError
+from studium.notebooks.cell_ids import cell_id
+from studium.notebooks.editions import compile_lesson, compile_solution, is_optional, role
 from studium.site.cells import annotate, read_page
 from studium.site.pages import Lesson
 

@@ -7,7 +7,7 @@ import tokenize
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium.edits import edited, overlapping, places, solution_body, without_comments
+from studium.exercises.edits import edited, overlapping, places, solution_body, without_comments
 
 BODY = """\
 scale = alpha / a.shape[0]  # of LoRA

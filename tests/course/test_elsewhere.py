@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from studium.elsewhere import Repository, open_elsewhere
+from studium.notebooks.elsewhere import Repository, open_elsewhere
 
 GITHUB = "https://github.com/owner/course"
 WHEEL = "https://example.org/releases/v1/studium-0.1.0%2Bstudent-py3-none-any.whl"

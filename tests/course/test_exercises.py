@@ -5,13 +5,14 @@ import types
 
 import pytest
 import torch
-from studium import exercise, sources
-from studium.catalogue import load_catalogue
-from studium.checking import run_test
-from studium.definitions import definition
+from studium import exercise
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import ExerciseError
-from studium.exercises import exercises_of
-from studium.sources import imports_used, marked, solved, stub
+from studium.exercises import sources
+from studium.exercises.checking import run_test
+from studium.exercises.definitions import definition
+from studium.exercises.model import exercises_of
+from studium.exercises.sources import imports_used, marked, solved, stub
 
 
 def uses_a_helper(f):

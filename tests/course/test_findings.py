@@ -4,7 +4,7 @@ import json
 
 PLUGIN = """
 from studium import hookimpl
-from studium.findings import Finding
+from studium.catalogue.findings import Finding
 
 @hookimpl
 def studium_findings():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from studium import exercise, keeps_arguments
-from studium.checking import check
 from studium.errors import ExerciseError
-from studium.sources import test_cell as cell_of  # pytest would take it for a test
+from studium.exercises.checking import check
+from studium.exercises.sources import test_cell as cell_of  # pytest would take it for a test
 
 
 @exercise(points=3, minutes=1, mutates_args=("out",))

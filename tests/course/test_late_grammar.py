@@ -18,7 +18,7 @@ def said(program: str) -> list[str]:
 
 
 def test_reading_a_notebook_builds_no_grammar_of_web_addresses():
-    assert said(f"import studium.notebooks, jsonschema; print({BUILT})") == ["False"]
+    assert said(f"import studium.notebooks.files, jsonschema; print({BUILT})") == ["False"]
 
 
 @pytest.mark.parametrize(

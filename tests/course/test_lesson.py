@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from studium import open_lesson
-from studium.verdict import VERDICT
+from studium.exercises.verdict import VERDICT
 
 
 def unscaled(weight, a, b, alpha):

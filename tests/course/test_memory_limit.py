@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import torch
-from studium import at_most_mb, exercise, memory_limit
-from studium.checking import check
+from studium import at_most_mb, exercise
+from studium.exercises import memory_limit
+from studium.exercises.checking import check
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel of Linux keeps the limit")
 

@@ -8,9 +8,9 @@ import sys
 import textwrap
 
 import pytest
-from studium.definitions import definition
 from studium.desk.description import _wrong_answer
 from studium.errors import ExerciseError
+from studium.exercises.definitions import definition
 
 MODULE = '''
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from studium import assert_close, exercise
-from studium.checking import check, shown_failure
-from studium.naming import agreed, commonest
-from studium.observation import Recorder
+from studium.exercises.checking import check, shown_failure
+from studium.exercises.naming import agreed, commonest
+from studium.exercises.observation import Recorder
 
 SQUARED = "You squared; a cube has three factors."
 TRIPLED = "You multiplied by three; a cube has three factors of x."

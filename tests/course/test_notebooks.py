@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from studium.errors import NotebookError
-from studium.notebooks import read_notebook
+from studium.notebooks.files import read_notebook
 
 TEXT = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")]))
 

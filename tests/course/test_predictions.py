@@ -7,8 +7,8 @@ import re
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from studium.predictions import Prediction, ends, line_of_text, two_marks
-from studium.questions import answered_in, asked_in, only_asks, with_questions
+from studium.experiments.predictions import Prediction, ends, line_of_text, two_marks
+from studium.notebooks.questions import answered_in, asked_in, only_asks, with_questions
 
 ASKS = 'lesson.predict("loss", ..., "What is the loss?")'
 ANSWERED = 'lesson.predict("loss", 0.5, "What is the loss?")'

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from studium import Profile, StudiumError, profiles
-from studium.profiles import available_mb, choose_profile
+from studium import Profile, StudiumError
+from studium.topics import profiles
+from studium.topics.profiles import available_mb, choose_profile
 
 
 def test_a_machine_without_a_gpu_and_with_memory_gets_laptop(monkeypatch):

@@ -7,9 +7,9 @@ import re
 
 import pytest
 from studium import Profile, Published
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import TopicError
-from studium.published_panels import HUES, as_lines, panels, rows
+from studium.experiments.published_panels import HUES, as_lines, panels, rows
 from studium_widgets.plots import COLOURS
 
 TABLE = {"q": 70.4, "v": 73.0, "o": 73.2, "q, v": 73.7}

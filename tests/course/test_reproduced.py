@@ -9,9 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 from studium import Profile, Published
-from studium.catalogue import load_catalogue
-from studium.predictions import Prediction
-from studium.reproduced import show_reproductions
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.predictions import Prediction
+from studium.experiments.reproduced import show_reproductions
 
 LAPTOP = Profile("laptop")
 

@@ -5,10 +5,10 @@ import sys
 import textwrap
 
 import pytest
-from studium.checking import check
 from studium.errors import ExerciseError
-from studium.exercises import exercises_of
-from studium.sources import stub, unwritten
+from studium.exercises.checking import check
+from studium.exercises.model import exercises_of
+from studium.exercises.sources import stub, unwritten
 
 MODULE = '''
 import math

@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.places import data_folder
 from studium.errors import StudiumError
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 from studium.site.building import Options, Site
 from studium.site.outputs import show_failures
 from studium.site.prose import Prose, parse, plain_text, show_block

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from studium.catalogue import load_catalogue
-from studium.editions import compile_lesson
+from studium.catalogue.catalogue import load_catalogue
+from studium.notebooks.editions import compile_lesson
 from studium.site.building import Options, Site
 from studium.site.cells import annotate, read_page
 

@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from studium.syntax import fault, parse
+from studium.exercises.syntax import fault, parse
 
 LONG = "def f(x):\n    return [[i**2 for i in range(x)] if x > 3 else {'a': (x, -x)} for x in g(x)]\n" * 40
 

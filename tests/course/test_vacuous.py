@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from studium.vacuous import VACUOUS, table, vacuous
+from studium.exercises.vacuous import VACUOUS, table, vacuous
 
 
 class Box:

@@ -6,9 +6,9 @@ import re
 
 import msgspec
 import pytest
-from studium import checking
-from studium.checking import ShownResult
-from studium.verdict import VERDICT, Verdict
+from studium.exercises import checking
+from studium.exercises.checking import ShownResult
+from studium.exercises.verdict import VERDICT, Verdict
 
 FAILED = checking.TestResult(
     "keeps the <shape>", False, 0.0, "for r = 2: expected shape (3, 4), got (4, 3) (2 of 2 values differ)"

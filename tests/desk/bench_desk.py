@@ -10,14 +10,14 @@ import time
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
-from studium.catalogue import load_catalogue
-from studium.checking import check
-from studium.clean_check import Terms
+from studium.catalogue.catalogue import load_catalogue
+from studium.desk.clean_check import Terms
 from studium.desk.jobs import Job, Jobs
 from studium.desk.lesson_file import LessonFile
 from studium.desk.zygote import Zygote
-from studium.editions import compile_solution
-from studium.notebooks import read_notebook, write_notebook
+from studium.exercises.checking import check
+from studium.notebooks.editions import compile_solution
+from studium.notebooks.files import read_notebook, write_notebook
 
 from ..lab.conftest import Lab
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch  # noqa: F401  then topics are read in this process, without a child
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.journal import Journal
 from studium.desk.lesson_file import LessonFile
 from studium.desk.store import Store
-from studium.workspace import build_workspace
+from studium.desk.workspace import build_workspace
 
 
 @pytest.fixture

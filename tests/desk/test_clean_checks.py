@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from studium.catalogue import load_catalogue
-from studium.clean_check import CancelledError, Terms, check_document
+from studium.catalogue.catalogue import load_catalogue
+from studium.desk.clean_check import CancelledError, Terms, check_document
 from studium.desk.zygote import Zygote
-from studium.editions import compile_lesson
+from studium.notebooks.editions import compile_lesson
 
 from ..conftest import Site
 from .answering import RIGHT, UNSCALED

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from studium.catalogue import Catalogue, load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 from studium.desk import describing
 from studium.desk.describing import description_of, descriptions
 from studium.desk.stamps import place
@@ -119,7 +119,7 @@ def test_a_file_that_was_damaged_is_read_anew(sample, data_folder, reads):
 def test_a_process_that_has_no_torch_lets_another_read(site):
     little_topics.install(site.folder)
     code = (
-        "import sys\nfrom studium.catalogue import load_catalogue\n"
+        "import sys\nfrom studium.catalogue.catalogue import load_catalogue\n"
         "from studium.desk.describing import description_of\n"
         "print(len(description_of(load_catalogue(), 'first-steps').exercises), 'first_steps.exercises' in sys.modules)"
     )

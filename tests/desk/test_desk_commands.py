@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.cli.output import _widths
 from studium.cli.progress import HEADER
 from studium.desk.journal import Journal
@@ -41,7 +41,7 @@ def journal_of(store, monkeypatch):
 @pytest.fixture
 def failed(open_lesson, path):
     """A learner who has checked a wrong answer."""
-    from studium.checking import check
+    from studium.exercises.checking import check
 
     write_answer(path, UNSCALED)
     names: dict[str, object] = {}
@@ -283,7 +283,7 @@ def test_a_kernel_refuses_the_code_of_such_a_cell_before_it_runs(sample, store, 
     from IPython.core.interactiveshell import InteractiveShell
     from studium.desk.labels import keep_labels
     from studium.desk.memory_guard import guard_memory, remove_guard
-    from studium.profiles import Profile
+    from studium.topics.profiles import Profile
 
     keep_labels(store, [Label("sample", "large", 1, 10_000_000, "smoke"), Label("sample", "small", 1, 10, "smoke")])
     shell = InteractiveShell.instance()

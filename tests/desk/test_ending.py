@@ -8,12 +8,12 @@ import msgspec
 import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
-from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.describing import descriptions
 from studium.desk.ending import abilities, section_below
 from studium.desk.records import Checked
 from studium.desk.syllabus import read_syllabus
+from studium.exercises.checking import ExerciseResult
 
 from .answering import MISTAKE, MISTAKE_ID
 

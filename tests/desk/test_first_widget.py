@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.describing import description_of
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 
 OURS = [entry.topic.slug for entry in load_catalogue().entries if entry.distribution == "studium"]
 WIDGET = '# %% tags=["widget"]\nfrom studium_widgets import NoiseSchedule\nprint("drawn")\nNoiseSchedule(t=7)\n'

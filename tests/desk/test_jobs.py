@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from studium.clean_check import CancelledError
+from studium.desk.clean_check import CancelledError
 from studium.desk.jobs import Job, Jobs, RefusedError
 from studium.errors import StudiumError
 

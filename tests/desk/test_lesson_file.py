@@ -6,7 +6,7 @@ import json
 
 import pytest
 from ipykernel.ipkernel import IPythonKernel
-from studium.clean_check import Terms
+from studium.desk.clean_check import Terms
 from studium.desk.jobs import RefusedError
 from studium.desk.labels import Label, keep_labels
 from studium.desk.lesson_file import ChangedError

@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 from studium import open_lesson as open_in_kernel
-from studium.clean_check import Terms
+from studium.desk.clean_check import Terms
 from studium.desk.journal import Journal
-from studium.verdict import Verdict
+from studium.exercises.verdict import Verdict
 
 from .answering import write_answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium.needed_cells import names_in, needed
+from studium.notebooks.needed_cells import names_in, needed
 
 ASKS = 'lesson.predict("loss", ..., "?")'
 RUNS = 'result = train()\nlesson.found("loss", result)'

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from studium.new_kernel import LINE, catch_up, missing_cells
+from studium.notebooks.new_kernel import LINE, catch_up, missing_cells
 
 SETUP = "import math\nlesson = object()"
 ANSWER = "def area(r):\n    return math.pi * r**2"

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.describing import descriptions
 from studium.desk.syllabus import read_syllabus
-from studium.workspace import build_workspace
+from studium.desk.workspace import build_workspace
 
 OPENER = """
 from studium import Topic, hookimpl

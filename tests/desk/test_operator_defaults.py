@@ -6,10 +6,10 @@ import json
 
 import pytest
 from studium.classroom.connections import connections
+from studium.cli.diagnosis import diagnose
 from studium.desk import operator_defaults
 from studium.desk.operator_defaults import read_defaults
 from studium.desk.settings import change_settings, read_settings
-from studium.diagnosis import diagnose
 from studium.errors import StudiumError, UsageError
 
 FILE = 'locked = ["warm"]\nclassroom = "https://classroom.example.org"\n\n[settings]\nwarm = false\nlimit = 30\n'
@@ -98,7 +98,7 @@ def test_learners_and_operators_are_told(operator, studium, workspace):
 
 
 def test_without_a_file_the_doctor_says_nothing_of_it_and_with_a_bad_one_what_is_wrong(operator, sample, monkeypatch):
-    from studium.catalogue import load_catalogue
+    from studium.catalogue.catalogue import load_catalogue
 
     monkeypatch.setattr(operator_defaults, "_PLACE", operator_defaults.Path("/none/desk.toml"))
     catalogue = load_catalogue()

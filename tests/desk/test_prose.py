@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk.describing import description_of
 from studium.desk.prose import Term, glossary
 

@@ -89,7 +89,7 @@ def test_an_answer_that_nobody_had_guessed_is_no_prediction():
 def lesson(tag: str, *svgs: str) -> Description:
     """A lesson whose cells with a tag keep the state of a diagram."""
     from nbformat.v4 import new_code_cell, new_notebook, new_output, writes
-    from studium.notebooks import SAVED_WIDGET
+    from studium.notebooks.files import SAVED_WIDGET
 
     cells = [
         new_code_cell(

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 from studium import open_lesson as open_in_kernel
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.desk import records, review
 from studium.desk.journal import Journal
 from studium.desk.records import Checked

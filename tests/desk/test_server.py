@@ -17,7 +17,7 @@ import pytest
 from studium.desk.journal import Journal
 from studium.desk.records import Checked, Revealed
 from studium.desk.store import Store
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 from studium.server.routes import HANDLERS
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
@@ -389,5 +389,5 @@ def test_starting_the_extension_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert not loaded & {"torch", "numpy", "IPython", "jupytext", "sqlite3", "fsrs", "studium.catalogue"}
+    assert not loaded & {"torch", "numpy", "IPython", "jupytext", "sqlite3", "fsrs", "studium.catalogue.catalogue"}
     assert len(loaded) < 60

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium import checking
-from studium.checking import ExerciseResult
 from studium.desk.records import Checked, Hinted, Kept, Revealed, new_entry
 from studium.desk.standing import checked, standing
 from studium.errors import StudiumError
+from studium.exercises import checking
+from studium.exercises.checking import ExerciseResult
 
 WRONG = Checked("wrong", 1.0, 3.0, "keeps the shape", "expected 3", "You forgot the scale.", "first try")
 OTHER = Checked("wrong", 0.0, 3.0, answer="second try")

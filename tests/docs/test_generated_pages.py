@@ -12,14 +12,15 @@ import nbgrader
 import pytest
 import typer
 import yaml
-from studium import hookimpl, hookspecs
-from studium.catalogue import load_catalogue
+from studium import hookimpl
+from studium.catalogue import hookspecs
+from studium.catalogue.catalogue import load_catalogue
+from studium.catalogue.plugins import Loaded, Plugins, builtin_plugins
 from studium.desk.operator_defaults import read_defaults
 from studium.desk.settings_form import Settings
-from studium.plugins import Loaded, Plugins, builtin_plugins
-from studium_graders.course_file import Assignment, Classroom, Course, Grading, Late, read_course
-from studium_graders.engine.material.limits import Limits
-from studium_graders.plan import plan_notebooks
+from studium_graders.assignments.plan import plan_notebooks
+from studium_graders.course.course_file import Assignment, Classroom, Course, Grading, Late, read_course
+from studium_graders.course.limits import Limits
 
 from .page_checks import (
     broken_links,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from studium.editions import exercise_of, role
+from studium.notebooks.editions import exercise_of, role
 
 from .conftest import SAMPLE, Environment, copy_sample
 
@@ -20,8 +20,8 @@ BOTH = "studium-topic-echo and studium-topic-twin"
 BUILD = """
 import sys
 from pathlib import Path
-from studium.catalogue import load_catalogue
-from studium.workspace import build_workspace
+from studium.catalogue.catalogue import load_catalogue
+from studium.desk.workspace import build_workspace
 build_workspace(load_catalogue(), Path(sys.argv[1]))
 """
 RUN = """

@@ -24,11 +24,11 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue, load_catalogue
-from studium.definitions import definition
-from studium.exercises import Exercise
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 
 HERE = Path(__file__).parent
 TOPIC, SAMPLE = "lora", 6

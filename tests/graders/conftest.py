@@ -12,8 +12,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from studium.catalogue import Catalogue, load_catalogue
-from studium_graders.newest_schema import schema_known
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium_graders.gradebook.newest_schema import schema_known
 
 HERE = Path(__file__).parent
 COURSE = 'id = "course101"\ntimezone = "Europe/Berlin"\n\n{assignments}\n'

@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
 
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.sources import solved
-from studium_graders.amounts import Amount
-from studium_graders.assigning import build_assignment
-from studium_graders.course_file import read_course
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.amounts import Amount
+from studium_graders.course.course_file import read_course
 from studium_graders.feedback.marks import read_marks
-from studium_graders.late_budget import spend
+from studium_graders.late.budget import spend
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\n'
 OPENS = '[[assignments]]\nname = "ps1"\nopens = 2026-02-21T23:59:00\ndue = 2026-03-01T23:59:00\ntopics = ["counting"]\n'

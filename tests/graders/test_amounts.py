@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from studium.errors import UsageError
-from studium_graders.amounts import Amount, passing
+from studium_graders.course.amounts import Amount, passing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UNITS = {"%": ["%"], "days": ["day", "days", "Days"], "hours": ["hour", "hours"], "minutes": ["minute", "minutes"]}

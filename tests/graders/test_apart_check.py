@@ -1,8 +1,8 @@
 """Every test of a topic runs apart from the answer, and ``studium topic check`` finds one that does not."""
 
 import pytest
-from studium.catalogue import load_catalogue
-from studium_graders.apart_check import problems, together
+from studium.catalogue.catalogue import load_catalogue
+from studium_graders.grading.apart_check import problems, together
 
 from tests.authoring.conftest import SMOKE, copy_sample  # noqa: F401
 from tests.authoring.damages import DAMAGES

@@ -13,15 +13,15 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-import studium_graders.assigning
-import studium_graders.folder_swap
-import studium_graders.gradebook_guard
+import studium_graders.assignments.building
+import studium_graders.course.folder_swap
+import studium_graders.gradebook.guard
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import GenerateAssignment
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium_graders.assigning import build_assignment
-from studium_graders.gradebook_errors import GradebookError
+from studium_graders.assignments.building import build_assignment
+from studium_graders.gradebook.errors import GradebookError
 
 pytestmark = [
     pytest.mark.nbgrader,
@@ -182,7 +182,7 @@ def move_once(path: Path, target: Path) -> Path:
 
 original_rename = Path.rename
 FULL_DISK = {
-    "while source is written": (studium_graders.assigning, "write_notebook", no_space),
+    "while source is written": (studium_graders.assignments.building, "write_notebook", no_space),
     "while nbgrader writes release": (GenerateAssignment, "write_single_notebook", no_space),
     "while the folders change places": (Path, "rename", move_once),
 }
@@ -269,7 +269,7 @@ def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Ca
 def test_a_gradebook_that_is_damaged_or_locked_gets_one_sentence_and_nothing_changes(
     counting: Catalogue, course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studium_graders.gradebook_guard, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(studium_graders.gradebook.guard, "WAIT_SECONDS", 0.5)
     before = contents(course)
     with closing(sqlite3.connect(course / "gradebook.db")) as other:
         other.execute("begin exclusive")

@@ -8,8 +8,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import load_catalogue
-from studium_graders.autograded import autograded_files, seen_notebooks, write_folder
+from studium.catalogue.catalogue import load_catalogue
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
@@ -19,7 +18,8 @@ from studium_graders.engine.material.assignment import (
 )
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, SubmissionResult
 from studium_graders.engine.material.results import TestResult as Result
-from studium_graders.mistakes import Sentences
+from studium_graders.results.autograded import autograded_files, seen_notebooks, write_folder
+from studium_graders.results.mistakes import Sentences
 
 
 def held(folder: Path) -> dict[str, bytes]:

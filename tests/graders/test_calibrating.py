@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from studium_graders.calibrating import Calibrating
 from studium_graders.engine.material.assignment import Calibration, CanonicalSubmission, Material
-from studium_graders.grading import _Line
-from studium_graders.work import Work
+from studium_graders.grading.calibrating import Calibrating
+from studium_graders.grading.class_run import _Line
+from studium_graders.grading.work import Work
 
 MATERIAL = Material("ps1", (), {}, secret=b"")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from studium.errors import CourseError, UnknownNameError
-from studium_graders.course_file import read_course
+from studium_graders.course.course_file import read_course
 
 GOOD = """
 id = "gen-ai"

@@ -18,8 +18,8 @@ pytest.importorskip("nbgrader")
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import Autograde
+from studium_graders.grading.preprocessor import SplitExecute
 from studium_graders.nbgrader_config import grade_with_engine
-from studium_graders.preprocessor import SplitExecute
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
@@ -223,9 +223,9 @@ KIT_CHANGES = """
 import shutil, sys
 from pathlib import Path
 from nbgrader.apps import NbGraderAPI
-from studium.catalogue import load_catalogue
-from studium_graders.assigning import build_assignment
-from studium_graders.opening import open_course
+from studium.catalogue.catalogue import load_catalogue
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.finding import open_course
 
 root, exercises = map(Path, sys.argv[1:])
 build_assignment(root, "ps1", load_catalogue())
@@ -264,7 +264,7 @@ def test_execute_is_replaced_and_no_other_preprocessor_of_nbgraders() -> None:
     stock = [f"{kind.__module__}.{kind.__name__}" for kind in Autograde().autograde_preprocessors]
     ours = [import_item(name) for name in config.Autograde.autograde_preprocessors]
     made = [f"{kind.__module__}.{kind.__name__}" for kind in ours]
-    assert made == ["studium_graders.preprocessor.SplitExecute", *stock[1:]]
+    assert made == ["studium_graders.grading.preprocessor.SplitExecute", *stock[1:]]
     assert stock[0].endswith(".Execute")
 
 
@@ -273,7 +273,7 @@ def test_execute_is_replaced_where_a_course_has_a_list_of_its_own() -> None:
     config.Autograde.autograde_preprocessors = ["nbgrader.preprocessors.Execute", "mine.Preprocessor"]
     grade_with_engine(config)
     assert config.Autograde.autograde_preprocessors == [
-        "studium_graders.preprocessor.SplitExecute",
+        "studium_graders.grading.preprocessor.SplitExecute",
         "mine.Preprocessor",
     ]
 

@@ -16,14 +16,14 @@ pytest.importorskip("nbgrader")
 pytest.importorskip("distributed")
 
 import distributed  # an extra
-from studium.catalogue import Catalogue
-from studium.definitions import definition
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders import work
-from studium_graders.assigning import build_assignment
-from studium_graders.executors import LARGE, dask_executor, local_executor
-from studium_graders.grading import GradeOptions, grade_class
+from studium.exercises.definitions import definition
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.grading import work
+from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.executors import LARGE, dask_executor, local_executor
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # a worker that is killed leaves its sockets
@@ -146,7 +146,7 @@ class Impatient(Quiet):
 def test_whoever_waits_for_a_worker_is_told_so(
     cluster: Any, counting: Catalogue, make_course: Callable, submit: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studium_graders.grading._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("studium_graders.grading.class_run._PATIENCE_SECONDS", 0.5)
     course: Path = make_course('[[assignments]]\nname = "ps1"\ntopics = ["counting"]\ngpu = true\n')
     build_assignment(course, "ps1", counting)
     submit(course, "ada", {"counting": {}})
@@ -174,7 +174,7 @@ def test_without_a_scheduler_there_is_one_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(CourseError, match=r"needs the address of a scheduler; add --scheduler"):
         dask_executor({})
-    monkeypatch.setattr("studium_graders.executors._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("studium_graders.grading.executors._CONNECT_SECONDS", 1)
     with pytest.raises(CourseError, match=r"the dask scheduler at tcp://127.0.0.1:9 does not answer"):
         dask_executor({"scheduler": "tcp://127.0.0.1:9"})
 

@@ -15,8 +15,8 @@ pytest.importorskip("nbgrader")
 from nbgrader import api
 from nbgrader.api import Gradebook
 from nbgrader.plugins import CsvExportPlugin
-from studium_graders.export import COLUMNS, write_csv
-from studium_graders.newest_schema import schema_known
+from studium_graders.gradebook.newest_schema import schema_known
+from studium_graders.lms.csv_file import COLUMNS, write_csv
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
 
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
-from studium_graders.course_file import read_course
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.course_file import read_course
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\n'
 

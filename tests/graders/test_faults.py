@@ -19,16 +19,16 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue
-from studium.definitions import definition
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders import recorder, recording_desk
-from studium_graders.assigning import build_assignment
-from studium_graders.gradebook_errors import GradebookError
-from studium_graders.grading import GradeOptions, grade_class
-from studium_graders.grading_lock import only_grader
-from studium_graders.results_store import ResultsStore
+from studium.exercises.definitions import definition
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.gradebook.errors import GradebookError
+from studium_graders.grading import recorder, recording_desk
+from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.lock import only_grader
+from studium_graders.results.store import ResultsStore
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -178,7 +178,7 @@ def test_two_graders_do_not_meet(course: Path, by_hand: Catalogue) -> None:
 
 def test_a_lock_whose_holder_is_dead_is_free(course: Path, by_hand: Catalogue) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from studium_graders.grading_lock import only_grader\n"
+        "import sys, time; from pathlib import Path; from studium_graders.grading.lock import only_grader\n"
         "with only_grader(Path(sys.argv[1]), 'ps1'): print('held', flush=True); time.sleep(60)"
     )
     folder = course / ".studium" / "locks"

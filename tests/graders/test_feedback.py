@@ -10,22 +10,22 @@ from typing import Any
 
 import nbformat
 import pytest
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError, UnknownNameError
 
 pytest.importorskip("nbgrader")
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
-from studium_graders.assigning import build_assignment
+from studium_graders.assignments.building import build_assignment
 from studium_graders.engine.material import results as engine
 from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.outputs import clean_html, show_outputs
-from studium_graders.feedback.room import Room
-from studium_graders.outputs import error_output, safe_outputs
-from studium_graders.results_store import ResultsStore
+from studium_graders.feedback.page_limits import Room
+from studium_graders.results.safe_outputs import error_output, safe_outputs
+from studium_graders.results.store import ResultsStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
 

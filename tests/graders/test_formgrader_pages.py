@@ -17,8 +17,7 @@ from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from nbformat import reads
 from nbformat.v4 import new_markdown_cell, new_notebook
 from nbgrader.server_extensions.formgrader import handlers
-from studium.catalogue import load_catalogue
-from studium_graders.autograded import autograded_files
+from studium.catalogue.catalogue import load_catalogue
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
@@ -27,8 +26,9 @@ from studium_graders.engine.material.assignment import (
     NotebookMaterial,
 )
 from studium_graders.engine.material.results import SubmissionResult
-from studium_graders.inert_markdown import inert
-from studium_graders.mistakes import Sentences
+from studium_graders.results.autograded import autograded_files
+from studium_graders.results.mistakes import Sentences
+from studium_graders.results.safe_markdown import inert
 
 from ..redteam.pages import active_content
 

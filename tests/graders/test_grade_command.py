@@ -14,22 +14,22 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders import beginning
-from studium_graders.assigning import build_assignment
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 from studium_graders.commands import graded_table as table
 from studium_graders.commands.grade import Quiet
-from studium_graders.course_file import read_course
-from studium_graders.engine.material.limits import Limits, LimitsChange
+from studium_graders.course.course_file import read_course
+from studium_graders.course.limits import Limits, LimitsChange
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.processes.endings import TEST_WITHOUT_END
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
-from studium_graders.grade_report import ClassResult, SubmissionRow, submission_row
-from studium_graders.grade_report import TestRow as Row
-from studium_graders.mark_changes import LATE, MarkChange
-from studium_graders.mistakes import Sentences
+from studium_graders.grading import early_start
+from studium_graders.grading.class_result import ClassResult, SubmissionRow, submission_row
+from studium_graders.grading.class_result import TestRow as Row
+from studium_graders.results.mark_changes import LATE, MarkChange
+from studium_graders.results.mistakes import Sentences
 
 Studium = Callable[..., tuple[int, str, str]]
 ON_TIME = "2026-03-01 20:00:00 UTC"
@@ -416,7 +416,7 @@ def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_dat
 
 
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studium_graders.work.probe_level", lambda: ("L1", "user namespaces are off"))
+    monkeypatch.setattr("studium_graders.grading.work.probe_level", lambda: ("L1", "user namespaces are off"))
     code, _, err = grade()
     assert (code, "this machine has L1: user namespaces are off" in err) == (1, True)
     code, out, _ = grade("--trust-submissions")
@@ -482,8 +482,8 @@ def test_torch_is_imported_early_where_the_command_line_says_that_it_will_be_nee
     course: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], begins: bool
 ) -> None:
     begun: list[bool] = []
-    monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
-    beginning.begin_early([str(course) if word == "COURSE" else word for word in arguments])
+    monkeypatch.setattr("studium_graders.grading.ancestor.begin", lambda: begun.append(True))
+    early_start.begin_early([str(course) if word == "COURSE" else word for word in arguments])
     assert begun == [True] * begins
 
 
@@ -492,10 +492,10 @@ def test_torch_is_not_imported_early_for_a_class_that_is_graded(
 ) -> None:
     grade("--course", str(course))
     begun: list[bool] = []
-    monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
-    beginning.begin_early(["grade", "ps1", "--course", str(course)])
+    monkeypatch.setattr("studium_graders.grading.ancestor.begin", lambda: begun.append(True))
+    early_start.begin_early(["grade", "ps1", "--course", str(course)])
     assert not begun
-    beginning.begin_early(["grade", "ps1", "--course", str(course), "--force"])
+    early_start.begin_early(["grade", "ps1", "--course", str(course), "--force"])
     assert begun
 
 
@@ -590,6 +590,6 @@ def test_an_assignment_can_change_every_limit() -> None:
 
 def test_nothing_slow_is_imported_before_torch_begins_to_be() -> None:
     slow = ("nbgrader", "nbformat", "traitlets", "sqlalchemy", "numpy", "torch")
-    code = f"import studium_graders.results_store, sys; print([name for name in {slow} if name in sys.modules])"
+    code = f"import studium_graders.results.store, sys; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

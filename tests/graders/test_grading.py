@@ -14,17 +14,17 @@ pytest.importorskip("nbgrader")
 
 import nbformat
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError, UnknownNameError
-from studium.sources import solved
-from studium_graders import work
-from studium_graders.assigning import build_assignment
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
-from studium_graders.grade_report import ClassResult
-from studium_graders.grading import GradeOptions, grade_class
-from studium_graders.mark_changes import MarkChange
+from studium_graders.grading import work
+from studium_graders.grading.class_result import ClassResult
+from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.results.mark_changes import MarkChange
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
 STUDENTS = ("ada", "bob", "Grace Hopper", "-rf", "学生.x", "n" * 200)

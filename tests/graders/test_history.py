@@ -15,13 +15,13 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 from studium_graders.engine.material import results
-from studium_graders.grading import GradeOptions, grade_class
-from studium_graders.history import FILE, MIGRATIONS, Basis, Recorded, open_history, read_attempts
+from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.results.history import FILE, MIGRATIONS, Basis, Recorded, open_history, read_attempts
 
 NOON = datetime(2026, 3, 1, 12)  # as nbgrader keeps times: UTC, without a zone
 BASIS = Basis("tests", "limits", "software", "L2")

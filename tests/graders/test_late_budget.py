@@ -14,11 +14,11 @@ pytest.importorskip("nbgrader")
 
 import msgspec
 from nbgrader.api import Gradebook
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
-from studium_graders.course_file import Course
-from studium_graders.late_budget import extensions, spend
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.course_file import Course
+from studium_graders.late.budget import extensions, spend
 
 BERLIN, NEW_YORK, KOLKATA = "Europe/Berlin", "America/New_York", "Asia/Kolkata"
 PER_DAY = {"policy": "per-day", "penalty_percent": 10}

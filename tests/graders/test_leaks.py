@@ -19,12 +19,12 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.authoring.secrecy import Answer, answers_of, solutions_in
-from studium.catalogue import Catalogue, load_catalogue
-from studium.sources import solved
-from studium_graders import handouts
-from studium_graders.assigning import build_assignment
-from studium_graders.public_edition import exercise_sources, public_edition
-from studium_graders.student_wheel import write_student_wheel
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments import handouts
+from studium_graders.assignments.building import build_assignment
+from studium_graders.assignments.student_wheel import write_student_wheel
+from studium_graders.course.public_edition import exercise_sources, public_edition
 
 from tests.leaks import leaks, lesson_lines, solution_lines
 

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue, load_catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 
 pytestmark = [pytest.mark.nbgrader, pytest.mark.heavy]
 TILED = "makes no tensor larger than its inputs and a tile"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
-from studium.catalogue import Catalogue
-from studium_graders.course_file import read_course
-from studium_graders.engine.material.limits import Limits
+from studium.catalogue.catalogue import Catalogue
+from studium_graders.assignments.plan import plan_notebooks
+from studium_graders.course.course_file import read_course
+from studium_graders.course.limits import Limits
 from studium_graders.nbgrader_config import grade_with_engine
-from studium_graders.plan import plan_notebooks
 from traitlets.config import Config
 
 Studium = Callable[..., tuple[int, str, str]]

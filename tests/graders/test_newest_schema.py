@@ -12,7 +12,7 @@ pytest.importorskip("nbgrader")
 
 from nbgrader import api
 from nbgrader.dbutil import _temp_alembic_ini
-from studium_graders.newest_schema import newest_schema, schema_known
+from studium_graders.gradebook.newest_schema import newest_schema, schema_known
 
 
 def test_it_is_what_alembic_itself_says() -> None:

@@ -7,14 +7,14 @@ from importlib.util import find_spec
 
 import pytest
 import studium_graders.commands.extra
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 Studium = Callable[..., tuple[int, str, str]]
 
 
 def test_loading_the_catalogue_and_the_commands_imports_neither_nbgrader_nor_torch() -> None:
     program = (
-        "import sys; from studium.catalogue import load_catalogue; from studium.cli.app import build_app;"
+        "import sys; from studium.catalogue.catalogue import load_catalogue; from studium.cli.app import build_app;"
         "build_app(load_catalogue()); print(sorted({'nbgrader', 'torch', 'sqlalchemy', 'wheel'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -13,12 +13,12 @@ pytest.importorskip("nbgrader")
 pytest.importorskip("psycopg2")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import CourseError
-from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import load_config
+from studium_graders.course.course_file import FILE, read_course
+from studium_graders.course.folder import load_config
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material.assignment import Material
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.template import material_of
 
 pytestmark = [
@@ -101,7 +101,7 @@ def test_the_material_has_what_the_database_says(course: Path, server: str) -> N
 def test_marks_are_recorded_in_it_and_stock_nbgrader_exports_them(
     course: Path, server: str, nbgrader: Callable[..., str]
 ) -> None:
-    from studium_graders.grading import GradeOptions, grade_class
+    from studium_graders.grading.class_run import GradeOptions, grade_class
 
     class Quiet:
         def begin(self, total: int, sandbox: str) -> None: ...

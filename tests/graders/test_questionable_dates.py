@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from studium_graders.course_file import read_course
-from studium_graders.questionable_dates import questions
+from studium_graders.assignments.questionable_dates import questions
+from studium_graders.course.course_file import read_course
 
 COURSE = 'id = "genai"\ntimezone = "Europe/Berlin"\n\n[[assignments]]\nname = "ps1"\n'
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,22 +12,22 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.finding import open_course
+from studium_graders.course.limits import Limits
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material import results
 from studium_graders.engine.material.assignment import Material
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.material.template import material_of
-from studium_graders.gradebook_errors import GradebookError
-from studium_graders.late_penalties import LatePenalties
-from studium_graders.mark_changes import MarkChange
-from studium_graders.opening import open_course
-from studium_graders.recorder import Graded, Recorder
+from studium_graders.gradebook.errors import GradebookError
+from studium_graders.grading.recorder import Graded, Recorder
+from studium_graders.late.penalties import LatePenalties
+from studium_graders.results.mark_changes import MarkChange
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
 ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"

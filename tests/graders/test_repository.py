@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 
 WHEEL = "https://example.org/studium-0.1.0%2Bstudent-py3-none-any.whl"
 REPOSITORY = (

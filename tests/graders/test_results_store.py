@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("nbgrader")
 
-from studium_graders import results_store
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material import results
 from studium_graders.engine.material.assignment import (
     Calibration,
@@ -20,8 +20,8 @@ from studium_graders.engine.material.assignment import (
     Material,
     Step,
 )
-from studium_graders.engine.material.limits import Limits
-from studium_graders.results_store import (
+from studium_graders.results import store
+from studium_graders.results.store import (
     ResultsStore,
     environment_hash,
     file_name,
@@ -136,8 +136,8 @@ def test_the_key_changes_neither_with_the_student_nor_with_the_time_nor_with_the
 def test_another_engine_of_the_same_version_is_another_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Path(shutil.copytree(results_store._ENGINE, tmp_path / "engine"))
-    monkeypatch.setattr(results_store, "_ENGINE", engine)
+    engine = Path(shutil.copytree(store._ENGINE, tmp_path / "engine"))
+    monkeypatch.setattr(store, "_ENGINE", engine)
     before = environment_hash()
     (engine / "judge" / "scoring.py").write_text("changed = True")
     assert environment_hash() != before
@@ -148,8 +148,8 @@ def test_another_version_of_a_library_of_tests_is_another_environment(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = environment_hash()
-    real = results_store.version
-    monkeypatch.setattr(results_store, "version", lambda name: "99.9" if name == library else real(name))
+    real = store.version
+    monkeypatch.setattr(store, "version", lambda name: "99.9" if name == library else real(name))
     assert environment_hash() != before
 
 

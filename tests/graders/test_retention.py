@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.errors import CourseError
-from studium_graders.course_file import read_course
+from studium_graders.course.course_file import read_course
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import Catalogue
-from studium_graders.assigning import build_assignment  # nbgrader is an extra
-from studium_graders.sharing import Sharing
+from studium.catalogue.catalogue import Catalogue
+from studium_graders.assignments.building import build_assignment  # nbgrader is an extra
+from studium_graders.course.sharing import Sharing
 
 
 @pytest.fixture(params=[True, False], ids=["shared", "alone"])

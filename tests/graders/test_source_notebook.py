@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from nbformat import NotebookNode
-from studium.catalogue import Catalogue
-from studium.clean_check import Terms, check_document
-from studium.editions import role
+from studium.catalogue.catalogue import Catalogue
+from studium.desk.clean_check import Terms, check_document
 from studium.errors import CourseError, UnknownNameError
-from studium_graders.course_file import Assignment
-from studium_graders.grade_ids import test_ids as ids_of_tests
-from studium_graders.plan import plan_notebooks, worth_points
-from studium_graders.source_notebook import introduce, source_notebook
+from studium.notebooks.editions import role
+from studium_graders.assignments.grade_ids import test_ids as ids_of_tests
+from studium_graders.assignments.plan import plan_notebooks, worth_points
+from studium_graders.assignments.source_notebook import introduce, source_notebook
+from studium_graders.course.course_file import Assignment
 
 
 def build(catalogue: Catalogue, **settings: object) -> NotebookNode:

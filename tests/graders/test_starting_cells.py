@@ -12,13 +12,13 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import GenerateAssignment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import ExerciseError
-from studium.sources import solved, stub
-from studium_graders.assigning import build_assignment
-from studium_graders.grading import GradeOptions, grade_class
+from studium.exercises.sources import solved, stub
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.public_exercises import public_source
+from studium_graders.grading.class_run import GradeOptions, grade_class
 from studium_graders.nbgrader_config import release_starting_cells
-from studium_graders.public_exercises import public_source
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 

@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import Catalogue
-from studium.definitions import definition
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.definitions import definition
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 
 pytestmark = [
     pytest.mark.nbgrader,

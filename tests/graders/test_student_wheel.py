@@ -17,8 +17,8 @@ import pytest
 pytest.importorskip("wheel")
 
 from studium.errors import ExerciseError, StudiumError
-from studium_graders.public_exercises import public_source
-from studium_graders.student_wheel import student_version, write_student_wheel
+from studium_graders.assignments.student_wheel import student_version, write_student_wheel
+from studium_graders.course.public_exercises import public_source
 
 from tests.folders import as_folder
 
@@ -98,9 +98,9 @@ def test_references_tests_graders_and_the_course_server_are_left_out(make_wheel:
 
 
 def test_the_host_is_no_topic(make_wheel: Callable, tmp_path: Path) -> None:
-    more = {"studium/exercises.py": "HOST = 1\n", "studium/lesson.py": "", "studium/reference.py": ""}
+    more = {"studium/exercises/model.py": "HOST = 1\n", "studium/lesson.py": "", "studium/reference.py": ""}
     files = read(write_student_wheel(make_wheel(more), tmp_path / "out"))
-    assert files["studium/exercises.py"] == "HOST = 1\n"
+    assert files["studium/exercises/model.py"] == "HOST = 1\n"
 
 
 def test_nothing_of_the_wheel_runs(make_wheel: Callable, tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_the_command_names_the_file_that_it_wrote(make_wheel: Callable, tmp_path
 
 CHECK = """
 from studium import open_lesson
-from studium.catalogue import load_catalogue
-from studium.editions import compile_lesson
+from studium.catalogue.catalogue import load_catalogue
+from studium.notebooks.editions import compile_lesson
 catalogue = load_catalogue()
 lesson = open_lesson("counting")
 def total(values):

@@ -10,13 +10,13 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import Catalogue, load_catalogue
-from studium.definitions import definition
-from studium.exercises import AnyFunction, Exercise
-from studium.sources import global_names, imports_used, solved
-from studium.topic import Topic
-from studium_graders.assigning import build_assignment
-from studium_graders.grade_ids import test_ids as ids_of_tests
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction, Exercise
+from studium.exercises.sources import global_names, imports_used, solved
+from studium.topics.topic import Topic
+from studium_graders.assignments.building import build_assignment
+from studium_graders.assignments.grade_ids import test_ids as ids_of_tests
 
 pytestmark = [pytest.mark.nbgrader, pytest.mark.heavy]
 SLUGS = [topic.slug for topic in load_catalogue().topics if topic.has("exercises")]

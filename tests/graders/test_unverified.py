@@ -12,14 +12,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 from studium_graders.commands.graded_table import show_modes
-from studium_graders.course_file import read_course
+from studium_graders.course.course_file import read_course
 from studium_graders.engine.judge.verdicts import REVIEW
 from studium_graders.engine.material.results import TestResult as Result
-from studium_graders.unverified import reliance
+from studium_graders.results.unverified import reliance
 
 FILES = "it is about files"
 

@@ -12,14 +12,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.errors import CourseError
-from studium_graders import work  # nbgrader is an extra
 from studium_graders.engine.material.assignment import Calibration, CanonicalSubmission, Material
+from studium_graders.grading import work  # nbgrader is an extra
 
 MANY = """
 import sys, threading
 from contextlib import contextmanager
 import msgspec
-from studium_graders import work
+from studium_graders.grading import work
 from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Step
 
 sys.setswitchinterval(1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 
 from .conftest import run_all, wait_until
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import jupytext
 import nbformat
-from studium.catalogue import load_catalogue
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import load_catalogue
+from studium_graders.assignments.building import build_assignment
 
 from .corpus import HERE, Case
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.classroom.archive import pack
 from studium.classroom.messages import CheckAnswer, CheckedExercise
 from studium_classroom.classroom import Classroom as CourseServer

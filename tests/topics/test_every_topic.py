@@ -10,10 +10,10 @@ from studium.authoring import answers, secrecy
 from studium.authoring.metadata import PLACE
 from studium.authoring.runner import checks_of
 from studium.authoring.subject import Subject
-from studium.building_blocks import experiments
-from studium.catalogue import load_catalogue
-from studium.checking import check
-from studium.profiles import Profile
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium.experiments.building_blocks import experiments
+from studium.topics.profiles import Profile
 
 CATALOGUE = load_catalogue()
 SUBJECTS = [

@@ -9,12 +9,12 @@ from typing import Any
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.checking import ExerciseResult, check, run_test
-from studium.definitions import definition
-from studium.exercises import AnyFunction, Exercise, Test
-from studium.setup_cell import setup_source
-from studium.sources import seed_of, solved, stub
-from studium.topic import Topic
+from studium.exercises.checking import ExerciseResult, check, run_test
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction, Exercise, Test
+from studium.exercises.sources import seed_of, solved, stub
+from studium.notebooks.setup_cell import setup_source
+from studium.topics.topic import Topic
 
 DRAWS = 20
 

@@ -7,7 +7,7 @@ import nbformat
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.editions import compile_lesson
+from studium.notebooks.editions import compile_lesson
 
 
 def cell_ids(subject: Subject) -> Finding:

@@ -6,9 +6,9 @@ from studium.authoring.control_process import ALL, Controlled, fails
 from studium.authoring.findings import Finding
 from studium.authoring.forked import child
 from studium.authoring.subject import Subject
-from studium.building_blocks import experiments
-from studium.claims import Claim
 from studium.errors import TopicError
+from studium.experiments.building_blocks import experiments
+from studium.topics.claims import Claim
 
 _CLEARLY = 0.7  # share of the larger of two numbers: a bound may be generous, but must not hold once this much is lost
 _WHY = "[standard.md#claims-that-can-fail]"

@@ -12,12 +12,12 @@ import msgspec
 
 from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.idle import idle
-from studium.building_blocks import building_blocks, experiments
-from studium.catalogue import load_catalogue
-from studium.claims import Claim
-from studium.exercises import AnyFunction
-from studium.profiles import Profile
-from studium.topic import Topic
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.model import AnyFunction
+from studium.experiments.building_blocks import building_blocks, experiments
+from studium.topics.claims import Claim
+from studium.topics.profiles import Profile
+from studium.topics.topic import Topic
 
 LIMIT = 120  # seconds for each run
 ALL = ""

@@ -8,8 +8,8 @@ from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
 from studium.authoring.same_code import form, size
 from studium.authoring.subject import Subject
-from studium.definitions import definition
-from studium.exercises import AnyFunction, Exercise
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction, Exercise
 
 _SHORT = 20  # nodes of the syntax tree; anybody may write less of a solution, such as a softmax of a quotient
 _ONE_WAY = 40  # nodes; a function of two lines may have only one natural form, also in the reference

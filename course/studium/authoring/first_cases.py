@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from studium.checking import run_test
-from studium.exercises import Exercise
-from studium.observation import Call
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.exercises.checking import run_test
+from studium.exercises.model import Exercise
+from studium.exercises.observation import Call
+from studium.exercises.sources import seed_of
+from studium.topics.topic import Topic
 
 
 def degenerate_cases(topic: Topic, exercise: Exercise) -> Iterator[str]:

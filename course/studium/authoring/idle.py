@@ -5,8 +5,8 @@ import functools
 import sys
 from typing import Any
 
-from studium.exercises import AnyFunction
-from studium.observation import snapshot
+from studium.exercises.model import AnyFunction
+from studium.exercises.observation import snapshot
 
 
 def idle(function: AnyFunction) -> AnyFunction:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from studium.authoring.findings import Finding
 from studium.authoring.lesson_run import BUDGETS, Budget, LessonRun
 from studium.authoring.subject import Subject
-from studium.profiles import Profile
+from studium.topics.profiles import Profile
 
 
 def lesson(subject: Subject) -> Finding:

@@ -13,9 +13,9 @@ from nbformat import NotebookNode
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
 from studium.desk.ending import ABILITIES, section_below
-from studium.editions import exercise_of, is_optional, read_lesson, role
-from studium.sources import solved
-from studium.syntax import parse
+from studium.exercises.sources import solved
+from studium.exercises.syntax import parse
+from studium.notebooks.editions import exercise_of, is_optional, read_lesson, role
 
 MOST_WORDS = 3300  # "about 3,000"
 WORDS_BEFORE_A_WIDGET = 280  # "about 250": a screen of prose

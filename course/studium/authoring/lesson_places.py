@@ -2,8 +2,8 @@
 
 import re
 
-from studium.editions import exercise_of, read_lesson
-from studium.topic import Topic
+from studium.notebooks.editions import exercise_of, read_lesson
+from studium.topics.topic import Topic
 
 _MARK = re.compile(r"^# %%(?!%)", re.MULTILINE)
 

@@ -14,10 +14,10 @@ from IPython.utils.capture import capture_output
 from nbformat.v4 import new_output
 
 from studium.authoring.blockade import BLOCKADE
-from studium.catalogue import load_catalogue
-from studium.editions import compile_lesson, compile_solution, role
-from studium.measuring import peak_mb
-from studium.verdict import Verdict
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.verdict import Verdict
+from studium.experiments.measuring import peak_mb
+from studium.notebooks.editions import compile_lesson, compile_solution, role
 
 _LARGEST = 2_000_000  # bytes of an output
 

@@ -12,7 +12,7 @@ import msgspec
 
 from studium.authoring.lesson_process import Event, waited
 from studium.desk import places
-from studium.profiles import LAPTOP_MB, VARIABLE, Name, Profile
+from studium.topics.profiles import LAPTOP_MB, VARIABLE, Name, Profile
 
 
 @dataclass(frozen=True)

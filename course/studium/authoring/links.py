@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 from studium.authoring.findings import Finding
 from studium.authoring.markdown import Link, Title, items_in
 from studium.authoring.subject import Subject
-from studium.cell_ids import slug_of
 from studium.errors import suggestion
+from studium.notebooks.cell_ids import slug_of
 
 _PAPER = re.compile(r"https?://(?:www\.)?arxiv\.org/(?:abs|pdf)/(?P<id>[^?#]*?)(?:v\d+)?(?:\.pdf)?/?")
 _MENTION = re.compile(r"arXiv:? ?(?P<id>\d[\d.]*\d)", re.IGNORECASE)

@@ -1,9 +1,9 @@
 """What the claims of a topic measure when it is checked."""
 
-from studium.building_blocks import experiments
-from studium.measuring import ClaimResult, reproduce
-from studium.profiles import Profile
-from studium.topic import Topic
+from studium.experiments.building_blocks import experiments
+from studium.experiments.measuring import ClaimResult, reproduce
+from studium.topics.profiles import Profile
+from studium.topics.topic import Topic
 
 SEEDS = {"smoke": 1, "laptop": 3, "gpu": 3}
 PUBLISHED_SEEDS = 10

@@ -6,9 +6,9 @@ from datetime import date
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.catalogue import Entry
+from studium.catalogue.catalogue import Entry
 from studium.errors import suggestion
-from studium.exercises import Exercise
+from studium.exercises.model import Exercise
 
 PLACE = re.compile(r"\b(?:(?:table|figure|section) \w|abstract\b)", re.IGNORECASE)
 

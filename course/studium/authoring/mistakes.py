@@ -11,11 +11,11 @@ from studium.authoring.answers import solved_names
 from studium.authoring.findings import Finding
 from studium.authoring.first_cases import degenerate_cases
 from studium.authoring.subject import Subject
-from studium.checking import check
-from studium.exercises import Exercise, mistake_id
-from studium.explaining.requirement import should
-from studium.sources import test_cell
-from studium.topic import Topic
+from studium.exercises.checking import check
+from studium.exercises.explaining.requirement import should
+from studium.exercises.model import Exercise, mistake_id
+from studium.exercises.sources import test_cell
+from studium.topics.topic import Topic
 
 
 def misconceptions(subject: Subject) -> Finding:

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from studium.authoring.forked import one_thread, run_forked
-from studium.authoring.mutation import Mutant, mutants_of
-from studium.catalogue import load_catalogue
-from studium.checking import TestRun, run_test
-from studium.exercises import AnyFunction, Exercise
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import TestRun, run_test
+from studium.exercises.model import AnyFunction, Exercise
+from studium.exercises.mutation import Mutant, mutants_of
+from studium.exercises.sources import seed_of
+from studium.topics.topic import Topic
 
 DRAWS = (1, 2)  # of the random data, besides the learner's own, in which a change of a border has to fail, too
 SAMPLE = 3  # how many mutants of an exercise's other correct answers to try, unless all of them are requested

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.editions import read_lesson
-from studium.notation import Symbol, symbols
+from studium.notebooks.editions import read_lesson
+from studium.topics.notation import Symbol, symbols
 
 _HEADS = ("symbol", "formula")  # what the first column of a table of symbols is called
 _TABLE = re.compile(r"(?:^\|.*\|[ \t]*(?:\n|\Z))+", re.MULTILINE)

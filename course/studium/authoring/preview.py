@@ -16,7 +16,7 @@ from studium.authoring.lesson_process import Event
 from studium.site import assets
 from studium.site.cells import annotate, read_page
 from studium.site.pages import POLICY, Lesson, lesson_page
-from studium.topic import Topic
+from studium.topics.topic import Topic
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

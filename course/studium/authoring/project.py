@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from studium.catalogue.plugins import GROUP
 from studium.errors import TopicError, UsageError
-from studium.plugins import GROUP
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
 from studium.authoring.tried_versions import EXCHANGED, Tried
-from studium.exercises import Exercise
+from studium.exercises.model import Exercise
 
 _SENTENCE = re.compile(r"(?<=[.;:])\s+|\n\s*\n")
 _UNCHANGED = re.compile(

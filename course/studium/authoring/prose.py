@@ -16,8 +16,8 @@ from nbformat import NotebookNode
 from studium.authoring.findings import Finding
 from studium.authoring.markdown import Image, Title, items_in
 from studium.authoring.subject import Subject
-from studium.definitions import definition
-from studium.editions import exercise_of, is_optional, role
+from studium.exercises.definitions import definition
+from studium.notebooks.editions import exercise_of, is_optional, role
 
 _NUMBERED = re.compile(r" {0,3}(\d{1,4})[.)] ")
 WORDS_A_MINUTE = 180  # a text with formulas and code is read more slowly than a novel

@@ -20,10 +20,10 @@ from nbformat import NotebookNode
 from studium.authoring.findings import Finding
 from studium.authoring.project import project_folder
 from studium.authoring.subject import Subject
-from studium.editions import exercise_of, role
 from studium.errors import TopicError
-from studium.notebooks import read_notebook, write_notebook
-from studium.sources import solved
+from studium.exercises.sources import solved
+from studium.notebooks.editions import exercise_of, role
+from studium.notebooks.files import read_notebook, write_notebook
 
 _LIMIT = 1800  # seconds for one command
 _COURSE = """\

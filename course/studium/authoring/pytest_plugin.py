@@ -75,7 +75,7 @@ class TopicChecks(pytest.Collector):
         from studium.authoring.runner import checks_of
         from studium.authoring.subject import open_subject
         from studium.errors import StudiumError, UsageError
-        from studium.profiles import choose_profile
+        from studium.topics.profiles import choose_profile
 
         try:
             with open_subject(self.name, choose_profile(self.profile)) as subject:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.checking import check
-from studium.measuring import ClaimResult
+from studium.exercises.checking import check
+from studium.experiments.measuring import ClaimResult
 
 _NO_TESTS = 5  # pytest's exit code
 _LIMIT = 600  # seconds

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from studium.exercises import Exercise
-from studium.sources import solved, unwritten
+from studium.exercises.model import Exercise
+from studium.exercises.sources import solved, unwritten
 
 _SMALLEST = 16  # nodes of the syntax tree; anybody may write less, such as a softmax of a quotient
 _Kind = tuple[type[ast.AST], int]  # what a node is, and how many nodes it has

@@ -7,10 +7,10 @@ from typing import Any
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.checking import TestRun, run_test
-from studium.exercises import Exercise
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.exercises.checking import TestRun, run_test
+from studium.exercises.model import Exercise
+from studium.exercises.sources import seed_of
+from studium.topics.topic import Topic
 
 
 def repeatability(subject: Subject) -> Finding:

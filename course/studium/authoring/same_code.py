@@ -4,9 +4,9 @@ import ast
 import symtable
 from typing import Any
 
-from studium.definitions import definition
-from studium.exercises import AnyFunction
-from studium.syntax import parse
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction
+from studium.exercises.syntax import parse
 
 
 def form(function: AnyFunction) -> str:

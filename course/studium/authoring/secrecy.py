@@ -18,11 +18,11 @@ from studium.authoring.renamed import holds_renamed, own_part
 from studium.authoring.shown import RIGHT, WRONG, Shown
 from studium.authoring.shown_code import SNIPPET
 from studium.authoring.subject import Subject
-from studium.definitions import definition
-from studium.editions import read_lesson
-from studium.exercises import Exercise
-from studium.sources import marked, stub, unwritten
-from studium.topic import Topic
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise
+from studium.exercises.sources import marked, stub, unwritten
+from studium.notebooks.editions import read_lesson
+from studium.topics.topic import Topic
 
 SHORTEST = 24  # characters; anybody may write shorter lines, such as "return x @ w.T"
 _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from studium.authoring.shown import Shown
 from studium.authoring.subject import Subject
-from studium.editions import role
-from studium.exercises import Exercise
-from studium.sources import answered
-from studium.syntax import parse
+from studium.exercises.model import Exercise
+from studium.exercises.sources import answered
+from studium.exercises.syntax import parse
+from studium.notebooks.editions import role
 
 SNIPPET = re.compile(r"^[ \t]*```\w*\n(.*?)^[ \t]*```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _NOT_THE_AUTHORS = ("exercise", "check", "setup", "test")  # roles of cells

@@ -14,10 +14,10 @@ from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.shown import RIGHT, WRONG, Shown
 from studium.authoring.shown_code import definitions, shown_code
 from studium.authoring.subject import Subject
-from studium.catalogue import load_catalogue
-from studium.checking import run_test
-from studium.profiles import Profile
-from studium.sources import seed_of, unwritten
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import run_test
+from studium.exercises.sources import seed_of, unwritten
+from studium.topics.profiles import Profile
 
 LIMIT = 60  # seconds for one answer
 

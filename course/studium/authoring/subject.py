@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studium.authoring.project import lent, project_at
-from studium.catalogue import Catalogue, load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 from studium.errors import TopicError, UsageError
-from studium.exercises import Exercise
-from studium.profiles import Profile
-from studium.topic import Topic
+from studium.exercises.model import Exercise
+from studium.topics.profiles import Profile
+from studium.topics.topic import Topic
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from studium.authoring.mutant_process import Trial
     from studium.authoring.shown import Shown
     from studium.authoring.tried_versions import Tried
-    from studium.measuring import ClaimResult
+    from studium.experiments.measuring import ClaimResult
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Subject:
     @cached_property
     def lesson(self) -> "NotebookNode":
         """The lesson as learners get it."""
-        from studium.editions import compile_lesson
+        from studium.notebooks.editions import compile_lesson
 
         return compile_lesson(self.topic, self.catalogue.manager)
 
@@ -69,7 +69,7 @@ class Subject:
 
     def place(self, name: str) -> str:
         """Return where a cell, known by its id or its exercise, is: "lesson.py:143", or else "cell …"."""
-        from studium.editions import exercise_of
+        from studium.notebooks.editions import exercise_of
 
         exercises = {str(cell.id): exercise_of(cell) for cell in self.lesson.cells}
         return self._places.get(exercises.get(name) or name, f"cell {name}")

@@ -19,8 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
+from studium.catalogue.plugins import GROUP
 from studium.errors import StudiumError, TopicError, UsageError
-from studium.plugins import GROUP
 
 TEMPLATES = Path(__file__).parent / "templates"
 ADDRESS = "studium:topic-template.git"

@@ -7,11 +7,11 @@ from typing import Any
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.checking import run_test
-from studium.definitions import definition
-from studium.exercises import AnyFunction, Exercise, Test
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.exercises.checking import run_test
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction, Exercise, Test
+from studium.exercises.sources import seed_of
+from studium.topics.topic import Topic
 
 # How far off a result must be for a test with a tolerance to notice, and for all tests together to notice.
 FAR, NEAR = 0.25, 0.05

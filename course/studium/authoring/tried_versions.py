@@ -12,10 +12,10 @@ from studium.authoring.versions import (
     results_as,
     reversed_order,
 )
-from studium.checking import run_test
-from studium.exercises import AnyFunction, Exercise
-from studium.sources import seed_of
-from studium.topic import Topic
+from studium.exercises.checking import run_test
+from studium.exercises.model import AnyFunction, Exercise
+from studium.exercises.sources import seed_of
+from studium.topics.topic import Topic
 
 EXCHANGED = "0 and NaN exchanged"
 

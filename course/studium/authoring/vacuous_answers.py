@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.checking import run_test
-from studium.exercises import Exercise
-from studium.sources import seed_of
-from studium.vacuous import VACUOUS, table, vacuous
+from studium.exercises.checking import run_test
+from studium.exercises.model import Exercise
+from studium.exercises.sources import seed_of
+from studium.exercises.vacuous import VACUOUS, table, vacuous
 
 
 def vacuous_answers(subject: Subject) -> Finding:

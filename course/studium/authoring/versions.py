@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from studium.exercises import AnyFunction
+from studium.exercises.model import AnyFunction
 
 
 @dataclass

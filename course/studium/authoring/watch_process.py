@@ -19,7 +19,7 @@ from studium.authoring.preview import preview_page
 from studium.authoring.runner import check_topic
 from studium.authoring.subject import open_subject
 from studium.errors import StudiumError
-from studium.profiles import choose_profile
+from studium.topics.profiles import choose_profile
 
 
 class Round(msgspec.Struct):

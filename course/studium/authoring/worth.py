@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from studium.authoring.findings import Worth
-from studium.exercises import Exercise
+from studium.exercises.model import Exercise
 
 if TYPE_CHECKING:
     from studium.authoring.mutant_process import Trial

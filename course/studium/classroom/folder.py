@@ -10,7 +10,7 @@ from studium.classroom.client import Client
 from studium.classroom.connections import connection_of
 from studium.classroom.messages import CheckAnswer, CheckRequest, Receipt
 from studium.errors import UsageError
-from studium.notebooks import read_notebook
+from studium.notebooks.files import read_notebook
 
 MARKER = ".studium-assignment.json"
 RECEIPTS = ".studium-receipts"

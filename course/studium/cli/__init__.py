@@ -10,7 +10,7 @@ import os
 import sys
 from typing import NoReturn
 
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import StoppedError, StudiumError, UsageError
 
 _STOPPED = 130  # what shells report for Ctrl-C

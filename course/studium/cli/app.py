@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from studium import __version__
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli import (
     calibrate,
     check,

@@ -25,8 +25,8 @@ def calibrate(
     """
     from studium.desk.calibrating import measure
     from studium.desk.labels import keep_labels, label_text
-    from studium.profiles import choose_profile
-    from studium.progress import track
+    from studium.experiments.progress import track
+    from studium.topics.profiles import choose_profile
 
     store, labels, chosen = open_store(), [], choose_profile(profile)
     for topic in track(choose_topics(ctx.obj, slugs or [], everything), "measuring"):

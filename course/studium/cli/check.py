@@ -9,7 +9,7 @@ from studium.cli.desk import AsJson, Notebook, open_file
 from studium.cli.output import print_json
 
 if TYPE_CHECKING:
-    from studium.checking import ShownResult
+    from studium.exercises.checking import ShownResult
 
 
 def check(
@@ -55,7 +55,7 @@ def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: flo
     """Return the results of checking a notebook, while a status line on stderr names the current exercise."""
     from rich.console import Console
 
-    from studium.clean_check import Terms
+    from studium.desk.clean_check import Terms
 
     lesson = open_file(ctx, notebook)
     with Console(stderr=True).status("checking in a clean process …") as status:
@@ -68,7 +68,7 @@ def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: flo
 
 def show_verdicts(results: "list[ShownResult]") -> None:
     """Print the verdict on each exercise."""
-    from studium.verdict import Verdict
+    from studium.exercises.verdict import Verdict
 
     for item in results:
         typer.echo(f"{Verdict(item)!r}\n")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
 
 
@@ -16,7 +16,7 @@ def doctor(
 
     Exits with code 1 if there is a problem.
     """
-    from studium.diagnosis import diagnose
+    from studium.cli.diagnosis import diagnose
 
     catalogue: Catalogue = ctx.obj
     findings = diagnose(catalogue)

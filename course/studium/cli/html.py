@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli.output import print_json
 from studium.errors import StudiumError
-from studium.profiles import VARIABLE, choose_profile
-from studium.topic import Topic
+from studium.topics.profiles import VARIABLE, choose_profile
+from studium.topics.topic import Topic
 
 if TYPE_CHECKING:
-    from studium.elsewhere import Repository
+    from studium.notebooks.elsewhere import Repository
     from studium.site.building import Options, WrittenSite
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.places import workspace_here
 
-# It starts sooner with `import studium` first: see studium.late_grammar.
-_LAB = "import studium; from studium.lab_process import main; main()"
+# It starts sooner with `import studium` first: see studium.exercises.late_grammar.
+_LAB = "import studium; from studium.cli.lab_process import main; main()"
 
 
 def lab(
@@ -38,7 +38,7 @@ def lab(
     ] = 8888,
 ) -> None:
     """Build the lessons missing from your workspace and open JupyterLab on it. Your answers are kept."""
-    from studium.workspace import START, build_workspace
+    from studium.desk.workspace import START, build_workspace
 
     catalogue: Catalogue = ctx.obj
     workspace = build_workspace(catalogue, course)

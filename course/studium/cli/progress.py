@@ -84,7 +84,7 @@ def _row(topic: "TopicState") -> tuple[str, ...]:
 
 def _carry(course: Path, export: Path | None, import_: Path | None) -> None:
     from studium.desk.progress_file import export_progress, import_progress
-    from studium.notebooks import write_text
+    from studium.notebooks.files import write_text
 
     journal = open_journal(course)
     if import_:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
 from studium.errors import TopicError
-from studium.predictions import line_of_text
-from studium.profiles import Profile, choose_profile
-from studium.progress import track
-from studium.topic import Topic
+from studium.experiments.predictions import line_of_text
+from studium.experiments.progress import track
+from studium.topics.profiles import Profile, choose_profile
+from studium.topics.topic import Topic
 
 if TYPE_CHECKING:
     from studium.desk.reproducing import Run
-    from studium.measuring import ClaimResult
-    from studium.published import BesidePaper
+    from studium.experiments.measuring import ClaimResult
+    from studium.topics.published import BesidePaper
 
 
 def reproduce(
@@ -149,7 +149,7 @@ def _print(claims: "Sequence[ClaimResult]") -> None:
 
 def _print_beside(topic: str, found: "BesidePaper") -> None:
     """Print our numbers, which are means over the seeds, next to those the paper published."""
-    from studium.published_panels import rows
+    from studium.experiments.published_panels import rows
 
     typer.echo()
     print_table((topic, found.our_unit, found.unit, "source"), [(*row, found.source) for row in rows(found)])

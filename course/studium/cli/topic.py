@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from studium.authoring.preview import Preview
     from studium.authoring.watch_process import Told
     from studium.authoring.watching import Watcher
-    from studium.profiles import Profile
+    from studium.topics.profiles import Profile
 
 app = typer.Typer(help="Check, watch and update a topic that you are writing.", no_args_is_help=True)
 TARGET = typer.Argument(help="The topic's slug, or its folder, installed or not.")
@@ -48,7 +48,7 @@ def check(
     the claims on ten seeds, installs the wheel in a fresh environment, and builds and grades an assignment; this takes
     a long time. Exits with code 1 if a check fails. Nothing is written into the topic.
     """
-    from studium.profiles import choose_profile
+    from studium.topics.profiles import choose_profile
 
     size = "laptop" if publish and profile == "smoke" else profile
     asked = _Asked(target, choose_profile(size), only or [], jobs, strict, publish)
@@ -103,7 +103,7 @@ def watch(
 
 def _folder_of(target: str) -> Path:
     from studium.authoring.subject import open_subject
-    from studium.profiles import choose_profile
+    from studium.topics.profiles import choose_profile
 
     with open_subject(target, choose_profile("smoke")) as subject:
         return subject.folder

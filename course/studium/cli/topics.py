@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
-from studium.exercises import IMPORTANCE, in_points
-from studium.topic import Topic
+from studium.exercises.model import IMPORTANCE, in_points
+from studium.topics.topic import Topic
 
 if TYPE_CHECKING:
     from studium.desk.description import Description, ExerciseText

@@ -8,8 +8,8 @@ import typer
 from studium.cli.desk import Notebook, open_file
 
 if TYPE_CHECKING:
-    from studium.checking import ShownResult
     from studium.desk.zygote import Zygote
+    from studium.exercises.checking import ShownResult
 
 
 def watch(
@@ -44,8 +44,8 @@ def watch(
 
 def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zygote") -> bool:
     """Check once and print the next exercise; return whether everything is done."""
-    from studium.clean_check import Terms
     from studium.cli.check import show_verdicts, summary
+    from studium.desk.clean_check import Terms
     from studium.errors import NotebookError
 
     try:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from studium.catalogue import load_catalogue
-from studium.cell_ids import cell_id
-from studium.check_process import prepare, prepare_topic
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.desk.check_process import prepare, prepare_topic
 from studium.desk.labels import Label
-from studium.editions import compile_solution, role
 from studium.errors import StudiumError
-from studium.measuring import peak_mb
-from studium.profiles import VARIABLE, Profile
-from studium.topic import Topic
+from studium.exercises.checking import check
+from studium.experiments.measuring import peak_mb
+from studium.notebooks.cell_ids import cell_id
+from studium.notebooks.editions import compile_solution, role
+from studium.topics.profiles import VARIABLE, Profile
+from studium.topics.topic import Topic
 
 
 def measure(topic: Topic, profile: Profile) -> list[Label]:

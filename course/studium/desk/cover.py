@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.describing import descriptions
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 
 
 class Cover(msgspec.Struct, frozen=True):

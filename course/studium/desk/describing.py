@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from studium.catalogue import Catalogue, load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 from studium.desk.description import Description, describe
 from studium.desk.places import data_folder
 from studium.desk.stamps import digest, installed, place
 from studium.errors import StudiumError
-from studium.notebooks import write_text
-from studium.topic import Topic
+from studium.notebooks.files import write_text
+from studium.topics.topic import Topic
 
 # Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
 _topic, _topics = msgspec.json.Decoder(Description), msgspec.json.Decoder(list[Description])

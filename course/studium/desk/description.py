@@ -8,14 +8,14 @@ import nbformat
 from nbformat import NotebookNode
 from pluggy import PluginManager
 
-from studium.definitions import definition
 from studium.desk.first_widget import show_diagrams, show_first_widget
-from studium.editions import compile_lesson, exercise_of, is_optional, role
 from studium.errors import StudiumError, UnknownNameError
-from studium.exercises import Exercise, Misconception, mistake_id
-from studium.needed_cells import names_in
-from studium.sources import solved, stub
-from studium.topic import Topic
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise, Misconception, mistake_id
+from studium.exercises.sources import solved, stub
+from studium.notebooks.editions import compile_lesson, exercise_of, is_optional, role
+from studium.notebooks.needed_cells import names_in
+from studium.topics.topic import Topic
 
 
 class WrongAnswer(msgspec.Struct, frozen=True):

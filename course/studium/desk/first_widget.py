@@ -8,10 +8,10 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from studium.editions import role
-from studium.needed_cells import needed
-from studium.notebooks import SAVED_WIDGET
-from studium.syntax import parse
+from studium.exercises.syntax import parse
+from studium.notebooks.editions import role
+from studium.notebooks.files import SAVED_WIDGET
+from studium.notebooks.needed_cells import needed
 
 
 def show_first_widget(notebook: NotebookNode) -> None:

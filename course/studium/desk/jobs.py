@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from studium.clean_check import CancelledError
+from studium.desk.clean_check import CancelledError
 from studium.errors import StudiumError
 
 _KEPT = 50

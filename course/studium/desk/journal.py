@@ -4,7 +4,6 @@ from collections import defaultdict
 from itertools import groupby
 from pathlib import Path
 
-from studium.checking import ExerciseResult
 from studium.desk.places import workspace_of
 from studium.desk.records import Entry, Found, Hinted, Kept, Predicted, Revealed, What, new_entry
 from studium.desk.settings import read_settings
@@ -12,6 +11,7 @@ from studium.desk.settings_form import Settings
 from studium.desk.standing import Standing, checked, standing
 from studium.desk.store import Store
 from studium.errors import StudiumError
+from studium.exercises.checking import ExerciseResult
 
 
 class Journal:

@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 from nbformat import NotebookNode
 
-from studium.catalogue import Catalogue
-from studium.checking import ExerciseResult, ShownResult, with_sentence
-from studium.clean_check import Terms, check_document
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.answer_codes import encode_answer
 from studium.desk.base import base_of, cells_of, digest_of, with_base
+from studium.desk.clean_check import Terms, check_document
 from studium.desk.describing import description_of
 from studium.desk.description import Description
 from studium.desk.ending import Ending, ending_of
@@ -24,10 +23,11 @@ from studium.desk.records import LONGEST_ANSWER, new_id, now_ms
 from studium.desk.standing import Version
 from studium.desk.store import Store
 from studium.desk.syllabus import Desk, ExerciseState, Syllabus, TopicState
-from studium.editions import exercise_of, role
 from studium.errors import StudiumError, UsageError
-from studium.notebooks import answer_cell, read_notebook, slug_in, write_notebook, write_text
-from studium.profiles import available_mb
+from studium.exercises.checking import ExerciseResult, ShownResult, with_sentence
+from studium.notebooks.editions import exercise_of, role
+from studium.notebooks.files import answer_cell, read_notebook, slug_in, write_notebook, write_text
+from studium.topics.profiles import available_mb
 
 _BACKUPS = 20  # backups of one notebook
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nbformat import NotebookNode
 
 from studium.desk.description import Description
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 
 
 def lesson_images(described: Mapping[str, Description]) -> dict[str, str]:

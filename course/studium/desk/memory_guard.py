@@ -8,7 +8,7 @@ from studium.desk.places import data_folder
 from studium.desk.settings import read_settings
 from studium.desk.store import FILE, Store
 from studium.errors import StudiumError
-from studium.profiles import Profile, available_mb
+from studium.topics.profiles import Profile, available_mb
 
 
 def guard_memory(shell: Any, slug: str, profile: Profile) -> None:

@@ -18,11 +18,11 @@ import msgspec
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from studium.cell_ids import cell_id
 from studium.desk.base import BaseCell
 from studium.desk.text_merge import merge_text
-from studium.editions import exercise_of, role
-from studium.syntax import parse
+from studium.exercises.syntax import parse
+from studium.notebooks.cell_ids import cell_id
+from studium.notebooks.editions import exercise_of, role
 
 
 class Change(msgspec.Struct, frozen=True):

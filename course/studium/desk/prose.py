@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from nbformat import NotebookNode
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.description import Description
 
 _MOST = 20  # results

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from studium.building_blocks import experiments
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.places import data_folder
 from studium.desk.stamps import digest, installed
 from studium.errors import TopicError
-from studium.measuring import ClaimResult, reproduce
-from studium.notebooks import write_text
-from studium.profiles import Profile
-from studium.topic import Topic
+from studium.experiments.building_blocks import experiments
+from studium.experiments.measuring import ClaimResult, reproduce
+from studium.notebooks.files import write_text
+from studium.topics.profiles import Profile
+from studium.topics.topic import Topic
 
 _results = msgspec.json.Decoder(list[ClaimResult])
 

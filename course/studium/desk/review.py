@@ -15,7 +15,7 @@ import msgspec
 from fsrs import Card as Schedule
 from fsrs import Rating, Scheduler
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.describing import description_of
 from studium.desk.description import Description
 from studium.desk.journal import Journal

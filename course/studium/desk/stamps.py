@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from types import ModuleType
 
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 
 def installed(catalogue: Catalogue) -> bytes:

@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from studium.checking import ExerciseResult, common_cause, shown_failure, with_sentence
 from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
+from studium.exercises.checking import ExerciseResult, common_cause, shown_failure, with_sentence
 
 Status = Literal["untouched", "wrong", "right", "revealed"]
 

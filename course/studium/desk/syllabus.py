@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from studium.catalogue import Catalogue
-from studium.cell_ids import cell_id
-from studium.checking import told
+from studium.catalogue.catalogue import Catalogue
 from studium.desk.base import cells_of, digest_of
 from studium.desk.description import Description, ExerciseText, Section
 from studium.desk.journal import Journal
 from studium.desk.labels import Label, read_labels
 from studium.desk.settings_form import Settings
 from studium.desk.standing import Standing
-from studium.topic import Topic
+from studium.exercises.checking import told
+from studium.notebooks.cell_ids import cell_id
+from studium.topics.topic import Topic
 
 
 class ExerciseState(msgspec.Struct, frozen=True):

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from studium.check_process import Request
-from studium.clean_check import Child, environment, launch_cold
+from studium.desk.check_process import Request
+from studium.desk.clean_check import Child, environment, launch_cold
 
 HEADER = struct.Struct("!I")  # the length of a message
 CODE = struct.Struct("!i")  # an exit code

@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from studium.catalogue import load_catalogue
-from studium.check_process import Request, prepare, prepare_topic, run
+from studium.catalogue.catalogue import load_catalogue
+from studium.desk.check_process import Request, prepare, prepare_topic, run
 from studium.desk.zygote import CODE, HEADER
-from studium.topic import Topic
+from studium.topics.topic import Topic
 
 _PR_SET_PDEATHSIG = 1
 

@@ -79,8 +79,8 @@ class NeededHandler(DeskHandler):
         file = notebook_path(self.service.root, wanted.path)
 
         def work() -> dict[str, Any]:
-            from studium.notebooks import cells_up_to
-            from studium.questions import with_questions
+            from studium.notebooks.files import cells_up_to
+            from studium.notebooks.questions import with_questions
             from studium.server.service import document_of
 
             document = document_of(wanted.notebook, file)

@@ -103,7 +103,7 @@ class LessonsHandler(DeskHandler):
 
         def work() -> dict[str, str]:
             from studium.desk.describing import description_of
-            from studium.workspace import add_lesson
+            from studium.desk.workspace import add_lesson
 
             name = add_lesson(folder, description_of(self.service.catalogue, wanted.slug))
             return {"path": "/".join(filter(None, (wanted.folder.strip("/"), name)))}
@@ -136,7 +136,7 @@ class GlossaryHandler(DeskHandler):
 
         def work() -> dict[str, Any]:
             from studium.desk.prose import glossary
-            from studium.notation import symbols
+            from studium.topics.notation import symbols
 
             told = [{"symbol": one.symbol, "meaning": one.meaning} for one in symbols()]
             return {"terms": glossary(self.service.descriptions()), "symbols": told}

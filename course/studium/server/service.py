@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 from nbformat import NotebookNode
 
-from studium.catalogue import Catalogue, load_catalogue
-from studium.checking import ExerciseResult, TestResult, shown_failure, with_sentence
-from studium.clean_check import Launch, Terms
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.desk.clean_check import Launch, Terms
 from studium.desk.describing import descriptions
 from studium.desk.description import Description
 from studium.desk.jobs import Job, Jobs, JobState
@@ -22,9 +21,10 @@ from studium.desk.lesson_file import LessonFile
 from studium.desk.store import Store
 from studium.desk.syllabus import Desk, ExerciseState, Syllabus, read_syllabus
 from studium.desk.zygote import Zygote
-from studium.notebooks import parse_notebook
+from studium.exercises.checking import ExerciseResult, TestResult, shown_failure, with_sentence
+from studium.exercises.verdict import Verdict
+from studium.notebooks.files import parse_notebook
 from studium.server.events import Events
-from studium.verdict import Verdict
 
 WARM_AFTER = 3.0  # seconds: whatever opens with a lesson comes first
 

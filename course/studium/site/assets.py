@@ -6,7 +6,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from studium.notebooks import write_text
+from studium.notebooks.files import write_text
 
 FOLDER = "assets"
 PLOTLY = "plotly.js"

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from studium.catalogue import Catalogue
-from studium.editions import compile_lesson
-from studium.elsewhere import Repository, open_elsewhere
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import StudiumError, TopicError
-from studium.notebooks import write_notebook, write_text
+from studium.notebooks.editions import compile_lesson
+from studium.notebooks.elsewhere import Repository, open_elsewhere
+from studium.notebooks.files import write_notebook, write_text
 from studium.site.about import Cards
 from studium.site.assets import write_assets
 from studium.site.cells import annotate, read_page
@@ -20,7 +20,7 @@ from studium.site.pages import Lesson, lesson_page, search_index, start_page
 from studium.site.running import failures, run_notebook
 from studium.site.runs import Runs, inputs_of
 from studium.site.widgets import WidgetFiles
-from studium.topic import Topic
+from studium.topics.topic import Topic
 
 START = "index.html"
 KEPT = ".studium"  # the notebooks after running

@@ -7,13 +7,13 @@ from itertools import groupby, takewhile
 from nbformat import NotebookNode
 
 from studium.desk.lesson_images import first_diagram
-from studium.editions import exercise_of, is_optional, role
+from studium.notebooks.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
 from studium.site.guesses import Guess, findings, guesses, names_asked, without_answers
 from studium.site.outputs import has_plot, show_failures, show_outputs
 from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
-from studium.topic import Topic
+from studium.topics.topic import Topic
 
 _FOLDED = {"setup": "Set-up", "widget": "Code of this widget", "diagram": "Code of this diagram"}
 

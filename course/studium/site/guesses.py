@@ -7,8 +7,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from studium.predictions import PREDICTION
-from studium.questions import asked_in, only_asks
+from studium.experiments.predictions import PREDICTION
+from studium.notebooks.questions import asked_in, only_asks
 from studium.site.prose import show_inline
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from studium.lesson import STAND_IN
-from studium.notebooks import SAVED_WIDGET
+from studium.notebooks.files import SAVED_WIDGET
 from studium.site.prose import show_inline
 from studium.site.running import summary
 

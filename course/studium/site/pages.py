@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from studium.site.about import About, Cards
 from studium.site.cells import Exercise, LessonPage
-from studium.topic import Topic
+from studium.topics.topic import Topic
 
 # Only files next to the page, whatever a lesson may request. Files count as "self" only in some browsers.
 POLICY = (

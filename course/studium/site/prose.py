@@ -14,7 +14,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from studium.cell_ids import slug_of
+from studium.notebooks.cell_ids import slug_of
 from studium.site.code import code_block
 from studium.site.maths import formula, roots, why_not, words
 

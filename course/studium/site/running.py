@@ -15,7 +15,7 @@ from traitlets import default
 
 from studium.desk.places import VARIABLE as DATA_FOLDER
 from studium.errors import StudiumError
-from studium.profiles import VARIABLE as PROFILE
+from studium.topics.profiles import VARIABLE as PROFILE
 
 _QUIET = ["--IPKernelApp.log_level=CRITICAL"]  # everything important is in the outputs
 

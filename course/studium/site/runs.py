@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from studium.catalogue import Catalogue
-from studium.notebooks import read_notebook, write_notebook
-from studium.topic import Topic
+from studium.catalogue.catalogue import Catalogue
+from studium.notebooks.files import read_notebook, write_notebook
+from studium.topics.topic import Topic
 
 _LIBRARIES = ("studium", "torch", "numpy", "plotly", "scikit-learn", "tokenizers")
 _SHARED = (

@@ -4,7 +4,7 @@ import re
 from html import unescape
 from pathlib import Path
 
-from studium.notebooks import write_text
+from studium.notebooks.files import write_text
 
 FOLDER = "widgets"
 _FRAME = re.compile(r'<div class="widget">(<iframe [^>]*?)srcdoc="([^"]*)"></iframe></div>')

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbgrader.coursedir import CourseDirectory
-    from studium_graders.class_list.rows import FoundStudents
     from studium_graders.class_list.students import ListedStudent
+    from studium_graders.lms.class_rows import FoundStudents
 
 
 def roster(
@@ -52,7 +52,7 @@ def roster(
     if as_json and (given or from_hub) and not (dry_run or yes):
         raise typer.BadParameter("nobody can be asked with --json: add --dry-run to look, or --yes to write")
     from studium_graders.class_list.students import read_class
-    from studium_graders.opening import open_course
+    from studium_graders.course.finding import open_course
 
     with settings_errors(course):
         directory = open_course(course)
@@ -68,7 +68,7 @@ def roster(
 
 
 def _from_file(system: str, path: Path, there: "Mapping[str, ListedStudent]", id_column: str) -> "FoundStudents":
-    from studium_graders.class_list.rows import students_of_file
+    from studium_graders.lms.class_rows import students_of_file
 
     return students_of_file(path, system, there, id_column)
 

@@ -37,7 +37,7 @@ def export(
     """
     require_grade_extra("nbgrader", "tomlkit")
     from studium.cli.output import print_json
-    from studium_graders.results_store import file_name
+    from studium_graders.results.store import file_name
 
     from studium_classroom.privacy.erasing import held_about
     from studium_classroom.privacy.exporting import export_person

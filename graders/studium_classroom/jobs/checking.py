@@ -11,12 +11,11 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.classroom.messages import CheckAnswer, CheckedExercise, CheckedTest
 from studium.errors import CourseError, UnknownNameError
-from studium_graders import warm, work
-from studium_graders.calibrating import Calibrating
-from studium_graders.course_file import Classroom, read_course
+from studium_graders.course.course_file import Classroom, read_course
+from studium_graders.course.finding import open_course
 from studium_graders.engine.intake.canonical import canonical_notebook
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
 from studium_graders.engine.material.assignment import (
@@ -30,12 +29,13 @@ from studium_graders.engine.material.results import NotebookResult, TestResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.engine.sandbox import Level
 from studium_graders.engine.supervision.engine import Engine
-from studium_graders.executors import usable_cpus
-from studium_graders.exercise_files import packages_of
-from studium_graders.mistakes import Sentences
-from studium_graders.opening import open_course
-from studium_graders.outcomes import outcome_of
-from studium_graders.results_store import environment_hash
+from studium_graders.grading import ancestor, work
+from studium_graders.grading.calibrating import Calibrating
+from studium_graders.grading.executors import usable_cpus
+from studium_graders.results.exercise_files import packages_of
+from studium_graders.results.mistakes import Sentences
+from studium_graders.results.outcomes import outcome_of
+from studium_graders.results.store import environment_hash
 
 from studium_classroom.jobs.forms import CheckDone, CheckJob
 
@@ -145,7 +145,7 @@ class _Warm:
                 usable_cpus(),
                 trust=trust,
                 hidden=(str(root),),
-                ancestor=warm.ancestor,
+                ancestor=ancestor.ancestor,
             )
         )
 

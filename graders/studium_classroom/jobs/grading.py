@@ -8,18 +8,18 @@ from datetime import UTC
 from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError
+from studium_graders.course.finding import open_course
+from studium_graders.course.folder_swap import swap_folders
 from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.engine.material.results import WAITING
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
-from studium_graders.folder_swap import swap_folders
-from studium_graders.grade_report import ClassResult, SubmissionRow, TestRow
-from studium_graders.grading import GradeOptions, grade_class
-from studium_graders.mark_changes import MarkChange
-from studium_graders.opening import open_course
-from studium_graders.outcomes import outcome_of
+from studium_graders.grading.class_result import ClassResult, SubmissionRow, TestRow
+from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.results.mark_changes import MarkChange
+from studium_graders.results.outcomes import outcome_of
 
 from studium_classroom.findings import exercise_key
 from studium_classroom.handed_in import handed_in_files

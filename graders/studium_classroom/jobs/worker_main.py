@@ -14,10 +14,10 @@ from queue import SimpleQueue
 from typing import BinaryIO
 
 import msgspec
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import CourseError, StudiumError, UsageError
-from studium_graders import warm
-from studium_graders.executors import usable_cpus
+from studium_graders.grading import ancestor
+from studium_graders.grading.executors import usable_cpus
 
 from studium_classroom.jobs.forms import Answered, Asked, CheckDone, CheckJob, Failed, GradeDone, GradeJob
 
@@ -35,7 +35,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a course's plugins print is not an answer
     waiting: SimpleQueue[Asked] = SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, waiting), daemon=True).start()
-    warm.begin()
+    ancestor.begin()
     kind = sys.argv[1]
     work, jobs = (_grading(), 1) if kind == "grade" else (_checking(), usable_cpus())
     lock = threading.Lock()

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from studium_graders.feedback.stored import read_result
-from studium_graders.history import Attempt, open_history, read_attempts
-from studium_graders.results_store import file_name
+from studium_graders.results.history import Attempt, open_history, read_attempts
+from studium_graders.results.store import file_name
 
 from studium_classroom.privacy.place import Item, as_json, counted
 

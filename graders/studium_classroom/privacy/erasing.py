@@ -7,8 +7,8 @@ from contextlib import ExitStack, closing
 
 import msgspec
 from studium.errors import CourseError, UsageError
-from studium_graders.gradebook_errors import WAIT_SECONDS
-from studium_graders.grading_lock import only_grader
+from studium_graders.gradebook.errors import WAIT_SECONDS
+from studium_graders.grading.lock import only_grader
 
 from studium_classroom.privacy.person import Holdings
 

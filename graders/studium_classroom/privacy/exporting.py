@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 from studium.errors import UsageError
-from studium_graders.private_files import private_file
+from studium_graders.course.private_files import private_file
 
 from studium_classroom.privacy.person import Holdings
 from studium_classroom.privacy.place import as_json

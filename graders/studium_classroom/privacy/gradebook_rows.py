@@ -16,8 +16,8 @@ from nbgrader.api import (
 )
 from sqlalchemy import ColumnElement, Select, create_engine, delete, func, select
 from sqlalchemy.orm import Session
-from studium_graders.gradebook_errors import gradebook_errors, patient
-from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.gradebook.errors import gradebook_errors, patient
+from studium_graders.gradebook.reading import reading_if_there
 
 from studium_classroom.privacy.place import Item, as_json, counted
 

@@ -9,12 +9,12 @@ from nbgrader.api import Assignment
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import UnknownNameError, UsageError
-from studium_graders.course_file import FILE as COURSE
-from studium_graders.course_file import read_course
-from studium_graders.gradebook_guard import gradebook_file
-from studium_graders.gradebook_reading import reading_if_there
-from studium_graders.history import FILE as HISTORY
-from studium_graders.opening import open_course
+from studium_graders.course.course_file import FILE as COURSE
+from studium_graders.course.course_file import read_course
+from studium_graders.course.finding import open_course
+from studium_graders.gradebook.guard import gradebook_file
+from studium_graders.gradebook.reading import reading_if_there
+from studium_graders.results.history import FILE as HISTORY
 
 from studium_classroom.blobs import Blobs
 from studium_classroom.database import Database

@@ -8,11 +8,11 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import StudiumError
 
+from studium_graders.assignments.submissions import find_submissions
 from studium_graders.class_list.absent import Absent
 from studium_graders.class_list.students import read_class
-from studium_graders.course_folder import left_out
-from studium_graders.gradebook_reading import reading_gradebook, reading_if_there
-from studium_graders.submissions import find_submissions
+from studium_graders.course.folder import left_out
+from studium_graders.gradebook.reading import reading_gradebook, reading_if_there
 
 
 def absent_of(directory: CourseDirectory, assignment: str) -> Absent:

@@ -11,8 +11,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import CourseError
 
-from studium_graders.gradebook_reading import reading_if_there
-from studium_graders.results_store import write_whole
+from studium_graders.gradebook.reading import reading_if_there
+from studium_graders.results.store import write_whole
 
 FILE = ".studium/class-list.json"
 FIELDS = ("first_name", "last_name", "email", "lms_id", "section")  # of a student, which a file can have

@@ -11,12 +11,12 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.orm import Session
 
 from studium_graders.class_list.students import FIELDS, FILE, Entry, ListedStudent, read_entries
-from studium_graders.gradebook_errors import gradebook_errors, patient
-from studium_graders.gradebook_guard import gradebook_file
-from studium_graders.newest_schema import schema_known
-from studium_graders.private_files import private_file, private_folder
-from studium_graders.results_store import write_whole
-from studium_graders.sharing import sharing_of
+from studium_graders.course.private_files import private_file, private_folder
+from studium_graders.course.sharing import sharing_of
+from studium_graders.gradebook.errors import gradebook_errors, patient
+from studium_graders.gradebook.guard import gradebook_file
+from studium_graders.gradebook.newest_schema import schema_known
+from studium_graders.results.store import write_whole
 
 _NAMES = ("first_name", "last_name")
 

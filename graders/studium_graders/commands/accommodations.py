@@ -8,7 +8,7 @@ import typer
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 
 if TYPE_CHECKING:
-    from studium_graders.course_file import Course
+    from studium_graders.course.course_file import Course
 
 Folder = Annotated[Path, typer.Option("--course", help="The course folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -30,9 +30,9 @@ def accommodations(
     if ctx.invoked_subcommand:
         return
     require_grade_extra("nbgrader")
-    from studium_graders.accommodating import add
-    from studium_graders.accommodations import read_csv
-    from studium_graders.course_file import read_course
+    from studium_graders.course.accommodations import read_csv
+    from studium_graders.course.course_file import read_course
+    from studium_graders.late.accommodating import add
 
     with settings_errors(course):
         found = add(course, read_csv(from_csv)) if from_csv else read_course(course)
@@ -47,9 +47,9 @@ def set_(
 ) -> None:
     """Give one student more time in every assignment of the term, or change how much."""
     require_grade_extra("nbgrader")
-    from studium_graders.accommodating import add
-    from studium_graders.amounts import Amount
-    from studium_graders.extending import unknown_student
+    from studium_graders.course.amounts import Amount
+    from studium_graders.late.accommodating import add
+    from studium_graders.late.extensions import unknown_student
 
     with settings_errors(course):
         found = add(course, {student: Amount.read(extra)})
@@ -62,7 +62,7 @@ def set_(
 def list_(course: Folder = Path(), as_json: AsJson = False) -> None:
     """List students who get more time in the whole term."""
     require_grade_extra("nbgrader")
-    from studium_graders.course_file import read_course
+    from studium_graders.course.course_file import read_course
 
     with settings_errors(course):
         found = read_course(course)
@@ -79,7 +79,7 @@ def remove(
     To take these back too, set '+0 days' and grade again before you remove the student.
     """
     require_grade_extra("nbgrader")
-    from studium_graders.accommodating import remove as take_out
+    from studium_graders.late.accommodating import remove as take_out
 
     with settings_errors(course):
         found = take_out(course, student)
@@ -89,7 +89,7 @@ def remove(
 def _show(course: "Course", *, as_json: bool) -> None:
     from studium.cli.output import print_json, print_table
 
-    from studium_graders.accommodating import without_effect
+    from studium_graders.late.accommodating import without_effect
 
     rows = [(student, str(amount)) for student, amount in sorted(course.accommodations.items())]
     if as_json:

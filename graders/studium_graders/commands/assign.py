@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 from studium_graders.commands.graded_table import show_modes, show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
-    from studium_graders.assigning import Assigned
+    from studium_graders.assignments.building import Assigned
 
 
 def assign(
@@ -36,8 +36,8 @@ def assign(
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
 
-    from studium_graders.assigning import build_assignment
-    from studium_graders.vacuous_check import check_assignment
+    from studium_graders.assignments.building import build_assignment
+    from studium_graders.grading.vacuous_check import check_assignment
 
     catalogue: Catalogue = ctx.obj
     with stoppable(), settings_errors(course):

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.exporting import ExportOptions
 from studium.errors import UnknownNameError
-from studium.exporting import ExportOptions
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 
@@ -45,8 +45,8 @@ def export(
     from studium.cli.output import plain
 
     from studium_graders.class_list.absences import absences
-    from studium_graders.opening import open_course
-    from studium_graders.unfinished import unfinished, waiting
+    from studium_graders.course.finding import open_course
+    from studium_graders.grading.unfinished import unfinished, waiting
 
     catalogue: Catalogue = ctx.obj
     options = ExportOptions(into, _columns(column or []), scale, dry_run, typer.echo, course, feedback)

@@ -51,7 +51,7 @@ def settings_errors(course: Path) -> Iterator[None]:
 
 def tell_if_kept_too_long(course: Path) -> None:
     """Print one line if the course's keep_until has passed."""
-    from studium_graders.retention import kept_too_long
+    from studium_graders.course.retention import kept_too_long
 
     for sentence in kept_too_long(course):
         print(f"studium: {sentence}", file=sys.stderr)  # noqa: T201

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.cli.output import plain
 
-from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
 from studium_graders.commands.graded_table import change_lines, print_result, show_vacuous
 from studium_graders.commands.stopping import stoppable
+from studium_graders.grading.early_start import begin
 
 if TYPE_CHECKING:
-    from studium_graders.grade_report import ClassResult
-    from studium_graders.grading import Watcher
-    from studium_graders.history import Attempt
-    from studium_graders.mark_changes import MarkChange
+    from studium_graders.grading.class_result import ClassResult
+    from studium_graders.grading.class_run import Watcher
+    from studium_graders.results.history import Attempt
+    from studium_graders.results.mark_changes import MarkChange
 
 
 class Changes(StrEnum):
@@ -81,10 +81,10 @@ def grade(
     import_nbgrader()
     from studium.cli.output import print_json
 
-    from studium_graders.grading import GradeOptions, grade_class
-    from studium_graders.history import read_attempts
-    from studium_graders.mark_changes import Selection
-    from studium_graders.vacuous_check import check_assignment
+    from studium_graders.grading.class_run import GradeOptions, grade_class
+    from studium_graders.grading.vacuous_check import check_assignment
+    from studium_graders.results.history import read_attempts
+    from studium_graders.results.mark_changes import Selection
 
     gc.freeze()
     gc.enable()
@@ -112,10 +112,10 @@ def grade(
 
 
 def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt]", *, dry_run: bool) -> None:
-    from studium.notebooks import write_text
+    from studium.notebooks.files import write_text
 
-    from studium_graders.private_files import FILE as PRIVATE
-    from studium_graders.regrading import regrades
+    from studium_graders.course.private_files import FILE as PRIVATE
+    from studium_graders.grading.regrading import regrades
     from studium_graders.report.regrade_page import regrade_page
 
     write_text(regrade_page(result, regrades(result, attempts), dry_run=dry_run), path, PRIVATE)

@@ -8,13 +8,13 @@ import typer
 from studium.cli.output import plain, print_table
 
 from studium_graders.commands.same_lines import show_same
-from studium_graders.mark_changes import LATE
+from studium_graders.results.mark_changes import LATE
 
 if TYPE_CHECKING:
     from studium_graders.engine.material.results import TestResult
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
-    from studium_graders.grade_report import ClassResult, SubmissionRow
-    from studium_graders.mark_changes import MarkChange
+    from studium_graders.grading.class_result import ClassResult, SubmissionRow
+    from studium_graders.results.mark_changes import MarkChange
 
 _MOST_ROWS = 40  # rows of a table that lists everybody
 _MOST_CHANGES = 40

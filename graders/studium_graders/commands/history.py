@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
-    from studium_graders.history import Attempt
+    from studium_graders.results.history import Attempt
 
 
 def history(
@@ -29,9 +29,9 @@ def history(
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
 
-    from studium_graders.history import read_attempts
-    from studium_graders.late_budget import course_zone
-    from studium_graders.opening import open_course
+    from studium_graders.course.finding import open_course
+    from studium_graders.late.budget import course_zone
+    from studium_graders.results.history import read_attempts
 
     with settings_errors(course):
         root = Path(open_course(course).root)

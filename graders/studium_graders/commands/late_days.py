@@ -10,7 +10,7 @@ from studium_graders.commands.extra import require_grade_extra, settings_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from studium_graders.late_budget import Spent
+    from studium_graders.late.budget import Spent
 
 
 def late_days(
@@ -25,9 +25,9 @@ def late_days(
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
 
-    from studium_graders.course_file import read_course
-    from studium_graders.late_budget import spend, times_of
-    from studium_graders.opening import open_course
+    from studium_graders.course.course_file import read_course
+    from studium_graders.course.finding import open_course
+    from studium_graders.late.budget import spend, times_of
 
     with settings_errors(course):
         info = read_course(course)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 

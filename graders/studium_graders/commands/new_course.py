@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 
 def new_course(
@@ -13,7 +13,7 @@ def new_course(
     folder: Annotated[Path | None, typer.Option("--dir", help="The folder to create; by default ./NAME.")] = None,
 ) -> None:
     """Create a course folder with course.toml and nbgrader_config.py. Never overwrites an existing one."""
-    from studium_graders.new_course import make_course
+    from studium_graders.course.new_course import make_course
 
     catalogue: Catalogue = ctx.obj
     root = make_course(name, folder or Path(name), catalogue)

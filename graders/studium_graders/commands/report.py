@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 from studium_graders.commands.same_lines import show_same
@@ -33,14 +33,14 @@ def report(
     """
     require_grade_extra("nbgrader", "scipy")
     from studium.cli.output import plain, print_json
-    from studium.notebooks import write_text
+    from studium.notebooks.files import write_text
 
-    from studium_graders.mistakes import Sentences
-    from studium_graders.private_files import FILE as PRIVATE
+    from studium_graders.course.private_files import FILE as PRIVATE
     from studium_graders.report.class_data import anonymous as without_names
     from studium_graders.report.making import make_report
     from studium_graders.report.page import report_page
     from studium_graders.report.reading import read_class
+    from studium_graders.results.mistakes import Sentences
 
     catalogue: Catalogue = ctx.obj
     with settings_errors(course):

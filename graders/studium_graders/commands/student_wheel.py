@@ -15,6 +15,6 @@ def student_wheel(
 ) -> None:
     """Write NAME-VERSION+student without solutions, hidden tests, misconceptions, references and graders."""
     require_grade_extra("wheel")
-    from studium_graders.student_wheel import write_student_wheel
+    from studium_graders.assignments.student_wheel import write_student_wheel
 
     typer.echo(write_student_wheel(wheel, out, hints=not no_hints))

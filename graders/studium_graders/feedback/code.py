@@ -7,7 +7,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from studium_graders.feedback.outputs import plain
-from studium_graders.feedback.room import Room
+from studium_graders.feedback.page_limits import Room
 
 _LONGEST_COLOURED = 20_000  # characters; beyond that, colours cost more than they help
 _LONGEST = 100_000

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from studium.errors import StudiumError
-from studium.notebooks import read_notebook
+from studium.notebooks.files import read_notebook
 
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 

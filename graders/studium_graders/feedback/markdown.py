@@ -10,7 +10,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from studium_graders.feedback.outputs import clean_html, plain, show_text
-from studium_graders.feedback.room import Room
+from studium_graders.feedback.page_limits import Room
 
 _LONGEST = 20_000  # characters
 

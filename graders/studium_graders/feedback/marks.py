@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from studium.errors import UnknownNameError
 
-from studium_graders.gradebook_reading import reading_gradebook
+from studium_graders.gradebook.reading import reading_gradebook
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import nh3
 
-from studium_graders.feedback.room import Room, note
+from studium_graders.feedback.page_limits import Room, note
 
 _LONGEST_TEXT = 20_000  # characters of one output
 _LONGEST_MARKUP = 300_000

@@ -14,10 +14,10 @@ from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.marks import Mark, NotebookMarks
 from studium_graders.feedback.model import Answer, Check, Section, Word
 from studium_graders.feedback.outputs import show_outputs
-from studium_graders.feedback.room import Room
+from studium_graders.feedback.page_limits import Room
 from studium_graders.feedback.stock import Told, told_by
-from studium_graders.mistakes import Sentences
-from studium_graders.outputs import safe_outputs
+from studium_graders.results.mistakes import Sentences
+from studium_graders.results.safe_outputs import safe_outputs
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
 _WITHHELD = "<p>The output of this cell is not shown here because a hidden test ran before it.</p>"

@@ -7,7 +7,7 @@ import msgspec
 from studium_graders.engine.material.results import WAITING, NotebookResult, SubmissionResult, TestResult
 from studium_graders.feedback.handed_in import HandedIn, NotebookCell
 from studium_graders.feedback.marks import NotebookMarks
-from studium_graders.results_store import StoredResult, file_name
+from studium_graders.results.store import StoredResult, file_name
 
 
 def read_result(folder: Path, student: str) -> SubmissionResult | None:

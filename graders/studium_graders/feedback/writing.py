@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from nbgrader.coursedir import CourseDirectory
-from studium.catalogue import load_catalogue
-from studium.notebooks import write_text
+from studium.catalogue.catalogue import load_catalogue
+from studium.notebooks.files import write_text
 
 from studium_graders.class_list.absences import absent_of
 from studium_graders.class_list.absent import Absent
-from studium_graders.course_file import FILE, read_course, says_hidden
-from studium_graders.course_folder import left_out
+from studium_graders.course.course_file import FILE, read_course, says_hidden
+from studium_graders.course.finding import open_course
+from studium_graders.course.folder import left_out
+from studium_graders.course.limits import Limits
+from studium_graders.course.sharing import sharing_of
 from studium_graders.engine.intake.timestamps import has_local_times
 from studium_graders.engine.material.assignment import Material, NotebookMaterial
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.feedback.handed_in import read_handed_in
@@ -26,14 +28,12 @@ from studium_graders.feedback.hidden_lines import secret_finder
 from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks
 from studium_graders.feedback.model import Page
 from studium_graders.feedback.page import render
-from studium_graders.feedback.room import Room
+from studium_graders.feedback.page_limits import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
-from studium_graders.mistakes import Sentences
-from studium_graders.opening import open_course
-from studium_graders.release_files import copy_for_release, renamed_notebooks
-from studium_graders.sharing import sharing_of
-from studium_graders.unfinished import unfinished_of
+from studium_graders.grading.unfinished import unfinished_of
+from studium_graders.results.mistakes import Sentences
+from studium_graders.results.release_files import copy_for_release, renamed_notebooks
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {

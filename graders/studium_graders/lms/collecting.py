@@ -12,14 +12,14 @@ from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.class_list.students import read_class
-from studium_graders.folder_swap import swap_folders
-from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.course.finding import open_course
+from studium_graders.course.folder_swap import swap_folders
+from studium_graders.gradebook.reading import reading_if_there
 from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
 from studium_graders.lms.filling import FORMS
 from studium_graders.lms.matching import Person, match, numbers_of
 from studium_graders.lms.owners import Unclear, owners_of
 from studium_graders.lms.sheet import read_sheet
-from studium_graders.opening import open_course
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from studium.catalogue.exporting import ExportOptions
 from studium.errors import CourseError
-from studium.exporting import ExportOptions
 
-from studium_graders.export import COLUMNS, rows_of
-from studium_graders.gradebook_reading import reading_gradebook
+from studium_graders.gradebook.reading import reading_gradebook
+from studium_graders.lms.csv_file import COLUMNS, rows_of
 from studium_graders.lms.feedback_zip import feedback_zip
 from studium_graders.lms.filling import FORMS, Filled, Mark, fill
 from studium_graders.lms.matching import Person
-from studium_graders.results_store import write_whole
+from studium_graders.results.store import write_whole
 
 _SHOWN = 20  # lines shown of each list
 

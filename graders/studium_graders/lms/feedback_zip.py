@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from studium.catalogue.exporting import ExportOptions
 from studium.errors import CourseError
-from studium.exporting import ExportOptions
 
+from studium_graders.course.private_files import private_file
 from studium_graders.lms.filling import Filled, Mark
 from studium_graders.lms.matching import numbers_of
 from studium_graders.lms.sheet import Sheet
-from studium_graders.private_files import private_file
 
 _NAMES = ("full name", "vollständiger name", "nom complet", "nombre completo")
 

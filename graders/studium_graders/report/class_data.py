@@ -2,11 +2,11 @@
 
 import msgspec
 
+from studium_graders.answers.misconception_code import without_remarks
+from studium_graders.answers.same_answers import SameAnswers
 from studium_graders.class_list.absent import Absent
 from studium_graders.engine.material.results import TestResult
-from studium_graders.outcomes import ExerciseOutcome, outcome_of
-from studium_graders.report.misconception_code import without_remarks
-from studium_graders.report.same_answers import SameAnswers
+from studium_graders.results.outcomes import ExerciseOutcome, outcome_of
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
+from studium_graders.answers.fingerprints import parsed
+from studium_graders.answers.misconception_code import misconception_code
 from studium_graders.report.class_data import Answer, ClassData, Exercise
-from studium_graders.report.fingerprints import parsed
 from studium_graders.report.intervals import Interval, share
-from studium_graders.report.misconception_code import misconception_code
 from studium_graders.report.similarity import cosines, own_fingerprints
 
 _DISTANCE = 0.5

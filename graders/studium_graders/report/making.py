@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from studium_graders.answers.same_answers import SameAnswers
 from studium_graders.class_list.absent import Absent
 from studium_graders.engine.material.results import WAITING
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
@@ -18,7 +19,6 @@ from studium_graders.report.items import (
     scores_of,
 )
 from studium_graders.report.mistakes import ExerciseMistakes, count_mistakes
-from studium_graders.report.same_answers import SameAnswers
 from studium_graders.report.similarity import Similarity, similar_pairs
 
 Sentence = Callable[[str], str]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
 
 from studium_graders.report.class_data import Answer, ClassData, Exercise

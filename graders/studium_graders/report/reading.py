@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from studium.catalogue import Catalogue
-from studium.definitions import definition
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError
-from studium.sources import solved
+from studium.exercises.definitions import definition
+from studium.exercises.sources import solved
 
+from studium_graders.answers.same_answers import released_text, same_answers, written
+from studium_graders.assignments.submissions import Submitted, find_submissions
 from studium_graders.class_list.absences import absent_of
-from studium_graders.course_file import FILE, read_course
+from studium_graders.course.course_file import FILE, read_course
+from studium_graders.course.finding import open_course
+from studium_graders.course.limits import Limits
+from studium_graders.course.sharing import sharing_of
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.material.assignment import CanonicalSubmission, Cell, Material, NotebookMaterial
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.material.template import material_of
-from studium_graders.opening import open_course
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
-from studium_graders.report.same_answers import released_text, same_answers, written
-from studium_graders.results_store import ResultsStore, newest
-from studium_graders.sharing import sharing_of
-from studium_graders.submissions import Submitted, find_submissions
+from studium_graders.results.store import ResultsStore, newest
 
 _NO_ANSWERS = ("missing", "unreadable", "engine error")
 

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from studium_graders.grade_report import ClassResult
-from studium_graders.mark_changes import LATE
-from studium_graders.regrading import Regrade
+from studium_graders.grading.class_result import ClassResult
+from studium_graders.grading.regrading import Regrade
 from studium_graders.report.rendering import render
+from studium_graders.results.mark_changes import LATE
 
 
 def regrade_page(result: ClassResult, changes: Sequence[Regrade], *, dry_run: bool) -> str:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
+from studium_graders.answers.fingerprints import fingerprints
 from studium_graders.report.class_data import Answer, ClassData, Exercise
-from studium_graders.report.fingerprints import fingerprints
 
 _CHANCE = 1000  # classes, one of which names a pair by chance
 _PERCENTILE = 99.5

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.profiles import choose_profile
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
+from studium.topics.profiles import choose_profile
 from studium_widgets import Diagram
 
 from studium_topics.albert import exercises, experiment, reference, stories

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium.experiments.building_blocks import experiments, run_experiment
 
 from studium_topics.cfg import exact, exercises, experiment, figures, handwriting, reference
 from studium_topics.cfg.gaussian import GuidedGaussian

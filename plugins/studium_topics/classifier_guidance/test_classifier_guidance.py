@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from studium import Profile
-from studium.checking import check
+from studium.exercises.checking import check
 
 from studium_topics.classifier_guidance import exercises, experiment, figures, reference
 from studium_topics.classifier_guidance.digits import DigitJudge, ExactDigits, digit_mixture
@@ -323,8 +323,8 @@ def test_guidance_on_cuda_is_that_on_the_cpu():
 
 @pytest.mark.heavy
 def test_every_claim_holds_at_laptop_size():
-    from studium.building_blocks import experiments, run_experiment
-    from studium.catalogue import load_catalogue
+    from studium.catalogue.catalogue import load_catalogue
+    from studium.experiments.building_blocks import experiments, run_experiment
 
     laptop, topic = Profile("laptop"), load_catalogue()["classifier-guidance"]
     for run, judged in experiments(topic):

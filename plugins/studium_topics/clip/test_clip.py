@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import top_k_accuracy_score
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium.experiments.building_blocks import experiments, run_experiment
 from traitlets import TraitError
 
 from studium_topics.clip import exercises, experiment, reference, shapes

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 

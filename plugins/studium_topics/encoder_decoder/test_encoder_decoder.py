@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
 from traitlets import TraitError
 
 from studium_topics.encoder_decoder import exercises, experiment, figures, model, reference

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from studium_topics.flash_attention import exercises, experiment, measure_gpu, reference

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
 from torch.nn.attention.bias import causal_lower_right
 from traitlets import TraitError
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium.experiments.building_blocks import experiments, run_experiment
 from torch.nn.attention.bias import causal_lower_right
 from traitlets import TraitError
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
 from traitlets import TraitError
 
 from studium_topics.kits import training

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.profiles import choose_profile
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
+from studium.topics.profiles import choose_profile
 from traitlets import TraitError
 
 from studium_topics.kits import grammar, text, training

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
-from studium.profiles import choose_profile
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
+from studium.topics.profiles import choose_profile
 from studium_widgets import Diagram
 from traitlets import TraitError
 

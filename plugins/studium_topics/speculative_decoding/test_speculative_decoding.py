@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 from studium import Profile
-from studium.building_blocks import experiments, run_experiment
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
+from studium.experiments.building_blocks import experiments, run_experiment
 from traitlets import TraitError
 
 from studium_topics.kits import training

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from studium import assert_close, exercise
-from studium.checking import check, with_sentence
+from studium.exercises.checking import check, with_sentence
 
 PATIENT = 60.0  # seconds, so that no sentence is missing because the machine is busy
 

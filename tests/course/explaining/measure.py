@@ -12,10 +12,10 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 
-from studium.catalogue import load_catalogue
-from studium.checking import ShownResult, check, with_sentence
-from studium.exercises import Exercise, Misconception
-from studium.explaining.budget import SECONDS
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import ShownResult, check, with_sentence
+from studium.exercises.explaining.budget import SECONDS
+from studium.exercises.model import Exercise, Misconception
 
 
 def unnamed(slug: str, exercise: Exercise, seconds: float) -> Iterator[tuple[Misconception, ShownResult]]:

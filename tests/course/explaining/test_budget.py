@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from studium.explaining.budget import OutOfTime, can_interrupt, limited
+from studium.exercises.explaining.budget import OutOfTime, can_interrupt, limited
 
 pytestmark = pytest.mark.skipif(not can_interrupt(), reason="calls are ended on Unix alone")
 

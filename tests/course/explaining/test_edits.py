@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from studium import assert_close, exercise
-from studium.explaining.edits import told as words_of
+from studium.exercises.explaining.edits import told as words_of
 
 
 @exercise(points=2, minutes=1)

@@ -8,11 +8,11 @@ import signal
 import pytest
 import torch
 from studium import exercise
-from studium.checking import check
-from studium.explaining.budget import Budget, OutOfTime, limited
-from studium.explaining.evidence import Told, attempt, gather
-from studium.explaining.values import same
-from studium.observation import Recorder
+from studium.exercises.checking import check
+from studium.exercises.explaining.budget import Budget, OutOfTime, limited
+from studium.exercises.explaining.evidence import Told, attempt, gather
+from studium.exercises.explaining.values import same
+from studium.exercises.observation import Recorder
 
 WRONG = AssertionError("wrong")
 

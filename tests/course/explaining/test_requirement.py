@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from studium.explaining.requirement import requirement
+from studium.exercises.explaining.requirement import requirement
 
 
 @pytest.mark.parametrize(

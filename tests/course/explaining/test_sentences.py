@@ -119,7 +119,7 @@ def test_right_values_that_are_cut_off_or_in_another_dtype_are_told_apart():
         assert found.requires_grad
         assert found.dtype == torch.float32
 
-    from studium.checking import check
+    from studium.exercises.checking import check
 
     assert "cut off" in check("sample", doubled, lambda x: (2 * x).detach(), seconds=60).said
     assert "in float64 where float32 is expected" in check("sample", doubled, lambda x: 2 * x.double(), seconds=60).said
@@ -209,7 +209,7 @@ def test_an_error_that_a_test_raises_in_a_callback_is_not_blamed_on_the_answers_
 
     import linecache
 
-    from studium.checking import check
+    from studium.exercises.checking import check
 
     linecache.checkcache(str(file))
     result = check("sample", stepped, names["stepped"], seconds=60)

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 from studium_graders.class_list.absent import Absent
 
 LIST = "id,section\nada,a\nbob,a\nnia,b\nzoe,b\ngus,b\n"
@@ -45,7 +45,7 @@ def course(graded: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def run_studium() -> Callable[..., str]:
     """run_studium("grade", …) → what the command printed; it must succeed."""
-    from studium.catalogue import load_catalogue
+    from studium.catalogue.catalogue import load_catalogue
     from studium.cli.app import build_app
     from typer.testing import CliRunner
 
@@ -111,7 +111,7 @@ def test_somebody_who_is_gone_but_handed_in_keeps_the_mark(course, run_studium, 
 
 
 def test_a_class_list_that_is_damaged_costs_no_marks(course, run_studium):
-    from studium.catalogue import load_catalogue
+    from studium.catalogue.catalogue import load_catalogue
     from studium.cli.app import build_app
     from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from studium_graders.class_list import updating
-from studium_graders.results_store import write_whole
+from studium_graders.results.store import write_whole
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,ps1 (4711)\n"

@@ -11,8 +11,8 @@ from studium.errors import CourseError
 
 pytest.importorskip("nbgrader")
 
-from studium_graders.class_list.rows import students_of_file
 from studium_graders.class_list.students import ListedStudent
+from studium_graders.lms.class_rows import students_of_file
 
 WRITTEN = {
     "canvas": ("Student", "ID", "SIS Login ID", "Section"),

@@ -15,14 +15,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 import httpx
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.classroom.archive import pack
 from studium.classroom.client import Client
 from studium_classroom.classroom import Classroom
 from studium_classroom.people import OwnTokens
 from studium_classroom.roles import Place, Role
 from studium_classroom.web.routes import application
-from studium_graders.assigning import build_assignment
+from studium_graders.assignments.building import build_assignment
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.classroom.messages import CheckAnswer, CheckedExercise
 from studium.cli.app import build_app
 from studium.errors import UsageError

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.classroom.messages import CheckedExercise
 from studium_classroom.jobs import checking
 from studium_classroom.jobs.checking import Checker

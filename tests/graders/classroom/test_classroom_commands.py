@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.cli.app import build_app
 from studium.errors import CourseError, UnknownNameError, UsageError
 from studium_classroom.hub import configuration

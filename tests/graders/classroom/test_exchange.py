@@ -13,7 +13,7 @@ from nbgrader.exchange import ExchangeError, ExchangeFactory
 from studium.classroom.archive import pack, unpack
 from studium_classroom.classroom import Classroom
 from studium_classroom.roles import Place, Role
-from studium_graders.course_file import read_course
+from studium_graders.course.course_file import read_course
 from traitlets.config import Config
 
 from .conftest import join

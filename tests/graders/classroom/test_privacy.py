@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from studium.catalogue import Catalogue, load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 from studium.classroom.messages import CheckAnswer, CheckedExercise
 from studium.cli.app import build_app
-from studium.sources import solved
+from studium.exercises.sources import solved
 from studium_classroom.audit import renamed
 from studium_classroom.classroom import Classroom
 from studium_classroom.commands import student as command
@@ -28,12 +28,12 @@ from studium_classroom.privacy.erasing import erase_person, held_about
 from studium_classroom.privacy.person import Holdings, holdings
 from studium_classroom.roles import Place, Role
 from studium_classroom.submissions import Graded, GradedOutcome
-from studium_graders.accommodating import add
-from studium_graders.amounts import Amount
-from studium_graders.assigning import build_assignment
+from studium_graders.assignments.building import build_assignment
 from studium_graders.class_list.students import FILE as CLASS_LIST
-from studium_graders.course_file import read_course
-from studium_graders.extending import extend, until_of
+from studium_graders.course.amounts import Amount
+from studium_graders.course.course_file import read_course
+from studium_graders.late.accommodating import add
+from studium_graders.late.extensions import extend, until_of
 from typer.testing import CliRunner
 
 from .conftest import ASSIGNMENTS, join
@@ -441,7 +441,7 @@ def test_folders_are_found_in_any_structure_that_nbgrader_allows(term, structure
 
 
 def test_nothing_is_erased_while_an_assignment_is_being_graded(student, term):
-    from studium_graders.grading_lock import only_grader
+    from studium_graders.grading.lock import only_grader
 
     with only_grader(term / ".studium" / "locks", A):
         assert "ps1 is being graded by process" in student("erase", ZOE, "--yes")[2]

@@ -11,8 +11,8 @@ from studium.classroom.client import ClassroomError
 from studium_classroom.handed_in import handed_in_files
 from studium_classroom.jobs.forms import HandedIn
 from studium_classroom.jobs.grading import lay_out
+from studium_graders.course.finding import open_course
 from studium_graders.engine.intake.reserved_names import SECRET, TIMESTAMP, is_reserved
-from studium_graders.opening import open_course
 
 from .test_submissions import A, C
 

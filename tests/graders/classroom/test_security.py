@@ -16,7 +16,7 @@ from studium_classroom.people import HubTokens, OwnTokens
 from studium_classroom.roles import Place, Role, places_of
 from studium_classroom.web.base import ClassroomHandler, rule_of
 from studium_classroom.web.routes import PAGES, ROUTES, VERBS
-from studium_graders.assigning import build_assignment
+from studium_graders.assignments.building import build_assignment
 
 C, A = "course101", "ps1"
 STUDENTS, STAFF = Role.STUDENT, (Role.TA, Role.INSTRUCTOR, Role.OWNER)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
@@ -15,7 +16,6 @@ from studium_graders.engine.material.assignment import (
     NotebookMaterial,
     Step,
 )
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.engine.processes.zygote import Zygote, common_ancestor
 from studium_graders.engine.sandbox import probe

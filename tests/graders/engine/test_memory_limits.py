@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from studium.catalogue import load_catalogue
-from studium.sources import solved, stub
-from studium.sources import test_cell as written_test
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.sources import solved, stub
+from studium.exercises.sources import test_cell as written_test
 from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
 from studium_graders.engine.sandbox import Level, probe
 from studium_graders.engine.supervision.engine import Engine

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material.assignment import Material
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes import own_folder
 from studium_graders.engine.processes.own_folder import IN_USE, OwnFolder, remove_left_behind
 from studium_graders.engine.sandbox import Level

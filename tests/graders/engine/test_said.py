@@ -3,17 +3,17 @@
 import msgspec
 import pytest
 from studium import exercise
-from studium.explaining.budget import Budget
-from studium.explaining.evidence import Told
-from studium.explaining.sentences import explained
-from studium.observation import Recorder
+from studium.exercises.explaining.budget import Budget
+from studium.exercises.explaining.evidence import Told
+from studium.exercises.explaining.sentences import explained
+from studium.exercises.observation import Recorder
 from studium_graders.engine.judge.events import Judged, Planned
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.material import results
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
 from studium_graders.engine.supervision.combining import Combining
 from studium_graders.engine.supervision.passes import Ended, Kind, Pass
-from studium_graders.mistakes import Sentences
+from studium_graders.results.mistakes import Sentences
 
 from .conftest import LIMITS
 

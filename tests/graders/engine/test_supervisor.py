@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psutil
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.events import Started
 from studium_graders.engine.judge.judge_job import Gone, JudgeJob
 from studium_graders.engine.material.assignment import CanonicalNotebook, Step
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.endings import breach_in, died, judge_died
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.processes.process_tree import Usage

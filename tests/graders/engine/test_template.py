@@ -13,14 +13,14 @@ pytest.importorskip("nbgrader")
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook  # nbgrader is an extra
-from studium.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
-from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import load_config
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.course.course_file import FILE, read_course
+from studium_graders.course.folder import load_config
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material.assignment import Cell, Material
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.template import material_of
 
 pytestmark = [

@@ -19,7 +19,7 @@ def studium_executor(name, options):
 
 
 class HandGrader(Executor):
-    """Runs ``grade`` and ``calibrate`` of studium_graders.work as the functions of that name below."""
+    """Runs ``grade`` and ``calibrate`` of studium_graders.grading.work as the functions of that name below."""
 
     def __init__(self, seconds: float) -> None:
         self._pool, self._seconds = ThreadPoolExecutor(2), seconds

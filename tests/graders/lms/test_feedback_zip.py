@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
 
 WORKSHEET = (
     "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed,Feedback comments\n"
@@ -25,7 +25,7 @@ WORKSHEET = (
 @pytest.fixture(scope="module")
 def graded(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
     """A course whose ps1 is graded for ada and charles; grace handed nothing in."""
-    from studium_graders.grading import GradeOptions, grade_class
+    from studium_graders.grading.class_run import GradeOptions, grade_class
 
     from tests.graders.report.test_report_command import Quiet
 

@@ -12,12 +12,12 @@ from functools import cache
 from math import exp
 
 import msgspec
-from studium.authoring.mutation import mutants_of
-from studium.catalogue import load_catalogue
-from studium.checking import check
-from studium.definitions import definition
-from studium.exercises import Exercise as TopicExercise
-from studium.sources import solved, stub
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise as TopicExercise
+from studium.exercises.mutation import mutants_of
+from studium.exercises.sources import solved, stub
 from studium_graders.engine.material.results import TestResult
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 

@@ -14,18 +14,18 @@ import pytest
 pytest.importorskip("nbgrader")
 
 import msgspec
-from studium.catalogue import load_catalogue
-from studium.checking import check
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.checking import check
+from studium_graders.answers.fingerprints import fingerprints
+from studium_graders.answers.same_answers import Mention, SameAnswers, SameGroup
 from studium_graders.report.class_data import ClassData, anonymous
 from studium_graders.report.clusters import cluster_unnamed
-from studium_graders.report.fingerprints import fingerprints
 from studium_graders.report.intervals import share
 from studium_graders.report.items import cronbach_alpha, item_statistics, scores_of
 from studium_graders.report.making import Report, make_report
 from studium_graders.report.mining import merged
 from studium_graders.report.mistakes import count_mistakes
 from studium_graders.report.page import report_page
-from studium_graders.report.same_answers import Mention, SameAnswers, SameGroup
 from studium_graders.report.similarity import own_fingerprints, similar_pairs
 
 from . import simulated_class as simulated

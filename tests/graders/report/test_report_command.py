@@ -14,10 +14,10 @@ pytest.importorskip("nbgrader")
 
 import msgspec
 import nbformat
-from studium.catalogue import Catalogue
-from studium.sources import solved
-from studium_graders.assigning import build_assignment
-from studium_graders.grading import GradeOptions, grade_class
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.sources import solved
+from studium_graders.assignments.building import build_assignment
+from studium_graders.grading.class_run import GradeOptions, grade_class
 from studium_graders.report.reading import read_class
 
 WRONG = "def total(values):\n    '''By {name}.'''\n    extra = {number}\n    return sum(values) + extra\n"

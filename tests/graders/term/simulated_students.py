@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studium.catalogue import Catalogue
-from studium.definitions import definition
-from studium.exercises import AnyFunction, Exercise
-from studium.sources import imports_used, solved
-from studium.topic import Topic
+from studium.catalogue.catalogue import Catalogue
+from studium.exercises.definitions import definition
+from studium.exercises.model import AnyFunction, Exercise
+from studium.exercises.sources import imports_used, solved
+from studium.topics.topic import Topic
 
 NAMES = (
     *("Ada Lovelace", "Bob Novak", "Cleo Haas", "Dan Okoro", "Eve Lindqvist", "Finn Maier"),

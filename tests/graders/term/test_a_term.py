@@ -22,7 +22,7 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium_graders.engine.sandbox import probe
 from studium_graders.engine.sandbox.levels import Level
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from studium.syntax import parse
+from studium.exercises.syntax import parse
 
 from studium_graders.engine.intake.cell_matching import TemplateCell
 from studium_graders.engine.intake.submitted_notebook import SubmittedCell

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from studium.explaining.evidence import Told
+from studium.exercises.explaining.evidence import Told
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged, Ran, Started

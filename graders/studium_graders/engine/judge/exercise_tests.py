@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from studium.exercises import Exercise, Test
-from studium.sources import seed_of, test_cell
+from studium.exercises.model import Exercise, Test
+from studium.exercises.sources import seed_of, test_cell
 
 from studium_graders.engine.material.assignment import Cell
 

@@ -13,10 +13,11 @@ from functools import cache, partial
 
 import msgspec
 import numpy as np
-from studium.catalogue import load_catalogue
-from studium.exercises import Exercise
-from studium.memory_limit import limit_elsewhere
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.memory_limit import limit_elsewhere
+from studium.exercises.model import Exercise
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.apart import run_apart
 from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
 from studium_graders.engine.judge.guard import install, settle
@@ -37,7 +38,6 @@ from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge.whole import run_whole
 from studium_graders.engine.judge_side.student import Student
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.links import LinkClosedError, receive, send
 from studium_graders.engine.processes.public_imports import import_all, starts_compilers
 from studium_graders.engine.processes.working_folder import write_files

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 import msgspec
-from studium.changed_arguments import changed_argument
-from studium.checking import TestRun
-from studium.explaining.budget import Budget
-from studium.explaining.evidence import Told
-from studium.explaining.sentences import explained
-from studium.naming import reproduced
+from studium.exercises.changed_arguments import changed_argument
+from studium.exercises.checking import TestRun
+from studium.exercises.explaining.budget import Budget
+from studium.exercises.explaining.evidence import Told
+from studium.exercises.explaining.sentences import explained
+from studium.exercises.naming import reproduced
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.failing_line import failing_line

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from studium.memory_limit import TooMuchMemoryError
+from studium.exercises.memory_limit import TooMuchMemoryError
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.failing_line import FailingLine

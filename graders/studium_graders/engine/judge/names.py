@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studium.sources import global_names
+from studium.exercises.sources import global_names
 
 from studium_graders.engine.judge.python_text import parse
 

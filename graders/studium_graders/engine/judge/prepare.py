@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from studium.exercises import Exercise
+from studium.exercises.model import Exercise
 
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.late import late_tests

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from studium.checking import TestRun, run_test
+from studium.exercises.checking import TestRun, run_test
 
 from studium_graders.engine.judge.exercise_tests import ExerciseTest
 from studium_graders.engine.judge.guard import watched

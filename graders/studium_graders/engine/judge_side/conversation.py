@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import torch
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side import lent
 from studium_graders.engine.judge_side.session import EndedError, Session, given_errors
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.kinds.exceptions import LONGEST_LINE, built
 from studium_graders.engine.kinds.table import KINDS
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import Verdict
 from studium_graders.engine.wire.channel import Channel, ClosedError, LateError, ProtocolError, TooLargeError
 from studium_graders.engine.wire.codec import Decoder, RefusedError

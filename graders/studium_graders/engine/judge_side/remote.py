@@ -20,7 +20,7 @@ _REFUSED = (
 # fmt: on
 _OF_WRAPPERS = frozenset({"__module__", "__name__", "__qualname__", "__doc__", "__dict__", "__annotations__"})
 _OF_COPIES = frozenset({"__deepcopy__", "__copy__"})
-_OBSERVERS = ("studium.observation",)  # records each call, whatever the test looks at
+_OBSERVERS = ("studium.exercises.observation",)  # records each call, whatever the test looks at
 _BETWEEN = ("abc", "typing", "functools", "copy")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.cell_outputs import CellOutputs
 from studium_graders.engine.judge_side.conversation import Conversation
 from studium_graders.engine.judge_side.permissions import Watch, Words
@@ -16,7 +17,6 @@ from studium_graders.engine.judge_side.session import Session
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.kinds.objects import open_classes
 from studium_graders.engine.kinds.process_state import dtype_name
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun
 from studium_graders.engine.wire.channel import ProtocolError
 from studium_graders.engine.wire.codec import RefusedError

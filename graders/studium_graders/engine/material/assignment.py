@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 
 Kind = Literal[
     "text",  # markdown and raw

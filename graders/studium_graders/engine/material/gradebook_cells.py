@@ -8,7 +8,7 @@ from nbgrader.api import Assignment, GradeCell, Notebook, SourceCell, TaskCell
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.gradebook.reading import reading_if_there
 
 
 class GradebookCell(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from studium.errors import CourseError
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
-from studium_graders.course_folder import modules_of
+from studium_graders.course.folder import modules_of
 
 
 class SourceCell(msgspec.Struct):

@@ -23,10 +23,11 @@ from nbgrader.utils import find_all_files
 from studium.errors import CourseError
 from traitlets.config import Config
 
-from studium_graders.course_folder import folder
+from studium_graders.course.folder import folder
+from studium_graders.course.limits import Limits
+from studium_graders.course.sharing import Sharing
 from studium_graders.engine.material.assignment import Cell, Kind, Material, NotebookMaterial
 from studium_graders.engine.material.gradebook_cells import GradebookNotebook, gradebook_notebooks
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.source_cells import (
     SourceCell,
     SourceNotebook,
@@ -37,7 +38,6 @@ from studium_graders.engine.material.source_cells import (
     read_source,
     released_source,
 )
-from studium_graders.sharing import Sharing
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILES_MB = 512

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.material.results import Verdict
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED, TOO_MUCH_OUTPUT
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.util import resolve_name
 from pathlib import Path
 
-from studium.syntax import parse
+from studium.exercises.syntax import parse
 
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.processes.purity import is_secret, topic_packages

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 
 
 @functools.total_ordering

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.sandbox.privileges import acting_for
 from studium_graders.engine.sandbox.system_calls import PAGE
 

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import msgspec
 import torch
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.kinds.contents import overwrite, walk
 from studium_graders.engine.kinds.exceptions import LONGEST_LINE, parts_of
 from studium_graders.engine.kinds.objects import open_classes
 from studium_graders.engine.kinds.table import KINDS
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.given import run_given

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.sandbox import Level
 
 

@@ -10,7 +10,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from studium.comparison import difference
+from studium.exercises.comparison import difference
 
 from studium_graders.engine.kinds.cell_outputs import MOST_OF_ERROR, number_shown, sendable
 from studium_graders.engine.student_side.cells import Cells

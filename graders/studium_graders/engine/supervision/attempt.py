@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran, Started
 from studium_graders.engine.judge.judge_job import AtMost, Fault, Gone, JudgeJob, Message, Messages, Recorded
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, TestResult
 from studium_graders.engine.processes import endings
 from studium_graders.engine.processes.endings import Ending

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from functools import reduce
 
 import msgspec
-from studium.naming import commonest
-from studium.syntax import fault
+from studium.exercises.naming import commonest
+from studium.exercises.syntax import fault
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.events import Planned
 from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.judge.verdicts import NOT_YET, REVIEW, UNMADE, result_of
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
 from studium_graders.engine.processes.endings import breach_in
 from studium_graders.engine.supervision.passes import Ended, Kind, Pass

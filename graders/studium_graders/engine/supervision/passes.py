@@ -9,10 +9,10 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.events import How
 from studium_graders.engine.judge.judge_job import JudgeJob
 from studium_graders.engine.material.assignment import NotebookMaterial
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import Verdict
 from studium_graders.engine.processes.endings import Ending, out_of_time
 from studium_graders.engine.student_side.student_job import StudentJob

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.events import Planned
 from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
 from studium_graders.engine.judge.modes import turns_of
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.material.assignment import NotebookMaterial
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult, Verdict
 from studium_graders.engine.student_side.student_job import StudentJob
 from studium_graders.engine.supervision.attempt import Attempt, Launch

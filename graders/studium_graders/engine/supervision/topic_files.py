@@ -6,12 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from studium.catalogue import load_catalogue
+from studium.catalogue.catalogue import load_catalogue
 from studium.errors import StudiumError
 
+from studium_graders.course.public_edition import exercise_sources, public_edition
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.sandbox import hidden_paths
-from studium_graders.public_edition import exercise_sources, public_edition
 
 
 class TopicFiles(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import msgspec
-from studium.vacuous import VACUOUS, table
+from studium.exercises.vacuous import VACUOUS, table
 
 from studium_graders.engine.intake.cell_matching import bound_names
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
@@ -11,7 +11,7 @@ from studium_graders.engine.material.results import NotebookResult
 from studium_graders.engine.supervision.calibration import notebook_with
 
 _REPLACED = """
-from studium.vacuous import vacuous as _vacuous
+from studium.exercises.vacuous import vacuous as _vacuous
 {names} = [_vacuous({kind!r}, _right) for _right in ({names})]
 """
 

@@ -11,8 +11,8 @@ import sys
 import textwrap
 from typing import Any
 
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.student import Student
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.student import Student
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.channel import HEADER
 
 QUICK = Limits(call_seconds=5, message_mb=8)

@@ -5,8 +5,8 @@ import os
 import pty
 
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import INLINE
 
 

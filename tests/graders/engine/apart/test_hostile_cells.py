@@ -1,9 +1,9 @@
 """What a student's process may send in answer to a cell: outputs that are none, too many, or of odd text."""
 
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.cell_outputs import MOST_SHOWN
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.limits import Limits
 
 from .liar import frame, liar
 

@@ -9,8 +9,8 @@ import random
 import numpy as np
 import pytest
 import torch
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.codec import RefusedError
 
 CELL = """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from studium.catalogue import load_catalogue
-from studium.sources import solved, stub
-from studium.sources import test_cell as written_test
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises.sources import solved, stub
+from studium.exercises.sources import test_cell as written_test
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,

@@ -6,9 +6,9 @@ An answer may also wait for a person: where it gives what the reference does not
 from __future__ import annotations
 
 import pytest
-from studium.checking import run_test
 from studium.errors import ExerciseError
-from studium.sources import seed_of
+from studium.exercises.checking import run_test
+from studium.exercises.sources import seed_of
 
 from .forking import Forked
 from .topic_answers import cell_of, judged, limited_as_by_the_supervisor, solutions, topics

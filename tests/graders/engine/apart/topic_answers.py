@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-from studium import memory_limit
-from studium.catalogue import load_catalogue
-from studium.exercises import Exercise, Test
-from studium.sources import definition, imports_used, seed_of
+from studium.catalogue.catalogue import load_catalogue
+from studium.exercises import memory_limit
+from studium.exercises.definitions import definition
+from studium.exercises.model import Exercise, Test
+from studium.exercises.sources import imports_used, seed_of
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.exercise_tests import ExerciseTest
 from studium_graders.engine.judge.judging import Judgement, judge

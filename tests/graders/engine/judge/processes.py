@@ -15,8 +15,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge_side.student import Student
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import NotebookResult
 from studium_graders.engine.processes.working_folder import write_files
 from studium_graders.engine.student_side.cells import Cells

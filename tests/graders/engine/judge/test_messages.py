@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 
 import pytest
+from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.endings import breach_in
 from studium_graders.engine.wire.channel import TooLargeError
 from studium_graders.engine.wire.codec import RefusedError

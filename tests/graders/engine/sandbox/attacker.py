@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import msgspec
 from attempts import ATTEMPTS, World
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, foresee, fork, probe, readable_roots
 
 LIMITS = Limits(memory_mb=256, processes=16, open_files=64, disk_mb=16, cpu_seconds=1)

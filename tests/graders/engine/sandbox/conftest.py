@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.sandbox import Level, Policy, enter, fork, readable_roots
 
 ATTACKER = Path(__file__).parent / "attacker.py"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from studium_graders.engine.material.limits import Limits
+from studium_graders.course.limits import Limits
 from studium_graders.engine.sandbox import (
     Level,
     Policy,

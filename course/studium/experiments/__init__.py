@@ -1,0 +1,1 @@
+"""Experiments: run with the reference or a learner's own functions, measured, and shown beside the paper's."""

@@ -1,0 +1,1 @@
+"""Notebooks: built from a topic, read and written as files, linked from elsewhere."""

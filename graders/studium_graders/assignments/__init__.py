@@ -1,0 +1,1 @@
+"""Assignments: planned, built as notebooks, handed out and handed in."""

@@ -1,0 +1,1 @@
+"""A course folder: its course.toml, what it limits, shares and makes public."""

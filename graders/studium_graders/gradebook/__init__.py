@@ -1,0 +1,1 @@
+"""nbgrader's gradebook: read, guarded, and its errors in one sentence."""

@@ -1,0 +1,1 @@
+"""Late work: budgets, penalties, and who gets more time."""

@@ -1,0 +1,1 @@
+"""What grading found: results and their history on disk, and the files that show them safely."""
