@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from studium.authoring import publishing, reference_answers
+from studium.authoring import measured_claims, publishing, reference_answers
 from studium.authoring.runner import check_topic, checks_of
 from studium.authoring.subject import open_subject
 from studium.cli import topic
@@ -115,7 +115,7 @@ def test_claims_are_measured_on_ten_seeds_before_publishing_and_with_one_thread(
     copy_sample, monkeypatch, publish, seeds
 ):
     asked = []
-    monkeypatch.setattr(reference_answers, "reproduce", lambda *given, threads: asked.append((given[2], threads)) or [])
+    monkeypatch.setattr(measured_claims, "reproduce", lambda *given, threads: asked.append((given[2], threads)) or [])
     with open_subject(str(copy_sample()), SMOKE, publish=publish) as subject:
         reference_answers.claims(subject)
     assert asked == [(range(seeds), 1)]

@@ -50,11 +50,11 @@ def test_one_waits_until_it_is_done_and_no_longer_than_one_wants(calibrating) ->
 
 def test_what_was_found_is_kept_for_the_same_key(calibrating) -> None:
     under_way, executor = calibrating()
-    executor.end(book=Calibration(known=True))
-    assert under_way.result()[0].calibration["book"].known
+    executor.end(book=Calibration(scored=frozenset({"total"})))
+    assert under_way.result()[0].calibration["book"].scored == {"total"}
     again, executor = calibrating()
     assert (executor.given, list(again.waiting(3))) == ([], [])
-    assert again.result()[0].calibration["book"].known
+    assert again.result()[0].calibration["book"].scored == {"total"}
     assert len(calibrating("another")[1].given) == 1
 
 

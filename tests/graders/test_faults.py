@@ -24,6 +24,7 @@ from studium.errors import CourseError
 from studium.exercises.definitions import definition
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
+from studium_graders.gradebook import errors
 from studium_graders.gradebook.errors import GradebookError
 from studium_graders.grading import recorder, recording_desk
 from studium_graders.grading.class_run import GradeOptions, grade_class
@@ -106,7 +107,7 @@ def holding(course: Path) -> sqlite3.Connection:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(errors, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(recording_desk, "BATCH", 4)
 
 

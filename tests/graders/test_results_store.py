@@ -119,7 +119,7 @@ def test_the_key_changes_with_everything_that_decides_about_marks() -> None:
         result_key(other_answer, MATERIAL, "env", "L2"),
         result_key(SUBMISSION, Material("ps1", (), secret=b"s"), "env", "L2"),
         result_key(SUBMISSION, Material("ps1", (), limits=Limits(call_seconds=1)), "env", "L2"),
-        result_key(SUBMISSION, Material("ps1", (), calibration={"lora": Calibration(known=True)}), "env", "L2"),
+        result_key(SUBMISSION, Material("ps1", (), calibration={"lora": Calibration(frozenset("a"))}), "env", "L2"),
         result_key(SUBMISSION, MATERIAL, "other", "L2"),
         result_key(SUBMISSION, MATERIAL, "env", "L1"),
     ]

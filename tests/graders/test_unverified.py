@@ -78,7 +78,7 @@ def test_the_summary_says_how_many_points_rest_on_unverified_results(grade: Call
     out = grade()
     (line,) = [line for line in out.splitlines() if "rest on unverified results" in line]
     assert line.startswith("1 of 5 points rest on unverified results: total/")
-    assert "waiting for your marks: 1 answer of ada" in out
+    assert "waiting for you to mark: 1 answer of ada" in out
 
 
 def test_the_csv_file_has_two_columns_more(grade: Callable, course: Path, studium: Callable) -> None:

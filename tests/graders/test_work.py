@@ -87,7 +87,7 @@ def graded_by(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Mater
 
 def test_a_worker_grades_by_the_calibration_that_came_last(graded_by: Callable) -> None:
     how = work.Work("digest", "L2")
-    first, second = (Material("ps1", (), calibration={"book": Calibration(known)}) for known in (False, True))
+    first, second = (Material("ps1", (), calibration={"book": Calibration(frozenset(found))}) for found in ("", "a"))
     (one, by_first), (other, by_second) = graded_by(how, first), graded_by(how, second)
     assert (one, by_first, by_second) == (other, first, second)
 
