@@ -20,7 +20,7 @@ def code(page: Any, part: str) -> Any:
 @pytest.fixture
 def card(page: Any, lab: Any) -> Any:
     """The card of an answer that is right, in a lesson whose experiment has not run."""
-    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})
+    lab.begin_again()
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
     answer(page, RIGHT, "spread")
     cell(page, "spread").locator(".studium-badge").click()

@@ -160,7 +160,7 @@ def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_open
 
 
 def test_a_badge_is_called_check_until_something_is_known_of_the_text_and_its_name_says_the_state(lab, page):
-    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
+    lab.begin_again()
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
     badge = cell(page).locator(".studium-badge")
     badge.get_by_text("○ Check", exact=True).wait_for()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
+from studium.exercises.syntax import parse
 from studium.experiments.predictions import Prediction, two_marks
 from studium.experiments.published_panels import as_lines, panels
 from studium.topics.claims import Claim
@@ -111,7 +112,7 @@ def remove_reproductions(shell: Any) -> None:
 
 def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profile) -> Iterator[Measured]:
     """Yield the claims of the experiments whose results a cell's code binds to a name, as in ``x = experiment()``."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
             continue
         function, target = _value(node.value.func, names), _value(node.targets[0], names)

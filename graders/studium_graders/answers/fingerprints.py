@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 
+from studium.exercises.syntax import parse
+
 _GRAM, _WINDOW = 5, 4  # nodes in a hash, and hashes of which one is kept
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\S")
 
@@ -30,7 +32,7 @@ def parsed(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about strings with odd escapes
-            return ast.parse(source)
+            return parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -2,6 +2,8 @@
 
 import ast
 
+from studium.exercises.syntax import parse
+
 from studium_graders.answers.fingerprints import parsed
 
 _HEAD = '@{name}.misconception("TODO: explain in one sentence what is wrong, and why.", name="todo-name-it")\n'
@@ -25,8 +27,8 @@ def misconception_code(name: str, source: str) -> str:
         function.name = "_"
         return _HEAD.format(name=name) + _with_imports(function, imports)
     inner = [node for node in tree.body if not isinstance(node, ast.Expr)]
-    call = ast.parse(f"return {name}(*args, **kwargs)").body
-    outer = ast.parse("def _(*args, **kwargs):\n    pass").body[0]
+    call = parse(f"return {name}(*args, **kwargs)").body
+    outer = parse("def _(*args, **kwargs):\n    pass").body[0]
     assert isinstance(outer, ast.FunctionDef)
     outer.body = [*inner, *call]
     return _HEAD.format(name=name) + ast.unparse(outer) + "\n"
@@ -46,7 +48,7 @@ def without_bare_constants(tree: ast.Module) -> ast.Module:
 
 def _with_imports(function: ast.FunctionDef, imports: list[str]) -> str:
     """Put imports of the cell into the function, since the topic's module may lack them."""
-    function.body = [*(ast.parse(line).body[0] for line in imports), *function.body]
+    function.body = [*(parse(line).body[0] for line in imports), *function.body]
     return ast.unparse(function) + "\n"
 
 
