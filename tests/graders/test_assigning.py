@@ -77,6 +77,10 @@ def test_the_command_prints_a_table_or_json(counting: Catalogue, course: Path, s
     told = json.loads(out)
     assert told["notebooks"] == [{"notebook": "counting", "exercises": ["total", "distance"], "points": 5}]
     assert told["due"] == "2026-03-01T23:59:00+01:00"
+    assert {(test["mode"], test["reason"]) for test in told["tests"]} == {("verified", "")}
+    assert sum(test["max_points"] for test in told["tests"]) == 5
+    code, out, _ = studium("assign", "ps1", "--course", str(course), "--json", "--no-check")
+    assert (json.loads(out)["tests"], json.loads(out)["vacuous"]) == (None, None)
 
 
 def test_a_notebook_of_the_instructors_own_is_in_the_table_with_its_points(

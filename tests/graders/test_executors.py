@@ -22,8 +22,9 @@ from studium.exercises.definitions import definition
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
 from studium_graders.grading import work
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
 from studium_graders.grading.executors import LARGE, dask_executor, local_executor
+from studium_graders.grading.options import GradeOptions
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # a worker that is killed leaves its sockets

@@ -27,8 +27,9 @@ from studium_graders.assignments.building import build_assignment
 from studium_graders.gradebook import errors
 from studium_graders.gradebook.errors import GradebookError
 from studium_graders.grading import recorder, recording_desk
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
 from studium_graders.grading.lock import only_grader
+from studium_graders.grading.options import GradeOptions
 from studium_graders.results.store import ResultsStore
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

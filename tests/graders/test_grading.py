@@ -23,7 +23,8 @@ from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.grading import work
 from studium_graders.grading.class_result import ClassResult
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.results.mark_changes import MarkChange
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")

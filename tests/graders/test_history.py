@@ -20,7 +20,8 @@ from studium.errors import CourseError
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
 from studium_graders.engine.material import results
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.results.history import FILE, MIGRATIONS, Basis, Recorded, open_history, read_attempts
 
 NOON = datetime(2026, 3, 1, 12)  # as nbgrader keeps times: UTC, without a zone

@@ -101,7 +101,8 @@ def test_the_material_has_what_the_database_says(course: Path, server: str) -> N
 def test_marks_are_recorded_in_it_and_stock_nbgrader_exports_them(
     course: Path, server: str, nbgrader: Callable[..., str]
 ) -> None:
-    from studium_graders.grading.class_run import GradeOptions, grade_class
+    from studium_graders.grading.class_run import grade_class
+    from studium_graders.grading.options import GradeOptions
 
     class Quiet:
         def begin(self, total: int, sandbox: str) -> None: ...

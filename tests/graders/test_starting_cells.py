@@ -17,7 +17,8 @@ from studium.errors import ExerciseError
 from studium.exercises.sources import solved, stub
 from studium_graders.assignments.building import build_assignment
 from studium_graders.course.public_exercises import public_source
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.nbgrader_config import release_starting_cells
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item

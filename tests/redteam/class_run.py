@@ -21,7 +21,8 @@ from nbgrader.api import Gradebook, MissingEntry
 from studium.catalogue.catalogue import load_catalogue
 from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.results.store import StoredResult, file_name
 
 from .classroom import Classroom, filled, hand_in, make_course

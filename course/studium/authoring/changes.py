@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
+from studium.exercises.syntax import parse
+
 _FORMS = ("lesson forms", "ladder")
 _TEXT = ("secrecy", "spelling", "plain English", "reading time", "handouts", "lesson", "offline")
 _ANSWERS = (
@@ -88,7 +90,7 @@ def changed_exercises(before: str, after: str) -> set[str] | None:
 def _parts(text: str) -> dict[str, list[str]]:
     """Return the statements that make up each exercise; "" has all the rest."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
-    for node in ast.parse(text).body:
+    for node in parse(text).body:
         parts[_owner(node)].append(ast.get_source_segment(text, node) or "")
         if isinstance(node, ast.FunctionDef):
             parts[_owner(node)] += [ast.unparse(item) for item in node.decorator_list]

@@ -11,6 +11,7 @@ import studium
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
 from studium.errors import StudiumError, TopicError
+from studium.exercises.syntax import parse
 
 PRIVATE = ("exercises", "reference")  # modules that student machines lack, or have in another form
 HEAVY = ("torch", "plotly", "ipywidgets", "nbgrader", "sklearn")
@@ -97,7 +98,7 @@ def _private(subject: Subject) -> Iterator[str]:
 def _tree(path: Path) -> ast.Module:
     """Parse a file; a missing or invalid file is treated as empty, because other checks report it."""
     with contextlib.suppress(FileNotFoundError, SyntaxError):
-        return ast.parse(path.read_text("utf-8"))
+        return parse(path.read_text("utf-8"))
     return ast.Module([], [])
 
 

@@ -8,6 +8,7 @@ from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
 from studium.exercises.model import Exercise
 from studium.exercises.sources import solved
+from studium.exercises.syntax import parse
 
 MOST_WORDS = 90  # "about 80"
 # Decisions: 82 of our 87 core exercises meet the first bound, all 28 integrative ones the second.
@@ -98,7 +99,7 @@ def _hints(exercise: Exercise) -> Iterator[str]:
 def _is_code(text: str) -> bool:
     """Return whether code in backticks does something: a call, an operation, a statement; a bare name does not."""
     try:
-        tree = ast.parse(text)
+        tree = parse(text)
     except SyntaxError:  # part of a statement, such as `for x in`
         return True
     named = (ast.Name, ast.Attribute, ast.Constant, ast.Subscript, ast.Tuple, ast.Slice, ast.UnaryOp)
@@ -107,7 +108,7 @@ def _is_code(text: str) -> bool:
 
 def decisions_in(exercise: Exercise) -> int:
     """Count the operations, calls, indexings, branches and loops in a solution, on however many lines."""
-    node = ast.parse(solved(exercise)).body[0]
+    node = parse(solved(exercise)).body[0]
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)
     found = [part for statement in node.body for part in ast.walk(statement)]
     return sum(isinstance(part, _DECISIONS) and not _is_negative(part) for part in found)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from studium.exercises.model import Exercise
 from studium.exercises.sources import solved, unwritten
+from studium.exercises.syntax import parse
 
 _SMALLEST = 16  # nodes of the syntax tree; anybody may write less, such as a softmax of a quotient
 _Kind = tuple[type[ast.AST], int]  # what a node is, and how many nodes it has
@@ -29,7 +30,7 @@ def own_part(exercise: Exercise) -> tuple[ast.AST, ...]:
 
 
 def _body(text: str) -> list[ast.stmt]:
-    function = ast.parse(text).body[0]
+    function = parse(text).body[0]
     assert isinstance(function, ast.FunctionDef)
     return function.body
 
@@ -46,7 +47,7 @@ def _places(text: str) -> dict[_Kind, list[_Place]]:
     """Return where nodes of each kind are: an expression on its own, a statement in the row of its block."""
     places: dict[_Kind, list[_Place]] = {}
     with contextlib.suppress(SyntaxError, ValueError):
-        tree = ast.parse(text)
+        tree = parse(text)
         kinds = _kinds(tree)
         for row in _rows(tree):
             known = [kinds[node] for node in row]

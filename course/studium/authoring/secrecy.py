@@ -21,6 +21,7 @@ from studium.authoring.subject import Subject
 from studium.exercises.definitions import definition
 from studium.exercises.model import Exercise
 from studium.exercises.sources import marked, stub, unwritten
+from studium.exercises.syntax import parse
 from studium.notebooks.editions import read_lesson
 from studium.topics.topic import Topic
 
@@ -210,7 +211,7 @@ def _is_handed_out(name: str) -> bool:
 def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:
     for test in exercise.tests:
         yield f"the name of the test {test.name!r}", test.name
-        strings = [n.value for n in ast.walk(ast.parse(definition(test.function))) if isinstance(n, ast.Constant)]
+        strings = [n.value for n in ast.walk(parse(definition(test.function))) if isinstance(n, ast.Constant)]
         yield f"a message of the test {test.name!r}", "\n".join(text for text in strings if isinstance(text, str))
 
 

@@ -23,6 +23,7 @@ import msgspec
 from studium.catalogue.catalogue import load_catalogue
 from studium.desk.check_process import Request, prepare, prepare_topic, run
 from studium.desk.zygote import CODE, HEADER
+from studium.exercises.syntax import parse
 from studium.topics.topic import Topic
 
 _PR_SET_PDEATHSIG = 1
@@ -149,7 +150,7 @@ def _may_fork() -> bool:
 
 def _import_as_lesson(topic: Topic) -> None:
     """Import everything that a lesson imports. If a statement fails, the cell it is in will report that."""
-    for node in ast.parse(topic.lesson.read_text("utf-8")).body:
+    for node in parse(topic.lesson.read_text("utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             with contextlib.suppress(Exception):
                 exec(compile(ast.Module([node], []), "<lesson>", "exec"), {})  # noqa: S102

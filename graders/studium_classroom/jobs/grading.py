@@ -17,7 +17,8 @@ from studium_graders.engine.material.results import WAITING
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
 from studium_graders.grading.class_result import ClassResult, SubmissionRow, TestRow
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.results.mark_changes import MarkChange
 from studium_graders.results.outcomes import outcome_of
 

@@ -1,8 +1,9 @@
 """``studium assign``: build source/ and release/ for one assignment, as course.toml describes it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from studium.catalogue.catalogue import Catalogue
 
@@ -12,6 +13,9 @@ from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.assignments.building import Assigned
+    from studium_graders.grading.vacuous_check import Checked
+
+_OF_A_TEST = ("notebook", "grade_id", "exercise", "name", "hidden", "max_points", "mode", "reason")
 
 
 def assign(
@@ -42,14 +46,20 @@ def assign(
     catalogue: Catalogue = ctx.obj
     with stoppable(), settings_errors(course):
         assigned = build_assignment(course, name, catalogue, replace=replace)
-        checked = check_assignment(course, name, catalogue) if check and not as_json else None
+        checked = check_assignment(course, name, catalogue) if check else None
     if as_json:
-        print_json(assigned)
+        print_json(_for_programs(assigned, checked))
     else:
         _print(assigned)
         if checked:
             show_modes(checked.tests)
             show_vacuous(checked.vacuous)
+
+
+def _for_programs(assigned: "Assigned", checked: "Checked | None") -> dict[str, Any]:
+    """Return what was built, and if the tests were looked at, how each is judged and what vacuous answers pass."""
+    tests = [{name: getattr(test, name) for name in _OF_A_TEST} for test in checked.tests] if checked else None
+    return msgspec.structs.asdict(assigned) | {"tests": tests, "vacuous": checked.vacuous if checked else None}
 
 
 def _print(assigned: "Assigned") -> None:

@@ -20,7 +20,7 @@ from studium_graders.grading.early_start import begin
 
 if TYPE_CHECKING:
     from studium_graders.grading.class_result import ClassResult
-    from studium_graders.grading.class_run import Watcher
+    from studium_graders.grading.options import Watcher
     from studium_graders.results.history import Attempt
     from studium_graders.results.mark_changes import MarkChange
 
@@ -81,7 +81,8 @@ def grade(
     import_nbgrader()
     from studium.cli.output import print_json
 
-    from studium_graders.grading.class_run import GradeOptions, grade_class
+    from studium_graders.grading.class_run import grade_class
+    from studium_graders.grading.options import GradeOptions
     from studium_graders.grading.vacuous_check import check_assignment
     from studium_graders.results.history import read_attempts
     from studium_graders.results.mark_changes import Selection

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from nbgrader.coursedir import CourseDirectory
@@ -34,6 +33,7 @@ from studium_graders.grading.calibrating import Calibrating
 from studium_graders.grading.class_result import ClassResult, submission_row
 from studium_graders.grading.executors import usable_cpus
 from studium_graders.grading.lock import only_grader
+from studium_graders.grading.options import GradeOptions, Watcher
 from studium_graders.grading.recorder import Graded, Recorder
 from studium_graders.grading.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.grading.terms import terms_of
@@ -43,7 +43,6 @@ from studium_graders.late.penalties import LatePenalties
 from studium_graders.results.exercise_files import packages_of
 from studium_graders.results.history import FILE as HISTORY
 from studium_graders.results.history import Recorded, basis_of, open_history
-from studium_graders.results.mark_changes import ALL, MarkChange, Selection
 from studium_graders.results.mistakes import Sentences
 from studium_graders.results.store import ResultsStore, environment_hash, result_key
 from studium_graders.results.unverified import for_review
@@ -51,36 +50,6 @@ from studium_graders.results.unverified import for_review
 _ON_A_CLUSTER = 64  # submissions in progress at the same time, unless set otherwise
 _PATIENCE_SECONDS = 10  # seconds until somebody waiting for a worker is told so
 _AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, to read while the reference solution is being graded
-
-
-class GradeOptions(msgspec.Struct, frozen=True):
-    """How to grade. ``jobs`` 0 means one per processor; ``students`` empty means all of them."""
-
-    students: tuple[str, ...] = ()
-    jobs: int = 0
-    executor: str = "local"
-    scheduler: str = ""
-    resume: bool = False
-    force: bool = False
-    trust: bool = False
-    dry_run: bool = False
-    selection: Selection = ALL
-
-
-class Watcher(Protocol):
-    """Is told how grading is going, and asked before marks change."""
-
-    def begin(self, total: int, sandbox: str) -> None:
-        """Grading of ``total`` submissions begins."""
-
-    def done(self, student: str, *, reused: bool) -> None:
-        """Another submission has its result."""
-
-    def note(self, sentence: str) -> None:
-        """Something the instructor should know."""
-
-    def agree(self, changes: Sequence[MarkChange]) -> bool:
-        """Return whether marks in the gradebook may change."""
 
 
 def grade_class(

@@ -6,9 +6,9 @@
 # froze those 350 GB and trained a file of **35 MB** to go with them, and the quality stayed the same. The hundred
 # customers now need 350 GB once, plus 3.5 GB of differences.
 #
-# How can one ten-thousandth of the parameters be enough? The left matrix is the change in one layer's weight, with
-# 64 × 64 entries. **Move the rank up from 1** and watch: the middle shows the best approximation with that rank, the
-# right what is missing. Long before rank 64, nothing is left to see.
+# How can one ten-thousandth of the parameters be enough? In the widget, the left matrix is the change in one layer's
+# weight, with 64 × 64 entries. **Move the rank up from 1** and watch: the middle shows the best approximation with that
+# rank, the right what is missing. Long before rank 64, nothing is left to see.
 
 # %% tags=["widget"]
 from studium_widgets import RankExplorer

@@ -25,7 +25,8 @@ WORKSHEET = (
 @pytest.fixture(scope="module")
 def graded(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
     """A course whose ps1 is graded for ada and charles; grace handed nothing in."""
-    from studium_graders.grading.class_run import GradeOptions, grade_class
+    from studium_graders.grading.class_run import grade_class
+    from studium_graders.grading.options import GradeOptions
 
     from tests.graders.report.test_report_command import Quiet
 

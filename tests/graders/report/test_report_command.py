@@ -17,7 +17,8 @@ import nbformat
 from studium.catalogue.catalogue import Catalogue
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
-from studium_graders.grading.class_run import GradeOptions, grade_class
+from studium_graders.grading.class_run import grade_class
+from studium_graders.grading.options import GradeOptions
 from studium_graders.report.reading import read_class
 
 WRONG = "def total(values):\n    '''By {name}.'''\n    extra = {number}\n    return sum(values) + extra\n"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from studium.exercises.syntax import parse
+
 _MESSAGE_WORDS = {"message", "msg", "err_msg"}
 _NUMBER = re.compile(r"(?<![A-Za-z_\d])\d")
 
@@ -79,7 +81,7 @@ def _own(variables: Any) -> dict[str, Any]:
 @functools.cache
 def _tree(filename: str) -> ast.Module | None:
     try:
-        return ast.parse("".join(linecache.getlines(filename)))
+        return parse("".join(linecache.getlines(filename)))
     except (SyntaxError, ValueError):
         return None
 

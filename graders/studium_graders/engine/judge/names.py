@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from studium.exercises import syntax
 from studium.exercises.sources import global_names
 
 from studium_graders.engine.judge.python_text import parse
@@ -71,7 +72,7 @@ def is_compound(node: ast.stmt) -> bool:
 
 def _shell(node: ast.stmt) -> ast.stmt:
     """Return a definition without the bodies of its functions: what is left runs at once."""
-    copy = ast.parse(ast.unparse(node)).body[0]
+    copy = syntax.parse(ast.unparse(node)).body[0]
     for inner in ast.walk(copy):
         if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
             inner.body = [ast.Pass()]

@@ -5,6 +5,7 @@ import io
 import tokenize
 
 from IPython.core.inputtransformer2 import TransformerManager
+from studium.exercises import syntax
 
 _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -15,7 +16,7 @@ def parse(source: str) -> ast.Module | None:
     if lines and lines[0].strip() in ("%%time", "%%capture"):
         lines[0] = "\n"
     try:
-        tree: ast.Module = ast.parse(TransformerManager().transform_cell("".join(lines)))
+        tree: ast.Module = syntax.parse(TransformerManager().transform_cell("".join(lines)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return tree

@@ -22,11 +22,6 @@ class Ending(NamedTuple):
     cause: Literal["student", "unclear", "ours"] = "student"
 
 
-def too_long(seconds: float) -> Ending:
-    """A cell or a call did not come to its end."""
-    return Ending("time limit", f"stopped after {seconds:g} s: is there an endless loop?")
-
-
 def test_too_long(seconds: float) -> Ending:
     """A test did not come to its end, though each call of the student's code may have."""
     return Ending("time limit", f"stopped after {seconds:g} s: {TEST_WITHOUT_END}")

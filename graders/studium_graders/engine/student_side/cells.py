@@ -13,6 +13,8 @@ import traceback
 import warnings
 from typing import Any
 
+from studium.exercises.syntax import parse
+
 from studium_graders.engine.kinds.assertion_text import unmet
 from studium_graders.engine.kinds.cell_outputs import MOST_OF_ERROR, MOST_OUTPUTS, RICH, sendable
 from studium_graders.engine.student_side.printed import Printed, collected
@@ -122,7 +124,7 @@ class Cells:
         frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
         cell = next(name for name, _ in frames if self.is_cell(name))
         line = [line for name, line in frames if name == cell][-1]
-        nodes = ast.walk(ast.parse("".join(linecache.getlines(cell))))
+        nodes = ast.walk(parse("".join(linecache.getlines(cell))))
         found = [node for node in nodes if isinstance(node, ast.Assert) and line in _lines(node)]
         self.assertion = found[0] if found else None
         return unmet(found[0], text) if found else text
@@ -227,7 +229,7 @@ def _is_python(source: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they come when the cell is run
         try:
-            ast.parse(source)
+            parse(source)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             return False
     return True

@@ -98,7 +98,6 @@ class Pulled(msgspec.Struct):
     gradients: list[Any]
 
 
-ToStudent = Run | Get | Call | Ask | Differentiate | Returned | Failed | Pulled
 Request = Run | Get | Call | Ask | Differentiate
 
 
