@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from studium.catalogue.catalogue import load_catalogue
 from studium.site.cards.card import card
 from studium.site.cards.diagram import draw
 from studium.site.cards.lettering import letters, lines, width
@@ -99,3 +100,11 @@ def test_a_card_is_an_image_of_the_size_that_services_ask_for_with_its_title_on_
     assert image.shape == (630, 1200, 3)
     assert (image[:, :400].min(axis=2) < 60).any()
     assert image[:, 1190:].min() > 240
+
+
+def test_the_longest_words_of_our_lessons_end_before_the_panel_of_the_diagram():
+    topics = [entry.topic for entry in load_catalogue().entries]
+    title = max((topic.title for topic in topics), key=lambda text: max(width(word, 44) for word in text.split()))
+    track = max((topic.track for topic in topics), key=lambda text: width(text, 28))
+    image = decoded(card(title, f"Studium · {track}", BOX.format('<rect class="learned" width="9" height="9"/>')))
+    assert image[:, 430:480].min() > 240

@@ -5,11 +5,12 @@ from xml.etree import ElementTree
 from studium.site.cards.diagram import draw
 from studium.site.cards.lettering import letters, lines, width
 from studium.site.cards.palette import ACCENT, INK, PAPER, RAISED
-from studium.site.cards.raster import Image
+from studium.site.cards.raster import Colour, Image
 
 WIDTH, HEIGHT = 1200, 630  # what the services that show cards ask for
 _EDGE, _PANEL = 56, 480  # the margin, and where the diagram's panel begins
-_SIZES = (84, 72, 60, 52)  # of the title, the largest first that fits
+_ABOVE, _SIZES = 28, (84, 72, 60, 52, 44)  # of the words above, and of the title: the largest first that fits
+_LINE, _TOP = 1.14, 150  # a line's height in sizes, and what the words above may take
 
 
 def card(title: str, above: str, svg: str) -> bytes:
@@ -26,12 +27,9 @@ def card(title: str, above: str, svg: str) -> bytes:
 def _card(title: str, above: str, svg: str) -> bytes:
     image = Image(WIDTH, HEIGHT, PAPER)
     room = (_PANEL if svg else WIDTH) - 2 * _EDGE
-    image.fill(letters(above, _EDGE, 92, 28), ACCENT)
-    y = 116.0
+    y = _text(image, above, _ABOVE, 60.0, room, ACCENT) + 24
     size = next((size for size in _SIZES if _fits(title, size, room)), _SIZES[-1])
-    for line in lines(title, size, room):
-        y += 1.14 * size
-        image.fill(letters(line, _EDGE, y, size), INK)
+    _text(image, title, size, y, room, INK)
     if svg:
         image.pixels[:, _PANEL:] = RAISED
         box = (_PANEL + _EDGE / 2, _EDGE, WIDTH - _PANEL - _EDGE, HEIGHT - 2 * _EDGE)
@@ -39,6 +37,14 @@ def _card(title: str, above: str, svg: str) -> bytes:
     return image.png()
 
 
+def _text(image: Image, text: str, size: float, y: float, room: float, colour: Colour) -> float:
+    """Write a text in as many lines as it needs below ``y``, and return where the last one stands."""
+    for line in lines(text, size, room):
+        y += _LINE * size
+        image.fill(letters(line, _EDGE, y, size), colour)
+    return y
+
+
 def _fits(title: str, size: float, room: float) -> bool:
     broken = lines(title, size, room)
-    return len(broken) * 1.14 * size < HEIGHT - 116 - _EDGE and all(width(line, size) <= room for line in broken)
+    return len(broken) * _LINE * size < HEIGHT - _TOP - _EDGE and all(width(line, size) <= room for line in broken)
