@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from studium.exercises.model import Exercise as Exercise
     from studium.exercises.model import exercise as exercise
     from studium.experiments.progress import track as track
+    from studium.experiments.table import show_table as show_table
     from studium.lesson import Lesson as Lesson
     from studium.lesson import open_lesson as open_lesson
     from studium.topics.claims import Claim as Claim
@@ -48,6 +49,7 @@ _HOMES = {
     "exercise": "exercises.model",
     "keeps_arguments": "exercises.changed_arguments",
     "open_lesson": "lesson",
+    "show_table": "experiments.table",
     "track": "experiments.progress",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "hookimpl",
     "keeps_arguments",
     "open_lesson",
+    "show_table",
     "track",
 ]
 

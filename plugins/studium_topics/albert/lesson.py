@@ -43,6 +43,7 @@ ParameterBill(model="base", embedding=128, sets=1)
 #
 
 # %%
+from studium import show_table
 import torch
 from torch.func import functional_call
 
@@ -122,7 +123,7 @@ from studium_topics.albert.exercises import parameter_bill
 
 # %%
 bill = lesson.mine(parameter_bill)
-totals = {}
+totals, rows = {}, []
 for name, sizes in {
     "BERT-base": (30522, None, 768, 3072, 12, 512, 12),
     "BERT-large": (30522, None, 1024, 4096, 24, 512, 24),
@@ -132,7 +133,8 @@ for name, sizes in {
     "ALBERT-xxlarge": (30000, 128, 4096, 16384, 12, 512, 1),
 }.items():
     totals[name] = sum(bill(*sizes).values())
-    print(f"{name:15s} {totals[name]:11,} parameters, {4 * totals[name] / 1e6:7.1f} MB in float32")
+    rows.append((name, totals[name], f"{4 * totals[name] / 1e6:.1f} MB"))
+show_table(["model", "parameters", "in float32"], rows)
 print(f"large against large: {totals['BERT-large'] / totals['ALBERT-large']:.2f} times fewer")
 
 # %% [markdown]
@@ -159,8 +161,10 @@ lesson.predict("operations", ..., "How many times as many operations does the un
 
 # %% tags=["experiment"]
 costs = experiment.costs(lesson.mine(shared_stack))
-for name, (stored, operations) in costs.items():
-    print(f"{name:26s} {stored:7,} parameters   {operations / 1e6:5.1f} million operations")
+show_table(
+    ["stack", "parameters", "operations"],
+    [(name, stored, f"{operations / 1e6:.1f} million") for name, (stored, operations) in costs.items()],
+)
 shared, own = costs["four layers, shared"], costs["four layers of their own"]
 lesson.found("operations", own[1] / shared[1], within=0)
 
@@ -260,8 +264,10 @@ lesson.predict("recovered", ..., "What share of the gain of depth (0 to 1) does 
 
 # %% tags=["experiment"]
 result = experiment.sharing(lesson.mine(shared_stack), profile=lesson.profile)
-for run in (result.one, result.shared, result.own):
-    print(f"{run.name:26s} {run.parameters:7,} parameters   loss {run.loss:.3f} nats per character")
+show_table(
+    ["stack", "parameters", "nats per character"],
+    [(run.name, run.parameters, f"{run.loss:.3f}") for run in (result.one, result.shared, result.own)],
+)
 print(f"share of the gain that the shared stack keeps: {result.recovered:.2f}")
 lesson.found("recovered", result.recovered, within=0.25)
 
@@ -367,10 +373,13 @@ lesson.predict("transfer", ..., "How often (0 to 1) will the encoder trained on 
 learned = experiment.orders(
     lesson.mine(albert), lesson.mine(sop_pairs), lesson.mine(train_order), profile=lesson.profile
 )
-print("trained on        asked: next sentence   asked: order")
-for task, name in (("next", "next sentence"), ("order", "sentence order")):
-    right = learned.accuracy[task]
-    print(f"{name:17s} {right['next']:20.3f} {right['order']:14.3f}")
+show_table(
+    ["trained on", "asked: next sentence", "asked: order"],
+    [
+        (name, *(f"{learned.accuracy[task][asked]:.3f}" for asked in ("next", "order")))
+        for task, name in (("next", "next sentence"), ("order", "sentence order"))
+    ],
+)
 lesson.found("transfer", learned.accuracy["next"]["order"])
 
 # %% tags=["experiment"]

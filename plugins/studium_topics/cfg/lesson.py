@@ -35,6 +35,7 @@ DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling
 # difference does not do.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.cfg import figures
@@ -285,11 +286,13 @@ lesson.predict("variance of DDIM at s = 5", ..., "The tilted density has 0.333. 
 
 # %% tags=["experiment"]
 exact = three_variances(lesson.mine(cfg_sample), lesson.mine(final_variances), profile=lesson.profile)
-print("scale s               " + "".join(f"{s:9g}" for s in exact.scales))
-print("tilted density        " + "".join(f"{v:9.4f}" for v in exact.theory["tilted"]))
-for solver, row in exact.found.items():
-    print(f"{solver}, your sampler    " + "".join(f"{v:9.4f}" for v in row))
-    print(f"{solver}, your solution   " + "".join(f"{v:9.4f}" for v in exact.theory[solver]))
+rows = [("tilted density", exact.theory["tilted"])]
+for solver, variances in exact.found.items():
+    rows += [(f"{solver}, your sampler", variances), (f"{solver}, your solution", exact.theory[solver])]
+show_table(
+    ["variance", *(f"s = {s:g}" for s in exact.scales)],
+    [(name, *(f"{value:.4f}" for value in values)) for name, values in rows],
+)
 lesson.found("variance of DDIM at s = 5", exact.found["DDIM"][-1])
 figures.variances(exact)
 
@@ -319,12 +322,14 @@ GuidedGaussian(mean=0.0, scale=5.0)
 
 # %% tags=["experiment"]
 rings = three_answers(lesson.mine(cfg_sample), profile=lesson.profile, seed=0)
-print("scale s                       " + "".join(f"{s:8g}" for s in rings.scales))
-for solver in ("DDPM", "DDIM"):
-    print(f"{solver}, energy distance         " + "".join(f"{rings.distance[solver, s]:8.4f}" for s in rings.scales))
+rows = [
+    (f"{solver}, energy distance", *(f"{rings.distance[solver, s]:.4f}" for s in rings.scales))
+    for solver in ("DDPM", "DDIM")
+]
 clouds = {solver: [rings.clouds[solver, s] for s in rings.scales] for solver in ("DDPM", "DDIM")}
 for name, row in {**clouds, "exact": rings.tilted.values()}.items():
-    print(f"{name + ', mean radius':30}" + "".join(f"{rings.radius(cloud):8.2f}" for cloud in row))
+    rows.append((f"{name}, mean radius", *(f"{rings.radius(cloud):.2f}" for cloud in row)))
+show_table(["", *(f"s = {s:g}" for s in rings.scales)], rows)
 figures.answers(rings, 5.0)
 
 # %% [markdown] tags=["experiment"]
@@ -351,9 +356,13 @@ Chart(
 )
 
 # %%
-print("   w    FID     IS     FID     IS      (p_uncond = 0.1, then 0.5)")
-for w, fid, score, fid_half, score_half in PAPER:
-    print(f"{w:4.1f} {fid:6.2f} {score:6.1f}  {fid_half:6.2f} {score_half:6.1f}")
+show_table(
+    ["w", "FID, p_uncond = 0.1", "IS", "FID, p_uncond = 0.5", "IS"],
+    [
+        (f"{w:.1f}", f"{fid:.2f}", f"{score:.1f}", f"{other:.2f}", f"{another:.1f}")
+        for w, fid, score, other, another in PAPER
+    ],
+)
 
 # %% [markdown]
 # **Think about it.** (a) Does FID go down when $w$ goes up? (b) The authors write that dropping half of the labels
@@ -392,13 +401,19 @@ lesson.predict("best scale", ..., "At which of the scales 0, 0.5, 1, 1.5, 2, 3, 
 
 # %% tags=["experiment"]
 result = digits(lesson.mine(drop_labels), lesson.mine(sample_digits), profile=lesson.profile, seed=0)
-print("             trained: accuracy  diversity  distance   perfect: accuracy  diversity  distance")
-for s, found in result.by_scale.items():
-    row = f"s = {s:<9g} {found.accuracy:16.1%} {found.diversity:10.2f} {found.distance:9.3f}"
-    ideal = result.perfect.get(s)
-    print(row + (f" {ideal.accuracy:19.1%} {ideal.diversity:10.2f} {ideal.distance:9.3f}" if ideal else ""))
-real = result.real
-print(f"their digits  {real.accuracy:16.1%} {real.diversity:10.2f} {real.distance:9.3f}")
+
+
+def measures(found):
+    """Return what the table shows of a run, or three empty cells."""
+    return (f"{found.accuracy:.1%}", f"{found.diversity:.2f}", f"{found.distance:.3f}") if found else (None,) * 3
+
+
+rows = [(f"s = {s:g}", *measures(found), *measures(result.perfect.get(s))) for s, found in result.by_scale.items()]
+names = ["accuracy", "diversity", "distance"]
+show_table(
+    ["", *(f"trained: {name}" for name in names), *(f"perfect: {name}" for name in names)],
+    [*rows, ("their digits", *measures(result.real), *measures(None))],
+)
 if lesson.profile.name == "smoke":
     print("(60 training steps, to see that it runs: these figures mean nothing, those of STUDIUM_PROFILE=laptop do)")
 lesson.found("best scale", result.best)
@@ -465,9 +480,7 @@ from studium_topics.cfg.exercises import rescale
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (drop_labels, cfg_eps, sample_digits, interval_scales, rescale)]
 repaired = repairs(*blocks, profile=lesson.profile, seed=0, model=result.model)
-print("s = 8         accuracy  diversity  distance")
-for name, found in repaired.measured.items():
-    print(f"{name:13} {found.accuracy:8.1%} {found.diversity:10.2f} {found.distance:9.3f}")
+show_table(["s = 8", *names], [(name, *measures(found)) for name, found in repaired.measured.items()])
 ImageGrid(
     torch.cat([x[:10] for x in repaired.samples.values()]),
     captions=[name if digit == 0 else str(digit) for name in repaired.samples for digit in range(10)],
@@ -484,8 +497,7 @@ ImageGrid(
 # On the ring, let's guide only some of the steps, using $s = 3$ and DDPM:
 
 # %% tags=["experiment"]
-for part, accuracy in rings.within.items():
-    print(f"guided in {part:12} the class has a probability of {accuracy:.3f}")
+show_table(["guided in", "probability of the class"], [(part, f"{value:.3f}") for part, value in rings.within.items()])
 
 # %% [markdown]
 # For these clusters the noisiest steps hardly do anything. With that much noise all classes look alike, so there is
@@ -503,8 +515,9 @@ ParticleField.three_answers(scale=5.0, steps=200, guide_from=0.7, beside="ancest
 # J^\top \rVert$, which should be 0 for a gradient.
 
 # %% tags=["experiment"]
-for sigma, ratio in result.asymmetry.items():
-    print(f"noise level {sigma:5.2f}: asymmetry {ratio:.2f}")
+show_table(
+    ["noise level", "asymmetry"], [(f"{sigma:.2f}", f"{ratio:.2f}") for sigma, ratio in result.asymmetry.items()]
+)
 
 # %% [markdown] tags=["experiment"]
 # It is .28 to .40 over seeds 0 to 4 and all levels. So what guides the digits is *not* the gradient of any classifier,

@@ -47,6 +47,7 @@ ParticleField.tug_of_war(steps=100, step=60, particles=800)
 # itself a second time instead of a classifier, as you will see in the next lesson.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.classifier_guidance import figures
@@ -200,8 +201,10 @@ films = {
     for s in (0.0, 1.0, 3.0, 10.0)
 }
 last = torch.stack([film[-1] for film in films.values()])
-for s, digits in zip(films, last, strict=True):
-    print(f"s = {s:<3g} a classifier trained on other digits reads {' '.join(map(str, judge()(digits).tolist()))}")
+show_table(
+    ["s", "what a classifier trained on other digits reads"],
+    [(f"{s:g}", " ".join(map(str, judge()(digits).tolist()))) for s, digits in zip(films, last, strict=True)],
+)
 captions = [f"s = {s:g}: {digit}" for s in films for digit in range(10)]
 ImageGrid(last.view(40, 1, 8, 8), captions=captions, columns=10, label="0 to 9 as asked for, a row for each scale")
 
@@ -231,11 +234,12 @@ def classifier(x, t):
 
 
 x, y = 2 * torch.randn(1000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), torch.arange(1000) % 4
-print("   t    mean length of g    largest |guided ε − conditional ε|")
+rows = []
 for t in (199, 150, 100, 50, 10, 0):
     gradient = pull(classifier, x, torch.full((1000,), t), y)
     gap = guided(mixture.eps(x, plane.abar[t]), gradient, t, plane.betas, 1.0) - mixture.eps(x, plane.abar[t], y)
-    print(f"{t:4} {gradient.norm(dim=1).mean():19.3f} {gap.abs().max():28.0e}")
+    rows.append((t, f"{gradient.norm(dim=1).mean():.3f}", f"{gap.abs().max():.0e}"))
+show_table(["t", "mean length of g", "largest |guided ε − conditional ε|"], rows)
 
 # %% [markdown]
 # They agree to rounding, so the rule is right. With an exact classifier, guidance with scale 1 *is* the conditional
@@ -283,9 +287,10 @@ from studium_topics.classifier_guidance.exercises import guided_step
 
 # %%
 forms = two_forms(lesson.mine(guide_eps), lesson.mine(guided_step), profile=lesson.profile)
-print("steps    mean relative gap of the shifts: σ² = β      σ² = β̃")
-for steps in forms.beta:
-    print(f"{steps:5} {forms.beta[steps]:39.4f} {forms.posterior[steps]:11.4f}")
+show_table(
+    ["steps", "mean relative gap of the shifts: σ² = β", "σ² = β̃"],
+    [(steps, f"{forms.beta[steps]:.4f}", f"{forms.posterior[steps]:.4f}") for steps in forms.beta],
+)
 
 # %% [markdown]
 # The last column falls more slowly. The posterior's variance $\tilde\beta_t$ is smaller than $\beta_t$ by the factor
@@ -351,11 +356,15 @@ lesson.predict("accuracy with √β", ..., "And what share if you use √β inst
 result = exact_guidance(
     lesson.mine(guided_step), lesson.mine(guided_sample), lesson.mine(class_report), profile=lesson.profile, seed=0
 )
-print("                           in class 0   energy distance   spread   distance of two samples")
 rows = {"real points": result.real} | {f"s = {s:g}": cloud for s, cloud in result.scales.items()}
 rows |= {"second form, s = 1": result.mean_form} | result.mistakes
-for name, cloud in rows.items():
-    print(f"{name:26} {cloud.accuracy:10.3f} {cloud.distance:17.4f} {cloud.spread:8.2f} {cloud.diversity:12.2f}")
+show_table(
+    ["", "in class 0", "energy distance", "spread", "distance of two samples"],
+    [
+        (name, f"{cloud.accuracy:.3f}", f"{cloud.distance:.4f}", f"{cloud.spread:.2f}", f"{cloud.diversity:.2f}")
+        for name, cloud in rows.items()
+    ],
+)
 print(f"largest distance between a sample with s = 1 and the conditional model's: {result.path_gap:.0e}")
 
 # %% tags=["experiment"]
@@ -401,10 +410,11 @@ Chart(
 )
 
 # %% tags=["experiment"]
-print("                 in class 0   energy distance   spread")
 rows = {"real points": result.real} | {f"√β, s = {s:g}": cloud for s, cloud in result.tuned.items()}
-for name, cloud in rows.items():
-    print(f"{name:16} {cloud.accuracy:10.3f} {cloud.distance:17.4f} {cloud.spread:8.2f}")
+show_table(
+    ["", "in class 0", "energy distance", "spread"],
+    [(name, f"{x.accuracy:.3f}", f"{x.distance:.4f}", f"{x.spread:.2f}") for name, x in rows.items()],
+)
 
 # %% [markdown] tags=["experiment"]
 # At scale 3 the wrong formula has the accuracy and the spread of real points, so if you tuned the scale by these two
@@ -434,9 +444,10 @@ blocks = (noisy_classifier_loss, class_gradient, guided_sample, class_report)
 learned = learned_guidance(*map(lesson.mine, blocks), profile=lesson.profile, seed=0)
 rows = {"real digits": learned.real, "unguided": learned.unguided, "exact classifier, s = 1": learned.exact}
 rows |= {f"{name}, s = {s:g}": run for name, runs in learned.runs.items() for s, run in runs.items()}
-print("                                   the judge says   the guide says   distance within a class")
-for name, run in rows.items():
-    print(f"{name:34} {run.accuracy:13.3f} {run.own:16.3f} {run.diversity:18.2f}")
+show_table(
+    ["", "the judge says", "the guide says", "distance within a class"],
+    [(name, f"{run.accuracy:.3f}", f"{run.own:.3f}", f"{run.diversity:.2f}") for name, run in rows.items()],
+)
 if lesson.profile.name == "smoke":
     print("(a run of smoke size, to see that it works: these numbers mean something at STUDIUM_PROFILE=laptop)")
 figures.trade(learned)
@@ -454,9 +465,10 @@ lesson.found("a learned guide at s = 1", learned.runs["trained on noisy digits"]
 # digit, and compare their gradients.
 
 # %% tags=["experiment"]
-print("   t   right: learned   exact    the learned gradient's part along the exact one")
-for t, slope in learned.slopes.items():
-    print(f"{t:4} {slope.accuracy:16.2f} {slope.exact:7.2f} {slope.share:30.2f}")
+show_table(
+    ["t", "right: learned", "right: exact", "the learned gradient's part along the exact one"],
+    [(t, f"{x.accuracy:.2f}", f"{x.exact:.2f}", f"{x.share:.2f}") for t, x in learned.slopes.items()],
+)
 
 # %% [markdown] tags=["experiment"]
 # At $t = 10$ the network is right 99 times out of 100, so by its accuracy it is an excellent classifier. But its

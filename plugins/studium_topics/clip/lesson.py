@@ -46,6 +46,7 @@ CaptionBoard.drawn()
 # | $m$ | how often each caption occurs in a batch | |
 
 # %%
+from studium import show_table
 import math
 
 import torch
@@ -175,18 +176,21 @@ from studium_topics.clip.exercises import multi_positive_loss
 lowest = floors(
     lesson.mine(clip_logits), lesson.mine(clip_loss), lesson.mine(multi_positive_loss), profile=lesson.profile
 )
-print(
-    f"{'the best possible features':29}" + "".join(f"{f'scale {scale:.3g}':>12}" for scale in SCALES) + "        ln N"
+rows = [
+    (f"measured, N = {batch}", *(f"{lowest.lowest[scale, batch]:.4f}" for scale in SCALES), f"{math.log(batch):.4f}")
+    for batch in BATCHES
+]
+formula = [f"{simplex_floor(scale, 32768):.4f}" for scale in SCALES]
+rows.append(("formula, N = 32768", *formula, f"{math.log(32768):.4f}"))
+show_table(["the best possible features", *(f"scale {scale:.3g}" for scale in SCALES), "ln N"], rows)
+print("each caption m times in a batch of 48, scale 100:")
+show_table(
+    ["m", "plain loss", "shared targets", "ln m"],
+    [
+        (copies, f"{plain:.4f}", f"{abs(lowest.shared[copies]):.4f}", f"{math.log(copies):.4f}")
+        for copies, plain in lowest.copied.items()
+    ],
 )
-for batch in BATCHES:
-    row = "".join(f"{lowest.lowest[scale, batch]:12.4f}" for scale in SCALES)
-    print(f"measured, N = {batch:<15}{row}{math.log(batch):12.4f}")
-row = "".join(f"{simplex_floor(scale, 32768):12.4f}" for scale in SCALES)
-print(f"formula,  N = {32768:<15}{row}{math.log(32768):12.4f}")
-print("\neach caption m times in a batch of 48, scale 100:")
-for copies, plain in lowest.copied.items():
-    shared = lowest.shared[copies]
-    print(f"m = {copies}: plain loss {plain:.4f}, shared targets {abs(shared):.4f}, ln m = {math.log(copies):.4f}")
 print(f"on noise the two losses differ by {lowest.noise:.0e}")
 lesson.found("floor without a temperature", lowest.lowest[1.0, 48])
 
@@ -336,10 +340,20 @@ found = naming(
     profile=lesson.profile,
     seed=0,
 )
-print("named right, of 30 names   seen pairs   held-out pairs   of these: colour    form    scale")
-for name, run in found.runs.items():
-    shares = f"{run.seen[BETTER]:10.2f}{run.held_out[BETTER]:17.2f}{run.colour:19.2f}{run.form:8.2f}"
-    print(f"{name:26} {shares}{run.scale:9.1f}")
+show_table(
+    ["named right, of 30 names", "seen pairs", "held-out pairs", "of these: colour", "form", "scale"],
+    [
+        (
+            name,
+            f"{run.seen[BETTER]:.2f}",
+            f"{run.held_out[BETTER]:.2f}",
+            f"{run.colour:.2f}",
+            f"{run.form:.2f}",
+            f"{run.scale:.1f}",
+        )  # fmt: skip
+        for name, run in found.runs.items()
+    ],
+)
 lesson.found("held-out pairs", found.held_out, within=0.2)
 
 # %% tags=["experiment"]
@@ -393,9 +407,11 @@ CaptionBoard.of(found.runs["CLIP"].model, kinds, seed=7)
 
 # %% tags=["experiment"]
 run = found.runs["CLIP"]
-for way in run.held_out:
-    print(f"{way:14} seen pairs {run.seen[way]:.2f}   held-out pairs {run.held_out[way]:.2f}")
-print("\nrecall at 1 among all 60 kinds with their whole captions: ", end="")
+show_table(
+    ["", "seen pairs", "held-out pairs"],
+    [(way, f"{run.seen[way]:.2f}", f"{run.held_out[way]:.2f}") for way in run.held_out],
+)
+print("recall at 1 among all 60 kinds with their whole captions: ", end="")
 print(f"{found.retrieval[0]:.2f} of the images, {found.retrieval[1]:.2f} of the texts")
 
 # %% [markdown] tags=["experiment"]
@@ -411,8 +427,10 @@ print(f"{found.retrieval[0]:.2f} of the images, {found.retrieval[1]:.2f} of the 
 # Here is the gap again, now for the trained models:
 
 # %% tags=["experiment"]
-for name, run in found.runs.items():
-    print(f"{name:18} distance of the means: {run.gaps[0]:.2f} before training, {run.gaps[1]:.3f} after")
+show_table(
+    ["distance of the means", "before training", "after"],
+    [(name, f"{run.gaps[0]:.2f}", f"{run.gaps[1]:.3f}") for name, run in found.runs.items()],
+)
 
 # %% tags=["experiment", "widget"]
 Chart(

@@ -46,6 +46,7 @@ TwoKeys()
 # | $\lambda$ | `scale` | strength of the control |
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.controlnet import figures
@@ -159,10 +160,14 @@ from studium_topics.controlnet.exercises import grad_audit
 
 # %% tags=["experiment"]
 woken = wake(*(lesson.mine(f) for f in (make_control, controlled_eps, grad_audit)), profile=lesson.profile)
-for name, rows in woken.norms.items():
-    print(f"{name:10}" + "".join(f"{part:>12}" for part in PARTS))
-    for step, norms in enumerate(rows):
-        print(f"   step {step} " + "".join(f"{norms[part]:12.2e}" for part in PARTS))
+show_table(
+    ["size of the gradient of", *PARTS],
+    [
+        (f"{name}, step {step}", *(f"{norms[part]:.2e}" for part in PARTS))
+        for name, rows in woken.norms.items()
+        for step, norms in enumerate(rows)
+    ],
+)
 first = next((step for step, norms in enumerate(woken.norms["control"]) if norms["look"] > 0), -1)
 lesson.found("look wakes", first, within=0)
 
@@ -293,10 +298,11 @@ lesson.predict("IoU of the base", ..., "What mean IoU does the base reach with m
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_control, controlled_eps, train_control, controlled_sample, mask_iou)]
 result = follow(*blocks, profile=lesson.profile, seed=0, control=control)
-print("                          loss at step 0   after   IoU    colour right")
-for name in ("no control", *DESIGNS):
-    found = result.designs[name]
-    print(f"{name:24} {found.first_loss:14.4f} {found.loss:9.4f} {found.iou:6.2f} {found.colour:11.0%}")
+rows = [(name, result.designs[name]) for name in ("no control", *DESIGNS)]
+show_table(
+    ["", "loss at step 0", "after", "IoU", "colour right"],
+    [(name, f"{x.first_loss:.4f}", f"{x.loss:.4f}", f"{x.iou:.2f}", f"{x.colour:.0%}") for name, x in rows],
+)
 print(f"parameters of the base that changed: {result.changed}")
 lesson.found("IoU of the base", result.designs["no control"].iou)
 figures.overlaps(result)
@@ -368,8 +374,10 @@ else:
 # three quarters of the steps, and let the base do the rest.
 
 # %% tags=["experiment"]
-for share in SHARES:
-    print(f"control on for the first {share:4.0%} of the steps: IoU {result.early[share]:.2f}")
+show_table(
+    ["control on for the first", "IoU"],
+    [(f"{share:.0%} of the steps", f"{result.early[share]:.2f}") for share in SHARES],
+)
 
 # %% [markdown] tags=["experiment"]
 # With this seed (laptop profile) the IoU is .30, .36, .53, .68 and .75, so half of the steps give us half of the gain.

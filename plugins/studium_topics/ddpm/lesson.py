@@ -39,6 +39,7 @@ DenoisingFilm.trained(kind=3)
 # simple loss took the place of adversarial training.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.ddpm import figures
@@ -322,9 +323,10 @@ ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, la
 
 # %% tags=["experiment"]
 judged = judge_digits(film[-1], generator)
-print("                     energy distance    median distance to the nearest unseen digit")
-for name in ("real", "network", "Gaussian"):
-    print(f"{name:20} {judged.distance[name]:14.3f} {judged.gap[name]:22.2f}")
+show_table(
+    ["", "energy distance", "median distance to the nearest unseen digit"],
+    [(name, f"{judged.distance[name]:.3f}", f"{judged.gap[name]:.2f}") for name in ("real", "network", "Gaussian")],
+)
 
 # %% tags=["experiment"]
 ImageGrid(
@@ -380,10 +382,13 @@ lesson.found("V / s²", bench.final["posterior"][2], within=0.05)
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_betas, posterior, p_step, final_variance)]
 verdicts = wrong_samplers(*blocks, profile=lesson.profile)
-print("slip                        V / s²: s² = 1       0.25       0.01   energy distance, each repetition")
-for name, verdict in verdicts.items():
-    exact = "".join(f"{value:11.3g}" for value in verdict.variances)
-    print(f"{name:32}{exact}   " + " ".join(f"{value:.4g}" for value in verdict.distances))
+show_table(
+    ["slip", "V / s²: s² = 1", "0.25", "0.01", "energy distance, each repetition"],
+    [
+        (name, *(f"{value:.3g}" for value in found.variances), " ".join(f"{value:.4g}" for value in found.distances))
+        for name, found in verdicts.items()
+    ],
+)
 figures.eyes_on_samplers(verdicts)
 
 # %% [markdown] tags=["experiment"]
@@ -459,10 +464,14 @@ else:
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_betas, q_sample, ddpm_loss, sample)]
 result = swiss_roll(*blocks, profile=lesson.profile, seed=0)
-print("                     energy distance     distance to the nearest data point")
-print(f"other fresh data            {result.floor:.4f} {result.gap:22.3f}")
-for variant, run in result.runs.items():
-    print(f"{variant:27} {run.distance:.4f} {run.gap:22.3f}   ({result.ratio(variant):.1f} × eps)")
+rows = [
+    (variant, f"{run.distance:.4f}", f"{run.gap:.3f}", f"{result.ratio(variant):.1f} × eps")
+    for variant, run in result.runs.items()
+]
+show_table(
+    ["", "energy distance", "distance to the nearest data point", "compared with eps"],
+    [("other fresh data", f"{result.floor:.4f}", f"{result.gap:.3f}", None), *rows],
+)
 if lesson.profile.name == "smoke":
     print("(60 training steps only: these numbers mean something at STUDIUM_PROFILE=laptop)")
 figures.roll_samples(result)
@@ -491,9 +500,13 @@ figures.roll_samples(result)
 
 # %% tags=["experiment"]
 memory = memorisation(lesson.mine(make_betas), lesson.mine(sample), profile=lesson.profile)
-print("training points   median distance to the nearest: samples   fresh data   ratio")
-for count in memory.points:
-    print(f"{count:15} {memory.to_training[count]:40.4f} {memory.fresh[count]:12.4f} {memory.ratio(count):7.2f}")
+show_table(
+    ["training points", "median distance to the nearest: samples", "fresh data", "ratio"],
+    [
+        (count, f"{memory.to_training[count]:.4f}", f"{memory.fresh[count]:.4f}", f"{memory.ratio(count):.2f}")
+        for count in memory.points
+    ],
+)
 figures.memory(memory)
 
 # %% [markdown] tags=["experiment"]
@@ -555,10 +568,14 @@ else:
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_betas, ddim_steps, ddim_step)]
 fewer = few_steps(*blocks, profile=lesson.profile, seed=0)
-print("steps     on a cluster: η = 0   η = 1      spread: η = 0   η = 1")
-for count in (5, 10, 20, 50):
-    shares, spreads = ([table[eta, count] for eta in (0.0, 1.0)] for table in (fewer.on_mode, fewer.spread))
-    print(f"{count:5} {shares[0]:21.2f} {shares[1]:7.2f} {spreads[0]:18.2f} {spreads[1]:7.2f}")
+shares, spreads = fewer.on_mode, fewer.spread
+show_table(
+    ["steps", "on a cluster: η = 0", "η = 1", "spread: η = 0", "η = 1"],
+    [
+        (count, *(f"{table[eta, count]:.2f}" for table in (shares, spreads) for eta in (0.0, 1.0)))
+        for count in (5, 10, 20, 50)
+    ],
+)
 print(f"the first 50 rows instead of 50 spaced ones: spread {fewer.wrong:.2f}")
 figures.spread_by_steps(fewer)
 

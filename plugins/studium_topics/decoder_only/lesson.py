@@ -45,6 +45,7 @@ figures.opening()
 # | $N$, $\tau$ | number of parameters; temperature |
 
 # %%
+from studium import show_table
 import torch
 from torch import nn
 
@@ -197,11 +198,13 @@ known = {
     "Llama 3 8B": (128256, 4096, 32, 14336, 1024, False),
     "Llama 3 70B": (128256, 8192, 80, 28672, 1024, False),
 }
+rows = []
 for name, (vocabulary, width, layers, hidden, kv_width, tied) in known.items():
     parameters = count(vocabulary, width, layers, hidden, kv_width, tied)
     feed_forward = 3 * width * hidden * layers / parameters
     tables = 2 * vocabulary * width / parameters
-    print(f"{name:12} {parameters:>15,} parameters: {feed_forward:.0%} feed-forward, {tables:.0%} embedding and head")
+    rows.append((name, parameters, f"{feed_forward:.0%}", f"{tables:.0%}"))
+show_table(["", "parameters", "feed-forward", "embedding and head"], rows)
 days = 6 * count(*known["Llama 2 7B"]) * 2e12 / (64 * 0.4 * 989e12) / 86400
 print(f"Training Llama 2 7B on 2 trillion tokens: {days:.0f} days on 64 H100 SXM at 40 % of 989 TFLOP/s in bfloat16")
 
@@ -382,10 +385,15 @@ found = induction(
     profile=lesson.profile,
     seed=0,
 )
-print(f"two layers:                                 {found.two.accuracy:6.1%} of the second half right")
-print(f"one layer:                                  {found.one.accuracy:6.1%}")
-print(f"one layer, as many parameters as the two:   {found.wide.accuracy:6.1%}")
-print(f"one layer, and the period is always 16:     {found.fixed.accuracy:6.1%}")
+show_table(
+    ["", "right in the second half"],
+    [
+        ("two layers", f"{found.two.accuracy:.1%}"),
+        ("one layer", f"{found.one.accuracy:.1%}"),
+        ("one layer, as many parameters as the two", f"{found.wide.accuracy:.1%}"),
+        ("one layer, and the period is always 16", f"{found.fixed.accuracy:.1%}"),
+    ],
+)
 figures.learning(found)
 
 # %% tags=["experiment"]
@@ -415,25 +423,27 @@ lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 GlassTransformer.of(found.two.model)
 
 # %% tags=["experiment"]
-print("induction scores      head 0   head 1   head 2   head 3")
-for layer, row in enumerate(found.two.scores.tolist()):
-    print(f"two layers, layer {layer}  " + "   ".join(f"{score:6.3f}" for score in row))
-print("one layer            " + "   ".join(f"{score:6.3f}" for score in found.one.scores[0].tolist()))
+rows = [(f"two layers, layer {layer}", row) for layer, row in enumerate(found.two.scores.tolist())]
+rows.append(("one layer", found.one.scores[0].tolist()))
+show_table(
+    ["induction scores", *(f"head {head}" for head in range(4))],
+    [(name, *(f"{score:.3f}" for score in row)) for name, row in rows],
+)
 
 # %% [markdown] tags=["experiment"]
 # A score is a correlation. Is it also the cause? To find out, we silence heads and don't train again.
 
 # %% tags=["experiment"]
-for name, heads in (
-    ("none", []),
-    ("one head of layer 1", [(1, 0)]),
-    ("two heads of layer 1", [(1, 0), (1, 1)]),
-    ("three heads of layer 1", [(1, 0), (1, 1), (1, 2)]),
-    ("all heads of layer 1", [(1, head) for head in range(4)]),
-    ("one head of layer 0", [(0, 0)]),
-    ("all heads of layer 0", [(0, head) for head in range(4)]),
-):
-    print(f"silent: {name:24} {without(found.two.model, heads):6.1%} right")
+silenced = {
+    "none": [],
+    "one head of layer 1": [(1, 0)],
+    "two heads of layer 1": [(1, 0), (1, 1)],
+    "three heads of layer 1": [(1, 0), (1, 1), (1, 2)],
+    "all heads of layer 1": [(1, head) for head in range(4)],
+    "one head of layer 0": [(0, 0)],
+    "all heads of layer 0": [(0, head) for head in range(4)],
+}
+show_table(["silent", "right"], [(name, f"{without(found.two.model, heads):.1%}") for name, heads in silenced.items()])
 
 # %% [markdown] tags=["experiment"]
 # Without layer 1 the model is back at chance. Without layer 0 the heads of layer 1 are all there, but they don't find

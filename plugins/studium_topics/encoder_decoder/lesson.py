@@ -41,6 +41,7 @@ figures.opening()
 # | $V$, $K$ | number of tokens; number of buckets of one side |
 
 # %%
+from studium import show_table
 import torch
 from torch import nn
 
@@ -300,11 +301,13 @@ lesson.predict("one slot", ..., "What percentage of answers will be right if the
 
 # %% tags=["experiment"]
 found = experiment.alignment(*parts, profile=lesson.profile, seed=0)
-print("whole answers right     all slots   one slot   looks at the next letter   at the last one written")
+rows = []
 for task in experiment.TASKS:
-    after, before = found.looks[task]
-    full, one = found.full[task].accuracy, found.one[task].accuracy
-    print(f"{task:22} {full:10.1%} {one:10.1%} {after:18.1%} {before:25.1%}")
+    answers = (found.full[task].accuracy, found.one[task].accuracy)
+    rows.append((task, *(f"{share:.1%}" for share in (*answers, *found.looks[task]))))
+show_table(
+    ["whole answers right", "all slots", "one slot", "looks at the next letter", "at the last one written"], rows
+)
 print(f"reversing with the memory of the next source: {found.swapped:.1%} are the answer to that source")
 print(f"reversing with an empty memory:                {found.closed:.1%} right")
 
@@ -391,8 +394,10 @@ lesson.predict("beam of 1", ..., "What is the mean log p of the answers of a bea
 # %% tags=["experiment"]
 searched = experiment.search(*parts[:-1], lesson.mine(beam_search), profile=lesson.profile, seed=0)
 print(f"in the data: log p {searched.copy:.2f} for a copy, {searched.short:.2f} on average for the mark and a letter")
-for width, logp in searched.logp.items():
-    print(f"a beam of {width}: log p {logp:6.2f} on average, {searched.copies[width]:6.1%} copies")
+show_table(
+    ["beam", "log p on average", "copies"],
+    [(width, f"{logp:.2f}", f"{searched.copies[width]:.1%}") for width, logp in searched.logp.items()],
+)
 source, _ = experiment.held_out("copy", 0, lesson.profile.device)
 for width in (1, 2):
     tokens, logp = experiment.searched(searched.model, source[0, source[0] != PAD], lesson.mine(beam_search), width)

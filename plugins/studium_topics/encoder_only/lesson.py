@@ -41,6 +41,7 @@ figures.opening()
 # by filling in hidden words.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.encoder_only import experiment
@@ -352,7 +353,10 @@ floors = {}
 for place, role in enumerate(grammar.ROLES):
     others = [i for i in range(grammar.CLAUSE) if i != place]
     floors[role] = [float(lesson.mine(best_loss)(clauses, place, seen)) for seen in (others, list(range(place)))]
-    print(f"{role:11s} both sides {floors[role][0]:.3f}   left to right {floors[role][1]:.3f}")
+show_table(
+    ["lowest loss", "both sides", "left to right"],
+    [(role, *(f"{floor:.3f}" for floor in both)) for role, both in floors.items()],
+)
 
 # %% [markdown]
 # The two columns differ in just one row. The floor for the determiner is 0 from both sides, but $\ln 2 = 0.693$ from
@@ -375,10 +379,18 @@ lesson.predict("price", ..., "How many times more steps does MLM take than left 
 result = experiment.both_sides(
     **blocks, corrupt=lesson.mine(corrupt), pretrain=lesson.mine(pretrain), profile=lesson.profile
 )
-for name, reader, side in (("both sides", result.both, 0), ("left to right", result.left, 1)):
+for name, reader in (("both sides", result.both), ("left to right", result.left)):
     print(f"{name}: right number in {reader.determiner:.3f} of the determiners, {reader.verb:.3f} of the verbs")
-    for role in grammar.ROLES:
-        print(f"    {role:11s} loss {reader.nats[role]:.3f}   floor {floors[role][side]:.3f}")
+show_table(
+    ["", "both sides: loss", "floor", "left to right: loss", "floor"],
+    [
+        (
+            role,
+            *(f"{x:.3f}" for x in (result.both.nats[role], floors[role][0], result.left.nats[role], floors[role][1])),
+        )
+        for role in grammar.ROLES
+    ],
+)
 
 # %% tags=["experiment"]
 chart = figure(x="training step", y="share with the right number", height=380)
@@ -484,9 +496,13 @@ AttentionHeatmap(
 # Then draw the words one after the other, so that each can see the ones before it.
 
 # %% tags=["experiment"]
-for at_once, name in ((True, "all three at once"), (False, "one after the other")):
-    agree, example = experiment.fill(result.both.model, at_once=at_once)
-    print(f"{name:20s} agree in {agree:.1%}    for example: {example}")
+filled = {
+    name: experiment.fill(result.both.model, at_once=at_once)
+    for at_once, name in ((True, "all three at once"), (False, "one after the other"))
+}
+show_table(
+    ["", "agree in", "for example"], [(name, f"{agree:.1%}", example) for name, (agree, example) in filled.items()]
+)
 
 # %% [markdown] tags=["experiment"]
 # At `laptop`, seeds 0 to 5, the first share was between 0.24 and 0.48. It is higher than 1/4 if the model prefers one

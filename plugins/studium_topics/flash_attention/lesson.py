@@ -44,6 +44,7 @@ Roofline.example()
 # | $F$ | here: size of the fast memory, in numbers | |
 
 # %%
+from studium import show_table
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -221,10 +222,12 @@ lesson.predict("times smaller", ..., "How many times smaller is the largest tens
 
 # %% tags=["experiment"]
 exact = exactness(lesson.mine(flash_forward), lesson.mine(flash_backward), profile=lesson.profile, seed=0)
-print("tokens    largest error   largest tensor   standard attention's")
-for length, error, tiled, standard in zip(exact.lengths, exact.forward, exact.tiled, exact.standard, strict=True):
-    print(f"{length:6}    {error:13.1e}   {tiled:14,}   {standard:20,}")
-print(f"\ngradients: the largest error is {exact.gradients:.1e}")
+rows = zip(exact.lengths, exact.forward, exact.tiled, exact.standard, strict=True)
+show_table(
+    ["tokens", "largest error", "largest tensor", "standard attention's"],
+    [(length, f"{error:.1e}", tiled, standard) for length, error, tiled, standard in rows],
+)
+print(f"gradients: the largest error is {exact.gradients:.1e}")
 print(f"arithmetic, forward and backward: {exact.work:.4f} times as much as in standard attention")
 lesson.found("times smaller", exact.standard[-1] / exact.tiled[-1])
 
@@ -258,9 +261,14 @@ from studium_topics.flash_attention.exercises import merge_partials
 joined = streams(
     lesson.mine(online_update), lesson.mine(flash_forward), lesson.mine(merge_partials), profile=lesson.profile, seed=0
 )
-print(f"keys in blocks:                    error {joined.blocks:.1e}")
-print(f"in blocks, acc never rescaled:     error {joined.forgetful:.1e}")
-print(f"seven workers, merged:             error {joined.workers:.1e}")
+show_table(
+    ["keys", "error"],
+    [
+        ("in blocks", f"{joined.blocks:.1e}"),
+        ("in blocks, acc never rescaled", f"{joined.forgetful:.1e}"),
+        ("seven workers, merged", f"{joined.workers:.1e}"),
+    ],
+)
 
 # %% [markdown]
 # ## What moves
@@ -293,12 +301,13 @@ from studium_topics.flash_attention.exercises import hbm_floats
 # %% tags=["experiment"]
 count = lesson.mine(hbm_floats)
 moved = movement(lesson.mine(flash_forward), count, profile=lesson.profile, seed=0)
-print(f"{moved.length} tokens of width 32\n")
-print("fast memory      counted    predicted")
-for sram, counted, predicted in zip(moved.srams, moved.counted, moved.predicted, strict=True):
-    print(f"{sram:11,}   {counted:10,}   {predicted:10,}")
-print(f"   standard   {moved.standard[0]:10,}   {moved.standard[1]:10,}")
-print(f"\n1024 tokens of width 64, the fast memory of an A100: {moved.paper:.1f} times fewer numbers")
+print(f"{moved.length} tokens of width 32")
+rows = [
+    (f"{sram:,}", counted, predicted)
+    for sram, counted, predicted in zip(moved.srams, moved.counted, moved.predicted, strict=True)
+]
+show_table(["fast memory", "counted", "predicted"], [*rows, ("standard", *moved.standard)])
+print(f"1024 tokens of width 64, the fast memory of an A100: {moved.paper:.1f} times fewer numbers")
 figures.traffic(moved, count(4096, 64, 1)[0])
 
 # %% [markdown] tags=["experiment"]

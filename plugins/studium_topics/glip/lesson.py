@@ -49,6 +49,7 @@ CaptionLights.drawn()
 # | $\alpha$, $\gamma$ | here: weight and focus of the loss | numbers |
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.glip import figures, scenes
@@ -280,10 +281,12 @@ measured = grounding(
     profile=lesson.profile,
     seed=0,
 )
-print("text                 mAP of seen names   of held-out names   shapes with a box")
-for name, run in measured.runs.items():
-    print(f"{name:20} {run.seen:17.2f} {run.held_out:19.2f} {run.boxes:19.2f}")
-print(f"{'random scores':20} {measured.chance:17.2f} {measured.chance:19.2f} {1:19.2f}")
+rows = [(name, run.seen, run.held_out, run.boxes) for name, run in measured.runs.items()]
+rows.append(("random scores", measured.chance, measured.chance, 1.0))
+show_table(
+    ["text", "mAP of seen names", "of held-out names", "shapes with a box"],
+    [(name, *(f"{value:.2f}" for value in values)) for name, *values in rows],
+)
 lesson.found("held-out names", measured.runs["captions"].held_out, within=0.2)
 lesson.found("boxes of shuffled captions", measured.runs["shuffled captions"].boxes, within=0.1)
 

@@ -45,6 +45,7 @@ figures.opening()
 # | $D$, $F$, $V$, $W$ | width, width of the feed-forward network, vocabulary, parameters in all matrices |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -221,10 +222,15 @@ same = identity(
     lesson.mine(cached_attention), lesson.mine(generate), lesson.mine(decode_flops), profile=lesson.profile, seed=0
 )
 print(f"tokens that differ, in three ways of cutting the prompt: {same.differing}")
-print(f"largest difference of a logit, in double precision:      {same.gap:.1e}\n")
-for name, work in (("without a cache", same.without), ("with a cache", same.cached)):
-    print(f"{name:16} {work.matrices:>13,} operations in matrices, {work.attention:>12,} in attention")
-print(f"\nratio for T = {same.tokens}: {same.ratio} in the matrices, {same.attention_ratio:.3f} in attention")
+print(f"largest difference of a logit, in double precision:      {same.gap:.1e}")
+show_table(
+    ["", "operations in matrices", "in attention"],
+    [
+        (name, work.matrices, work.attention)
+        for name, work in (("without a cache", same.without), ("with a cache", same.cached))
+    ],
+)
+print(f"ratio for T = {same.tokens}: {same.ratio} in the matrices, {same.attention_ratio:.3f} in attention")
 print(f"your formula is off by {same.surprise} operations")
 lesson.found("ratio of work", same.ratio)
 
@@ -326,10 +332,11 @@ from studium_topics.kv_caching.exercises import chat
 
 # %% tags=["experiment"]
 talk = conversation(lesson.mine(cached_attention), lesson.mine(chat), profile=lesson.profile, seed=0)
-print(f"{'turn':24}{'tokens so far':>14}{'read with memory':>18}{'read without':>14}")
-for turn, tokens, fed, again in zip(talk.turns, talk.tokens, talk.fed, talk.again, strict=True):
-    print(f"{turn:24}{tokens:>14}{fed:>18}{again:>14}")
-print(f"\ntokens of the answers that differ: {talk.differing}; tokens read although the cache held them: {talk.wasted}")
+show_table(
+    ["turn", "tokens so far", "read with memory", "read without"],
+    list(zip(talk.turns, talk.tokens, talk.fed, talk.again, strict=True)),
+)
+print(f"tokens of the answers that differ: {talk.differing}; tokens read although the cache held them: {talk.wasted}")
 
 # %% [markdown] tags=["experiment"]
 # With a memory, a turn costs as much as its own length. Without one, it costs as much as the whole conversation so far.
@@ -359,10 +366,11 @@ known = {
     "Llama 3 70B": (80, 8192, 64, 8),
     "GPT-3 175B": (96, 12288, 96, 96),
 }
-print("                a token    2048 tokens   of 64 texts")
+rows = []
 for name, (layers, width, heads, kv_heads) in known.items():
     one, whole, batch = (cost(layers, width, heads, kv_heads, t, b, 2) for t, b in ((1, 1), (2048, 1), (2048, 64)))
-    print(f"{name:15} {one / 2**10:5.0f} KiB    {whole / 1e9:6.2f} GB     {batch / 1e9:7.1f} GB")
+    rows.append((name, f"{one / 2**10:.0f} KiB", f"{whole / 1e9:.2f} GB", f"{batch / 1e9:.1f} GB"))
+show_table(["", "a token", "2048 tokens", "2048 tokens of 64 texts"], rows)
 lesson.found("GB of a cache", cost(96, 12288, 96, 96, 2048, 1, 2) / 1e9)
 
 # %% [markdown]

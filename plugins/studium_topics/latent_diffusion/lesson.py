@@ -37,6 +37,7 @@ CompressionDial.of_digits(latents=16, weight=0.5)
 # al. 2022](https://arxiv.org/abs/2112.10752) compressed mildly and used a diffusion on the latents.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.kits.shapes import NAMES
@@ -184,9 +185,10 @@ lesson.predict("active of 16", ..., "With means and d = 16, how many latents are
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (reparameterise, kl, first_stage_loss, active_dims)]
 counted = collapse(*blocks, profile=lesson.profile)
-print("loss             predicted  found  error per pixel  PCA with d directions")
-for name, case in counted.cases.items():
-    print(f"{name:16} {case.predicted:9} {case.found:6} {case.error:16.4f} {case.pca:22.4f}")
+show_table(
+    ["loss", "predicted", "found", "error per pixel", "PCA with d directions"],
+    [(name, x.predicted, x.found, f"{x.error:.4f}", f"{x.pca:.4f}") for name, x in counted.cases.items()],
+)
 print(f"answering the mean digit: {counted.mean_digit:.4f}")
 if lesson.profile.name == "smoke":
     print("(60 training steps, to see that it runs: the figures of STUDIUM_PROFILE=laptop mean something)")
@@ -369,11 +371,14 @@ lesson.predict("best factor", ..., "Factor 1 is pixels. Which of 1, 4, 8 and 16 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (reparameterise, first_stage_loss, latent_scale, cross_attend, draw_images)]
 result = factors(*blocks, profile=lesson.profile)
-print("factor    numbers  steps  GFLOP  back: judged, PSNR   drawn: judged  explained by one shape")
-rows = {f"f = {factor}": found for factor, found in result.by_factor.items()}
-for name, found in rows.items():
-    cost = f"{found.numbers:8} {found.steps:6} {found.flops / 1e9:6.0f}"
-    print(f"{name:8} {cost} {found.kept:13.1%} {found.psnr:5.1f} {found.accuracy:15.1%} {found.share:16.2f}")
+rows = []
+for factor, found in result.by_factor.items():
+    cost = (found.numbers, found.steps, f"{found.flops / 1e9:.0f}")
+    back = (f"{found.kept:.1%}", f"{found.psnr:.1f}")
+    rows.append((f"f = {factor}", *cost, *back, f"{found.accuracy:.1%}", f"{found.share:.2f}"))
+show_table(
+    ["factor", "numbers", "steps", "GFLOP", "back: judged", "PSNR", "drawn: judged", "explained by one shape"], rows
+)
 print(f"real drawings: {result.real:.2f} of an image is explained by one shape")
 if lesson.profile.name == "smoke":
     print("(a few training steps, to see that it runs: the figures of STUDIUM_PROFILE=laptop mean something)")

@@ -45,6 +45,7 @@ figures.opening()
 # | $\lVert\cdot\rVert^2$ | sum of the squares of all entries | number |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 
@@ -88,10 +89,11 @@ from studium_topics.linformer.exercises import kept_energy
 generator = torch.Generator().manual_seed(0)
 q, k = torch.randn(2, 256, 32, generator=generator, dtype=torch.float64)
 ranks, share = (1, 8, 32, 64), lesson.mine(kept_energy)
-print("scores   kept energy at rank " + "   ".join(f"{rank:5}" for rank in ranks))
+rows = []
 for sharp in (0.5, 1.0, 2.0):
     p = attention_weights(q * sharp, k)
-    print(f"× {sharp:3}                        " + "   ".join(f"{float(share(p, rank)):5.3f}" for rank in ranks))
+    rows.append((f"× {sharp}", *(f"{float(share(p, rank)):.3f}" for rank in ranks)))
+show_table(["scores", *(f"kept energy at rank {rank}" for rank in ranks)], rows)
 
 # %% [markdown]
 # **Think about it.** $QK^\top$ is a product of matrices with 32 columns, so its rank is at most 32. Why can $P$ have a
@@ -163,13 +165,14 @@ count = lesson.mine(multiplications)
 pairs = {n: count(2, n, 32, 64) for n in range(1, 1000)}
 lesson.found("break-even", next(n for n, (full, short) in pairs.items() if short < full), within=0.02)
 scaled = scaling(lesson.mine(linformer_attention), count, profile=lesson.profile, seed=0)
-print(f"two heads of width 32, {scaled.slots} slots; CPU time on one thread\n")
-print("          million multiplications     largest tensor, thousands           milliseconds")
-print("tokens        full   projected            full   projected            full   projected")
-for n, *rows in zip(scaled.lengths, scaled.multiplications, scaled.largest, scaled.seconds, strict=True):
-    (work, short), (square, strip), (slow, quick) = rows
-    counts = f"{work / 1e6:9.1f}   {short / 1e6:9.1f}       {square / 1e3:9.0f}   {strip / 1e3:9.0f}"
-    print(f"{n:6}   {counts}       {1e3 * slow:9.2f}   {1e3 * quick:9.2f}")
+print(f"two heads of width 32, {scaled.slots} slots; CPU time on one thread")
+rows = []
+for n, *pairs in zip(scaled.lengths, scaled.multiplications, scaled.largest, scaled.seconds, strict=True):
+    (work, short), (square, strip), (slow, quick) = pairs
+    counts = (f"{work / 1e6:.1f}", f"{short / 1e6:.1f}", f"{square / 1e3:.0f}", f"{strip / 1e3:.0f}")
+    rows.append((n, *counts, f"{1e3 * slow:.2f}", f"{1e3 * quick:.2f}"))
+kinds = ("million multiplications", "largest tensor, thousands", "milliseconds")
+show_table(["tokens", *(f"{kind}: {side}" for kind in kinds for side in ("full", "projected"))], rows)
 for name, pairs in (("multiplications", scaled.multiplications), ("largest tensor", scaled.largest)):
     full, short = scaled.growth(pairs)
     print(f"{name}: proportional to the length to the power {full:.2f} in full attention, {short:.2f} with slots")
@@ -219,10 +222,12 @@ lesson.predict(
 # %% tags=["experiment"]
 projected = errors(lesson.mine(random_projection), profile=lesson.profile, seed=0)
 lesson.found("random error", projected.drawn[0][-1])
-print("scores   slots   best of that rank   random: measured   formula")
+rows = []
 for i, sharp in enumerate(projected.sharpness):
-    for row in zip(projected.slots, projected.best[i], projected.drawn[i], projected.predicted[i], strict=True):
-        print(f"× {sharp:3}     {row[0]:4}   {row[1]:17.3f}   {row[2]:16.2f}   {row[3]:7.2f}")
+    found = zip(projected.best[i], projected.drawn[i], projected.predicted[i], strict=True)
+    for slots, values in zip(projected.slots, found, strict=True):
+        rows.append((f"× {sharp}", slots, *(f"{value:.3f}" for value in values)))
+show_table(["scores", "slots", "best of that rank", "random: measured", "formula"], rows)
 figures.projections(projected)
 
 # %% [markdown] tags=["experiment"]
@@ -286,15 +291,16 @@ lesson.predict("any order", ..., "32 names in any order: what is the accuracy wi
 
 # %% tags=["experiment"]
 measured = costs(my_encode, my_projection, lesson.mine(kept_energy), profile=lesson.profile, seed=0)
+rows = []
 for task in TASKS:
     cost = measured.tasks[task]
-    print(f"{task}: accuracy of full attention {cost.full:.3f}")
+    rows.append((task, "full attention", None, None, f"{cost.full:.3f}"))
     for slots in cost.slots:
         kept, cut, reached = cost.at(slots)
-        shown = f"kept energy {kept:6.1%}   P cut to rank k {cut:.3f}   trained with k slots"
-        print(f"   k = {slots:3}   {shown} {reached:.3f}")
+        rows.append((task, slots, f"{kept:.1%}", f"{cut:.3f}", f"{reached:.3f}"))
     if cost.frozen is not None:
-        print(f"   k = {cost.slots[-1]:3}   the same, but E and F are not trained {cost.frozen:.3f}")
+        rows.append((task, f"{cost.slots[-1]}, E and F not trained", None, None, f"{cost.frozen:.3f}"))
+show_table(["task", "k", "kept energy", "right with P cut to rank k", "right, trained with k slots"], rows)
 lesson.found("any order", measured.tasks["any order"].projected[-1], within=0.3)
 figures.promises(measured)
 
@@ -334,11 +340,14 @@ from studium_topics.linformer.exercises import influence
 
 # %% tags=["experiment"]
 found = leaks(my_encode, my_projection, lesson.mine(influence), profile=lesson.profile, seed=0)
-for name in found.tables:
-    print(f"{name:22} largest influence of a later token: {found.above(name):.3g}")
-print(f"\nwords drawn at random: the mean loss of a causal model cannot be below {found.floor:.3f} nats")
-for name, loss in found.losses.items():
-    print(f"{name:22} {loss:.3f} nats")
+print(f"words drawn at random: the mean loss of a causal model cannot be below {found.floor:.3f} nats")
+show_table(
+    ["", "largest influence of a later token", "loss, nats"],
+    [
+        (name, f"{found.above(name):.3g}", f"{found.losses[name]:.3f}" if name in found.losses else None)
+        for name in found.tables
+    ],
+)
 figures.influences(found)
 
 # %% [markdown] tags=["experiment"]
@@ -379,8 +388,10 @@ from studium_topics.linformer.exercises import causal_summaries
 ended = blocks(
     my_encode, my_projection, lesson.mine(influence), lesson.mine(causal_summaries), profile=lesson.profile, seed=0
 )
-for name, loss in ended.losses.items():
-    print(f"{name}: largest influence of a later token {ended.above(name):.3g}, loss {loss:.3f} nats")
+show_table(
+    ["", "largest influence of a later token", "loss, nats"],
+    [(name, f"{ended.above(name):.3g}", f"{loss:.3f}") for name, loss in ended.losses.items()],
+)
 figures.influences(ended)
 
 # %% [markdown]

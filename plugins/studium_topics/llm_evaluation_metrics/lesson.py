@@ -48,6 +48,7 @@ MetricMicroscope()
 # | $\delta$, $q$ | mean of the $d_i$, and the share of items on which the models differ |
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.llm_evaluation_metrics import comparison, experiment, figures
@@ -99,9 +100,10 @@ from studium_topics.llm_evaluation_metrics.exercises import perplexity_and_bits
 
 # %% tags=["experiment"]
 units = experiment.token_frequencies(lesson.mine(perplexity_and_bits), profile=lesson.profile, seed=0)
-print("tokeniser     perplexity   bits per byte")
-for name, value in units.perplexity.items():
-    print(f"{name:11}   {value:10.1f}   {units.bits[name]:13.2f}")
+show_table(
+    ["tokeniser", "perplexity", "bits per byte"],
+    [(name, f"{value:.1f}", f"{units.bits[name]:.2f}") for name, value in units.perplexity.items()],
+)
 
 # %% [markdown] tags=["experiment"]
 # The order is exactly reversed. Characters have the lowest perplexity, because each choice is among about a hundred
@@ -137,11 +139,12 @@ SYSTEMS = {
     "B, a paraphrase": "On Friday the minister refused to sign the treaty.",
 }
 words = TOKENISERS["punctuation apart"]
-print("system              BLEU   ROUGE-1   ROUGE-L    chrF   exact match   token F1")
+rows = []
 for name, text in SYSTEMS.items():
     row = [metric(text, REFERENCE) for metric in (lambda a, b: rouge_n(a, b, 1), rouge_l, chrf, exact_match, token_f1)]
     score = float(lesson.mine(bleu)(list(lesson.mine(bleu_counts)(words(text), [words(REFERENCE)], 4))))
-    print(f"{name:16} {score:7.1f}   " + "   ".join(f"{100 * value:7.1f}" for value in row))
+    rows.append((name, f"{score:.1f}", *(f"{100 * value:.1f}" for value in row)))
+show_table(["system", "BLEU", "ROUGE-1", "ROUGE-L", "chrF", "exact match", "token F1"], rows)
 
 # %% [markdown]
 # ROUGE-N compares the n-grams of two texts, and ROUGE-L their longest common subsequence ([Lin
@@ -186,8 +189,7 @@ lesson.predict("spread of BLEU", ..., "How many points of BLEU are the word toke
 
 # %% tags=["experiment"]
 noise = experiment.noisy_sentences(lesson.mine(bleu_counts), lesson.mine(bleu), profile=lesson.profile, seed=0)
-for name, score in noise.corpus.items():
-    print(f"{name:17}   BLEU {score:5.1f}")
+show_table(["", "BLEU"], [(name, f"{score:.1f}") for name, score in noise.corpus.items()])
 print(f"mean BLEU of each sentence alone, punctuation apart: {noise.mean:.1f}")
 lesson.found("spread of BLEU", noise.spread, within=0.25)
 
@@ -321,11 +323,20 @@ with torch.no_grad():
         1000,
         torch.Generator().manual_seed(0),
     )
-print("task      model   score    lead   95 % interval      verdict")
-for row in report:
-    interval = f"[{100 * row['low']:+5.1f}, {100 * row['high']:+5.1f}]"
-    shown = f"{row['task']:9} {row['model']:6} {100 * row['score']:6.1f} {100 * row['lead']:+7.1f}"
-    print(f"{shown}   {interval:17}  {row['verdict']}")
+show_table(
+    ["task", "model", "score", "lead", "95 % interval", "verdict"],
+    [
+        (
+            row["task"],
+            row["model"],
+            f"{100 * row['score']:.1f}",
+            f"{100 * row['lead']:+.1f}",
+            f"[{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]",
+            row["verdict"],
+        )  # fmt: skip
+        for row in report
+    ],
+)
 
 # %% [markdown] tags=["experiment"]
 # ## How many items does it take?
@@ -351,11 +362,12 @@ lesson.found("items for four points", 2.8**2 * (0.14 - 0.04**2) / 0.04**2, withi
 
 # %% tags=["experiment"]
 race = comparison.comparison(lesson.mine(choice_logprobs), lesson.mine(paired_interval), profile=lesson.profile, seed=0)
-print("model     right by the sum   per token   per byte   lead per token, 95 % interval")
+rows = []
 for name in comparison.NAMES:
-    shares = "   ".join(f"{race.score(name, rule):9.1%}" for rule in comparison.NORMALISERS)
+    shares = [f"{race.score(name, rule):.1%}" for rule in comparison.NORMALISERS]
     lead, low, high = race.lead.get(name, (0.0, 0.0, 0.0))
-    print(f"{name:7} {shares}   {100 * lead:+5.1f}   [{100 * low:+5.1f}, {100 * high:+5.1f}]")
+    rows.append((name, *shares, f"{100 * lead:+.1f}", f"[{100 * low:+.1f}, {100 * high:+.1f}]"))
+show_table(["model", "right by the sum", "per token", "per byte", "lead per token", "95 % interval"], rows)
 print("base, all choices of 7 tokens: " + ", ".join(f"{share:.1%}" for share in race.equal.mean(0).tolist()))
 for name in ("twin", "short"):
     gaps = (race.hits[name] - race.hits["base"])[:, 1]
@@ -418,13 +430,13 @@ for item in items:
     scores.append(logprobs / torch.tensor([len(choice) for choice in item.choices]))
 scores = torch.stack(scores)
 answers = torch.tensor([item.answer for item in items])
+rows = []
 for temperature in (0.25, 0.5, 1.0, 2.0):
     confidence, picked = (scores / temperature).softmax(-1).max(-1)
     error = float(lesson.mine(expected_calibration_error)(confidence, picked == answers, 10))
     right = (picked == answers).float().mean()
-    print(
-        f"temperature {temperature:4}   right {right:.0%}   mean confidence {confidence.mean():.0%}   ECE {error:.3f}"
-    )
+    rows.append((f"{temperature:g}", f"{right:.0%}", f"{confidence.mean():.0%}", f"{error:.3f}"))
+show_table(["temperature", "right", "mean confidence", "ECE"], rows)
 
 # %% [markdown] tags=["experiment"]
 # The temperature changes the confidence and the calibration error, but never an answer. ECE depends on the number of
@@ -447,11 +459,12 @@ def judge(gap, bias):
     return torch.where(seen.abs() < 0.2, 0.5, (seen > 0).float())
 
 
+rows = []
 for bias in (0.0, 0.5, 1.0):
     first, second = judge(quality, bias), 1 - judge(-quality, bias)  # A shown first, A shown second
     both = torch.where(first == second, first, 0.5)  # a win only where both orders agree
-    shown = "   ".join(f"{100 * wins.mean():5.1f}" for wins in (first, second, (first + second) / 2, both))
-    print(f"bias {bias}   win rate of A first, A second, mean of both, agreeing orders:   {shown}")
+    rows.append((f"{bias}", *(f"{100 * wins.mean():.1f}" for wins in (first, second, (first + second) / 2, both))))
+show_table(["bias", "win rate of A, in %: shown first", "shown second", "mean of both", "where the orders agree"], rows)
 
 # %% [markdown] tags=["experiment"]
 # Ask in both orders and average, and the bias will cancel, because the two systems swap places. Ties count as half a

@@ -44,6 +44,7 @@ FormatBench.tasks()
 # | $r$ | rank of a LoRA update |
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.llm_tasks import experiment, figures, tape, tuning
@@ -193,10 +194,14 @@ from studium_topics.llm_tasks.exercises import block_mask
 parts = {"render": lesson.mine(render), "pack": lesson.mine(pack), "block_mask": lesson.mine(block_mask)}
 packed = experiment.packing(**parts, profile=lesson.profile, seed=0)
 print(f"padding: {packed.padded:.0%} of all tokens with one conversation a row, {packed.packed:.0%} packed")
-print("largest change in a logit, compared with each conversation by itself:")
-print(f"    mask of blocks, own positions      {packed.whole:.0e}")
-print(f"    mask of blocks, positions run on   {packed.no_reset:.2f}")
-print(f"    only the triangle, own positions   {packed.no_mask:.2f}")
+show_table(
+    ["", "largest change in a logit, compared with each conversation by itself"],
+    [
+        ("mask of blocks, own positions", f"{packed.whole:.0e}"),
+        ("mask of blocks, positions run on", f"{packed.no_reset:.2f}"),
+        ("only the triangle, own positions", f"{packed.no_mask:.2f}"),
+    ],
+)
 
 # %% [markdown]
 # **In practice**, you would use `DataCollatorWithFlattening` from transformers. It passes the positions on, and an
@@ -253,10 +258,11 @@ lesson.predict(
 blocks = {name: lesson.mine(part) for name, part in (("render", render), ("greedy_matches", greedy_matches))}
 blocks["finetune"] = lesson.mine(finetune)
 tuned = experiment.adapters(**blocks, profile=lesson.profile, seed=0)
-print(f"{tuned.trained} trained parameters for each adapter; exact match\n")
-print(f"{'':12}" + "".join(f"{task:>12}" for task in tuned.tasks))
-for name, row in tuned.table.items():
-    print(f"{name:12}" + "".join(f"{value:12.1%}" for value in row))
+print(f"{tuned.trained} trained parameters for each adapter")
+show_table(
+    ["exact match", *tuned.tasks],
+    [(name, *(f"{value:.1%}" for value in row)) for name, row in tuned.table.items()],
+)
 lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
 
 # %% [markdown] tags=["experiment"]
@@ -316,9 +322,12 @@ lesson.predict("new task", ..., "What is the exact match on the new task in the 
 
 # %% tags=["experiment"]
 shown = experiment.in_context(**blocks, profile=lesson.profile, seed=0)
-for name, curve in {**shown.by_turn, "noun (new)": shown.new_by_turn}.items():
-    print(f"{name:12}" + "".join(f"   turn {turn}: {value:5.1%}" for turn, value in enumerate(curve, 1)))
-print(f"{'noun':12}   after fine-tuning on it: {shown.new_tuned:5.1%}")
+curves = {**shown.by_turn, "noun (new)": shown.new_by_turn}
+show_table(
+    ["exact match", *(f"turn {turn}" for turn in range(1, len(shown.new_by_turn) + 1))],
+    [(name, *(f"{value:.1%}" for value in curve)) for name, curve in curves.items()],
+)
+print(f"noun, after fine-tuning on it: {shown.new_tuned:.1%}")
 lesson.found("new task", shown.new_by_turn[-1], within=0.05)
 figures.turns(shown)
 
@@ -353,10 +362,14 @@ from studium_topics.llm_tasks.exercises import retrieve
 
 # %% tags=["experiment"]
 known = experiment.knowledge(**blocks, retrieve=lesson.mine(retrieve), profile=lesson.profile, seed=0)
-print("exact match                  before   on 33 changed facts")
-print(f"learned by heart             {known.memory:6.1%}   {known.memory_changed:6.1%}")
-print(f"reads what the index finds   {known.retrieved:6.1%}   {known.retrieved_changed:6.1%}")
-print(f"reads a document at random   {known.wrong_document:6.1%}")
+show_table(
+    ["exact match", "before", "on 33 changed facts"],
+    [
+        ("learned by heart", f"{known.memory:.1%}", f"{known.memory_changed:.1%}"),
+        ("reads what the index finds", f"{known.retrieved:.1%}", f"{known.retrieved_changed:.1%}"),
+        ("reads a document at random", f"{known.wrong_document:.1%}", None),
+    ],
+)
 index = [fact[:3] for fact in known.facts]
 for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
     found = lesson.mine(retrieve)(asked, index, 3)

@@ -45,6 +45,7 @@ RankExplorer(update="decaying", rank=1, alpha=1.0)
 # | $G$ | here: gradient of the loss at $h$ | (out,) |
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.kits import text
@@ -208,12 +209,19 @@ from studium_topics.lora.exercises import b_only_floor
 # %% tags=["experiment"]
 planted = planted_update(lesson.mine(init_lora), lesson.mine(lora_linear), profile=lesson.profile, seed=0)
 floor = lesson.mine(b_only_floor)
-print("rank   tail energy   loss, A and B   your floor for B alone   loss, B alone")
-for i, rank in enumerate(planted.ranks):
-    print(
-        f"{rank:4}   {planted.tail[i]:11.6f}   {planted.loss[i]:13.6f}   "
-        f"{float(floor(planted.delta, planted.drawn[i])):22.4f}   {planted.loss_b_only[i]:13.4f}"
-    )
+show_table(
+    ["rank", "tail energy", "loss, A and B", "your floor for B alone", "loss, B alone"],
+    [
+        (
+            rank,
+            f"{planted.tail[i]:.6f}",
+            f"{planted.loss[i]:.6f}",
+            f"{float(floor(planted.delta, planted.drawn[i])):.4f}",
+            f"{planted.loss_b_only[i]:.4f}",
+        )  # fmt: skip
+        for i, rank in enumerate(planted.ranks)
+    ],
+)
 print(f"both zero at the start: {planted.loss_both_zero:.3f} of {planted.delta.square().sum():.3f}, never moved")
 figures.fits(planted)
 
@@ -390,13 +398,14 @@ for seed in range(4):
 
 # %% tags=["experiment"]
 adapted = adaptation(my_inject, profile=lesson.profile, seed=0)
-print(
-    f"before {adapted.before:.3f} nats a character on held-out code, after full fine-tuning {adapted.full.loss:.3f}\n"
+print(f"before {adapted.before:.3f} nats a character on held-out code, after full fine-tuning {adapted.full.loss:.3f}")
+show_table(
+    ["Linears", "rank", "trained", "loss", "recovered", "prose forgotten"],
+    [
+        (x.name, x.rank or None, x.trainable, f"{x.loss:.3f}", f"{x.recovered:.1%}", f"{x.forgotten:.3f}")
+        for x in (*adapted.runs, adapted.full)
+    ],
 )
-print("Linears      rank   trained   loss    recovered   prose forgotten")
-for run in (*adapted.runs, adapted.full):
-    shown = f"{run.loss:.3f}   {run.recovered:9.1%}   {run.forgotten:15.3f}"
-    print(f"{run.name:10}   {run.rank or '':4}   {run.trainable:7}   {shown}")
 figures.recoveries(adapted)
 
 # %% [markdown] tags=["experiment"]
@@ -421,12 +430,11 @@ figures.recoveries(adapted)
 path, best = "layers.1.attention.v", adapted.run("all", 16)
 full_update, lora_update = (layer_updates(adapted.base, run.model)[path] for run in (adapted.full, best))
 factors = lesson.mine(svd_lora)
+rows = []
 for name, update in (("full fine-tuning", full_update), ("LoRA, rank 16", lora_update)):
-    shares = []
-    for rank in (1, 4, 16):
-        a, b = factors(update, rank, rank)
-        shares.append(f"r = {rank}: {(update - b @ a).square().sum() / update.square().sum():6.1%}")
-    print(f"{name:17} energy left over at   " + "   ".join(shares))
+    left = [(update - b @ a).square().sum() for a, b in (factors(update, rank, rank) for rank in (1, 4, 16))]
+    rows.append((name, *(f"{energy / update.square().sum():.1%}" for energy in left)))
+show_table(["energy left over", "r = 1", "r = 4", "r = 16"], rows)
 overlap = (full_update * lora_update).sum() / full_update.norm() / lora_update.norm()
 print(f"cosine between the two updates: {overlap:.2f}")
 
@@ -448,14 +456,14 @@ RankExplorer(delta=full_update, rank=16, alpha=16.0)
 
 # %%
 MODELS = {"1B": (16, 2048, 1e9), "7B": (32, 4096, 7e9), "70B": (80, 8192, 70e9), "GPT-3 175B": (96, 12288, 175e9)}
-print("model         trained with r = 4 on q, v   full fine-tuning      LoRA   ratio   the adapter alone")
+rows = []
 for name, (layers, width, size) in MODELS.items():
     # GPT-3's attention; newer models share k and v between heads, and their v is smaller
     trained = layers * 2 * 4 * (width + width)
     full_bytes, lora_bytes = 12 * size, 2 * size + 12 * trained
-    shown = f"{trained:12,} (1 in {size / trained:,.0f})"
-    sizes = f"{full_bytes / 1e9:13,.0f} GB   {lora_bytes / 1e9:4,.0f} GB   {full_bytes / lora_bytes:4.1f}x"
-    print(f"{name:11}   {shown:26}   {sizes}   {2 * trained / 1e6:.0f} MB")
+    sizes = (f"{full_bytes / 1e9:,.0f} GB", f"{lora_bytes / 1e9:,.0f} GB", f"{full_bytes / lora_bytes:.1f}x")
+    rows.append((name, f"{trained:,} (1 in {size / trained:,.0f})", *sizes, f"{2 * trained / 1e6:.0f} MB"))
+show_table(["model", "trained with r = 4 on q, v", "full fine-tuning", "LoRA", "ratio", "the adapter alone"], rows)
 
 # %% [markdown]
 # The memory meter in the widget counts these bytes: 2.1 TB for GPT-3. Many training programs also store a 32-bit master

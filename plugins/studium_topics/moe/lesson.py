@@ -51,6 +51,7 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # | $\alpha$ | here: weight of the balance loss | a number |
 
 # %%
+from studium import show_table
 from functools import partial
 
 import torch
@@ -282,12 +283,13 @@ for step in range(301):
 
 # %% tags=["experiment"]
 fallen = collapse(lesson.mine(moe_layer), profile=lesson.profile, seed=0)
-print("                        error   evenness   busiest   dropped   balance loss")
-for run in fallen.runs:
-    print(
-        f"{run.name:21}   {run.error:5.3f}   {run.evenness:8.2f}   {run.busiest:7.0%}   {run.dropped:7.0%}   "
-        f"{run.balance:12.2f}"
-    )
+show_table(
+    ["", "error", "evenness", "busiest", "dropped", "balance loss"],
+    [
+        (x.name, f"{x.error:.3f}", f"{x.evenness:.2f}", f"{x.busiest:.0%}", f"{x.dropped:.0%}", f"{x.balance:.2f}")
+        for x in fallen.runs
+    ],
+)
 figures.evenness(fallen)
 
 # %% [markdown] tags=["experiment"]
@@ -327,9 +329,10 @@ compared = three_layers(
     profile=lesson.profile,
     seed=0,
 )
-print("                     parameters   FLOPs / token   error")
-for run in compared.runs:
-    print(f"{run.name:19}  {run.parameters:10,}   {run.flops:13,.0f}   {run.error:.3f}")
+show_table(
+    ["", "parameters", "FLOPs / token", "error"],
+    [(run.name, run.parameters, f"{run.flops:,.0f}", f"{run.error:.3f}") for run in compared.runs],
+)
 figures.costs(compared)
 
 # %% [markdown] tags=["experiment"]
@@ -352,9 +355,14 @@ figures.costs(compared)
 
 # %% tags=["experiment"]
 models = language_models(lesson.mine(moe_layer), lesson.mine(dense_twins), profile=lesson.profile, seed=0)
-for model in (models.mixture, models.equal_cost, models.equal_size):
-    print(f"{model.name:18}  {model.parameters:8,} parameters   {model.loss:.3f} nats per character on held-out text")
-print("\nthe characters that each expert gets more often than others do (first choices in the first layer)")
+show_table(
+    ["", "parameters", "nats per character on held-out text"],
+    [
+        (model.name, model.parameters, f"{model.loss:.3f}")
+        for model in (models.mixture, models.equal_cost, models.equal_size)
+    ],
+)
+print("the characters that each expert gets more often than others do (first choices in the first layer)")
 for expert, characters in enumerate(experiment.favourites(models.mixture.model, lesson.profile)):
     print(f"expert {expert}: {characters}")
 

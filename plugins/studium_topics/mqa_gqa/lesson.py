@@ -43,6 +43,7 @@ HeadWiring.drawn(8, 24, 8, groups=4)
 # | $D$ | width of the model |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 
@@ -79,8 +80,10 @@ from studium_topics.mqa_gqa.exercises import decode_intensity
 # %%
 intensity = lesson.mine(decode_intensity)
 print("64 query heads, 8192 tokens, bfloat16")
-for groups in (64, 8, 1):
-    print(f"{groups:3} shared heads: {intensity(16, 8192, 64, groups, 128, 2):6.2f} operations per byte")
+show_table(
+    ["shared heads", "operations per byte"],
+    [(groups, f"{intensity(16, 8192, 64, groups, 128, 2):.2f}") for groups in (64, 8, 1)],
+)
 
 # %% tags=["experiment"]
 lesson.found("intensity of decoding", intensity(16, 8192, 64, 64, 128, 2))
@@ -184,9 +187,11 @@ def fused(q, k, v):
 
 ways = {"repeat_kv": repeated, "broadcasting @": broadcast, "your gqa": lambda *qkv: attend(*qkv, True), "SDPA": fused}
 print(f"keys of the cache: {k.nbytes:,} bytes; repeated for each query head: {4 * k.nbytes:,}")
+rows = []
 for name, way in ways.items():
     error = (way(q, k, v) - fused(q, k, v)).abs().max()
-    print(f"{name:15} largest tensor {largest_made(way, q, k, v):>9,} bytes, differs by {error:.0e}")
+    rows.append((name, f"{largest_made(way, q, k, v):,} bytes", f"{error:.0e}"))
+show_table(["", "largest tensor", "difference from SDPA"], rows)
 
 # %% [markdown]
 # We have two warnings about the last line, PyTorch's own function. If you set `is_causal=True`, its mask starts at the
@@ -223,8 +228,11 @@ from studium_topics.mqa_gqa.exercises import groups_that_fit
 # %%
 fits = lesson.mine(groups_that_fit)
 print("a model of Llama 2 70B's shape: 64 query heads of 128, 80 layers; 200 GB left for the cache, bfloat16")
-for batch, tokens in ((1, 4096), (16, 4096), (64, 4096), (256, 4096), (64, 32768)):
-    print(f"{batch:4} texts of {tokens:5} tokens: at most {fits(64, 200 * 10**9, 80, 128, tokens, batch, 2):2} heads")
+sizes = ((1, 4096), (16, 4096), (64, 4096), (256, 4096), (64, 32768))
+show_table(
+    ["texts", "tokens in each", "heads, at most"],
+    [(batch, tokens, fits(64, 200 * 10**9, 80, 128, tokens, batch, 2)) for batch, tokens in sizes],
+)
 
 # %% [markdown]
 # You can find published models in the meter below. Take Llama 3 70B at batch 16, and try different settings for *Key
@@ -311,16 +319,18 @@ exact = savings(
     profile=lesson.profile,
     seed=0,
 )
-print(" " * 40 + "".join(f"    G = {row.groups}" for row in exact.rows))
-for what, name in (
-    ("cache, share of the multi-head one", "share"),
-    ("difference from attention on copies", "copied"),
-    ("token by token against all at once", "decoded"),
-    ("largest tensor of a step / copied keys", "made"),
-    ("the order of repeat: error in the logits", "tiled"),
-    ("… and with its query heads moved", "reordered"),
-):
-    print(f"{what:40}" + "".join(f"{getattr(row, name):9.3g}" for row in exact.rows))
+measures = {
+    "cache, share of the multi-head one": "share",
+    "difference from attention on copies": "copied",
+    "token by token against all at once": "decoded",
+    "largest tensor of a step / copied keys": "made",
+    "the order of repeat: error in the logits": "tiled",
+    "… and with its query heads moved": "reordered",
+}
+show_table(
+    ["", *(f"G = {row.groups}" for row in exact.rows)],
+    [(what, *(f"{getattr(row, name):.3g}" for row in exact.rows)) for what, name in measures.items()],
+)
 print(f"converted to G = H, logits differ by {exact.identity:.0e}")
 
 # %% [markdown] tags=["experiment"]
@@ -343,10 +353,13 @@ lesson.predict("cost of one shared head", ..., "By how many nats per character i
 # %% tags=["experiment"]
 measured = cost(lesson.mine(gqa), lesson.mine(convert_checkpoint), profile=lesson.profile, seed=0)
 base = measured.scratch[8]
-print(f"8 query heads, 8 shared: {base:.3f} nats per character")
-for groups in (2, 1):
-    print(f"8 query heads, {groups} shared: {measured.scratch[groups]:.3f}, {measured.scratch[groups] - base:+.3f}")
-print(f"1 query head with its own: {measured.lonely:.3f}, {measured.lonely - base:+.3f}")
+rows = [("8 query heads, 8 shared", base)]
+rows += [(f"8 query heads, {groups} shared", measured.scratch[groups]) for groups in (2, 1)]
+rows.append(("1 query head with its own", measured.lonely))
+show_table(
+    ["", "nats per character", "difference"],
+    [(name, f"{loss:.3f}", f"{loss - base:+.3f}" if loss != base else None) for name, loss in rows],
+)
 lesson.found("cost of one shared head", measured.scratch[1] - base, within=0.5)
 
 # %% tags=["experiment", "widget"]

@@ -39,6 +39,7 @@ ParticleField.mountain_pass()
 # time.
 
 # %%
+from studium import show_table
 import torch
 
 from studium_topics.kits.diffusion import BATCH, LEARNING_RATE
@@ -153,9 +154,10 @@ lesson.predict("most telling level", ..., "At which σ, from 1 to 20, does the s
 
 # %% tags=["experiment"]
 looked = sight(lesson.mine(gmm_score), profile=lesson.profile)
-print("noise level σ   change of the score   barrier, nats")
-for sigma, change in looked.change.items():
-    print(f"{sigma:13}   {change:19.2g}   {looked.height[sigma]:13.2f}")
+show_table(
+    ["noise level σ", "change of the score", "barrier, nats"],
+    [(f"{sigma}", f"{change:.2g}", f"{looked.height[sigma]:.2f}") for sigma, change in looked.change.items()],
+)
 lesson.found("most telling level", max(looked.change, key=looked.change.get), within=0.35)
 
 # %% tags=["experiment"]
@@ -315,9 +317,13 @@ start = WIDEST * torch.randn(24, 1, 8, 8, generator=generator)
 z = torch.randn(RUNGS * EACH, *start.shape, generator=generator)
 with torch.no_grad():
     alone = lesson.mine(langevin)(lambda at: model(at, level), start, SHARE * FINEST**2, z)
-print("median distance to the nearest unseen digit")
-for name, made in {"training digits": digits, "your sampler": clean, "last level only": alone}.items():
-    print(f"{name:17} {nearest(made):6.2f}")
+show_table(
+    ["", "median distance to the nearest unseen digit"],
+    [
+        (name, f"{nearest(made):.2f}")
+        for name, made in {"training digits": digits, "your sampler": clean, "last level only": alone}.items()
+    ],
+)
 
 # %% [markdown] tags=["experiment"]
 # At the laptop profile (seeds 0 to 2, 100 samples) the distance is 2.7 to 2.8 with the ladder, and 11 to 15 if we use
@@ -339,9 +345,10 @@ lesson.predict("variance at a = 1", ..., "At what variance do walkers on N(0, 1)
 
 # %% tags=["experiment"]
 settled = stationary(lesson.mine(langevin), lesson.mine(settled_variance), profile=lesson.profile)
-print("step a   variance measured on your langevin   derived by you")
-for a, variance in settled.measured.items():
-    print(f"{a:6} {variance:37.4f} {settled.derived[a]:16.4f}")
+show_table(
+    ["step a", "variance measured on your langevin", "derived by you"],
+    [(f"{a}", f"{variance:.4f}", f"{settled.derived[a]:.4f}") for a, variance in settled.measured.items()],
+)
 lesson.found("variance at a = 1", settled.measured[1.0], within=0.02)
 
 # %% [markdown] tags=["experiment"]
@@ -475,9 +482,10 @@ else:
 compared = regression(
     lesson.mine(gmm_score), lesson.mine(sigma_ladder), lesson.mine(dsm_loss), profile=lesson.profile, seed=0
 )
-print("wrong answer         excess    theory")
-for name, excess in compared.excess.items():
-    print(f"{name:20} {excess:6.4f}    {compared.theory[name]:6.4f}")
+show_table(
+    ["wrong answer", "excess", "theory"],
+    [(name, f"{excess:.4f}", f"{compared.theory[name]:.4f}") for name, excess in compared.excess.items()],
+)
 figures.floor(compared)
 
 # %% [markdown] tags=["experiment"]
@@ -518,10 +526,14 @@ Chart(
 )
 
 # %% tags=["experiment"]
-print("share in the mode of weight 0.8")
-print(f"annealed, with the weight σ²:                    {nets.share('weighted'):.2f}")
-print(f"annealed, with the weight 1:                     {nets.share('unweighted'):.2f}")
-print(f"with the weight σ², but only Langevin at σ = 1:  {heavy(nets.plain):.2f}")
+show_table(
+    ["", "share in the mode of weight 0.8"],
+    [
+        ("annealed, with the weight σ²", f"{nets.share('weighted'):.2f}"),
+        ("annealed, with the weight 1", f"{nets.share('unweighted'):.2f}"),
+        ("with the weight σ², but only Langevin at σ = 1", f"{heavy(nets.plain):.2f}"),
+    ],
+)
 figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.samples["unweighted"], "no ladder": nets.plain})
 
 # %% [markdown] tags=["experiment"]

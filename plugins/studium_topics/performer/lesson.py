@@ -41,6 +41,7 @@ RandomSpotlight.example()
 # | $S_i$, $z_i$ | here: sums over the keys up to token i, in causal attention | (m, d), (m,) |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 from studium_widgets import Diagram
@@ -160,9 +161,13 @@ lesson.predict("sixteen times the vectors", ..., "How many times smaller is the 
 # %% tags=["experiment"]
 my_logs, my_orthogonal = lesson.mine(log_features), lesson.mine(orthogonal_gaussian)
 found = experiment.estimates(my_logs, lesson.mine(variance), my_orthogonal, profile=lesson.profile, seed=0)
-for kind in experiment.KINDS:
-    print(f"{kind:12} measured variance over yours {found.ratios[kind]:.2f}; exponent of m {found.slope(kind):+.2f}")
-    print(f"{'':12} relative error for k = -q: {found.opposite[kind]:.1e}")
+show_table(
+    ["features", "measured variance over yours", "exponent of m", "relative error for k = −q"],
+    [
+        (kind, f"{found.ratios[kind]:.2f}", f"{found.slope(kind):+.2f}", f"{found.opposite[kind]:.1e}")
+        for kind in experiment.KINDS
+    ],
+)
 lesson.found("sixteen times the vectors", found.errors["positive"][0] / found.errors["positive"][-1], within=0.25)
 figures.errors(found)
 
@@ -197,11 +202,23 @@ from studium_topics.performer.exercises import stabilise
 
 # %% tags=["experiment"]
 grown = experiment.outputs(my_logs, lesson.mine(stabilise), my_orthogonal, profile=lesson.profile, seed=0)
-print("size of q, k   plain mean   positive 64   1024   sine-cosine 64    1024   rows with a negative sum, 64")
+rows = []
 for at, size in enumerate(grown.sizes):
     row = [grown.errors[kind, count][at] for kind in experiment.KINDS for count in grown.counts]
-    shown = f"{row[0]:11.3f}  {row[1]:5.3f}   {row[2]:14.3f}  {row[3]:6.3f}"
-    print(f"{size:12}   {grown.mean[at]:10.3f}  {shown}   {grown.negative['sine-cosine', 64][at]:.1%}")
+    negative = grown.negative["sine-cosine", 64][at]
+    rows.append((f"{size}", *(f"{error:.3f}" for error in (grown.mean[at], *row)), f"{negative:.1%}"))
+show_table(
+    [
+        "size of q, k",
+        "plain mean",
+        "positive: 64",
+        "1024",
+        "sine-cosine: 64",
+        "1024",
+        "rows with a negative sum, 64",
+    ],  # fmt: skip
+    rows,
+)
 figures.sizes(grown)
 
 # %% [markdown] tags=["experiment"]
@@ -255,9 +272,11 @@ from studium_topics.performer.exercises import causal_attention
 # %% tags=["experiment"]
 my_causal = lesson.mine(causal_attention)
 chunks = experiment.prefix(my_causal, profile=lesson.profile, seed=0)
-print("tokens   largest error   largest tensor   of the table")
-for row in zip(chunks.lengths, chunks.errors, chunks.chunked, chunks.table, strict=True):
-    print("{:6}   {:13.1e}   {:14,}   {:12,}".format(*row))
+rows = zip(chunks.lengths, chunks.errors, chunks.chunked, chunks.table, strict=True)
+show_table(
+    ["tokens", "largest error", "largest tensor", "of the table"],
+    [(length, f"{error:.1e}", largest, whole) for length, error, largest, whole in rows],
+)
 
 # %% [markdown] tags=["experiment"]
 # The two differ only by rounding, because the randomness is in the features and not in the sums. The largest tensor is
@@ -297,8 +316,10 @@ lesson.predict("share of the gain", ..., "How much of softmax's gain do 64 posit
 result = experiment.training(
     lesson.mine(train_performer), my_causal, my_logs, my_stable, my_orthogonal, profile=lesson.profile, seed=0
 )
-for name, loss in result.losses.items():
-    print(f"{name:12} {loss:.3f} nats per character on held-out prose, share of the gain {result.recovered(loss):+.0%}")
+show_table(
+    ["", "nats per character on held-out prose", "share of the gain"],
+    [(name, f"{loss:.3f}", f"{result.recovered(loss):+.0%}") for name, loss in result.losses.items()],
+)
 lesson.found("share of the gain", result.recovered(result.losses["positive"]), within=0.25)
 figures.learning(result)
 
@@ -317,10 +338,11 @@ figures.learning(result)
 # trained with softmax and run it with them:
 
 # %% tags=["experiment"]
-print(f"trained and read with softmax: {result.losses['softmax']:.3f} nats per character")
+rows = [("trained and read with softmax", result.losses["softmax"])]
 for count, loss in zip(result.counts, result.swapped, strict=True):
-    print(f"trained with softmax, read with {count:4} positive features: {loss:.3f}")
-print(f"then trained with 64 features for a sixth of the steps: {result.tuned:.3f}")
+    rows.append((f"trained with softmax, read with {count} positive features", loss))
+rows.append(("then trained with 64 features for a sixth of the steps", result.tuned))
+show_table(["", "nats per character"], [(name, f"{loss:.3f}") for name, loss in rows])
 for name, length in result.lengths.items():
     print(f"mean of |q + k|² in the decoder trained with {name}: {length:.1f}")
 

@@ -35,6 +35,7 @@ figures.opening_board()
 # of the successors. BERT had been undertrained.
 
 # %%
+from studium import show_table
 import math
 
 import torch
@@ -83,8 +84,13 @@ from studium_topics.roberta.exercises import coverage
 
 # %%
 share = lesson.mine(coverage)
-for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic masking", None)):
-    print(f"{name:17s} {float(share(0.15, 40, copies)):7.2%} of the tokens are asked for in 40 epochs")
+show_table(
+    ["", "asked for in 40 epochs"],
+    [
+        (name, f"{float(share(0.15, 40, copies)):.2%} of the tokens")
+        for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic masking", None))
+    ],
+)
 
 # %% [markdown]
 # <details><summary>Derivation</summary>
@@ -277,10 +283,11 @@ blocks |= {"position_ids": lesson.mine(position_ids), "pretrain": lesson.mine(pr
 masked = masking(
     coverage=lesson.mine(coverage), static_masks=lesson.mine(static_masks), **blocks, profile=lesson.profile
 )
-for name, run in (("one mask", masked.once), ("ten masks", masked.copied), ("dynamic", masked.dynamic)):
-    print(
-        f"{name:10s} training loss {run.trained:.2f}   held-out loss {run.held_out[-1]:.2f}   asked for {run.asked:.1%}"
-    )
+rows = {"one mask": masked.once, "ten masks": masked.copied, "dynamic": masked.dynamic}
+show_table(
+    ["", "training loss", "held-out loss", "asked for"],
+    [(name, f"{run.trained:.2f}", f"{run.held_out[-1]:.2f}", f"{run.asked:.1%}") for name, run in rows.items()],
+)
 lesson.found("one mask", masked.cost_of_one_mask, within=0.25)
 figures.masks(masked)
 
@@ -316,8 +323,10 @@ figures.masks(masked)
 
 # %% tags=["experiment"]
 rows_of = formats(**blocks, profile=lesson.profile)
-for run in rows_of.runs:
-    print(f"{run.name:32s} {run.tokens} tokens a batch   hidden noun {run.noun:.2f} nats (lowest {run.floor:.2f})")
+show_table(
+    ["", "tokens a batch", "hidden noun, nats", "lowest"],
+    [(run.name, run.tokens, f"{run.noun:.2f}", f"{run.floor:.2f}") for run in rows_of.runs],
+)
 print(f"NSP itself: {rows_of.next_accuracy:.1%} of held-out pairs right")
 figures.formats(rows_of)
 
@@ -343,10 +352,10 @@ figures.board_of(masked, rows_of)
 
 # %% tags=["experiment"]
 sizes = batches(**blocks, profile=lesson.profile)
-for run in sizes.runs:
-    print(
-        f"batch {run.size:4d}, {run.updates:4d} updates, learning rate {run.lr:.0e}: held-out loss {run.held_out:.2f}"
-    )
+show_table(
+    ["batch", "updates", "learning rate", "held-out loss"],
+    [(run.size, run.updates, f"{run.lr:.0e}", f"{run.held_out:.2f}") for run in sizes.runs],
+)
 
 # %% [markdown] tags=["experiment"]
 # Here small batches win, and with a higher rate we can make up for only a part of the difference (`laptop`, seed 0:

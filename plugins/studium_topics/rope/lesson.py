@@ -46,6 +46,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # | $s$ | here: the factor by which a context is stretched | |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 
@@ -184,9 +185,13 @@ from studium_topics.rope.exercises import relative_score
 
 # %% tags=["experiment"]
 decayed = decay(lesson.mine(inv_freq), lesson.mine(relative_score), profile=lesson.profile)
-print("offset   bound   score / score at 0")
-for offset in (0, 1, 10, 50, 100, 500, 1000):
-    print(f"{offset:6}   {decayed.bound[offset]:5.1f}   {decayed.score[offset]:+.3f}")
+show_table(
+    ["offset", "bound", "score / score at 0"],
+    [
+        (offset, f"{decayed.bound[offset]:.1f}", f"{decayed.score[offset]:+.3f}")
+        for offset in (0, 1, 10, 50, 100, 500, 1000)
+    ],
+)
 figures.decaying(decayed)
 
 # %% [markdown] tags=["experiment"]
@@ -272,11 +277,16 @@ sure = exact(
     profile=lesson.profile,
     seed=0,
 )
-print("largest change of a logit or score")
-print(f"all positions shifted by 1000:              {sure.moved:.1e}     with a table instead: {sure.moved_table:.2f}")
-print(f"padded, cached, token by token:             {sure.cached:.1e}     starting at 0 again:  {sure.restarted:.2f}")
-print(f"weights reordered from neighbours to halves: {sure.converted:.1e}")
-print(f"no positions, two earlier tokens exchanged: one layer {sure.one_layer:.1e}, two layers {sure.two_layers:.2f}")
+show_table(
+    ["", "largest change of a logit or score", "for comparison"],
+    [
+        ("all positions shifted by 1000", f"{sure.moved:.1e}", f"{sure.moved_table:.2f} with a table"),
+        ("padded, cached, token by token", f"{sure.cached:.1e}", f"{sure.restarted:.2f} starting at 0 again"),
+        ("weights reordered from neighbours to halves", f"{sure.converted:.1e}", None),
+        ("no positions, two earlier tokens exchanged: one layer", f"{sure.one_layer:.1e}", None),
+        ("no positions, two earlier tokens exchanged: two layers", f"{sure.two_layers:.2f}", None),
+    ],
+)
 
 # %% [markdown] tags=["experiment"]
 # What is left in the first column is rounding: at position 1000, a float32 angle has lost three of its seven digits.
@@ -328,8 +338,10 @@ lesson.predict("table moved by 48", ..., "How often is the table model right at 
 
 # %% tags=["experiment"]
 found = shifted(lesson.mine(inv_freq), lesson.mine(apply_rope), profile=lesson.profile, seed=0)
-print("first position       " + "  ".join(f"{shift:5}" for shift in found.shifts))
-print("rotary positions     " + "  ".join(f"{value:5.1%}" for value in found.by_rotary))
+show_table(
+    ["first position", *(f"{shift}" for shift in found.shifts)],
+    [("rotary positions", *(f"{value:.1%}" for value in found.by_rotary))],
+)
 figures.learning(found)
 
 # %% [markdown] tags=["experiment"]
@@ -362,9 +374,13 @@ generator = torch.Generator().manual_seed(2)
 texts = repeated(200, generator, 384).to(found.table.norms[0].device)
 elsewhere = texts.clone()
 elsewhere[:, :48] = repeated(200, generator)
-print("384 tokens, the second half right     as it is   with other tokens in the first 48 positions")
-for name, model in (("learned table", found.table), ("rotary positions", found.rotary)):
-    print(f"{name:35} {copying(model, texts):10.1%} {copying(model, elsewhere):10.1%}")
+show_table(
+    ["384 tokens, the second half right", "as it is", "with other tokens in the first 48 positions"],
+    [
+        (name, *(f"{copying(model, ids):.1%}" for ids in (texts, elsewhere)))
+        for name, model in (("learned table", found.table), ("rotary positions", found.rotary))
+    ],
+)
 
 # %% [markdown] tags=["experiment"]
 # If we use the texts as they are, the table model copies most tokens correctly, even more than the rotary model. But it
@@ -433,9 +449,10 @@ long = longer(
     profile=lesson.profile,
     seed=0,
 )
-print("length of the text   " + "  ".join(f"{length:5}" for length in long.lengths))
-for way, row in long.accuracy.items():
-    print(f"{way:20} " + "  ".join(f"{value:5.1%}" for value in row))
+show_table(
+    ["length of the text", *(f"{length}" for length in long.lengths)],
+    [(way, *(f"{value:.1%}" for value in row)) for way, row in long.accuracy.items()],
+)
 figures.lengths(long)
 
 # %% tags=["experiment"]
@@ -474,9 +491,10 @@ figures.offsets(curves)
 # train our model for 40 steps on texts of 192 tokens:
 
 # %% tags=["experiment"]
-print("accuracy at 192 tokens   as it was   after 40 more steps")
-for way, value in long.tuned.items():
-    print(f"{way:22} {long.accuracy[way][2]:11.1%} {value:21.1%}")
+show_table(
+    ["accuracy at 192 tokens", "as it was", "after 40 more steps"],
+    [(way, f"{long.accuracy[way][2]:.1%}", f"{value:.1%}") for way, value in long.tuned.items()],
+)
 
 # %% [markdown] tags=["experiment"]
 # Fine-tuning helps every variant. Scaling by parts starts from a far better place, and in 40 steps it gets further than

@@ -38,6 +38,7 @@ SpanPress()
 # lets a decoder write only what is missing.
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 
@@ -92,10 +93,11 @@ from studium_topics.span_corruption.exercises import span_mask
 
 # %% tags=["experiment"]
 found = experiment.counts(lesson.mine(span_mask), profile=lesson.profile)
+rows = []
 for name, hidden, spans in (("span_mask", found.hidden, found.spans), ("a coin", found.coin_hidden, found.coin_spans)):
-    length = hidden.sum() / spans.sum()
-    print(f"{name:10s} hidden {hidden.mean():.1f} ± {hidden.std():.1f}   spans {spans.mean():.1f} ± {spans.std():.1f}"
-          f"   mean length {length:.2f}")  # fmt: skip
+    counts = (f"{count.mean():.1f} ± {count.std():.1f}" for count in (hidden, spans))
+    rows.append((name, *counts, f"{hidden.sum() / spans.sum():.2f}"))
+show_table(["", "hidden", "spans", "mean length"], rows)
 
 # %% [markdown]
 # **Think about it.** How often is the first token of a text hidden, and how often is the last?
@@ -159,10 +161,10 @@ from studium_topics.span_corruption.exercises import restore
 from studium_topics.span_corruption.exercises import expected_target
 
 # %%
-for mean in (1, 2, 3, 5, 10):
-    hidden = round(512 * 0.15)
-    print(f"512 tokens, spans of mean length {mean:2d}: {hidden + round(hidden / mean) + 1} targets")
-print(f"512 tokens, a coin for each:      {lesson.mine(expected_target)(512, 0.15):.1f} targets on average")
+hidden = round(512 * 0.15)
+rows = [(f"spans of mean length {mean}", hidden + round(hidden / mean) + 1) for mean in (1, 2, 3, 5, 10)]
+coin = f"{lesson.mine(expected_target)(512, 0.15):.1f} on average"
+show_table(["512 tokens", "targets"], [*rows, ("a coin for each", coin)])
 
 # %% [markdown]
 # With a coin, the targets are nearly as long as they could be at this rate.
@@ -174,9 +176,11 @@ print(f"512 tokens, a coin for each:      {lesson.mine(expected_target)(512, 0.1
 from studium_topics.span_corruption.exercises import raw_length
 
 # %%
-for budget in (64, 128, 512, 1024):
-    raw, length = lesson.mine(raw_length)(budget, 0.15, 3)
-    print(f"{budget:4d} inputs hold a text of {raw} tokens and have {length} targets")
+lengths = lesson.mine(raw_length)
+show_table(
+    ["inputs", "tokens of text", "targets"],
+    [(budget, *lengths(budget, 0.15, 3)) for budget in (64, 128, 512, 1024)],
+)
 
 # %% [markdown]
 # ## From texts to a batch
@@ -296,10 +300,13 @@ lesson.predict("operations", ..., "Operations of a step that writes the whole te
 # %% tags=["experiment"]
 bill = experiment.costs(lesson.mine(span_mask), lesson.mine(corrupt), lesson.mine(shift_right), profile=lesson.profile)
 least = bill["spans of 3"]
+rows = []
 for name, cost in bill.items():
-    print(f"{name:11s} inputs {cost.inputs:4d}  targets {cost.targets:4d}  tokens × "
-          f"{(cost.inputs + cost.targets) / (least.inputs + least.targets):.2f}  operations × "
-          f"{cost.flops / least.flops:.2f}  CPU time × {cost.seconds / least.seconds:.2f}")  # fmt: skip
+    size, work = (cost.inputs + cost.targets) / (least.inputs + least.targets), cost.flops / least.flops
+    rows.append(
+        (name, cost.inputs, cost.targets, *(f"{ratio:.2f}" for ratio in (size, work, cost.seconds / least.seconds)))
+    )
+show_table(["", "inputs", "targets", "tokens ×", "operations ×", "CPU time ×"], rows)
 lesson.found("operations", bill["whole text"].flops / least.flops, within=0.15)
 
 # %% [markdown] tags=["experiment"]
@@ -327,9 +334,13 @@ lesson.found("operations", bill["whole text"].flops / least.flops, within=0.15)
 # %% tags=["experiment"]
 blocks = {"collate": lesson.mine(collate), "shift_right": lesson.mine(shift_right), "pretrain": pretrain}
 result = experiment.uses(**blocks, restore=lesson.mine(restore), profile=lesson.profile)
-for name, learner in result.learners.items():
-    print(f"{name:14s} determiner {learner.determiner[-1]:.3f}  verb {learner.verb[-1]:.3f}  "
-          f"CPU time {learner.seconds:.0f} s")  # fmt: skip
+show_table(
+    ["", "determiner", "verb", "CPU time"],
+    [
+        (name, f"{learner.determiner[-1]:.3f}", f"{learner.verb[-1]:.3f}", f"{learner.seconds:.0f} s")
+        for name, learner in result.learners.items()
+    ],
+)
 
 # %% tags=["experiment"]
 chart = figure(x="training step", y="share of right determiners", height=380)
@@ -374,8 +385,7 @@ print(f"each word from a separate draw:   they agree in {result.agree_mixed:.1%}
 lesson.predict("words", ..., "How many of the ten missing words does the denoiser write, on average?")
 
 # %% tags=["experiment"]
-for name, count in result.words.items():
-    print(f"{name:14s} writes {count:.1f} words")
+show_table(["", "words it writes"], [(name, f"{count:.1f}") for name, count in result.words.items()])
 lesson.found("words", result.words["spans"], within=0.2)
 
 # %% [markdown] tags=["experiment"]

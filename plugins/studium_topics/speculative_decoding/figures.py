@@ -9,7 +9,7 @@ from studium_widgets.plots import COLOURS, figure
 
 from studium_topics.speculative_decoding.models import DRAFTS
 from studium_topics.speculative_decoding.speculation import SpeculativeLanes
-from studium_topics.speculative_decoding.writing import GAMMAS, Fault, Run
+from studium_topics.speculative_decoding.writing import GAMMAS, Run
 
 
 def opening() -> SpeculativeLanes:
@@ -30,23 +30,3 @@ def yields(runs: list[Run], expected_tokens: Callable[[float, int], float], temp
         measured = {"x": [run.gamma for run in mine], "y": [run.per_pass for run in mine]}
         made.add_scatter(**measured, name=draft, mode="markers", marker={"color": colour, "size": 10})
     return made
-
-
-def faults(found: dict[str, Fault]) -> str:
-    """Return a table of what each fault changes in greedy texts."""
-    rows = [f"{'wrong':28}{'tokens that differ':>20}{'tokens in a pass':>19}"]
-    rows += [f"{name:28}{fault.differing:>20.0%}{fault.per_pass:>19.2f}" for name, fault in found.items()]
-    return "\n".join(rows)
-
-
-def table(runs: list[Run], predicted: list[float]) -> str:
-    """Return what each run kept and added, what the formula says, and the speed-up."""
-    rows = [
-        f"{'draft':19}{'temperature':>12}{'γ':>4}{'share kept':>12}{'tokens a pass':>15}{'formula':>9}{'speed-up':>10}"
-    ]
-    rows += [
-        f"{run.draft:19}{run.temperature:>12g}{run.gamma:>4}{run.share:>12.3f}{run.per_pass:>15.2f}{formula:>9.2f}"
-        f"{run.speedup:>10.2f}"
-        for run, formula in zip(runs, predicted, strict=True)
-    ]
-    return "\n".join(rows)

@@ -44,6 +44,7 @@ figures.opening()
 # | $c$ | time of a pass of the draft, in passes of the target |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 
@@ -157,8 +158,7 @@ lesson.predict(
 
 # %% tags=["experiment"]
 exact = exactness(lesson.mine(verify), profile=lesson.profile, seed=0)
-for name, off in exact.items():
-    print(f"{name:26} largest total variation distance {off:.1e}")
+show_table(["", "largest total variation distance"], [(name, f"{off:.1e}") for name, off in exact.items()])
 lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 
 # %% [markdown] tags=["experiment"]
@@ -277,7 +277,10 @@ lesson.predict(
 
 # %% tags=["experiment"]
 broken = writing.roll_back(pair, lesson.mine(speculate), profile=lesson.profile)
-print(figures.faults(broken))
+show_table(
+    ["wrong", "tokens that differ", "tokens in a pass"],
+    [(name, f"{fault.differing:.0%}", f"{fault.per_pass:.2f}") for name, fault in broken.items()],
+)
 lesson.found("spoilt text", broken["the draft forgets nothing"].differing, within=0)
 
 # %% [markdown] tags=["experiment"]
@@ -321,11 +324,25 @@ lesson.predict(
 # %% tags=["experiment"]
 formula = lesson.mine(expected_tokens)
 gap = mean_length(lesson.mine(verify), lesson.mine(acceptance), formula, profile=lesson.profile)
-print(f"models without a context, every outcome listed: difference from the formula {gap:.1e}\n")
+print(f"models without a context, every outcome listed: difference from the formula {gap:.1e}")
 runs = writing.lengths(pair, lesson.mine(speculate), profile=lesson.profile)
-print(figures.table(runs, [formula(run.share, run.gamma) for run in runs]))
+show_table(
+    ["draft", "temperature", "γ", "share kept", "tokens a pass", "formula", "speed-up"],
+    [
+        (
+            run.draft,
+            f"{run.temperature:g}",
+            run.gamma,
+            f"{run.share:.3f}",
+            f"{run.per_pass:.2f}",
+            f"{formula(run.share, run.gamma):.2f}",
+            f"{run.speedup:.2f}",
+        )  # fmt: skip
+        for run in runs
+    ],
+)
 overlap = writing.overlaps(pair, lesson.mine(acceptance), profile=lesson.profile)
-print("\nyour acceptance on held-out text, temperature 1: " + ", ".join(f"{k} {v:.3f}" for k, v in overlap.items()))
+print("your acceptance on held-out text, temperature 1: " + ", ".join(f"{k} {v:.3f}" for k, v in overlap.items()))
 sampled = next(run for run in runs if (run.draft, run.temperature, run.gamma) == (models.TRANSFORMER, 1.0, 4))
 lesson.found("tokens in a pass", sampled.per_pass)
 figures.yields(runs, formula)
@@ -353,10 +370,14 @@ from studium_topics.speculative_decoding.exercises import best_gamma
 
 # %%
 best = lesson.mine(best_gamma)
-print("best γ and speed-up      c = 0       c = 0.05     c = 0.3      c = 0.5")
-for alpha in (0.3, 0.6, 0.8, 0.9):
-    found = (best(alpha, cost, 16) for cost in (0.0, 0.05, 0.3, 0.5))
-    print(f"alpha = {alpha}          " + "".join(f"{gamma:4} {speedup:4.2f}x   " for gamma, speedup in found))
+costs = (0.0, 0.05, 0.3, 0.5)
+show_table(
+    ["best γ and speed-up", *(f"c = {cost:g}" for cost in costs)],
+    [
+        (f"α = {alpha}", *("{}: {:.2f}x".format(*best(alpha, cost, 16)) for cost in costs))
+        for alpha in (0.3, 0.6, 0.8, 0.9)
+    ],
+)
 
 # %% [markdown]
 # With $\alpha = 0.3$ and $c = 0.5$, it is best to draft nothing. With $c = 0.05$, the optimum is flat: if you draft one

@@ -46,6 +46,7 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # | $F'$ | hidden width of a gated layer that costs what an ungated one of width $F$ does | |
 
 # %%
+from studium import show_table
 import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -182,9 +183,10 @@ lesson.predict("crease against saddle", ..., "By which factor is ReLU's squared 
 # %% tags=["experiment"]
 fitted = products(my_gated, lesson.mine(multiplier), profile=lesson.profile, seed=0)
 print(f"your multiplier, never trained: largest error {fitted.exact:.0e} of the largest product")
-print("kind       mean squared error   largest error")
-for kind, error in fitted.mse.items():
-    print(f"{kind:8}   {error:18.1e}   {fitted.largest[kind]:13.3f}")
+show_table(
+    ["kind", "mean squared error", "largest error"],
+    [(kind, f"{error:.1e}", f"{fitted.largest[kind]:.3f}") for kind, error in fitted.mse.items()],
+)
 print(f"14 ReLU units cannot have a largest error below {fitted.floor:.3f}")
 lesson.found("crease against saddle", fitted.advantage, within=0.5)
 figures.diagonal(fitted)
@@ -235,17 +237,22 @@ def kept_numbers(layer, x):
     return sum(count for pointer, count in kept.items() if pointer not in own), out
 
 
-print("kind      F      parameters   operations of 100 tokens   counted by PyTorch   kept / token")
+rows = []
 for kind, hidden in (("relu", 768), ("silu", 768), ("swiglu", width_of(768)), ("swiglu", 768)):
     layer = FeedForward(kind, 192, hidden, 192, gated=lesson.mine(gated), generator=torch.Generator().manual_seed(0))
     x = torch.ones(100, 192)
     with FlopCounterMode(display=False) as counter:
         kept, _ = kept_numbers(layer, x)
     parameters, operations = cost_of(100, 192, hidden, layer.w_gate is not None)
-    shown = f"{parameters:10,}   {operations:24,}   {counter.get_total_flops():18,}   {kept / 100:12,.0f}"
-    print(f"{kind:7} {hidden:4}   {shown}")
-for name, hidden, multiple in (("Llama 7B", 4 * 4096, 256), ("Llama 13B", 4 * 5120, 256), ("Llama 65B", 4 * 8192, 256)):
-    print(f"{name}: an ungated width of {hidden} becomes {width_of(hidden, multiple)}")
+    rows.append((kind, hidden, parameters, operations, counter.get_total_flops(), f"{kept / 100:,.0f}"))
+show_table(["kind", "F", "parameters", "operations of 100 tokens", "counted by PyTorch", "kept / token"], rows)
+show_table(
+    ["", "ungated width", "becomes"],
+    [
+        (name, hidden, width_of(hidden, 256))
+        for name, hidden in (("Llama 7B", 4 * 4096), ("Llama 13B", 4 * 5120), ("Llama 65B", 4 * 8192))
+    ],
+)
 
 # %% [markdown]
 # Each token multiplies each parameter of these layers once, so **equal parameters are equal operations**: two thirds
@@ -280,11 +287,12 @@ generator = torch.Generator().manual_seed(0)
 x, dy = torch.randn(2, 30, 8, generator=generator)
 drawn_weights = {"gate": (20, 8), "up": (20, 8), "down": (8, 20)}
 drawn_weights = {name: torch.randn(shape, generator=generator) for name, shape in drawn_weights.items()}
-print("zero at the start     size of the gradient of     gate       up     down")
+rows = []
 for zeros in ((), ("gate",), ("up",), ("down",), ("gate", "up"), ("up", "down")):
     weights = [torch.zeros_like(w) if name in zeros else w for name, w in drawn_weights.items()]
     _, *gradients = backward(x, *weights, dy)
-    print(f"{' and '.join(zeros) or 'nothing':16}" + " " * 28 + "".join(f"{g.norm():9.2f}" for g in gradients))
+    rows.append((" and ".join(zeros) or "nothing", *(f"{g.norm():.2f}" for g in gradients)))
+show_table(["zero at the start", "size of the gradient of: gate", "up", "down"], rows)
 
 # %% [markdown]
 # A single zero matrix is harmless: its gradient is alive, so after a step it is no longer zero. But if two factors are
@@ -311,10 +319,11 @@ lesson.predict("dead gates", ..., "Which fraction of ReGLU's units is dead at th
 
 # %% tags=["experiment"]
 gates = dead_gates(my_gated, lesson.mine(dead_units), profile=lesson.profile, seed=0)
-print("rate   " + "".join(f"{kind + ': dead, right':>24}" for kind in GATES))
+rows = []
 for rate in RATES:
-    shown = [f"{gates.dead[kind, rate]:14.0%} {gates.accuracy[kind, rate]:9.1%}" for kind in GATES]
-    print(f"{rate:<7}" + "".join(shown))
+    pairs = ((f"{gates.dead[kind, rate]:.0%}", f"{gates.accuracy[kind, rate]:.1%}") for kind in GATES)
+    rows.append((f"{rate}", *(cell for pair in pairs for cell in pair)))
+show_table(["rate", *(f"{kind}: {what}" for kind in GATES for what in ("dead", "right"))], rows)
 lesson.found("dead gates", gates.dead["reglu", RATES[-1]], within=0.1)
 
 # %% [markdown] tags=["experiment"]
@@ -383,12 +392,13 @@ measured = table(
     profile=lesson.profile,
     seed=0,
 )
-print("layer      parameters   mean loss   against ReLU (95 % interval)   against SiLU (95 % interval)")
+rows = []
 for kind in KINDS:
     mean = sum(measured.losses[kind]) / len(measured.losses[kind])
     intervals = measured.against_relu[kind], measured.against_silu[kind]
     cells = [f"{m:+.3f} ({low:+.3f}, {high:+.3f})" for m, low, high in intervals]
-    print(f"{figures.NAMES[kind]:9}   {measured.size[kind]:9,}   {mean:9.3f}   {cells[0]:>28}   {cells[1]:>28}")
+    rows.append((figures.NAMES[kind], measured.size[kind], f"{mean:.3f}", *cells))
+show_table(["layer", "parameters", "mean loss", "against ReLU (95 % interval)", "against SiLU (95 % interval)"], rows)
 lesson.found("SwiGLU against ReLU", measured.against_relu["swiglu"][0], within=0.5)
 figures.differences(measured)
 

@@ -76,6 +76,7 @@ Diagram.from_package("studium_topics.text_to_image", "flow.svg")
 # it uses the five principal components of each patch of 2 × 2 pixels with 3 colours, so 768 numbers become 320.
 
 # %%
+from studium import show_table
 import itertools
 
 import torch
@@ -285,10 +286,13 @@ made = beside(model, lesson.mine(as_flow), data, lesson.profile)
 trust = made.checked
 print(f"the judge on new real images: kind {trust.kind:.2f}, both of a pair {trust.both:.2f}, count {trust.count:.2f}")
 equal = at_equal_steps(lesson.mine(text_to_image), lesson.mine(as_flow), made, lesson.profile)
-print("right, by steps          " + "".join(f"{steps:7}" for steps in STEPS))
-for network, spacing in itertools.product(NETWORKS, SPACINGS):
-    row = "".join(f"{equal[network, spacing, steps]:7.2f}" for steps in STEPS)
-    print(f"{network + ' network, ' + spacing:25}{row}")
+show_table(
+    ["right, by steps", *(f"{steps}" for steps in STEPS)],
+    [
+        (f"{network} network, {spacing}", *(f"{equal[network, spacing, steps]:.2f}" for steps in STEPS))
+        for network, spacing in itertools.product(NETWORKS, SPACINGS)
+    ],
+)
 lesson.found("right in 4 steps", equal["flow", "straight", 4], within=0.15)
 figures.equal_steps(equal)
 
@@ -346,10 +350,11 @@ from studium_topics.text_to_image.exercises import fid_inf
 
 # %% tags=["experiment"]
 biased = bias(lesson.mine(frechet), lesson.mine(fid_inf), profile=lesson.profile)
-print("     N   perfect   N · FID   spread × 0.9")
-for count, fid in biased.perfect.items():
-    print(f"{count:6}  {fid:8.3f}  {count * fid:8.0f}  {biased.narrow[count]:13.3f}")
-print(f" limit  {biased.perfect_limit:8.3f}            {biased.narrow_limit:13.3f}")
+rows = [
+    (count, f"{fid:.3f}", f"{count * fid:.0f}", f"{biased.narrow[count]:.3f}") for count, fid in biased.perfect.items()
+]
+limits = ("limit", f"{biased.perfect_limit:.3f}", None, f"{biased.narrow_limit:.3f}")
+show_table(["N", "perfect", "N · FID", "spread × 0.9"], [*rows, limits])
 figures.fewer_samples(biased)
 
 # %% [markdown] tags=["experiment"]
@@ -372,12 +377,13 @@ from studium_topics.text_to_image.exercises import precision_recall
 # %% tags=["experiment"]
 measures = [lesson.mine(f) for f in (text_to_image, clip_score, frechet, precision_recall)]
 trade = guided(*measures, made, lesson.profile)
-print("           right   CLIP score   distance   precision   recall")
-for name, found in trade.items():
-    print(
-        f"{name:9} {found.accuracy:6.2f} {found.score:12.2f} {found.distance:10.2f} "
-        f"{found.precision:11.2f} {found.recall:8.2f}"
-    )
+show_table(
+    ["", "right", "CLIP score", "distance", "precision", "recall"],
+    [
+        (name, *(f"{value:.2f}" for value in (x.accuracy, x.score, x.distance, x.precision, x.recall)))
+        for name, x in trade.items()
+    ],
+)
 
 # %% [markdown] tags=["experiment"]
 # Here is one run at laptop size (seed 0, 360 images a row):
@@ -439,10 +445,11 @@ lesson.predict("red in spite of not", ..., "In what share of the images will you
 
 # %% tags=["experiment"]
 broken = composition(lesson.mine(text_to_image), made, lesson.profile)
-print("how the colour is excluded     colour is there   form is right")
-for way, (colour, form) in broken.avoided.items():
-    print(f"{way:28} {colour:17.2f} {form:15.2f}")
-print(f"\ntwo shapes: both as asked {broken.both:.2f}, colours exchanged {broken.exchanged:.2f}, ", end="")
+show_table(
+    ["how the colour is excluded", "colour is there", "form is right"],
+    [(way, f"{colour:.2f}", f"{form:.2f}") for way, (colour, form) in broken.avoided.items()],
+)
+print(f"two shapes: both as asked {broken.both:.2f}, colours exchanged {broken.exchanged:.2f}, ", end="")
 print(f"two shapes at all {broken.two:.2f}")
 print(f"largest difference between the images of the two sentences: {broken.apart:.0e}")
 lesson.found("red in spite of not", broken.avoided["“not” in the prompt"][0], within=0.1)
