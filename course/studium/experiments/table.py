@@ -17,15 +17,15 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     written = [[_text(cell) for cell in row] for row in rows]
     for row in written:
         if len(row) != len(columns):
-            raise ValueError(
-                f"each row needs {len(columns)} cells, one for each column; this one has {len(row)}: {row}"
-            )
+            raise ValueError(f"a row needs {len(columns)} cells, one for each column; this one has {len(row)}: {row}")
     align = ["left", *["right"] * (len(columns) - 1)]
     html, plain = (
-        tabulate(written, list(columns), tablefmt=form, colalign=align, disable_numparse=True)
+        str(tabulate(written, list(columns), tablefmt=form, colalign=align, disable_numparse=True))
         for form in ("html", "simple")
     )
-    display({"text/html": str(html), "text/plain": plain}, raw=True)
+    for cell in ("<td>", "<th>"):  # Jupyter's own rule is to the right
+        html = html.replace(cell, f'{cell[:-1]} style="text-align: left;">')
+    display({"text/html": html, "text/plain": plain}, raw=True)
 
 
 def _text(cell: Cell) -> str:
