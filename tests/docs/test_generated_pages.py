@@ -39,6 +39,7 @@ PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("commands/*.md"), *DOCS.glob("hoo
 @pytest.fixture(scope="module")
 def generate() -> ModuleType:
     """The module docs/generate.py, which is a script and in no package."""
+    sys.path.insert(0, str(DOCS))  # as Python does it for a script
     spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
     assert spec is not None
     assert spec.loader is not None
@@ -67,12 +68,13 @@ def test_every_command_has_a_page_and_every_page_a_command(app):
 
 
 def test_a_commands_page_has_the_options_and_arguments_of_the_command(app, generate):
+    commands = sys.modules["generators.commands"]
     root = typer.main.get_command(app)
     for words, callback in generate.commands_of(app):
         command = root
         for word in words.split():
             command = command.commands[word]
-        page = {word for item in generate.parameters(callback) for word in re.split("[,/]", item.spelling)}
+        page = {word for item in commands.parameters(callback) for word in re.split("[,/]", item.spelling)}
         page = {word.split()[0].lower().removeprefix("--").replace("-", "_") for word in page}
         real = {
             word.removeprefix("--").replace("-", "_")
@@ -275,5 +277,5 @@ def test_somebody_elses_commands_get_no_page(generate, monkeypatch):
     manager, stranger = builtin_plugins(), Stranger()
     manager.register(stranger)
     loaded = Loaded(stranger, "stranger", "studium-topic-stranger", "1")
-    monkeypatch.setattr(generate, "load_plugins", lambda: Plugins(manager, [loaded]))
+    monkeypatch.setattr("generators.commands.load_plugins", lambda: Plugins(manager, [loaded]))
     assert "strange" not in dict(generate.commands_of(generate.own_app()))
