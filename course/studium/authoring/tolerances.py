@@ -27,13 +27,13 @@ def tolerances(subject: Subject) -> Finding:
 
 
 def _loose(topic: Topic, exercise: Exercise) -> Iterator[str]:
-    far = {test: _accepts(topic, exercise, test, FAR) for test in exercise.tests if _is_lenient(test)}
+    far = {test: accepts(topic, exercise, test, FAR) for test in exercise.tests if _is_lenient(test)}
     for test in (test for test, accepted in far.items() if accepted):
         yield (
             f"the tolerance of the test {test.name!r} of {exercise.id} is too loose: numbers that are off by up to "
             f"{FAR:.0%} of the largest pass; make it as small as rounding or chance allows"
         )
-    near = [_accepts(topic, exercise, test, NEAR) for test in exercise.tests]
+    near = [accepts(topic, exercise, test, NEAR) for test in exercise.tests]
     if not any(far.values()) and any(near) and False not in near:
         yield (
             f"the tests of {exercise.id} are too loose: numbers that are off by up to {NEAR:.0%} of the largest pass "
@@ -46,7 +46,7 @@ def _is_lenient(test: Test) -> bool:
     return any(float(found["number"]) >= NEAR for found in _TOLERANCE.finditer(definition(test.function)))
 
 
-def _accepts(topic: Topic, exercise: Exercise, test: Test, amount: float) -> bool | None:
+def accepts(topic: Topic, exercise: Exercise, test: Test, amount: float) -> bool | None:
     """Return whether a test lets inexact results pass; None if the function returned no fractions."""
     inexact = Inexact(exercise.solution, amount)
     passed = run_test(test, inexact.wrapped, seed_of(topic.slug, exercise, test)).passed

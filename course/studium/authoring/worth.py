@@ -1,13 +1,14 @@
 """What each hidden test contributes: how many wrong answers it fails, and how many only it fails.
 
 Wrong answers are the misconceptions, the mutants and the versions that break a promise. Each of them has already run
-all tests, so this only counts.
+all tests, so this counts; only weak tests run once more, to see whether they look at the values.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from studium.authoring.findings import Worth
+from studium.authoring.tolerances import FAR, accepts
 from studium.exercises.model import Exercise
 
 if TYPE_CHECKING:
@@ -34,6 +35,23 @@ def weaker(found: Iterable[Worth]) -> Iterator[str]:
             "[standard.md#hidden-tests]:"
         )
     yield from lines
+
+
+def too_weak(subject: "Subject", found: Iterable[Worth]) -> Iterator[str]:
+    """Return advice on each weaker test that fails less than half of the wrong answers and does not look at values."""
+    for worth in found:
+        if worth.weaker_than and 2 * worth.fails < worth.total and _passes_far_off(subject, worth):
+            yield (
+                f"the hidden test {worth.test!r} of {worth.exercise} tests too little: it passes results that are off "
+                f"by up to {FAR:.0%}, and fails {worth.fails} of {worth.total} wrong answers, which "
+                f"{worth.weaker_than!r} fails too; compare the values, or remove it [standard.md#hidden-tests]"
+            )
+
+
+def _passes_far_off(subject: "Subject", worth: Worth) -> bool:
+    exercise = subject.topic.exercise(worth.exercise)
+    test = next(test for test in exercise.tests if test.name == worth.test)
+    return accepts(subject.topic, exercise, test, FAR) is True
 
 
 def _wrong(subject: "Subject", exercise: Exercise) -> Iterator[tuple[str, list[str]]]:
