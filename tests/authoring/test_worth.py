@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from studium import assert_close, exercise
+from studium import assert_close, at_most_mb, exercise
 from studium.authoring.findings import Mutants, Report, Worth
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
@@ -78,26 +78,46 @@ def halves():
         """Give the half of it."""
         return x / 2
 
-    half.test("by hand", points=0)(lambda half: assert_close(half(3.0), 1.5))
-    half.hidden("by sign", points=1)(lambda half: assert_close(half(3.0) > 0, True))
-    half.hidden("by value", points=0)(lambda half: assert_close(half(5.0), 2.5))
+    @half.test("by hand", points=0)
+    def _(half):
+        assert_close(half(3.0), 1.5)
+
+    @half.hidden("by sign", points=1)
+    def _(half):
+        assert half(3.0) > 0
+
+    @half.hidden("by value", points=0)
+    def _(half):
+        assert_close(half(5.0), 2.5)
+
+    @half.hidden("by memory", points=0)
+    def _(half):
+        with at_most_mb(1):
+            half(5.0)
+
     return SimpleNamespace(topic=SimpleNamespace(slug="halves", exercise=lambda name: half))
 
 
 def test_a_weaker_test_that_passes_inexact_results_and_fails_few_wrong_answers_is_advice(halves):
-    (said,) = too_weak(halves, [Worth("half", "by sign", 2, 5, [], "by hand")])
+    (said,) = too_weak(halves, [Worth("half", "by sign", 2, 9, [], "by hand")])
     assert said.startswith("the hidden test 'by sign' of half tests too little: it passes results that are off by up ")
-    assert "fails 2 of 5 wrong answers, which 'by hand' fails too" in said
+    assert "fails 2 of 9 wrong answers, which 'by hand' fails too" in said
 
 
 @pytest.mark.parametrize(
     "worth",
     [
-        Worth("half", "by value", 2, 5, [], "by hand"),
-        Worth("half", "by sign", 3, 5, [], "by hand"),
-        Worth("half", "by sign", 2, 5, ["a misconception: forgot-the-sign"]),
+        Worth("half", "by value", 2, 9, [], "by hand"),
+        Worth("half", "by memory", 2, 9, [], "by hand"),
+        Worth("half", "by sign", 3, 8, [], "by hand"),
+        Worth("half", "by sign", 2, 9, ["a misconception: forgot-the-sign"]),
     ],
-    ids=["it compares values", "it fails most wrong answers", "it fails one that no other test fails"],
+    ids=[
+        "it compares values",
+        "it measures the memory",
+        "it fails many wrong answers",
+        "it fails one that no other test fails",
+    ],
 )
 def test_a_hidden_test_that_contributes_something_is_no_advice(worth, halves):
     assert list(too_weak(halves, [worth])) == []

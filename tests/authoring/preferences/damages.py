@@ -215,7 +215,7 @@ HARMS = (
         "copies",
         "both are the same code",
         LOSS,
-        {_HIDDEN_HEAD + _HIDDEN_LOSS: "def equation_7(dpo_loss):\n" + _VISIBLE_LOSS},
+        {_HIDDEN_HEAD + _HIDDEN_LOSS: "def equation_7(dpo_loss, rng):\n" + _VISIBLE_LOSS},
     ),
     Harm(
         "a hidden test computes the expected value with the solution's own lines",

@@ -70,6 +70,20 @@ dpo_loss.mistake(
 )
 
 dpo_loss.mistake(
+    "no-beta",
+    "You left out `beta`; it scales the margins, and so decides how far the policy may move from the reference.",
+    replace="beta * (better - worse)",
+    by="better - worse",
+)
+
+dpo_loss.mistake(
+    "summed",
+    "You added the losses up; their mean does not depend on how many pairs are in the batch.",
+    replace="-F.logsigmoid(margins).mean()",
+    by="-F.logsigmoid(margins).sum()",
+)
+
+dpo_loss.mistake(
     "overflow",
     "You took the log of a sigmoid that rounds to 0; `F.logsigmoid` stays finite.",
     replace="F.logsigmoid(margins)",
