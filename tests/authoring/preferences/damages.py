@@ -249,8 +249,9 @@ HARMS = (
         "it imports answer_score, dpo_loss from exercises.py",
         REFERENCE,
         {
-            "import torch\n": "import torch\n\n"
-            "from studium_topic_preferences.exercises import answer_score, dpo_loss  # noqa: F401\n",
+            "def answer_score(": "from studium_topic_preferences.exercises "
+            "import answer_score, dpo_loss  # noqa: E402\n\n\ndef _answer_score(",
+            "def dpo_loss(": "def _dpo_loss(",
         },
     ),
     Harm(
@@ -260,7 +261,7 @@ HARMS = (
         "promises",
         "dpo_loss is a loss, but a version that computes it without its gradient earns full marks",
         LOSS,
-        {_GRADIENTS: ""},
+        {_GRADIENTS: "", 'large margins", points=2)': 'large margins", points=4)'},
         "dpo_loss",
     ),
     Harm(
