@@ -234,6 +234,13 @@ DAMAGES = [
         _CLICK,
     ),
     Damage(
+        "a relative tolerance that is far too loose",
+        "tolerances",
+        "exercises.py",
+        _CLICK.replace("0.125])", "0.125], rtol=0.5, atol=0)"),
+        _CLICK,
+    ),
+    Damage(
         "a comparison by hand that is too loose",
         "tolerances",
         "exercises.py",

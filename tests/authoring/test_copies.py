@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studium.authoring.same_code import form
+from studium.authoring.same_code import body, form
 
 
 def scaled(x, factor):
@@ -45,3 +45,18 @@ def test_another_order_is_other_code():
 
 def test_another_function_of_the_module_or_of_python_is_other_code():
     assert form(by_a_builtin) != form(by_another_builtin)
+
+
+def by_hand(scaled):
+    expected = 6
+    assert scaled([1, 2], 2) == expected
+
+
+def by_hand_with_unused_data(scaled, rng):
+    wanted = 6
+    assert scaled([1, 2], 2) == wanted
+
+
+def test_a_test_that_does_not_use_its_random_data_is_the_same_test():
+    assert body(by_hand) == body(by_hand_with_unused_data)
+    assert form(by_hand) != form(by_hand_with_unused_data)

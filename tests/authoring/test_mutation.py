@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 import torch
-from studium import exercise
+from studium import at_most_mb, exercise
 from studium.authoring import mutant_process
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
@@ -212,3 +213,25 @@ def test_a_sample_of_other_answers_is_tried_and_the_whole_where_it_is_asked_for(
         everything = mutant_process.other_mutants(response)
     assert (len(tried[False]), len(tried[True])) == (mutant_process.SAMPLE, len(everything))
     assert {t.change for t in tried[False]} < {mutant.change for _, mutant in everything}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_test_that_only_limits_memory_has_refused_an_answer_that_needs_more():
+    @exercise(points=1, minutes=1)
+    def f(n):
+        """Give a part of it."""
+        return bytes(1)
+
+    @f.hidden("never makes all of it", points=1)
+    def _(f):
+        with at_most_mb(32):
+            f(256 << 20)
+
+    @f.hidden("has one byte", points=0)
+    def _(f):
+        assert len(f(256 << 20)) == 1
+
+    judged = mutant_process._judge(SimpleNamespace(slug="t"), f, bytes)
+    assert judged.denied == ["never makes all of it", "has one byte"]
+    crashed = mutant_process._judge(SimpleNamespace(slug="t"), f, lambda n: n.missing)
+    assert (crashed.denied, crashed.failed) == ([], ["never makes all of it", "has one byte"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from studium import exercise
-from studium.authoring.findings import Mutants, Report
+from studium import assert_close, at_most_mb, exercise
+from studium.authoring.findings import Mutants, Report, Worth
 from studium.authoring.mutant_process import Trial
 from studium.authoring.mutants import mutants
 from studium.authoring.subject import open_subject
 from studium.authoring.tried_versions import Tried
-from studium.authoring.worth import weaker, worth_of
+from studium.authoring.worth import too_weak, weaker, worth_of
 from studium.cli import topic
 
 from tests.authoring.conftest import SMOKE
@@ -67,6 +67,60 @@ def test_a_weak_hidden_test_of_the_sample_topic_is_listed(name, copy_sample):
     assert heading.startswith("hidden tests that contribute nothing")
     assert said.startswith(f"response: {name!r} fails ")
     assert not finding.problems
+
+
+@pytest.fixture
+def halves():
+    """A topic with an exercise whose hidden tests look at a sign, and at the value."""
+
+    @exercise(points=1, minutes=1)
+    def half(x):
+        """Give the half of it."""
+        return x / 2
+
+    @half.test("by hand", points=0)
+    def _(half):
+        assert_close(half(3.0), 1.5)
+
+    @half.hidden("by sign", points=1)
+    def _(half):
+        assert half(3.0) > 0
+
+    @half.hidden("by value", points=0)
+    def _(half):
+        assert_close(half(5.0), 2.5)
+
+    @half.hidden("by memory", points=0)
+    def _(half):
+        with at_most_mb(1):
+            half(5.0)
+
+    return SimpleNamespace(topic=SimpleNamespace(slug="halves", exercise=lambda name: half))
+
+
+def test_a_weaker_test_that_passes_inexact_results_and_fails_few_wrong_answers_is_advice(halves):
+    (said,) = too_weak(halves, [Worth("half", "by sign", 2, 9, [], "by hand")])
+    assert said.startswith("the hidden test 'by sign' of half tests too little: it passes results that are off by up ")
+    assert "fails 2 of 9 wrong answers, which 'by hand' fails too" in said
+
+
+@pytest.mark.parametrize(
+    "worth",
+    [
+        Worth("half", "by value", 2, 9, [], "by hand"),
+        Worth("half", "by memory", 2, 9, [], "by hand"),
+        Worth("half", "by sign", 3, 8, [], "by hand"),
+        Worth("half", "by sign", 2, 9, ["a misconception: forgot-the-sign"]),
+    ],
+    ids=[
+        "it compares values",
+        "it measures the memory",
+        "it fails many wrong answers",
+        "it fails one that no other test fails",
+    ],
+)
+def test_a_hidden_test_that_contributes_something_is_no_advice(worth, halves):
+    assert list(too_weak(halves, [worth])) == []
 
 
 def test_the_table_has_a_line_for_each_hidden_test(capsys):

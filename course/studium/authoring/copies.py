@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
-from studium.authoring.same_code import form, size
+from studium.authoring.same_code import body, form, size
 from studium.authoring.subject import Subject
 from studium.exercises.definitions import definition
 from studium.exercises.model import AnyFunction, Exercise
@@ -31,7 +31,7 @@ def copies(subject: Subject) -> Finding:
 def _tests(exercise: Exercise) -> Iterator[str]:
     known: dict[str, str] = {}
     for test in sorted(exercise.tests, key=lambda test: test.hidden):
-        before = known.setdefault(form(test.function), test.name)
+        before = known.setdefault(body(test.function), test.name)
         if before != test.name and test.hidden:
             yield (
                 f"the hidden test {test.name!r} of {exercise.id} must test more than {before!r}: both are the same "

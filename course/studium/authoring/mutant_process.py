@@ -15,6 +15,7 @@ import msgspec
 from studium.authoring.forked import one_thread, run_forked
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import TestRun, run_test
+from studium.exercises.memory_limit import TooMuchMemoryError
 from studium.exercises.model import AnyFunction, Exercise
 from studium.exercises.mutation import Mutant, mutants_of
 from studium.exercises.sources import seed_of
@@ -152,7 +153,9 @@ def _judge(topic: Topic, exercise: Exercise, function: AnyFunction) -> Outcome:
 
 
 def _found_wrong(run: TestRun) -> bool:
-    return isinstance(run.error, AssertionError) and not any(call.observed.raised for call in run.calls)
+    """Return whether a test looked at what an answer did, and refused it; an answer that crashes proves nothing."""
+    crashed = any(call.observed.raised for call in run.calls) and not isinstance(run.error, TooMuchMemoryError)
+    return isinstance(run.error, AssertionError) and not crashed
 
 
 def main(path: str, slug: str, whole: str, *names: str) -> None:

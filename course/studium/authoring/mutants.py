@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from studium.authoring.findings import Finding, Mutants, Survivor
 from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
-from studium.authoring.worth import weaker, worth_of
+from studium.authoring.worth import too_weak, weaker, worth_of
 
 ENOUGH = 0.95
 
@@ -24,7 +24,7 @@ def mutants(subject: Subject) -> Finding:
     others = [trial for trial in everything if trial.also and not trial.equivalent]
     if others:
         summary += f"; {sum(not t.survived for t in others)} of {len(others)} of other correct answers"
-    advice = [*_by_luck(counted), *_unnoticed(others)]
+    advice = [*_by_luck(counted), *_unnoticed(others), *too_weak(subject, counts.worth)]
     return Finding(problems, "\n".join([summary, *weaker(counts.worth)]), counts, advice=advice)
 
 

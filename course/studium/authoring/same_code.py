@@ -14,9 +14,20 @@ def form(function: AnyFunction) -> str:
 
     Arguments and local variables are numbered in order of appearance; the module's names stay.
     """
+    return _form(function, own_arguments=True)
+
+
+def body(function: AnyFunction) -> str:
+    """Return the same, whatever arguments the function takes: a test need not use the random data that it gets."""
+    return _form(function, own_arguments=False)
+
+
+def _form(function: AnyFunction, *, own_arguments: bool) -> str:
     text = definition(function)
     tree = parse(text).body[0]
     assert isinstance(tree, ast.FunctionDef)
+    if not own_arguments:
+        tree.args.args.clear()
     return ast.dump(_Numbered(_own_names(text)).visit(_bare(tree)))
 
 

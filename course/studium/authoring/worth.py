@@ -1,13 +1,16 @@
 """What each hidden test contributes: how many wrong answers it fails, and how many only it fails.
 
 Wrong answers are the misconceptions, the mutants and the versions that break a promise. Each of them has already run
-all tests, so this only counts.
+all tests, so this counts; only weak tests run once more, to see whether they look at the values.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from studium.authoring.findings import Worth
+from studium.authoring.tolerances import FAR, accepts
+from studium.exercises.definitions import definition
+from studium.exercises.memory_limit import at_most_mb
 from studium.exercises.model import Exercise
 
 if TYPE_CHECKING:
@@ -34,6 +37,24 @@ def weaker(found: Iterable[Worth]) -> Iterator[str]:
             "[standard.md#hidden-tests]:"
         )
     yield from lines
+
+
+def too_weak(subject: "Subject", found: Iterable[Worth]) -> Iterator[str]:
+    """Return advice on weaker tests that do not look at values and fail less than a quarter of the wrong answers."""
+    for worth in found:
+        if worth.weaker_than and 4 * worth.fails < worth.total and _passes_far_off(subject, worth):
+            yield (
+                f"the hidden test {worth.test!r} of {worth.exercise} tests too little: it passes results that are off "
+                f"by up to {FAR:.0%}, and fails {worth.fails} of {worth.total} wrong answers, which "
+                f"{worth.weaker_than!r} fails too; compare the values, or remove it [standard.md#hidden-tests]"
+            )
+
+
+def _passes_far_off(subject: "Subject", worth: Worth) -> bool:
+    """Return whether a test passes inexact results, unless it is there to measure the memory."""
+    exercise = subject.topic.exercise(worth.exercise)
+    test = next(test for test in exercise.tests if test.name == worth.test)
+    return at_most_mb.__name__ not in definition(test.function) and bool(accepts(subject.topic, exercise, test, FAR))
 
 
 def _wrong(subject: "Subject", exercise: Exercise) -> Iterator[tuple[str, list[str]]]:

@@ -49,6 +49,11 @@ corrupt.equivalent(
 )
 
 corrupt.equivalent(
+    "random = (chance > 0.12) & (chance < 0.135)",
+    "almost no draw is exactly 0.12",
+)
+
+corrupt.equivalent(
     "noisy = torch.where(chosen & (kind > 0.9), word, noisy)", "a draw of exactly 0.9 has the probability 2 ** -24"
 )
 
