@@ -62,6 +62,9 @@ def _of_plugins(catalogue: Catalogue) -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     try:
         import torch
+    except ModuleNotFoundError:
+        yield Finding("torch", "not installed; our own topics need it: pip install 'studium[topics]'")
+        return
     except Exception as error:
         yield Finding("torch", f"does not import: {error}; install it again: pip install torch", fine=False)
         return
