@@ -35,13 +35,6 @@ class Paper:
             )
 
 
-def _what_to_install(error: Exception) -> str:
-    """Continue a sentence about an import that failed, if a package is missing."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.startswith("studium"):
-        return ""
-    return f"; install {error.name}, or what all of Studium's own topics need: pip install 'studium[topics]'"
-
-
 @dataclass(frozen=True)
 class Topic:
     """One topic of a course.
@@ -75,7 +68,6 @@ class Topic:
         except Exception as error:
             raise TopicError(
                 f"topic {self.slug} needs {self.package}.{name}, which does not import: {type(error).__name__}: {error}"
-                f"{_what_to_install(error)}"
             ) from error
 
     def has(self, name: str) -> bool:
