@@ -98,9 +98,8 @@ def _claims() -> Iterator[_Claim]:
         # A distribution that is on the path twice counts once, at the place where imports would find it.
         if metadata["Name"] not in seen:
             seen.add(metadata["Name"])
-            wanting = _wanting(
-                {extra for entry in entries for extra in entry.extras}, metadata.get_all("Requires-Dist")
-            )
+            extras = {extra for entry in entries for extra in entry.extras}
+            wanting = _wanting(extras, metadata.get_all("Requires-Dist") or [])
             yield from (
                 _Claim(entry, metadata["Name"], metadata["Version"])
                 for entry in entries
