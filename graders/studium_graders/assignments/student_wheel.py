@@ -110,8 +110,12 @@ def _renamed(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 
 def _metadata(name: str, data: bytes, version: str) -> bytes:
-    """Change the version in METADATA and remove graders and course server from the entry points."""
+    """Change the version in METADATA and remove graders and course server from the entry points.
+
+    What the extra ``topics`` asks for is asked for by the wheel itself: it is there for the lessons.
+    """
     if name.endswith(".dist-info/METADATA"):
+        data = re.sub(rb"(?m)^(Requires-Dist: [^;\n]+); extra == ['\"]topics['\"]$", rb"\1", data)
         return re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data, count=1)
     if name.endswith(".dist-info/entry_points.txt"):
         return _without_staff(data.decode("utf-8")).encode()

@@ -88,7 +88,7 @@ def _keys(source: zipfile.ZipFile, version: str, repository: str) -> Iterator[tu
     topics, info = topic_folders(source.namelist()), f"{_KEYS}-{version}.dist-info"
     for name in source.namelist():
         path = PurePosixPath(name)
-        if topics.intersection(path.parents) and not re.match(r"test_|conftest", path.name):
+        if topics.intersection(path.parents) and not re.fullmatch(r"(test_.*|conftest)\.py", path.name):
             yield str(_KEYS / path.relative_to(_TOPICS)), source.read(name)
     yield (
         f"{_KEYS}/__init__.py",
