@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CHANGELOG = (
-    "# Changelog\n\n## Unreleased\n\n- new\n\n## 0.2.0 - 2027-01-31\n\n### Added\n\n- a door\n\n## 0.1.0\n\n- old\n"
+    "# Changelog\n\n## Unreleased\n\n- new\n\n## 0.2.0 - 2027-01-31\n\n### Added\n\n- a door\n\n## 0.1.0\n\n- old"
 )
 
 

@@ -54,7 +54,7 @@ def test_the_description_has_every_exported_name_hook_and_command(now):
         assert f"studium_widgets.{name}" in text
     assert "hook studium_compare(actual, expected, rtol, atol), first result" in now
     assert "command studium classroom serve --course --port" in now
-    assert "studium_widgets.RotaryDial.layout: trait Enum of ['interleaved', 'half']" in now
+    assert "studium_widgets.RotaryDial.layout: trait Enum of ['half', 'interleaved']" in now
 
 
 class Before:
