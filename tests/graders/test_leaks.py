@@ -112,14 +112,31 @@ def test_our_own_wheel_for_learners_leaks_nothing(which: str, everything: Catalo
         assert leaks(text, topic) == []
 
 
-@LEARNERS
 @pytest.mark.xdist_group("student-wheel")
-def test_no_file_of_a_learners_wheel_gives_away_a_solution_of_any_topic(
-    which: str, answers: list[Answer], wheels: dict[str, Path]
+def test_no_file_of_the_student_wheel_gives_away_a_solution_of_any_topic(
+    answers: list[Answer], wheels: dict[str, Path]
 ) -> None:
     assert len(answers) > 200
-    told = [leak for name, text in read(wheels[which]).items() for leak in solutions_in(answers, name, text)]
+    told = [leak for name, text in read(wheels["student"]).items() for leak in solutions_in(answers, name, text)]
     assert told == []
+
+
+@pytest.mark.heavy
+@pytest.mark.xdist_group("student-wheel")
+def test_nor_does_a_file_that_only_the_published_wheel_has(answers: list[Answer], wheels: dict[str, Path]) -> None:
+    known = read(wheels["student"])
+    files = {name: text for name, text in read(wheels["published"]).items() if text != known.get(name)}
+    assert {name.split("/")[0] for name in files} > {"studium_graders", "studium_classroom"}
+    told = [leak for name, text in files.items() for leak in solutions_in(answers, name, text)]
+    assert told == []
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_what_is_published_is_what_students_get_with_the_tools_of_instructors(wheels: dict[str, Path]) -> None:
+    student, published = read(wheels["student"]), read(wheels["published"])
+    own = {name for name, text in published.items() if text != student.get(name)}
+    rest = {name for name in own if name.split("/")[0] not in ("studium_graders", "studium_classroom")}
+    assert {name for name in rest if ".dist-info/" not in name} == {"studium_topics/__init__.py"}
 
 
 @pytest.mark.xdist_group("student-wheel")
