@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,20 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-ECHO = Path(__file__).parents[1] / "docs" / "examples" / "studium-topic-echo"
+TOPIC = Path(__file__).parent / "graders" / "classroom_topic"  # which needs no torch
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "counting"
+version = "1"
+dependencies = ["studium"]
+[project.entry-points.studium]
+counting = "classroom_topic"
+"""
 WRONG = "def merge(weight, a, b, alpha):\n    return weight + alpha * b @ a\n"
 NAMED = "You added alpha times B A"
-BUILD = "from pathlib import Path; from studium.catalogue.catalogue import load_catalogue as load; "
-LESSON = BUILD + "from studium.desk.workspace import build_workspace as b; b(load(), Path('lessons'))"
 
 
 class Machine:
@@ -67,13 +77,16 @@ def answer(notebook: Path, exercise: str, text: str) -> None:
 
 def host(machine: Machine, published: Path) -> None:
     """Studium alone: light, without our topics, and ready for those of others."""
-    machine.install(str(published), str(ECHO))
+    project = machine.place / "project"
+    shutil.copytree(TOPIC, project / "classroom_topic")
+    (project / "pyproject.toml").write_text(PROJECT)
+    machine.install(str(published), str(project))
     machine.run("-c", "import importlib.util as u; assert not u.find_spec('torch')")
     listed = json.loads(machine.studium("topics", "--json"))
-    assert ([topic["slug"] for topic in listed["topics"]], listed["problems"]) == (["echo"], []), listed
+    assert ([topic["slug"] for topic in listed["topics"]], listed["problems"]) == (["counting"], []), listed
     machine.studium("doctor")
-    machine.run("-c", LESSON)
-    assert "Not attempted yet: echo" in machine.studium("check", "lessons/echo.ipynb", codes=[1])
+    machine.studium("lab", "--course", "lessons", "--no-start")
+    assert "Not attempted yet: total" in machine.studium("check", "lessons/counting.ipynb", codes=[1])
     assert "needs" in machine.studium("grade", "ps1", codes=[1, 2])
 
 
@@ -85,7 +98,7 @@ def learner(machine: Machine, published: Path) -> None:
     assert listed["problems"] == []
     site = Path(machine.run("-c", "import studium_topics as s; print(s.__path__[0])").strip())
     assert not [*site.glob("*/reference.py"), *site.glob("*/test_*.py"), *site.parent.glob("studium_keys")]
-    machine.run("-c", LESSON)
+    machine.studium("lab", "--course", "lessons", "--no-start")
     answer(machine.place / "lessons" / "lora.ipynb", "merge", WRONG)
     told = machine.studium("check", "lessons/lora.ipynb", "--exercise", "merge", codes=[1])
     assert "Not right yet: merge" in told, told

@@ -91,9 +91,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def read(wheel: Path) -> dict[str, str]:
-    """The files of a wheel, as text."""
+    """The files of a wheel, as text; the folders of its metadata are called as in every edition."""
     with zipfile.ZipFile(wheel) as archive:
-        return {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+        names = {name.replace("+student.", ".", 1): name for name in archive.namelist()}
+        return {place: archive.read(name).decode("utf-8", "ignore") for place, name in names.items()}
 
 
 LEARNERS = pytest.mark.parametrize("which", ["student", "published"])
