@@ -24,7 +24,7 @@ PROJECT = """
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 [project]
-name = "counting"
+name = "classroom-topic"
 version = "1"
 dependencies = ["studium"]
 [project.entry-points.studium]
