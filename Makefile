@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
-.PHONY: lab install test test-all lint lint-js format docs gallery pictures bench redteam hub-proxy student-wheel clean
+.PHONY: lab install test test-all lint lint-js format docs api gallery pictures bench redteam hub-proxy wheels test-wheel student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
@@ -47,6 +47,9 @@ format: install
 docs: install  ## writes the generated pages again
 	$(BIN)/python docs/generate.py
 
+api: install  ## writes the description of what others build on again: docs/public-api.txt
+	$(BIN)/python docs/public_api.py
+
 gallery: install  ## one page with every widget and every control, alive and offline
 	$(BIN)/python docs/gallery/build.py --out build/gallery.html
 
@@ -63,9 +66,18 @@ redteam: install  ## hostile submissions, ours beside stock nbgrader
 hub-proxy:  ## the proxy of JupyterHub, for the tests with a real hub; needs npm, and they are skipped without it
 	npm install --prefix build/hub --no-fund --no-audit --silent configurable-http-proxy
 
+# Builds the wheel of everything in this checkout, of which others are made.
+WHEEL = rm -rf build/wheel && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+
+wheels: install  ## what a release publishes, in dist/: studium, without answers, and studium-keys, with them
+	$(WHEEL)
+	$(BIN)/python -m studium_graders.assignments.two_wheels build/wheel/studium-*.whl dist $(REPOSITORY)
+
+test-wheel: wheels  ## installs both in a new environment, step by step, and tries them there; needs the network
+	$(PYTHON) tests/try_wheels.py dist
+
 student-wheel: install  ## the wheel for student machines, in dist/
-	rm -rf build/wheel
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(WHEEL)
 	$(BIN)/studium student-wheel build/wheel/studium-*.whl --out dist
 
 clean:  ## never touches the workspace: it holds answers

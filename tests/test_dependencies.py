@@ -10,16 +10,17 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = {  # those that install what a folder needs beyond the dependencies of everybody
-    "course/studium": {"author", "grade"},
+    "course/studium": {"author", "grade", "topics"},
     "graders/studium_classroom": {"classroom", "grade"},
     "graders/studium_graders": {"dask", "grade"},
-    "plugins/studium_topics": {"gpu", "oracles"},
+    "plugins/studium_topics": {"gpu", "oracles", "topics"},
     "widgets/studium_widgets": {"conformance"},
 }
-NOT_IMPORTED = {"notebook", "ziamath"}  # an application that is started; a font
+NOT_IMPORTED = {"notebook"}  # an application that is started
 
 
 def imported(folder: Path) -> set[str]:
@@ -41,10 +42,14 @@ def normalised(name: str) -> str:
 
 
 def declared(extras: set[str]) -> set[str]:
-    """The distributions that an installation with these extras asks for."""
+    """The distributions that an installation with these extras asks for, and with the extras that those name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
-    return {normalised(found[0]) for line in lines if (found := re.match(r"[\w.-]+", line))}
+    asked = [Requirement(line) for extra in extras for line in project["optional-dependencies"][extra]]
+    own = {extra for line in asked if line.name == "studium" for extra in line.extras}
+    if own - extras:
+        return declared(extras | own)
+    asked += map(Requirement, project["dependencies"])
+    return {normalised(line.name) for line in asked if line.name != "studium"}
 
 
 def undeclared(names: set[str], asked_for: set[str]) -> set[str]:
@@ -65,7 +70,7 @@ def test_every_dependency_of_everybody_is_used():
     used = {
         normalised(found) for folder in EXTRAS for name in imported(ROOT / folder) for found in providers.get(name, [])
     }
-    assert declared(set()) - used == NOT_IMPORTED
+    assert declared({"topics"}) - used == NOT_IMPORTED
 
 
 def test_a_package_that_nobody_asks_for_is_seen():

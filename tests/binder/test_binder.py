@@ -21,9 +21,14 @@ CONDA_NAMES = {"torch": "pytorch-cpu"}  # conda-forge calls the build for CPUs s
 
 
 def wanted() -> set[str]:
-    """The dependencies of pyproject.toml by conda-forge's names."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    """The dependencies of pyproject.toml, with those of our topics, by conda-forge's names."""
+    file = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    project = file["project"]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["topics"],
+        *file["build-system"]["requires"],
+    ]
     split = [re.fullmatch(r"([\w.-]+)(.*)", line) for line in wanted]
     return {CONDA_NAMES.get(found[1], found[1]) + found[2] for found in split if found}
 

@@ -1,10 +1,10 @@
 """The documentation is true: generated pages are current, links lead somewhere, and the commands shown exist."""
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +12,7 @@ import nbgrader
 import pytest
 import typer
 import yaml
-from studium import hookimpl
+from studium import __version__, hookimpl
 from studium.catalogue import hookspecs
 from studium.catalogue.catalogue import load_catalogue
 from studium.catalogue.plugins import Loaded, Plugins, builtin_plugins
@@ -102,9 +102,11 @@ def test_the_places_that_newcomers_are_sent_to_exist():
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
-def test_the_citation_and_the_package_have_one_version():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == version
+def test_what_cannot_ask_the_package_for_its_version_has_the_same():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == __version__
+    for part in ("course", "widgets"):
+        package = ROOT / part / "labextension" / "package.json"
+        assert json.loads(package.read_text("utf-8"))["version"] == __version__
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))

@@ -3,6 +3,7 @@
 import ast
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from studium.exercises.sources import solved
 from studium_graders.assignments import handouts
 from studium_graders.assignments.building import build_assignment
 from studium_graders.assignments.student_wheel import write_student_wheel
+from studium_graders.assignments.two_wheels import write_two_wheels
 from studium_graders.course.public_edition import exercise_sources, public_edition
 
 from tests.leaks import leaks, lesson_lines, solution_lines
@@ -73,34 +75,116 @@ def answers(everything: Catalogue) -> list[Answer]:
 
 
 @pytest.fixture(scope="module")
-def student_wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The files of our own student wheel, as text."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Our own wheels: that of a checkout, the student wheel, and the two that a release publishes."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    wheel = write_student_wheel(next(folder.glob("*.whl")), folder / "out")
+    whole = next(folder.glob("*.whl"))
+    published, keys = write_two_wheels(whole, folder / "dist", "https://example.org/studium")
+    return {
+        "whole": whole,
+        "student": write_student_wheel(whole, folder / "out"),
+        "published": published,
+        "keys": keys,
+    }
+
+
+def read(wheel: Path) -> dict[str, str]:
+    """The files of a wheel, as text; the folders of its metadata are called as in every edition."""
     with zipfile.ZipFile(wheel) as archive:
-        return {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+        names = {name.replace("+student.", ".", 1): name for name in archive.namelist()}
+        return {place: archive.read(name).decode("utf-8", "ignore") for place, name in names.items()}
 
 
+LEARNERS = pytest.mark.parametrize("which", ["student", "published"])
+
+
+@LEARNERS
 @pytest.mark.xdist_group("student-wheel")
-def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, student_wheel: dict[str, str]) -> None:
-    assert not [
-        name for name in student_wheel if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))
-    ]
+def test_our_own_wheel_for_learners_leaks_nothing(which: str, everything: Catalogue, wheels: dict[str, Path]) -> None:
+    wheel = read(wheels[which])
+    assert not [name for name in wheel if name.endswith(("/reference.py", "RECORD.jws"))]
+    assert not [name for name in wheel if re.match(r"studium_topics/.*/test_\w+\.py", name)]
+    assert any("studium_graders" in name for name in wheel) == (which == "published")
     for topic in everything.topics:
         folder = topic.package.replace(".", "/")
-        text = "\n".join(content for name, content in student_wheel.items() if name.startswith(f"{folder}/"))
+        text = "\n".join(content for name, content in wheel.items() if name.startswith(f"{folder}/"))
         assert leaks(text, topic) == []
 
 
 @pytest.mark.xdist_group("student-wheel")
 def test_no_file_of_the_student_wheel_gives_away_a_solution_of_any_topic(
-    answers: list[Answer], student_wheel: dict[str, str]
+    answers: list[Answer], wheels: dict[str, Path]
 ) -> None:
     assert len(answers) > 200
-    told = [leak for name, text in student_wheel.items() for leak in solutions_in(answers, name, text)]
+    told = [leak for name, text in read(wheels["student"]).items() for leak in solutions_in(answers, name, text)]
     assert told == []
+
+
+@pytest.mark.heavy
+@pytest.mark.xdist_group("student-wheel")
+def test_nor_does_a_file_that_only_the_published_wheel_has(answers: list[Answer], wheels: dict[str, Path]) -> None:
+    known = read(wheels["student"])
+    files = {name: text for name, text in read(wheels["published"]).items() if text != known.get(name)}
+    assert {name.split("/")[0] for name in files} > {"studium_graders", "studium_classroom"}
+    told = [leak for name, text in files.items() for leak in solutions_in(answers, name, text)]
+    assert told == []
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_what_is_published_is_what_students_get_with_the_tools_of_instructors(wheels: dict[str, Path]) -> None:
+    student, published = read(wheels["student"]), read(wheels["published"])
+    own = {name for name, text in published.items() if text != student.get(name)}
+    rest = {name for name in own if name.split("/")[0] not in ("studium_graders", "studium_classroom")}
+    assert {name for name in rest if ".dist-info/" not in name} == {"studium_topics/__init__.py"}
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_a_release_has_all_files_of_a_checkouts_wheel_but_the_tests_of_topics(wheels: dict[str, Path]) -> None:
+    whole, published, keys = (set(read(wheels[which])) for which in ("whole", "published", "keys"))
+    secret = {name.replace("studium_topics/", "studium_keys/", 1) for name in whole - published}
+    assert {name for name in secret - keys if not re.search(r"/test_\w+\.py$", name)} == set()
+    assert "studium_keys/text_to_image/test_bench.js" in keys
+    assert all(name.startswith("studium_keys") for name in keys)
+    assert {name.split("/")[0] for name in published} == {name.split("/")[0] for name in whole}
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_the_metadata_of_a_release_names_the_repository_and_its_links_lead_there(wheels: dict[str, Path]) -> None:
+    (metadata,) = (text for name, text in read(wheels["published"]).items() if name.endswith("dist-info/METADATA"))
+    assert "Project-URL: Source, https://example.org/studium\n" in metadata
+    assert "](https://example.org/studium/blob/v" in metadata
+    assert not re.search(r'(\]\(|src="|srcset=")(?!https?://)', metadata)
+
+
+EDITION = """
+import studium_topics.lora.exercises as exercises
+from studium import open_lesson
+lesson = open_lesson("lora")
+def merge(weight, a, b, alpha):
+    return weight + alpha * b @ a
+print(exercises.__file__)
+print(repr(lesson.check(merge)))
+print(repr(lesson.reveal("merge")))
+"""
+
+
+@pytest.mark.parametrize("installed", [("published",), ("published", "keys")], ids=" and ".join)
+@pytest.mark.xdist_group("student-wheel")
+def test_solutions_and_names_of_mistakes_come_with_the_keys(
+    installed: tuple[str, ...], wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    for which in installed:
+        with zipfile.ZipFile(wheels[which]) as archive:
+            archive.extractall(tmp_path)
+    own = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", EDITION], env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("You added alpha times B A" in done.stdout) == ("keys" in installed)
+    assert ("This edition has no solution for merge" in done.stdout) == ("keys" not in installed)
+    folder = "studium_keys" if "keys" in installed else "studium_topics"
+    assert done.stdout.startswith(str(tmp_path / folder / "lora"))
 
 
 def _notebook(code: str) -> str:

@@ -1,4 +1,4 @@
-"""A gradebook in PostgreSQL: nbgrader makes it, Studium reads and writes it. Needs a server's programs and psycopg2."""
+"""A gradebook in PostgreSQL: nbgrader makes it, Studium reads and writes it. Needs a server's programs and psycopg."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("nbgrader")
-pytest.importorskip("psycopg2")
+pytest.importorskip("psycopg")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue.catalogue import load_catalogue
@@ -62,7 +62,7 @@ def server() -> Iterator[str]:
         run(program("pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
         try:
             run(program("createdb"), "-h", str(folder), "-U", "postgres", "gradebook")
-            yield f"postgresql+psycopg2://postgres@/gradebook?host={folder}"
+            yield f"postgresql+psycopg://postgres@/gradebook?host={folder}"
         finally:
             run(program("pg_ctl"), "-D", data, "-m", "immediate", "stop")
     except LookupError:
@@ -123,7 +123,7 @@ def test_marks_are_recorded_in_it_and_stock_nbgrader_exports_them(
 
 def test_a_server_that_is_not_there_is_one_sentence(ps1_course: Path) -> None:
     with (ps1_course / "nbgrader_config.py").open("a") as file:
-        file.write('c.CourseDirectory.db_url = "postgresql+psycopg2://me:secret@/x?host=/nowhere"\n')
+        file.write('c.CourseDirectory.db_url = "postgresql+psycopg://me:secret@/x?host=/nowhere"\n')
     with pytest.raises(CourseError, match="the gradebook") as raised:
         load_material(ps1_course, "ps1")
     assert "secret" not in str(raised.value)

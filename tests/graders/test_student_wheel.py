@@ -62,6 +62,15 @@ def test_version_metadata_and_folder_agree(make_wheel: Callable, tmp_path: Path)
     assert "Version: 1.0+student\n\nVersion: of the text" in files[f"{info}/METADATA"]
 
 
+def test_what_lessons_need_is_installed_with_the_wheel_and_other_extras_stay_extras(
+    make_wheel: Callable, tmp_path: Path
+) -> None:
+    needs = "Name: x\nVersion: 1.0\nRequires-Dist: torch>=2.9; extra == 'topics'\nRequires-Dist: gpu; extra == 'gpu'\n"
+    wheel = make_wheel({"classroom_topic-1.0.dist-info/METADATA": needs})
+    metadata = read(write_student_wheel(wheel, tmp_path / "out"))["classroom_topic-1.0+student.dist-info/METADATA"]
+    assert metadata.splitlines()[2:] == ["Requires-Dist: torch>=2.9", "Requires-Dist: gpu; extra == 'gpu'"]
+
+
 def test_the_record_lists_every_file_with_its_hash(make_wheel: Callable, tmp_path: Path) -> None:
     files = read(write_student_wheel(make_wheel(), tmp_path / "out"))
     record = next(text for name, text in files.items() if name.endswith("RECORD"))

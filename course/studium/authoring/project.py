@@ -53,7 +53,8 @@ def _project(folder: Path, path: Path) -> Project:
     except tomllib.TOMLDecodeError as error:
         raise TopicError(f"the pyproject.toml in {folder} must be valid TOML: {error}; correct it") from error
     metadata = settings.get("project", {})
-    entries = {str(key): str(value) for key, value in metadata.get("entry-points", {}).get(GROUP, {}).items()}
+    declared = metadata.get("entry-points", {}).get(GROUP, {}).items()
+    entries = {str(key): str(value).partition("[")[0].strip() for key, value in declared}  # without "[extra]"
     if path == folder and not entries:
         raise TopicError(
             f"the pyproject.toml in {folder} needs an entry point in the group {GROUP!r}, which makes the topic known; "

@@ -11,6 +11,8 @@ from studium.catalogue.plugins import Plugins, Problem, load_plugins
 from studium.errors import StudiumError, UnknownNameError
 from studium.topics.topic import Topic
 
+NO_TOPICS = "none are installed; install a topic, or all of ours: pip install 'studium[topics]'"
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -1,5 +1,6 @@
 """Find and load plugins. A plugin that cannot be used becomes a Problem and does not affect the others."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -97,7 +98,20 @@ def _claims() -> Iterator[_Claim]:
         # A distribution that is on the path twice counts once, at the place where imports would find it.
         if metadata["Name"] not in seen:
             seen.add(metadata["Name"])
-            yield from (_Claim(entry, metadata["Name"], metadata["Version"]) for entry in entries)
+            extras = {extra for entry in entries for extra in entry.extras}
+            wanting = _wanting(extras, metadata.get_all("Requires-Dist") or [])
+            yield from (
+                _Claim(entry, metadata["Name"], metadata["Version"])
+                for entry in entries
+                if wanting.isdisjoint(entry.extras)
+            )
+
+
+def _wanting(extras: set[str], requirements: list[str]) -> set[str]:
+    """Return the extras that were not installed: an entry point ``x = "package [extra]"`` waits for its extra."""
+    extra_of = re.compile(r"([\w.-]+).*;.*\bextra == ['\"]([\w.-]+)['\"]")
+    found = [match.groups() for line in requirements if extras and (match := extra_of.match(line))]
+    return {extra for name, extra in found if extra in extras and next(iter(distributions(name=name)), None) is None}
 
 
 def _register(plugins: Plugins, claim: _Claim) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from studium import __version__
-from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.catalogue import NO_TOPICS, Catalogue
 from studium.catalogue.findings import Finding
 from studium.errors import StudiumError
 from studium.topics.profiles import LAPTOP_MB, available_mb, choose_profile
@@ -24,11 +24,7 @@ def diagnose(catalogue: Catalogue) -> list[Finding]:
         *map(_package, _PACKAGES),
         _memory(),
         Finding("profile", f"{choose_profile().name} (set STUDIUM_PROFILE to smoke, laptop or gpu to choose another)"),
-        Finding(
-            "topics",
-            ", ".join(topic.slug for topic in catalogue.topics) or "none: install a topic",
-            bool(catalogue.topics),
-        ),
+        Finding("topics", ", ".join(topic.slug for topic in catalogue.topics) or NO_TOPICS, bool(catalogue.topics)),
         *_operator(),
         *_of_plugins(catalogue),
         *(Finding(f"plugin {p.entry_point}", f"{p.error} ({p.distribution})", fine=False) for p in catalogue.problems),
@@ -62,6 +58,9 @@ def _of_plugins(catalogue: Catalogue) -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     try:
         import torch
+    except ModuleNotFoundError:
+        yield Finding("torch", "not installed; our own topics need it: pip install 'studium[topics]'")
+        return
     except Exception as error:
         yield Finding("torch", f"does not import: {error}; install it again: pip install torch", fine=False)
         return

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.catalogue import NO_TOPICS, Catalogue
 from studium.desk.places import workspace_here
 
 # It starts sooner with `import studium` first: see studium.exercises.late_grammar.
@@ -43,6 +43,8 @@ def lab(
     catalogue: Catalogue = ctx.obj
     workspace = build_workspace(catalogue, course)
     typer.echo(f"{len(workspace.made)} new lessons in {course}, {len(workspace.kept)} kept as they were")
+    if not catalogue.lessons:
+        typer.echo(f"topics: {NO_TOPICS}", err=True)
     broken = (f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems)
     for sentence in (*workspace.problems, *broken):
         typer.echo(f"problem: {sentence}", err=True)

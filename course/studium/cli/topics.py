@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.catalogue import NO_TOPICS, Catalogue
 from studium.cli.output import print_json, print_table
 from studium.exercises.model import IMPORTANCE, in_points
 from studium.topics.topic import Topic
@@ -65,6 +65,8 @@ def _print(catalogue: Catalogue) -> None:
         if not e.topic.opener
     ]
     print_table(("track", "slug", "title", "time", "from"), rows, whole="slug")
+    if not catalogue.topics:
+        typer.echo(f"topics: {NO_TOPICS}", err=True)
     for problem in catalogue.problems:
         typer.echo(f"problem: {problem.entry_point} of {problem.distribution}: {problem.error}", err=True)
 

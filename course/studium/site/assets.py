@@ -1,7 +1,6 @@
 """The files that all pages of a site share: style, scripts, the font for formulas, plotly.js, the search index."""
 
 import base64
-from importlib.metadata import distribution
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -39,13 +38,13 @@ def asset(name: str) -> str:
 
 def font_file() -> Path:
     """Return the file of the font for formulas and for the letters of card images."""
-    return Path(str(distribution("ziamath").locate_file("ziamath/fonts/STIXTwoMath-Regular.ttf")))
+    return Path(str(files("studium.site") / "fonts" / "STIXTwoMath-Regular.ttf"))
 
 
 def _maths_style() -> str:
     """Embed a font for formulas: few systems have one, and not every browser loads a font from disk.
 
-    STIX Two Math is published under the SIL Open Font License.
+    STIX Two Math is published under the SIL Open Font License, which lies beside it.
     """
     data = base64.b64encode(font_file().read_bytes()).decode()
     return f'@font-face{{font-family:"STIX Two Math";src:local("STIX Two Math"),url(data:font/ttf;base64,{data})}}\n'

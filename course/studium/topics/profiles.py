@@ -70,6 +70,8 @@ def _largest(device: str) -> Name:
 
 
 def _cuda() -> bool:
-    import torch  # seconds; needed only to choose a device
-
+    try:
+        import torch  # seconds; needed only to choose a device
+    except ModuleNotFoundError:  # of the extra topics
+        return False
     return torch.cuda.is_available()

@@ -51,7 +51,7 @@ def _plan(topic: Topic, names: list[str], assignment: Assignment) -> NotebookPla
     if public := next((exercise for exercise in chosen if exercise.public), None):
         raise CourseError(
             f"an assignment needs the instructor's edition of {topic.slug}: {public.id} is the public one; "
-            "install the wheel that is not +student"
+            "pip install studium-keys, or for another author's topic the wheel that is not +student"
         )
     worth = (assignment.points.get(f"{topic.slug}.{exercise.id}", exercise.points) for exercise in chosen)
     exercises = {item.id: worth_points(item, points) for item, points in zip(chosen, worth, strict=True)}

@@ -60,13 +60,19 @@ def student_version(version: str) -> str:
     return f"{version}.student" if "+" in version else f"{version}+student"
 
 
-def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Return the files that students may have, in their public edition; ``prefix`` starts the metadata's folders."""
+def student_files(
+    source: zipfile.ZipFile, prefix: str, *, hints: bool, staff: bool = False
+) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+    """Return the files that students may have, in their public edition; ``prefix`` starts the metadata's folders.
+
+    With ``staff``, graders and course server stay.
+    """
     topics = topic_folders(source.namelist())
     public = {name: text for topic in topics for name, text in _public(source, topic, hints=hints)}
     for entry in source.infolist():
         path = PurePosixPath(entry.filename)
-        if entry.is_dir() or _is_private(path, topics) or fnmatch(entry.filename, f"{prefix}dist-info/RECORD*"):
+        left_out = _is_private(path, topics) or (not staff and _STAFF.intersection(path.parts))
+        if entry.is_dir() or left_out or fnmatch(entry.filename, f"{prefix}dist-info/RECORD*"):
             continue
         if any(path.is_relative_to(topic / name) for topic in topics for name in (FILE, FOLDER)):
             if path in public:
@@ -93,8 +99,6 @@ def topic_folders(names: list[str]) -> set[PurePosixPath]:
 
 
 def _is_private(path: PurePosixPath, topics: set[PurePosixPath]) -> bool:
-    if _STAFF.intersection(path.parts):
-        return True
     inside = any(folder in topics for folder in path.parents)
     return inside and any(fnmatch(path.name, pattern) for pattern in _PRIVATE)
 
@@ -106,8 +110,12 @@ def _renamed(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 
 def _metadata(name: str, data: bytes, version: str) -> bytes:
-    """Change the version in METADATA and remove graders and course server from the entry points."""
+    """Change the version in METADATA and remove graders and course server from the entry points.
+
+    What the extra ``topics`` asks for is asked for by the wheel itself: it is there for the lessons.
+    """
     if name.endswith(".dist-info/METADATA"):
+        data = re.sub(rb"(?m)^(Requires-Dist: [^;\n]+); extra == ['\"]topics['\"]$", rb"\1", data)
         return re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data, count=1)
     if name.endswith(".dist-info/entry_points.txt"):
         return _without_staff(data.decode("utf-8")).encode()

@@ -39,7 +39,7 @@ def reading_if_there(url: str, table: str) -> Iterator[Session | None]:
     except ImportError as error:
         raise CourseError(
             f"the gradebook at {address.render_as_string()} needs {error.name}, which is not installed; install it, "
-            "or for PostgreSQL run pip install 'studium[postgres]' and let the address begin with postgresql+psycopg2"
+            "or for PostgreSQL run pip install 'studium[postgres]' and let the address begin with postgresql+psycopg"
         ) from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise CourseError(f"a gradebook needs a database URL such as sqlite:///gradebook.db: {error}") from error

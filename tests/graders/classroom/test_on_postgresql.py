@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-pytest.importorskip("psycopg2")
+pytest.importorskip("psycopg")
 
 from studium.errors import CourseError
 from studium_classroom.audit import Audit
@@ -53,6 +53,6 @@ def test_members_submissions_and_marks_are_kept_in_postgresql(server, tmp_path):
 
 def test_a_database_that_does_not_answer_is_told_in_a_sentence():
     with pytest.raises(CourseError, match="the classroom's database cannot be reached"):
-        Database("postgresql+psycopg2://nobody@127.0.0.1:9/none")
+        Database("postgresql+psycopg://nobody@127.0.0.1:9/none")
     with pytest.raises(CourseError, match="a database URL such as"):
         Database("nothing")
