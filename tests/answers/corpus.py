@@ -1,5 +1,7 @@
 """Answers of people who had read nothing but the statements, as data: right ones, and wrong ones with what is wrong.
 
+What wrong answers were told was read and judged, in `judged.toml`.
+
 Each topic has a file SLUG.toml. `[EXERCISE.NAME]` is an answer, `code` its text. With `label`, a sentence about what is
 wrong, it is wrong. `wrong` lists slips, each with its label and the pairs of old and new text that turn `code` into it.
 """
@@ -62,9 +64,31 @@ def answers(slug: str) -> Iterator[Answer]:
                 yield Answer(slug, exercise, f"{name}.{number}", _edited(given["code"], edits), label)
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What an answer was told when somebody judged it: "named …", a sentence, or "" for just what the test requires.
+
+    ``verdict``: "true" if it names the cause, "half" if it points near it, "useless" or "false".
+    """
+
+    told: str
+    verdict: str
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is the name of a registered mistake."""
+        return self.told.startswith("named ")
+
+
+def judgements() -> dict[str, Judgement]:
+    """Return the judgement of each wrong answer, by its id."""
+    by_verdict = tomllib.loads((FOLDER / "judged.toml").read_text())
+    return {name: Judgement(told, verdict) for verdict, known in by_verdict.items() for name, told in known.items()}
+
+
 def slugs() -> list[str]:
     """Return the topics that have answers."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "judged")
 
 
 def _edited(code: str, edits: list[str]) -> str:

@@ -1,41 +1,62 @@
 """What the answers of the corpus are told, as a table with a row for each topic.
 
-    python tests/answers/measure.py [TOPIC …] [--sentences] [--seconds 0.1] [--draw 0]
+    python -m tests.answers.measure [TOPIC …] [--sentences] [--seconds 0.1] [--draw 0]
 
-With ``--sentences`` it prints each wrong answer's label and what it is told, so that somebody can read whether that is
-true.
+It ends with how the sentences were judged by somebody who read them, in ``judged.toml``, and lists those that are new.
+With ``--sentences`` it prints each wrong answer's label, what it is told, and the smallest call.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import ShownResult, check, with_sentence
 from studium.exercises.explaining.budget import SECONDS
 from studium.topics.topic import Topic
 
-sys.path.insert(0, str(Path(__file__).parent))
-from corpus import Answer, answers, slugs
+from .corpus import Answer, answers, judgements, slugs
 
-WRONG = ("named", "pair", "relation", "edit", "condition", "own error", "other", "smallest call only", "nothing")
-COLUMNS = ("right accepted", "wrong refused", *WRONG)
-_KINDS = {"relation": "relation", "edit": "edit", "two mistakes": "pair", "condition": "condition"}
+COLUMNS = (
+    "right accepted",
+    "wrong refused",
+    "named",
+    "pair",
+    "relation",
+    "certainty",
+    "edit",
+    "condition",
+    "own error",
+    "one part or weak",
+    "smallest call only",
+    "nothing",
+)
+_KINDS = {
+    "pair": "pair",
+    "edit": "edit",
+    "relation": "relation",
+    "as if": "relation",
+    "condition": "condition",
+    "error": "own error",
+    "one part": "one part or weak",
+    "weak": "one part or weak",
+}
 
 
 def kind(result: ShownResult) -> str:
     """Return the column of what a wrong answer hears first."""
-    if result.outcome == "right":
-        return "accepted"
     if result.mistake_id:
         return "named"
     if result.said_kind:
-        return _KINDS.get(result.said_kind, result.said_kind)
+        return _KINDS.get(result.said_kind, "certainty")  # an argument, a dtype, a gradient, a callback
     return "smallest call only" if result.smallest else "nothing"
+
+
+def told(result: ShownResult) -> str:
+    """Return what an answer is told, as ``judged.toml`` has it: the name of the mistake, or the sentence."""
+    return f"named {result.mistake_id.rpartition(':')[2]}" if result.mistake_id else result.mistake
 
 
 def results(topic: Topic, seconds: float, draw: int) -> Iterator[tuple[Answer, ShownResult]]:
@@ -46,6 +67,18 @@ def results(topic: Topic, seconds: float, draw: int) -> Iterator[tuple[Answer, S
         yield answer, with_sentence(found, exercise.sentence_of(found.mistake_id))
 
 
+def columns(answer: Answer, result: ShownResult) -> list[str]:
+    """Return the columns in which an answer counts."""
+    if not answer.label:
+        return ["right accepted"] if result.outcome == "right" else []
+    return ["wrong refused", kind(result)] if result.outcome == "wrong" else []
+
+
+def row(name: str, counts: Counter[str]) -> str:
+    """Return a row of the table."""
+    return f"| {name} | " + " | ".join(str(counts[column] or "") for column in COLUMNS) + " |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("topics", nargs="*", default=slugs())
@@ -53,16 +86,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--draw", type=int, default=0)
     given = parser.parse_args()
-    catalogue = load_catalogue()
+    catalogue, judged = load_catalogue(), judgements()
+    total: Counter[str] = Counter()
+    verdicts: defaultdict[str, list[str]] = defaultdict(list)
+    table = [f"| topic | {' | '.join(COLUMNS)} |"]
     for slug in given.topics:
-        counted: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for answer, result in results(catalogue[slug], given.seconds, given.draw):
-            counted[kind(result) if answer.label else result.outcome] += 1
-            if given.sentences:
-                print(f"{answer.id} [{kind(result)}]\n  = {answer.label}\n  > {result.mistake}\n  {result.smallest}", flush=True)
-                if not result.mistake and result.outcome == "wrong" or (not answer.label and result.outcome != "right"):
-                    print("  ", next(test.message for test in result.tests if not test.passed)[:300])
-        print(slug, dict(counted), flush=True)
+            counts.update(columns(answer, result))
+            if answer.label and told(result):
+                known = judged.get(answer.id)
+                verdicts[known.verdict if known and known.told == told(result) else "new"].append(answer.id)
+            if given.sentences and answer.label:
+                print(f"{answer.id} [{kind(result)}]\n  = {answer.label}\n  > {told(result)}\n  {result.smallest}")
+        table.append(row(slug, counts))
+        total += counts
+    print("\n".join([*table, row("all", total)]))
+    for verdict, names in verdicts.items():
+        print(f"{verdict}: {len(names)}" + (f" ({', '.join(names)})" if verdict in ("false", "new") else ""))
 
 
 if __name__ == "__main__":

@@ -266,7 +266,10 @@ def test_a_relation_that_right_calls_contradict_is_said_of_the_others(made, told
         return x / 2
 
     own = made(halved, (X,), (-X,))
-    assert told(own, lambda x: x.abs() / 2).said == "In the calls that go wrong, yours is the negative of the right result."
+    assert (
+        told(own, lambda x: x.abs() / 2).said
+        == "In the calls that go wrong, yours is the negative of the right result."
+    )
 
 
 def test_right_answers_may_have_their_keys_in_another_order(made, told):

@@ -63,7 +63,8 @@ def can_interrupt() -> bool:
 def limited(seconds: float) -> Iterator[None]:
     """Raise OutOfTime in the block once it has worked for so many seconds, and again while that is caught.
 
-    One that waits is ended after ten times as long. What the block prints is not shown. Only where ``can_interrupt``. A timer that ran before goes on afterwards.
+    One that waits is ended after ten times as long. What the block prints is not shown. Only where ``can_interrupt``.
+    A timer that ran before goes on afterwards.
     """
     running, telling = True, False
 
