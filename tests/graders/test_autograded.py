@@ -77,6 +77,17 @@ def test_a_picture_that_a_visible_test_made_stands_below_it(outcome: Outcome, hi
     assert [output["output_type"] for output in written["outputs"]] == kinds
 
 
+@pytest.mark.parametrize(("allowed", "seen"), [(True, True), (False, False)])
+def test_what_is_true_of_an_answer_without_a_name_stands_below_the_test(allowed: bool, seen: bool) -> None:
+    said = "Yours is the negative of the right result."
+    cell = {"cell_type": "code", "id": "c", "metadata": {"nbgrader": {"grade_id": "t"}}, "source": ""}
+    book = CanonicalNotebook("p", (), json.dumps({"cells": [cell]}).encode(), frozenset())
+    result = NotebookResult("p", "graded", [Result("p", "t", 0, 1, "failed", grade_id="t", hidden=True, said=said)])
+    submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
+    files = autograded_files(submission, graded, Material("ps1", ()), Sentences(load_catalogue(), hidden=allowed))
+    assert (said in files["p.ipynb"].decode()) is seen
+
+
 def notebook_that_shows(**shown: object) -> dict[str, bytes]:
     rules = {"id": "rules", "cell_type": "markdown", "metadata": {}, "source": shown.get("rules", "Due on Monday.")}
     answer = {"id": "answer", "cell_type": "code", "metadata": {}, "source": shown.get("source", "model")}

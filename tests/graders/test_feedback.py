@@ -180,6 +180,23 @@ def test_a_recorded_mistake_that_is_a_sentence_is_shown_and_one_that_no_topic_ha
     assert said in text
 
 
+@pytest.mark.parametrize(("setting", "shown_there"), [("", True), ("hidden_sentences = false\n", False)])
+@pytest.mark.parametrize(("grade_id", "hidden"), [(SUM, True), (ZERO, False)])
+def test_what_is_true_of_an_answer_without_a_name_is_on_its_page_unless_it_is_switched_off(
+    mark: Callable, course: Path, grade_id: str, hidden: bool, setting: str, shown_there: bool
+) -> None:
+    said = "Yours is the negative of the right result."
+    test = engine_test(grade_id, 0, 2, "failed", message="a test of `total` failed", said=said, hidden=hidden)
+    file = course / "course.toml"
+    before = file.read_text()
+    file.write_text(setting + before)
+    try:
+        text = text_of(page_of(mark("kim", results=shown(test))))
+    finally:
+        file.write_text(before)
+    assert (said in text) is (shown_there or not hidden)
+
+
 def test_each_page_says_when_it_was_written(mark: Callable) -> None:
     assert re.search(r"Feedback written \d+ \w+ 20\d\d, \d\d:\d\d CES?T", text_of(page_of(mark("when"))))
 

@@ -28,7 +28,7 @@ class Cluster(msgspec.Struct, frozen=True):
     """Students whose unnamed wrong answers are alike, with the most central answer as a misconception to register.
 
     ``share`` is among those who tried. ``failed`` are the names of the tests that the central answer fails,
-    ``messages`` those of the visible ones.
+    ``messages`` those of the visible ones. ``said`` is what was said to be true of that answer, such as a relation.
     """
 
     exercise: str
@@ -38,6 +38,7 @@ class Cluster(msgspec.Struct, frozen=True):
     failed: tuple[str, ...]
     messages: tuple[str, ...]
     code: str
+    said: tuple[str, ...] = ()
 
 
 class Clusters(msgspec.Struct, frozen=True):
@@ -115,4 +116,5 @@ def _cluster(exercise: Exercise, students: list[str], middle: Answer, tried: int
         tuple(item.name for item in failed),
         tuple(dict.fromkeys(filter(None, messages))),
         misconception_code(exercise.id, middle.source),
+        tuple(dict.fromkeys(test.said for test in middle.tests.values() if test.said)),
     )

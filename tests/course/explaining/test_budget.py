@@ -1,8 +1,10 @@
 """A call that may never end is ended, wherever it is at that moment, and nothing is heard of it."""
 
 import sys
+import time
 
 import pytest
+from studium.exercises.explaining import budget
 from studium.exercises.explaining.budget import OutOfTime, can_interrupt, limited
 
 pytestmark = pytest.mark.skipif(not can_interrupt(), reason="calls are ended on Unix alone")
@@ -41,3 +43,14 @@ def test_what_a_destructor_raises_itself_is_still_reported(monkeypatch):
     with limited(60):
         Broken()
     assert heard == [ValueError]
+
+
+def test_a_block_that_others_keep_from_working_has_its_time_all_the_same(monkeypatch):
+    monkeypatch.setattr(budget, "_PATIENCE", 10_000)
+    with limited(0.02):
+        time.sleep(0.1)
+
+
+def test_a_block_that_waits_for_ever_is_ended():
+    with pytest.raises(OutOfTime), limited(0.02):
+        time.sleep(3600)

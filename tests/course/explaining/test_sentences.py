@@ -80,6 +80,18 @@ SAID = {
         lambda x: (x.mean(-1), x.amin(-1) - x.amax(-1) ** 2),
         "Your first result is right",
     ),
+    "one key": (
+        lambda x: {"sum": x.sum(), "size": x.numel()},
+        [(X,), (Y,)],
+        lambda x: {"size": len(x), "sum": x.sum()},
+        "Your result is right except at `size`.",
+    ),
+    "division by the sum": (
+        lambda x: x / x.sum(-1, keepdim=True),
+        [(X,)],
+        lambda x: x + 0,
+        "The right result is what division by the sum makes of yours.",
+    ),
     "not finite": (lambda x: x + 1, [(X,)], lambda x: torch.where(x > 3, math.nan, x * 1.7), "Your result holds NaN"),
 }
 
@@ -247,3 +259,22 @@ def test_whole_numbers_in_reverse_are_not_told_as_an_order(made, told):
 
     own = made(ranked, (torch.tensor([0.5, 0.7, 0.9, 0.8]),))
     assert "reverse" not in told(own, lambda scores: scores.argsort()).mistake
+
+
+def test_a_relation_that_right_calls_contradict_is_said_of_the_others(made, told):
+    def halved(x):
+        return x / 2
+
+    own = made(halved, (X,), (-X,))
+    assert (
+        told(own, lambda x: x.abs() / 2).said
+        == "In the calls that go wrong, yours is the negative of the right result."
+    )
+
+
+def test_right_answers_may_have_their_keys_in_another_order(made, told):
+    def counted(x):
+        return {"sum": x.sum(), "largest": x.amax()}
+
+    own = made(counted, (X,), (Y,), also=[lambda x: {"largest": x.amax(), "sum": x.sum()}])
+    assert "except at `largest`" in told(own, lambda x: {"sum": x.sum(), "largest": x.amin() - 7}).mistake

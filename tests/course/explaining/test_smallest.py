@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from studium import exercise
 
 
 def mean_of_rows(x, rows):
@@ -64,3 +65,49 @@ def test_it_stands_under_a_name_too(made, told):
     found = told(own, without_the_last)
     assert found.mistake == "You forgot the last row."
     assert "rows=1" in found.smallest
+
+
+def test_an_argument_whose_rows_belong_to_those_of_another_is_not_cut_alone(made, told):
+    def spread_out(x, y):
+        if len(x) < 2:  # so that both are not cut to one
+            raise ValueError("two rows are needed")
+        return (x - y).square().sum()
+
+    calls = [(torch.arange(2.0 * n).view(n, 2), torch.ones(n, 2)) for n in (3, 4)]
+    found = told(made(spread_out, *calls), lambda x, y: (x - y).sum()).smallest
+    assert "x=[[0., 1.], [2., 3.]], y=[[1., 1.], [1., 1.]]" in found
+
+
+def test_probabilities_add_up_to_1_in_a_smaller_call_too(made, told):
+    def entropy(p):
+        return -(p * p.log()).sum(-1)
+
+    p = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]])
+    found = told(made(entropy, (p,)), lambda p: -(p * p.log2()).sum(-1)).smallest
+    assert "`entropy(p=[[0.5, 0.25, 0.25]])`" in found
+
+
+def test_a_size_that_never_changes_while_others_do_is_not_cut(made, told):
+    def areas(boxes):
+        return (boxes[:, -2:] - boxes[:, :2]).prod(1)
+
+    calls = [(torch.arange(4.0 * n).view(n, 4),) for n in (2, 3, 5)]
+    found = told(made(areas, *calls), lambda boxes: areas(boxes) + 1).smallest
+    assert "`areas(boxes=[[0., 1., 2., 3.]])`" in found
+
+
+def test_an_answer_that_changes_nothing_is_not_told_that_it_does(made, told):
+    def fill(x):
+        x.zero_()
+        return x * 0
+
+    own = exercise(points=1, minutes=1)(fill)
+
+    @own.test("fills x itself", points=1)
+    def _(fill):
+        x = torch.ones(2)
+        fill(x)
+        assert not x.any()
+
+    found = told(own, lambda x: x * 0).smallest
+    assert found == "Smallest call that goes wrong: `fill(x=[1.])` should change an argument and does not."

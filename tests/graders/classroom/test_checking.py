@@ -13,6 +13,8 @@ from studium_graders.engine.sandbox import Level, probe
 Ask = Callable[..., dict[str, CheckedExercise]]
 ALONG_THE_AXES = "def distance(a, b):\n    return sum(abs(x - y) for x, y in zip(a, b))\n"
 PRETENDING = "def distance(a, b):\n    {}\n    raise NotImplementedError\n"
+SILENT = "def distance(a, b):\n    sum((x - y) ** 2 for x, y in zip(a, b)) ** 0.5\n"
+NO_RETURN = "Your function returns None: is a `return` missing?"
 BESIDE = "def distance(a, b):\n    return -1\n"
 
 
@@ -64,3 +66,12 @@ def test_that_an_exercise_is_not_attempted_is_said_by_its_text_and_not_by_hidden
     assert ask()["distance"].outcome == "not attempted"
     pretended, wrong = ask(distance=PRETENDING.format("...")), ask(distance=BESIDE)
     assert pretended["distance"] == wrong["distance"]
+
+
+@pytest.mark.parametrize(("setting", "said"), [("", NO_RETURN), ("hidden_sentences = false\n", "")])
+def test_what_is_true_of_an_answer_without_a_name_is_said_unless_the_course_switches_it_off(
+    ask: Ask, course, setting: str, said: str
+):
+    file = course / "course.toml"
+    file.write_text(setting + file.read_text())
+    assert ask(distance=SILENT)["distance"].mistake == said

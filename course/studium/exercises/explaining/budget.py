@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS = 0.1
 _AGAIN = 0.01  # seconds between two attempts to end a call
+_PATIENCE = 10  # times as long may a call take that does not work itself: it waits, or the machine is busy
 
 
 class OutOfTime(BaseException):
@@ -60,9 +61,10 @@ def can_interrupt() -> bool:
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime in the block once so many seconds have passed, and again while that is caught.
+    """Raise OutOfTime in the block once it has worked for so many seconds, and again while that is caught.
 
-    What the block prints is not shown. Only where ``can_interrupt``. A timer that ran before goes on afterwards.
+    One that waits is ended after ten times as long. What the block prints is not shown. Only where ``can_interrupt``.
+    A timer that ran before goes on afterwards.
     """
     running, telling = True, False
 
@@ -79,12 +81,13 @@ def limited(seconds: float) -> Iterator[None]:
         if (
             running
             and not telling
+            and (time.thread_time() - worked >= seconds or time.monotonic() - began >= _PATIENCE * seconds)
             and frame is not None
             and frame.f_globals.get("__name__") not in (__name__, "contextlib")
         ):
             raise OutOfTime
 
-    began, hook = time.monotonic(), sys.unraisablehook
+    began, worked, hook = time.monotonic(), time.thread_time(), sys.unraisablehook
     sys.unraisablehook = tell
     handler = signal.signal(signal.SIGALRM, end)
     before, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), _AGAIN)

@@ -65,7 +65,7 @@ _FUNCTIONS: list[tuple[str, Made]] = [
     ("the sigmoid", lambda value: 1 / (1 + np.exp(-value))),
     ("the tanh", np.tanh),
     ("the unit vector", _unit),
-    ("the share of the sum", _shares),
+    ("what division by the sum makes", _shares),
 ]
 
 

@@ -98,7 +98,7 @@ def _steps(tried: list[Case], tests: Sequence[Told], answer: AnyFunction, budget
         (True, lambda evidence: certainties.unused(evidence, answer)),
         (False, certainties.detached),
         (False, certainties.kind),
-        (False, lambda evidence: relations.relation(_pairs(evidence, tried))),
+        (False, lambda evidence: _related(evidence, tried)),
         (False, lambda evidence: factors.factor(evidence, _pairs(evidence, tried))),
         (False, lambda evidence: _masked(evidence, tried)),
         (True, lambda evidence: as_if.as_if(evidence, tried, budget.share(0.4)) if _is_plain(evidence) else None),
@@ -125,6 +125,17 @@ def _pairs(evidence: Evidence, tried: list[Case]) -> list[Pair]:
     if not _is_plain(evidence) or not (found := pairs(evidence.plain)):
         return []
     return found + (pairs(wrong, cut=True) or [])
+
+
+def _related(evidence: Evidence, tried: list[Case]) -> Finding | None:
+    """Return a relation; if right calls contradict it, it says that it holds in the others."""
+    wrong = _pairs(evidence, tried)
+    found = relations.relation(wrong)
+    values = [(array(case.right.result), case) for case in (*evidence.right, *tried) if case.verdict == "right"]
+    right = [Pair(value, value, case, cut=True) for value, case in values if value is not None]
+    if found is None or relations.relation(wrong + right) == found:
+        return found
+    return dataclasses.replace(found, text=f"In the calls that go wrong, {found.text[0].lower()}{found.text[1:]}")
 
 
 def _masked(evidence: Evidence, tried: list[Case]) -> Finding | None:

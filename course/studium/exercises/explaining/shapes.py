@@ -1,5 +1,7 @@
 """Weaker truths about a result, where nothing better is known: which part is wrong, its axes, that it is NaN."""
 
+from typing import Any
+
 import numpy as np
 
 from studium.exercises.explaining.evidence import Case
@@ -10,6 +12,8 @@ from studium.exercises.explaining.values import array, same
 def one_part(cases: list[Case]) -> Finding | None:
     """Say which of several results are right and which are wrong, where that is the same in every wrong call."""
     results = [(case.call.observed.result, case.right.result) for case in cases]
+    if results and all(isinstance(one, dict) for both in results for one in both):
+        return _one_key(results)
     counts = {len(right) if isinstance(right, tuple) and isinstance(mine, tuple) else 0 for mine, right in results}
     if len(counts) != 1 or not 2 <= (count := counts.pop()) <= len(ORDINALS):
         return None
@@ -22,6 +26,18 @@ def one_part(cases: list[Case]) -> Finding | None:
     one, other = (listed([ORDINALS[n] for n in places]) for places in (right, wrong))
     is_, are = ("result is" if len(places) == 1 else "results are" for places in (right, wrong))
     return Finding(f"Your {one} {is_} right; the {other} {are} not.", "one part")
+
+
+def _one_key(results: list[tuple[dict[Any, Any], dict[Any, Any]]]) -> Finding | None:
+    """Say at which keys of a dict the values are wrong, where those are the same in every wrong call."""
+    keys = set(results[0][1])
+    if not all(isinstance(key, str) for key in keys) or any(set(one) != keys for both in results for one in both):
+        return None
+    wrong = [{key for key in keys if not same(mine[key], right[key])} for mine, right in results]
+    if not 0 < len(wrong[0]) < len(keys) or any(one != wrong[0] for one in wrong):
+        return None
+    names = listed([f"`{key}`" for key in results[0][1] if key in wrong[0]])
+    return Finding(f"Your result is right except at {names}.", "one part")
 
 
 def weak(pairs: list[Pair]) -> Finding | None:

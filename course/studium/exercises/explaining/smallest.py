@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from studium.exercises.explaining.budget import Budget, can_interrupt
+from studium.exercises.explaining.common import Common
 from studium.exercises.explaining.cutting import smaller, weight
 from studium.exercises.explaining.evidence import Case, Evidence, Verdict, alike, attempt, draws
 from studium.exercises.explaining.nearby import nearby
@@ -28,6 +29,11 @@ class Search:
     budget: Budget
     tried: list[Case] = field(default_factory=list)
     tries: int = 0
+
+    @cached_property
+    def common(self) -> Common:
+        """What all recorded calls have in common."""
+        return Common.of([self.evidence.named(case.call) for case in self.evidence.cases])
 
     def smallest(self) -> Case | None:
         """Return the smallest wrong call of visible tests; where none is wrong, one made from a right call."""
@@ -60,6 +66,8 @@ class Search:
         for call in calls:
             if self.tries >= most:
                 return None
+            if not self.common.kept(self.evidence.named(call)):
+                continue
             self.tries += 1
             found = attempt(self.budget, partial(self._tried, case, call))
             if found is None:
@@ -97,7 +105,7 @@ def _is_finite(right: Observation) -> bool:
 def said(function: AnyFunction, case: Case) -> str:
     """Return the sentence about the smallest call, with as many numbers as fit; "" where it is too long to help."""
     for most in (12, 6, 1):
-        gives = outcomes(case.call.observed, case.right, most)
+        gives = outcomes(case.call, case.right, most)
         sentence = f"Smallest call that goes wrong: `{written_call(function, case.call, most)}`{gives}."
         if gives and len(sentence) <= _LONGEST:
             return sentence

@@ -35,9 +35,9 @@ def array(value: Any) -> Array | None:
 
 
 def parts(value: Any, place: tuple[Any, ...] = ()) -> Iterator[Part]:
-    """Return the parts of a value that hold no others, in order."""
+    """Return the parts of a value that hold no others, in order; those of a mapping in the order of its keys' names."""
     if isinstance(value, Mapping):
-        items = list(value.items())
+        items = sorted(value.items(), key=lambda item: repr(item[0]))  # the order of keys says nothing
     elif isinstance(value, list | tuple):
         items = list(enumerate(value))
     elif is_dataclass(value) and not isinstance(value, type):

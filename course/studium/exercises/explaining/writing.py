@@ -9,7 +9,7 @@ from studium.exercises.comparison import difference
 from studium.exercises.explaining.failed_test import described
 from studium.exercises.explaining.values import array, is_tensor
 from studium.exercises.model import AnyFunction
-from studium.exercises.observation import Call, Observation
+from studium.exercises.observation import Call, Observation, comparable
 
 MOST = 12  # of a value that is written out
 _LONGEST = 160
@@ -60,17 +60,18 @@ def _number(value: Any) -> str:
     return f"{text}." if text.lstrip("-").isdigit() else text
 
 
-def outcomes(observed: Observation, right: Observation, most: int = MOST) -> str:
+def outcomes(call: Call, right: Observation, most: int = MOST) -> str:
     """Say what a call gives and should give: " gives 3 and should give 2", or ": at index [0] expected 2, got 3"."""
+    observed = call.observed
     if observed.raised:
         return f" raises {observed.raised.__name__}{_should(right)}"
     if right.raised:
         return f" gives {written(observed.result)} and should raise {right.raised.__name__}"
     gives, should = written(observed.result, most), written(right.result, most)
     if gives == should:
-        return _kinds(observed, right) or _difference(observed, right)
+        return _kinds(observed, right) or _difference(call, right)
     if len(gives) + len(should) > _LONGEST or "<" in gives + should:
-        return _difference(observed, right)
+        return _difference(call, right)
     return f" gives {gives} and should give {should}"
 
 
@@ -86,8 +87,16 @@ def _kinds(observed: Observation, right: Observation) -> str:
     return f" gives {one} and should give {other}" if one != other else ""
 
 
-def _difference(observed: Observation, right: Observation) -> str:
-    found = difference(observed.result, right.result)
-    if found:
-        return re.sub(r" \(\d+ of \d+ values differ.*\)$", "", f": {found}")
-    return " changes an argument" if difference(observed.arguments, right.arguments) else ""
+def _difference(call: Call, right: Observation) -> str:
+    found = difference(call.observed.result, right.result)
+    return re.sub(r" \(\d+ of \d+ values differ.*\)$", "", f": {found}") if found else _changes(call, right)
+
+
+def _changes(call: Call, right: Observation) -> str:
+    """Say what became of the arguments, where a right answer leaves them in another state."""
+    if not difference(call.observed.arguments, right.arguments):
+        return ""
+    before = comparable(call.args, call.kwargs)
+    if not difference(call.observed.arguments, before):
+        return " should change an argument and does not"
+    return " changes an argument" if not difference(right.arguments, before) else " changes an argument in a wrong way"

@@ -104,8 +104,8 @@ zero_module.mistake(
 
 
 @zero_module.misconception(
-    "You overwrote the whole `state_dict()`, which holds the buffers too. A running variance of 0 breaks a norm; "
-    "change only the parameters.",
+    "You set the buffers to zero too, as writing over the whole `state_dict()` does. A running variance of 0 breaks a "
+    "norm; change only the parameters.",
     name="zeroed-buffers",
 )
 def _(module):

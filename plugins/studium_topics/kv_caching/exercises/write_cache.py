@@ -78,8 +78,8 @@ def _(write_cache, rng):
 
 
 @write_cache.misconception(
-    "You made a new, longer tensor with torch.cat, so each new token copies the whole cache; write into the free "
-    "places of the cache instead.",
+    "You left the cache as it was and returned a new tensor, so each new token copies all that the cache holds; write "
+    "into the free places of the cache instead.",
     name="concatenated",
 )
 def _(cache, new, length):
