@@ -158,7 +158,7 @@ def ps1_course(documentation_course: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def by_hand(counting: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """The catalogue of ``counting`` with the executors "by-hand" and "by-hand-slow", which need no engine."""
+    """The catalogue of ``counting`` with the executors "by-hand", "-slow" and "-held", which need no engine."""
     with installed(tmp_path_factory.mktemp("hand"), "hand_grader", "hand-grader"):
         yield load_catalogue()
 

@@ -125,17 +125,6 @@ def test_a_gradebook_that_is_gone_is_not_replaced_by_an_empty_one(course: Path) 
     assert not (course / "gradebook.db").exists()
 
 
-def test_the_gradebook_equals_that_of_stock_nbgrader_for_the_same_points(
-    course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
-) -> None:
-    stock = Path(shutil.copytree(course, tmp_path / "stock"))
-    nbgrader(stock, "autograde", "ps1")
-    expected = gradebook_rows(stock)
-    record(course, graded(course, points_in(expected)))
-    assert gradebook_rows(course) == expected
-    assert [row for row in expected["notebooks"] if row[2]] == [("dave", "counting", 1.0, 0)]
-
-
 @pytest.mark.nbgrader
 def test_manual_cells_and_a_missing_notebook_are_recorded_as_stock_nbgrader_does(
     ps1_course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
