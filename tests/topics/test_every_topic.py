@@ -20,7 +20,7 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = ("own tests", "tests run apart")  # collected with these tests; tested with the graders
-QUICK = "mqa-gqa"  # the topic on which every run tries the slow checks
+QUICK = "span-corruption"  # the topic on which every run tries the slow checks
 # Each runs the tests many times, but "test cells", which runs them once more, as "solutions" does.
 SLOW = (
     *("misconceptions", "repeatability", "robustness", "test cells"),
@@ -102,7 +102,7 @@ def test_the_cell_of_an_exercise_with_a_bug_starts_with_the_code(subject):
     assert [item.id for item in subject.exercises if item.shows and "```" in item.statement] == []
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(14)
 @each_exercise
 def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
     hidden = {test.name for test in exercise.tests if test.hidden}
