@@ -102,7 +102,7 @@ def test_the_cell_of_an_exercise_with_a_bug_starts_with_the_code(subject):
     assert [item.id for item in subject.exercises if item.shows and "```" in item.statement] == []
 
 
-@pytest.mark.sample(14)
+@pytest.mark.sample(6)
 @each_exercise
 def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
     hidden = {test.name for test in exercise.tests if test.hidden}
