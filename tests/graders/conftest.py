@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 COURSE = 'id = "course101"\ntimezone = "Europe/Berlin"\n\n{assignments}\n'
 COUNTING = '[[assignments]]\nname = "ps1"\ndue = 2026-03-01T23:59:00\ntopics = ["counting"]\n'
 NBGRADER = "from studium_graders.nbgrader_config import configure\n\nconfigure(get_config(), __file__)\n"
+PATIENT = ("--Execute.timeout=600", "--Execute.iopub_timeout=600")  # for nbgrader's kernel on a busy machine
 STOCK = f"{NBGRADER}del get_config().Autograde.autograde_preprocessors  # these courses are graded by nbgrader alone\n"
 
 

@@ -17,6 +17,7 @@ from studium.exercises.definitions import definition
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
 
+from .conftest import PATIENT
 from .test_recorder import graded as results_by_hand
 from .test_recorder import points_in, record
 
@@ -61,7 +62,7 @@ def handed_in(counting: Catalogue, make_course: Callable, submit: Callable) -> P
 def as_graded(handed_in: Path, nbgrader: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The course, graded by stock nbgrader; only to be copied."""
     course = Path(shutil.copytree(handed_in, tmp_path_factory.mktemp("stock") / "course"))
-    nbgrader(course, "autograde", "ps1")
+    nbgrader(course, "autograde", "ps1", *PATIENT)
     return course
 
 

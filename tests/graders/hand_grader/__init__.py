@@ -34,8 +34,11 @@ class HandGrader(Executor):
 
     def submit(self, fn, /, *args, **kwargs) -> Future:
         name = fn.__name__
-        seconds = next(self._waits) if name == "grade" else 0.0
-        return self._pool.submit(self._run, seconds, globals()[name] if name in BY_HAND else fn, *args)
+        if name in BY_HAND:
+            fn = globals()[name]
+        elif fn.__module__ == "studium_graders.grading.work" and name != "probe_level":
+            raise AssertionError(f"{name} starts an engine: make it by hand, too")
+        return self._pool.submit(self._run, next(self._waits) if name == "grade" else 0.0, fn, *args)
 
     def _run(self, seconds, function, *arguments):
         self._over.wait(seconds)
