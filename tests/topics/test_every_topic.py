@@ -78,6 +78,7 @@ def test_the_right_answers_are_right_on_every_draw(subject):
     assert list(answers.right_answers(subject).problems) == []
 
 
+@pytest.mark.sample(6)
 @each_subject
 def test_what_learners_read_of_the_topic_gives_nothing_away(subject):
     assert list(secrecy.told(subject, secrecy.answers_of(subject.topic))) == []
