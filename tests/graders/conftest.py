@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 COURSE = 'id = "course101"\ntimezone = "Europe/Berlin"\n\n{assignments}\n'
 COUNTING = '[[assignments]]\nname = "ps1"\ndue = 2026-03-01T23:59:00\ntopics = ["counting"]\n'
 NBGRADER = "from studium_graders.nbgrader_config import configure\n\nconfigure(get_config(), __file__)\n"
+PATIENT = ("--Execute.timeout=600", "--Execute.iopub_timeout=600")  # for nbgrader's kernel on a busy machine
 STOCK = f"{NBGRADER}del get_config().Autograde.autograde_preprocessors  # these courses are graded by nbgrader alone\n"
 
 
@@ -158,7 +159,7 @@ def ps1_course(documentation_course: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def by_hand(counting: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """The catalogue of ``counting`` with the executors "by-hand" and "by-hand-slow", which need no engine."""
+    """The catalogue of ``counting`` with the executors "by-hand", "-slow" and "-held", which need no engine."""
     with installed(tmp_path_factory.mktemp("hand"), "hand_grader", "hand-grader"):
         yield load_catalogue()
 

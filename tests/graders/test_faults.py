@@ -287,7 +287,7 @@ STOPPED = "studium: stopped; everything graded so far is kept: run studium grade
 def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
     name: str, course: Path, by_hand: Catalogue
 ) -> None:
-    pipe, told = subprocess.PIPE, command(course, "by-hand-slow")
+    pipe, told = subprocess.PIPE, command(course, "by-hand-held")
     with subprocess.Popen(told, stdout=pipe, stderr=pipe, text=True) as process:
         while not list((course / ".studium" / "results").rglob("*.msgpack")):
             time.sleep(0.01)

@@ -27,6 +27,8 @@ from studium_graders.feedback.page_limits import Room
 from studium_graders.results.safe_outputs import error_output, safe_outputs
 from studium_graders.results.store import ResultsStore
 
+from .conftest import PATIENT
+
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
 
 ZERO, SUM = "counting-total-is-zero-for-no-values", "counting-total-counts-negative-values-as-negative"
@@ -796,7 +798,7 @@ def test_pages_of_a_course_that_nbgrader_graded_can_be_released(ps1_course: Path
     (ps1_course / "submitted" / "bitdiddle" / "ps1" / "submission_secret.txt").write_text("secret of bitdiddle")
     for name in ("timestamp.txt", "submission_secret.txt"):  # a submission that was sent by mail has neither
         (ps1_course / "submitted" / "hacker" / "ps1" / name).unlink(missing_ok=True)
-    nbgrader(ps1_course, "autograde", "ps1")
+    nbgrader(ps1_course, "autograde", "ps1", *PATIENT)
     pages = {(page.student, page.notebook): page.score for page in write_feedback(ps1_course, "ps1").pages}
     assert (pages["bitdiddle", "problem1"], pages["hacker", "problem1"]) == (1.5, 3)
     text = text_of(page_of(ps1_course / "feedback" / "bitdiddle" / "ps1", "problem1"))

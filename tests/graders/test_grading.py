@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+import msgspec
 import nbformat
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue.catalogue import Catalogue
@@ -20,6 +21,7 @@ from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.material.results import SubmissionResult
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.feedback import write_feedback
 from studium_graders.grading import work
 from studium_graders.grading.class_result import ClassResult
@@ -432,9 +434,18 @@ def test_a_run_on_this_machine_has_as_many_processes_ready_as_it_has_jobs(
     jobs = []
     monkeypatch.setattr(work, "probe_level", lambda: ("L2", ""))
     monkeypatch.setattr(work, "calibrate", lambda how, material: jobs.append(how.jobs) or material)
-    monkeypatch.setattr(work, "grade", import_module("hand_grader").grade)
+    for name in ("grade", "vacuous_tests"):
+        monkeypatch.setattr(work, name, getattr(import_module("hand_grader"), name))
     assert grade_class(course, "ps1", GradeOptions(jobs=3), by_hand, Notes()).problems == []
     assert jobs == [3]
+
+
+def test_the_author_is_told_once_which_tests_vacuous_answers_pass(
+    grade: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [VacuousTest("total/is zero for no values", ["0"])]
+    monkeypatch.setattr("hand_grader.vacuous_tests", lambda *_: msgspec.msgpack.encode(found))
+    assert [grade().vacuous, grade().vacuous] == [found, []]
 
 
 def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) -> None:

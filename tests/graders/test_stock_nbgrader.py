@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from studium.catalogue.catalogue import Catalogue
 from studium.exercises.definitions import definition
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
+
+from .conftest import PATIENT
+from .test_recorder import graded as results_by_hand
+from .test_recorder import points_in, record
 
 pytestmark = [
     pytest.mark.nbgrader,
@@ -36,8 +41,8 @@ def scores(course: Path, student: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def graded(counting: Catalogue, make_course: Callable, nbgrader: Callable, submit: Callable) -> Path:
-    """A course in which stock nbgrader has graded alice (right), bob (untouched), carol (wrong) and dave (late)."""
+def handed_in(counting: Catalogue, make_course: Callable, submit: Callable) -> Path:
+    """A course that alice (right), bob (untouched, no time), carol (wrong) and dave (late) handed in; to be copied."""
     course: Path = make_course(rest=LATE)
     build_assignment(course, "ps1", counting)
     exercises = counting["counting"].exercises
@@ -47,11 +52,24 @@ def graded(counting: Catalogue, make_course: Callable, nbgrader: Callable, submi
         for name, item in exercises.items()
     }
     submit(course, "alice", {"counting": right}, ON_TIME)
-    submit(course, "bob", {}, ON_TIME)
+    submit(course, "bob", {})
     submit(course, "carol", {"counting": wrong}, ON_TIME)
     submit(course, "dave", {"counting": right | {"total": NOISY}}, A_DAY_AND_A_HALF_LATE)
-    nbgrader(course, "autograde", "ps1")
     return course
+
+
+@pytest.fixture(scope="module")
+def as_graded(handed_in: Path, nbgrader: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course, graded by stock nbgrader; only to be copied."""
+    course = Path(shutil.copytree(handed_in, tmp_path_factory.mktemp("stock") / "course"))
+    nbgrader(course, "autograde", "ps1", *PATIENT)
+    return course
+
+
+@pytest.fixture
+def graded(as_graded: Path, tmp_path: Path) -> Path:
+    """A copy of the course that stock nbgrader has graded."""
+    return Path(shutil.copytree(as_graded, tmp_path / "course"))
 
 
 def test_the_solution_earns_full_marks_although_a_test_warns_and_prints(graded: Path) -> None:
@@ -73,6 +91,15 @@ def test_a_late_submission_loses_what_the_course_says(graded: Path) -> None:
         late, on_time = (book.find_submission("ps1", student) for student in ("dave", "alice"))
         assert (late.score, late.late_submission_penalty) == (5, 1.0)
         assert not on_time.late_submission_penalty
+
+
+def test_for_the_same_points_our_gradebook_equals_that_of_stock_nbgrader(
+    handed_in: Path, as_graded: Path, gradebook_rows: Callable, tmp_path: Path
+) -> None:
+    course, expected = Path(shutil.copytree(handed_in, tmp_path / "ours")), gradebook_rows(as_graded)
+    record(course, results_by_hand(course, points_in(expected)))
+    assert gradebook_rows(course) == expected
+    assert [row for row in expected["notebooks"] if row[2]] == [("dave", "counting", 1.0, 0)]
 
 
 @pytest.mark.heavy

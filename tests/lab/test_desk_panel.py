@@ -15,7 +15,7 @@ from .conftest import save, start_all, wait_until
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(4, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(3, of="browser")]
 
 HOSTS = {"lab/tree": "first-steps", "notebooks": "second-steps"}  # each application with a lesson of its own
 WRONG = "def mean(numbers):\n    return sum(numbers)\n"

@@ -10,7 +10,7 @@ import pytest
 from .conftest import save, wait_until
 from .test_desk_panel import RIGHT, WRONG, answer, axe, cell
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(3, of="browser")]
 
 PAPERS = "def guide(told, untold, scale):\n    return told + scale * (told - untold)\n"
 OURS = "def guide(told, untold, scale):\n    return untold + scale * (told - untold)\n"

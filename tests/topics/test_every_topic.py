@@ -19,7 +19,8 @@ CATALOGUE = load_catalogue()
 SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
-HERE_ALREADY = "own tests"  # they are collected with these tests
+HERE_ALREADY = ("own tests", "tests run apart")  # collected with these tests; tested with the graders
+QUICK = "span-corruption"  # the topic on which every run tries the slow checks
 # Each runs the tests many times, but "test cells", which runs them once more, as "solutions" does.
 SLOW = (
     *("misconceptions", "repeatability", "robustness", "test cells"),
@@ -32,10 +33,16 @@ def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
         (s, check)
         for s in SUBJECTS
         for check in checks_of(s)
-        if check.apart == apart and (check.name in SLOW) == slow and check.name != HERE_ALREADY
+        if check.apart == apart and (check.name in SLOW) == slow and check.name not in HERE_ALREADY
     ]
-    names = [f"{subject.topic.slug}-{check.name}" for subject, check in cases]
-    return pytest.mark.parametrize(("subject", "named"), cases, ids=names)
+    return pytest.mark.parametrize(
+        ("subject", "named"),
+        [pytest.param(s, check, id=f"{s.topic.slug}-{check.name}", marks=_marks(s, slow=slow)) for s, check in cases],
+    )
+
+
+def _marks(subject: Subject, *, slow: bool) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.heavy] if slow and subject.topic.slug != QUICK else []
 
 
 each_subject = pytest.mark.parametrize("subject", SUBJECTS, ids=[s.topic.slug for s in SUBJECTS])
@@ -60,7 +67,6 @@ def test_the_topic_passes_the_check(subject, named, monkeypatch):
     assert faults(subject, named) == []
 
 
-@pytest.mark.sample(20)
 @checks_of_all(apart=False, slow=True)
 def test_the_topic_passes_the_check_that_runs_its_tests_many_times(subject, named):
     assert faults(subject, named) == []
@@ -72,6 +78,7 @@ def test_the_right_answers_are_right_on_every_draw(subject):
     assert list(answers.right_answers(subject).problems) == []
 
 
+@pytest.mark.sample(6)
 @each_subject
 def test_what_learners_read_of_the_topic_gives_nothing_away(subject):
     assert list(secrecy.told(subject, secrecy.answers_of(subject.topic))) == []
@@ -96,7 +103,7 @@ def test_the_cell_of_an_exercise_with_a_bug_starts_with_the_code(subject):
     assert [item.id for item in subject.exercises if item.shows and "```" in item.statement] == []
 
 
-@pytest.mark.sample(14)
+@pytest.mark.sample(6)
 @each_exercise
 def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
     hidden = {test.name for test in exercise.tests if test.hidden}

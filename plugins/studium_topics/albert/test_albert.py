@@ -162,11 +162,6 @@ def test_the_bill_says_what_it_shows():
     assert "full width" in ParameterBill(factorised=False).alt
 
 
-@pytest.mark.heavy
-def test_the_widget_conforms(conforms):
-    conforms(ParameterBill)
-
-
 def test_neighbouring_stories_differ_in_their_topic_and_their_events_follow_each_other():
     docs = stories.stories(40, torch.Generator().manual_seed(0), sentences=3)
     topics = [

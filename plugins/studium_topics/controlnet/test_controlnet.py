@@ -313,11 +313,6 @@ def test_a_stroke_draws_and_the_images_of_the_nearest_stored_drawing_are_shown(m
     assert page.get_by_text("the nearest of the stored drawings").count() == 1
 
 
-@pytest.mark.heavy
-def test_the_widget_conforms(conforms):
-    conforms(TwoKeys)
-
-
 def test_stored_images_follow_their_drawings_where_the_control_is_on():
     keys = TwoKeys()
     covered = {}

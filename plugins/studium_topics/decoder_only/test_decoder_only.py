@@ -257,6 +257,7 @@ def test_the_table_of_pairs_gives_the_entropy_of_text_that_it_knows():
     assert experiment.bigram_loss(random, random[:4000].view(40, 100), 4) == pytest.approx(1.386, abs=0.01)
 
 
+@pytest.mark.sample(1)
 @BOTH
 def test_the_experiments_run_with_the_exercises_and_with_the_reference(ours):
     blocks = [getattr(ours, name) for name in ("rmsnorm", "causal_attention", "lm_loss", "induction_score")]

@@ -209,6 +209,7 @@ def test_with_one_slot_only_the_end_of_the_source_is_open():
     assert torch.equal(is_open, source == EOS)
 
 
+@pytest.mark.sample(1)
 @BOTH
 def test_the_experiments_run_with_the_exercises_and_with_the_reference(ours):
     parts = [*vars(blocks_of(ours)).values(), ours.teacher_forced_loss]

@@ -276,8 +276,3 @@ def test_an_edit_moves_the_metrics_and_the_marks(mount):
 def test_the_microscope_refuses_a_long_text():
     with pytest.raises(TraitError, match="at most 300 characters"):
         MetricMicroscope(hypothesis="a" * 301)
-
-
-@pytest.mark.heavy
-def test_the_microscope_conforms(conforms):
-    conforms(MetricMicroscope)

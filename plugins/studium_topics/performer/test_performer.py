@@ -260,6 +260,7 @@ def test_the_widget_refuses_arrays_that_do_not_fit():
         RandomSpotlight(q=np.ones((3, 4)), k=np.ones((3, 4)), words=["a", "b"])
 
 
+@pytest.mark.sample(1)
 @BOTH
 def test_the_experiments_run_with_the_exercises_and_with_the_reference(ours):
     found = experiment.estimates(ours.log_features, ours.variance, ours.orthogonal_gaussian, profile=SMOKE)

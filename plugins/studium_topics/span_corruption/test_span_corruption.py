@@ -296,8 +296,3 @@ def test_the_press_takes_any_text_and_refuses_a_long_one(mount):
     assert page.get_by_text("1 of 8 words hidden in 1 span").count() >= 1
     with pytest.raises(TraitError, match="at most 600 characters"):
         SpanPress(text="a " * 301)
-
-
-@pytest.mark.heavy
-def test_the_press_conforms(conforms):
-    conforms(SpanPress)

@@ -348,8 +348,3 @@ def test_the_bench_says_what_does_not_fit():
         PromptBench.opening(prompt="a" * 81)
     with pytest.raises(TraitError, match="the tensors need 198605 weights and 3307 scales, got 198604 and 3307"):
         PromptBench.opening(weights=PromptBench.opening().weights[1:])
-
-
-@pytest.mark.heavy
-def test_the_bench_conforms(conforms):
-    conforms(PromptBench)

@@ -36,6 +36,9 @@ honest = cache(lambda: simulated.honest_class(seed=1))
 flawed = cache(lambda: simulated.planted_items(*honest(), BAD, NEGATIVE))
 mistaken = cache(lambda: simulated.planted_mistake(honest()[0], MISTAKEN))
 copied = cache(lambda: simulated.planted_copies(honest()[0]))
+clusters = cache(lambda: cluster_unnamed(mistaken()[0]))
+
+pytestmark = pytest.mark.xdist_group("planted-classes")  # each process would simulate the classes again
 
 
 def verdicts(data: ClassData) -> dict[str, str]:
@@ -100,8 +103,8 @@ def test_the_unnamed_share_and_the_named_mistakes_are_counted_by_id():
 
 
 def test_a_mistake_without_a_name_in_twelve_percent_is_one_group():
-    data, makers = mistaken()
-    largest = cluster_unnamed(data)[MISTAKEN].clusters[0]
+    makers = mistaken()[1]
+    largest = clusters()[MISTAKEN].clusters[0]
     assert set(makers) <= set(largest.students)
     assert len(largest.students) <= len(makers) + 3
     assert largest.share.low < 0.12 < largest.share.high
@@ -113,7 +116,7 @@ def test_the_code_of_a_group_is_a_misconception_that_names_the_answers_of_the_gr
     space = vars(inspect.getmodule(exercise.solution)) | {
         "to_half": (learning := replace(exercise, misconceptions=[*exercise.misconceptions]))
     }
-    exec(cluster_unnamed(data)[MISTAKEN].clusters[0].code, space)
+    exec(clusters()[MISTAKEN].clusters[0].code, space)
     answers = dict(space)
     exec(data.answers[makers[0]][MISTAKEN].source, answers)
     assert check("rope", exercise, answers["to_half"]).mistake_id == ""
@@ -155,6 +158,7 @@ def test_what_the_course_gave_out_and_right_answers_are_nobodys_own():
         assert [own_fingerprints(pool.exercise, source) for source in known] == [frozenset()] * len(known)
 
 
+@cache
 def planted() -> tuple[Report, ClassData]:
     data = simulated.planted_copies(simulated.planted_mistake(flawed(), MISTAKEN)[0])[0]
     ends = (
