@@ -17,7 +17,6 @@ CHANGES = "it changes a value that it has passed to the answer, or got from it; 
 WATCHES = "limit the answer's memory with studium.at_most_mb instead"
 
 
-@pytest.mark.sample(5)
 @pytest.mark.parametrize("topic", TOPICS, ids=[topic.slug for topic in TOPICS])
 def test_every_topic_test_runs_apart(topic):
     assert together(topic) == {}
