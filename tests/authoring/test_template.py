@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from studium.authoring import template
-from studium.authoring.runner import OWN_CHECKS
 from studium.errors import TopicError
-
-from tests.authoring.conftest import failed
 
 pytest.importorskip("copier")
 INSTALLS = ("pip install ", "playwright install ")  # the steps of its CI that are done here already
@@ -73,18 +70,12 @@ def run_step(command: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_ci_of_a_new_topic_is_green_at_the_first_push(copied):
     steps = [step for step in steps_of(copied) if not step.startswith(INSTALLS)]
     said = "".join(run_step(step, copied) for step in steps)
     assert [step.split()[0] for step in steps] == ["ruff", "ruff", "pytest"]
     assert {"PASSED .::widgets", "PASSED .::handouts"} <= set(said.splitlines())
-
-
-def test_a_new_topic_passes_each_check_that_needs_no_process_of_its_own(copied, checked):
-    quick = [check.name for check in OWN_CHECKS if not check.apart]
-    assert failed(checked(copied, *quick)) == []
 
 
 def test_the_linter_of_a_new_topic_accepts_a_hint_over_two_lines(copied):
