@@ -118,7 +118,7 @@ def instructor(machine: Machine, published: Path) -> None:
     machine.studium("doctor")
     machine.studium("new", "course", "tried")
     course = machine.place / "tried"
-    (course / "course.toml").write_text('name = "tried"\n[[assignments]]\nname = "ps1"\nexercises = ["lora.merge"]\n')
+    (course / "course.toml").write_text('id = "tried"\n[[assignments]]\nname = "ps1"\nexercises = ["lora.merge"]\n')
     machine.studium("assign", "ps1", "--course", "tried")
     handed_in = course / "submitted" / "ada" / "ps1"
     handed_in.mkdir(parents=True)
