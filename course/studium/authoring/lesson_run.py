@@ -63,25 +63,41 @@ def run_lesson(slug: str, profile: Profile) -> LessonRun:
 
 
 def run_within(budget: Budget, work: Callable[[Tell], object], folder: Path, variables: dict[str, str]) -> LessonRun:
-    """Do work that tells a notebook, then events; stop it if an edition exceeds its budget."""
+    """Do work that tells a notebook and then events; stop it if an edition exceeds its budget."""
     job, notebook, ended = Job(work, folder / "events", folder), "", ""
     found: dict[tuple[str, str], Event] = {}  # the end of each cell, if it got there
     with Program(job, variables) as child:
-        edition, since = "", 0.0
+        clock = _Clock(budget, child.pid)
         for told in follow(child, job.events, _told):
             if isinstance(told, str):
                 notebook = told
             elif told:
                 found[told.edition, told.cell] = told
-            now = time.monotonic() - waited(child.pid)
-            if not since or (told and not isinstance(told, str) and told.edition != edition):
-                edition, since = told.edition if isinstance(told, Event) else "", now
-            limit = budget.lesson + 2 if edition else _IMPORTS
-            if now - since > limit:
-                ended = f"was stopped after {limit:g} s"
+                clock.enter(told.edition)
+            if ended := clock.over():
                 break
         else:
             if code := child.poll():
                 last = child.last_words()
                 ended = f"ended with exit code {code}{': ' + last if last else ''}"
     return LessonRun(notebook, list(found.values()), ended)
+
+
+class _Clock:
+    """The time of an edition, without the time for which others had the processor."""
+
+    def __init__(self, budget: Budget, pid: int) -> None:
+        self._budget, self._pid = budget, pid
+        self._edition, self._since = "", self._now()
+
+    def enter(self, edition: str) -> None:
+        if edition != self._edition:
+            self._edition, self._since = edition, self._now()
+
+    def over(self) -> str:
+        """Report an edition that has exceeded its budget, otherwise return ""."""
+        limit = self._budget.lesson + 2 if self._edition else _IMPORTS
+        return f"was stopped after {limit:g} s" if self._now() - self._since > limit else ""
+
+    def _now(self) -> float:
+        return time.monotonic() - waited(self._pid)

@@ -39,14 +39,7 @@ class ClaimResult(msgspec.Struct, frozen=True):
     published: BesidePaper | None = None
 
 
-class _Measured(msgspec.Struct):
-    """The claims of one experiment, or why it failed."""
-
-    claims: list[ClaimResult] = []
-    failed: str = ""
-
-
-_measured = msgspec.msgpack.Decoder(_Measured)
+_told = msgspec.msgpack.Decoder(list[ClaimResult] | str)
 
 
 def reproduce(
@@ -63,21 +56,21 @@ def reproduce(
     """
     for index in range(len(list(experiments(topic)))) if wanted is None else wanted:
         try:
-            (measured,) = results(partial(_tell, topic.slug, index, profile, list(seeds), threads), _measured)
+            (told,) = results(partial(_tell, topic.slug, index, profile, list(seeds), threads), _told)
         except DiedError as error:
             raise TopicError(
                 f"an experiment of {topic.slug} ended early: {error}; free some memory, or choose a smaller profile"
             ) from None
-        if measured.failed:
-            raise TopicError(measured.failed)
-        yield from measured.claims
+        if isinstance(told, str):
+            raise TopicError(told)
+        yield from told
 
 
 def _tell(slug: str, index: int, profile: Profile, seeds: list[int], threads: int | None, tell: Tell) -> None:
     try:
-        tell(_Measured(_measure(slug, index, profile, seeds, threads)))
+        tell(_measure(slug, index, profile, seeds, threads))
     except TopicError as error:
-        tell(_Measured(failed=str(error)))
+        tell(str(error))
 
 
 def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads: int | None) -> list[ClaimResult]:
