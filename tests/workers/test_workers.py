@@ -137,8 +137,9 @@ def test_a_worker_that_dies_has_the_code_of_its_end(worker, work, code):
         (works.crashed, "it crashed (SIGSEGV)"),
         (partial(works.exits, 7), "it ended with exit code 7 and reported nothing"),
         (works.raises, "ValueError: the answer is 42"),
+        (works.raises_and_says_goodbye, "ValueError: the answer is 42"),
     ],
-    ids=["killed", "crashed", "exits", "raises"],
+    ids=["killed", "crashed", "exits", "raises", "raises, and a library complains"],
 )
 def test_one_sentence_says_why_a_worker_died(work, why):
     with pytest.raises(DiedError) as caught:

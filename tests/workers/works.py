@@ -1,5 +1,6 @@
 """Work for workers, each a way to behave badly."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -78,6 +79,11 @@ def exits(code, tell):
 
 
 def raises(tell):
+    raise ValueError("the answer is 42")
+
+
+def raises_and_says_goodbye(tell):
+    atexit.register(os.write, 2, b"a library complains\n")
     raise ValueError("the answer is 42")
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -127,7 +128,11 @@ def main(alive: list[str]) -> None:
     if alive:
         die_with(int(alive[0]))
     job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  it comes from the process that started this one
-    job.run()
+    try:
+        job.run()
+    except Exception:
+        traceback.print_exc(file=sys.__stderr__)
+        os._exit(1)  # at the interpreter's end, libraries would have the last word
 
 
 if __name__ == "__main__":
