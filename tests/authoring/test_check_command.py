@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
-import msgspec
 import pytest
-from studium.authoring import lesson_check, lesson_run
+from studium.authoring import lesson_check
 from studium.authoring.findings import CheckResult, Mutants, Report, Survivor
 from studium.authoring.lesson_process import Event
 from studium.authoring.lesson_run import BUDGETS, Budget, LessonRun
@@ -144,14 +141,6 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
 def test_a_lesson_over_its_budget_is_told_its_heaviest_cell(budget, said):
     run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
     assert [problem for problem in lesson_check._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
-
-
-def test_a_process_that_goes_on_after_its_budget_is_stopped(tmp_path):
-    events = tmp_path / "events"
-    events.write_bytes(b'"the notebook"\n' + msgspec.json.encode(Event("lesson", "a")) + b"\n")
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
-        assert lesson_run._wait(child, events, Budget(lesson=-1.9, cell=1, memory_mb=1)) == "was stopped after 0.1 s"
-    assert child.returncode
 
 
 @pytest.mark.heavy

@@ -1,20 +1,31 @@
-"""What is read of a lesson that another process runs, also while it writes."""
+"""What is known of a lesson that another process runs, also where it does not get to its end."""
 
-import msgspec
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
 from studium.authoring.lesson_process import Event
-from studium.authoring.lesson_run import _edition, _read
+from studium.authoring.lesson_run import BUDGETS, Budget, run_within
 
 EVENTS = [Event("lesson", "a"), Event("lesson", "a", seconds=2.0), Event("solution", "a"), Event("solution", "b")]
+FOUND = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-def written(path, events):
-    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in ["the notebook", *events]))
-    return path
+def lesson(end, tell):
+    tell("the notebook")
+    for event in EVENTS:
+        tell(event)
+    end()
 
 
-def test_a_cell_is_read_once_as_it_ended_and_as_it_began_where_it_did_not_end(tmp_path):
-    run = _read(written(tmp_path / "events", EVENTS), "was stopped after 32 s")
-    assert run.notebook == "the notebook"
+def fail():
+    raise KeyError("echo")
+
+
+def test_a_cell_is_told_once_as_it_ended_and_as_it_began_where_it_did_not_end(tmp_path):
+    run = run_within(BUDGETS["smoke"], partial(lesson, tuple), tmp_path, FOUND)
+    assert (run.notebook, run.ended) == ("the notebook", "")
     assert [(event.edition, event.cell, event.seconds) for event in run.events] == [
         ("lesson", "a", 2.0),
         ("solution", "a", 0.0),
@@ -22,8 +33,16 @@ def test_a_cell_is_read_once_as_it_ended_and_as_it_began_where_it_did_not_end(tm
     ]
 
 
-def test_half_of_a_line_is_not_read_yet(tmp_path):
-    path = written(tmp_path / "events", EVENTS[:2])
-    path.write_bytes(path.read_bytes() + msgspec.json.encode(EVENTS[2])[:20])
-    assert _edition(path) == "lesson"
-    assert len(_read(path, "").events) == 1
+@pytest.mark.parametrize(
+    ("end", "lesson_seconds", "ended"),
+    [
+        (partial(time.sleep, 600), -1.9, "was stopped after 0.1 s"),
+        (fail, 30, "ended with exit code 1: KeyError: 'echo'"),
+    ],
+    ids=["hangs", "fails"],
+)
+def test_a_process_that_does_not_get_to_its_end_is_told_with_what_it_has_done(tmp_path, end, lesson_seconds, ended):
+    budget = Budget(lesson=lesson_seconds, cell=1, memory_mb=1)
+    run = run_within(budget, partial(lesson, end), tmp_path, FOUND)
+    assert run.ended == ended
+    assert run.notebook == "the notebook"

@@ -124,7 +124,7 @@ def test_what_a_check_starts_ends_with_it(check, warm, tmp_path):
 
 def test_a_warm_process_that_was_killed_is_started_again(check, warm, zygote):
     check(RIGHT, warm, "merge")
-    zygote._process.kill()
+    zygote._process._process.kill()
     assert check(RIGHT, warm, "merge").exercises[0].outcome == "right"
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from studium.authoring.apart import told_apart
 from studium.authoring.control_process import ALL, Controlled, fails
 from studium.authoring.findings import Finding
-from studium.authoring.forked import child
 from studium.authoring.subject import Subject
 from studium.errors import TopicError
 from studium.experiments.building_blocks import experiments
@@ -19,7 +19,7 @@ def control(subject: Subject) -> Finding:
     slug = subject.topic.slug
     if not subject.topic.claims:
         return Finding([], "there are no claims")
-    found = child("studium.authoring.control_process", [slug], list[Controlled], f"the experiments of {slug}")
+    found = told_apart("studium.authoring.control_process", (slug,), Controlled, f"the experiments of {slug}")
     both = [(one, claims) for one, (_, claims) in zip(found, experiments(subject.topic), strict=True)]
     problems = [said for one, claims in both for said in list(_constant(one, claims)) or _unmoved(one, claims)]
     if found and not any(one.blocks for one in found):

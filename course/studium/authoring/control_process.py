@@ -5,12 +5,10 @@ import io
 import math
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.idle import idle
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.model import AnyFunction
@@ -18,6 +16,8 @@ from studium.experiments.building_blocks import building_blocks, experiments
 from studium.topics.claims import Claim
 from studium.topics.profiles import Profile
 from studium.topics.topic import Topic
+from studium.workers.forks import one_thread, run_forked
+from studium.workers.job import Tell
 
 LIMIT = 120  # seconds for each run
 ALL = ""
@@ -41,6 +41,9 @@ class Controlled(msgspec.Struct):
     blocks: list[str]
     of_nothing: list[float | None]
     runs: dict[str, Run | None] = {}
+
+
+_runs = msgspec.msgpack.Decoder(Run)
 
 
 def control(topic: Topic) -> list[Controlled]:
@@ -72,7 +75,7 @@ def _controlled(topic: Topic, experiment: Callable[..., Any], claims: list[Claim
 
 def _run(topic: Topic, found: list[Controlled], wanted: list[tuple[int, str]]) -> None:
     tasks = [((number, which), LIMIT, functools.partial(_job, topic, number, which)) for number, which in wanted]
-    for (number, which), run in run_forked(tasks, Run):
+    for (number, which), run in run_forked(tasks, _runs):
         found[number].runs[which] = run
 
 
@@ -107,13 +110,10 @@ def _measured(claim: Claim, result: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def main(path: str, slug: str) -> None:
-    """Write the results of the runs of a topic's experiments to the file ``path``."""
+def work(slug: str, tell: Tell) -> None:
+    """Tell the results of the runs of each of a topic's experiments."""
     topic = load_catalogue()[slug]
     topic.claims  # noqa: B018 - imports torch, as a rule
     one_thread()
-    Path(path).write_bytes(msgspec.json.encode(control(topic)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for found in control(topic):
+        tell(found)

@@ -1,7 +1,5 @@
-"""The child process of ``lesson_run``: runs a lesson's cells and writes the notebook, then its events, one per line."""
+"""The child process of ``lesson_run``: runs a lesson's cells and tells the notebook, then their events."""
 
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.verdict import Verdict
 from studium.experiments.measuring import peak_mb
 from studium.notebooks.editions import compile_lesson, compile_solution, role
+from studium.workers.job import Tell
 
 _LARGEST = 2_000_000  # bytes of an output
 
@@ -51,25 +50,25 @@ def waited(process: int | str = "self") -> float:
         return 0.0
 
 
-def run(slug: str, path: Path) -> None:
+def run(slug: str, tell: Tell) -> None:
     """Run both editions of the lesson. Each cell has two events, one at its start and one at its end."""
     catalogue = load_catalogue()
     topic = catalogue[slug]
     notebook = compile_lesson(topic, catalogue.manager)
     shell = InteractiveShell.instance(history_load_length=0)
-    with path.open("ab", buffering=0) as file, BLOCKADE:
-        file.write(msgspec.json.encode(nbformat.writes(notebook)) + b"\n")
-        _run_cells("lesson", notebook.cells, shell, file)
+    with BLOCKADE:
+        tell(nbformat.writes(notebook))
+        _run_cells("lesson", notebook.cells, shell, tell)
         shell.reset()
         solved = compile_solution(topic, catalogue.manager)
-        _run_cells("solution", [cell for cell in solved.cells if role(cell) != "experiment"], shell, file)
+        _run_cells("solution", [cell for cell in solved.cells if role(cell) != "experiment"], shell, tell)
 
 
-def _run_cells(edition: str, cells: list[Any], shell: InteractiveShell, file: Any) -> None:
+def _run_cells(edition: str, cells: list[Any], shell: InteractiveShell, tell: Tell) -> None:
     for cell in cells:
         if cell.cell_type == "code":
-            file.write(msgspec.json.encode(Event(edition, cell.id)) + b"\n")
-            file.write(msgspec.json.encode(_run_cell(edition, cell, shell)) + b"\n")
+            tell(Event(edition, cell.id))
+            tell(_run_cell(edition, cell, shell))
 
 
 def _run_cell(edition: str, cell: Any, shell: InteractiveShell) -> Event:
@@ -106,8 +105,3 @@ def _wrong(edition: str, value: object) -> str:
     if edition != "solution" or not isinstance(value, Verdict) or value.result.outcome == "right":
         return ""
     return f"there the solution of {value.result.id} is {value.result.outcome}"
-
-
-if __name__ == "__main__":
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - what lessons print is not wanted
-    run(sys.argv[1], Path(sys.argv[2]))

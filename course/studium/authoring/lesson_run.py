@@ -1,18 +1,19 @@
 """Run a lesson in a clean process, within the time and memory that its profile allows."""
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from studium.authoring.lesson_process import Event, waited
+from studium.authoring.lesson_process import Event, run, waited
 from studium.desk import places
 from studium.topics.profiles import LAPTOP_MB, VARIABLE, Name, Profile
+from studium.workers.job import Job, Tell, follow
+from studium.workers.program import ONE_THREAD, Program
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,8 @@ BUDGETS: dict[Name, Budget] = {
     "laptop": Budget(lesson=600, cell=90, memory_mb=LAPTOP_MB),
     "gpu": Budget(lesson=1800, cell=600, memory_mb=16_000),
 }
-# On a busy machine a second thread slows a cell down many times, and the time that a lesson takes becomes luck.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _IMPORTS = 300  # seconds until the first cell: a cold import of torch on a busy machine
+_told = msgspec.msgpack.Decoder(str | Event)
 
 
 @dataclass(frozen=True)
@@ -56,49 +56,48 @@ class LessonRun:
 def run_lesson(slug: str, profile: Profile) -> LessonRun:
     """Run the lesson as handed out, then with every exercise solved but without its experiments."""
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
-        path = Path(scratch) / "events"
-        path.touch()
-        with (Path(scratch) / "errors").open("w+b") as errors:
-            command = [sys.executable, "-m", "studium.authoring.lesson_process", slug, str(path)]
-            nobody = {places.VARIABLE: scratch}  # what its check cells find must not go into anybody's progress
-            figures = {"PLOTLY_RENDERER": "plotly_mimetype"}  # only their data, without a copy of plotly.js each
-            environment = os.environ | nobody | figures | ONE_THREAD | {VARIABLE: profile.name}
-            with subprocess.Popen(
-                command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
-            ) as child:
-                ended = _wait(child, path, BUDGETS[profile.name])
-            errors.seek(0)
-            last = errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-        if not ended and child.returncode:
-            ended = f"ended with exit code {child.returncode}{': ' + last[0] if last else ''}"
-        return _read(path, ended)
+        nobody = {places.VARIABLE: scratch}  # what its check cells find must not go into anybody's progress
+        figures = {"PLOTLY_RENDERER": "plotly_mimetype"}  # only their data, without a copy of plotly.js each
+        variables = nobody | figures | ONE_THREAD | {VARIABLE: profile.name}
+        return run_within(BUDGETS[profile.name], partial(run, slug), Path(scratch), variables)
 
 
-def _wait(child: "subprocess.Popen[bytes]", path: Path, budget: Budget) -> str:
-    """Wait for the child; report if it was stopped because an edition exceeded its budget, otherwise return ""."""
-    edition, since = "", time.monotonic() - waited(child.pid)
-    while child.poll() is None:
-        now = _edition(path)
-        if now != edition:
-            edition, since = now, time.monotonic() - waited(child.pid)
-        limit = budget.lesson + 2 if edition else _IMPORTS
-        if time.monotonic() - waited(child.pid) - since > limit:
-            child.kill()
-            return f"was stopped after {limit:g} s"
-        time.sleep(0.1)
-    return ""
+def run_within(budget: Budget, work: Callable[[Tell], object], folder: Path, variables: dict[str, str]) -> LessonRun:
+    """Do work that tells a notebook and then events; stop it if an edition exceeds its budget."""
+    job, notebook, ended = Job(work, folder / "events", folder), "", ""
+    found: dict[tuple[str, str], Event] = {}  # the end of each cell, if it got there
+    with Program(job, variables) as child:
+        clock = _Clock(budget, child.pid)
+        for told in follow(child, job.events, _told):
+            if isinstance(told, str):
+                notebook = told
+            elif told:
+                found[told.edition, told.cell] = told
+                clock.enter(told.edition)
+            if ended := clock.over():
+                break
+        else:
+            if code := child.poll():
+                last = child.last_words()
+                ended = f"ended with exit code {code}{': ' + last if last else ''}"
+    return LessonRun(notebook, list(found.values()), ended)
 
 
-def _edition(path: Path) -> str:
-    """Return the edition of the last cell written down, or "" before the first."""
-    lines = path.read_bytes().split(b"\n")[1:-1]
-    return msgspec.json.decode(lines[-1], type=Event).edition if lines else ""
+class _Clock:
+    """The time of an edition, without the time for which others had the processor."""
 
+    def __init__(self, budget: Budget, pid: int) -> None:
+        self._budget, self._pid = budget, pid
+        self._edition, self._since = "", self._now()
 
-def _read(path: Path, ended: str) -> LessonRun:
-    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    if not lines:
-        return LessonRun("", [], ended)
-    events = [msgspec.json.decode(line, type=Event) for line in lines[1:]]
-    last = {(event.edition, event.cell): event for event in events}  # the end of the cell, if it got there
-    return LessonRun(msgspec.json.decode(lines[0], type=str), list(last.values()), ended)
+    def enter(self, edition: str) -> None:
+        if edition != self._edition:
+            self._edition, self._since = edition, self._now()
+
+    def over(self) -> str:
+        """Report an edition that has exceeded its budget, otherwise return ""."""
+        limit = self._budget.lesson + 2 if self._edition else _IMPORTS
+        return f"was stopped after {limit:g} s" if self._now() - self._since > limit else ""
+
+    def _now(self) -> float:
+        return time.monotonic() - waited(self._pid)

@@ -7,12 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from studium.authoring.forked import one_thread, run_forked
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import TestRun, run_test
 from studium.exercises.memory_limit import TooMuchMemoryError
@@ -20,6 +18,8 @@ from studium.exercises.model import AnyFunction, Exercise
 from studium.exercises.mutation import Mutant, mutants_of
 from studium.exercises.sources import seed_of
 from studium.topics.topic import Topic
+from studium.workers.forks import one_thread, run_forked
+from studium.workers.job import Tell
 
 DRAWS = (1, 2)  # of the random data, besides the learner's own, in which a change of a border has to fail, too
 SAMPLE = 3  # how many mutants of an exercise's other correct answers to try, unless all of them are requested
@@ -69,10 +69,13 @@ class Outcome(msgspec.Struct):
     passes: int = 0
 
 
+_outcomes = msgspec.msgpack.Decoder(Outcome)
+
+
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
     """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or all if ``whole``."""
     tasks = [task for exercise in exercises for task in _tasks(topic, exercise, whole)]
-    return [_told(trial, outcome) for trial, outcome in run_forked(tasks, Outcome)]
+    return [_told(trial, outcome) for trial, outcome in run_forked(tasks, _outcomes)]
 
 
 def _told(trial: Trial, outcome: Outcome | None) -> Trial:
@@ -158,13 +161,10 @@ def _found_wrong(run: TestRun) -> bool:
     return isinstance(run.error, AssertionError) and not crashed
 
 
-def main(path: str, slug: str, whole: str, *names: str) -> None:
-    """Try the wrong answers of a topic and write the results to the file ``path``."""
+def work(slug: str, names: tuple[str, ...], whole: bool, tell: Tell) -> None:
+    """Tell the trial of each wrong answer of a topic."""
     topic = load_catalogue()[slug]
     exercises = [topic.exercise(name) for name in names or topic.exercises]
     one_thread()
-    Path(path).write_bytes(msgspec.json.encode(try_topic(topic, exercises, whole=whole == "whole")))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for trial in try_topic(topic, exercises, whole=whole):
+        tell(trial)

@@ -4,13 +4,11 @@ import contextlib
 import functools
 import io
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from studium.authoring.answers import solved_names
-from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.shown import RIGHT, WRONG, Shown
 from studium.authoring.shown_code import definitions, shown_code
 from studium.authoring.subject import Subject
@@ -18,8 +16,11 @@ from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import run_test
 from studium.exercises.sources import seed_of, unwritten
 from studium.topics.profiles import Profile
+from studium.workers.forks import one_thread, run_forked
+from studium.workers.job import Tell
 
 LIMIT = 60  # seconds for one answer
+_verdicts = msgspec.msgpack.Decoder(str)
 
 
 def try_shown(subject: Subject) -> list[Shown]:
@@ -30,7 +31,7 @@ def try_shown(subject: Subject) -> list[Shown]:
             exec(text, names)  # noqa: S102 - the author's own text
     found = list(dict.fromkeys(shown_code(subject)))
     tasks = [(shown, LIMIT, functools.partial(_verdict, subject, shown, names)) for shown in found]
-    return [msgspec.structs.replace(shown, verdict=verdict or "") for shown, verdict in run_forked(tasks, str)]
+    return [msgspec.structs.replace(shown, verdict=verdict or "") for shown, verdict in run_forked(tasks, _verdicts)]
 
 
 def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
@@ -48,14 +49,11 @@ def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
     return "" if isinstance(failed, NameError) else WRONG if failed else RIGHT
 
 
-def main(path: str, slug: str, *names: str) -> None:
-    """Write what was tried, and the results, to the file ``path``."""
+def work(slug: str, names: tuple[str, ...], tell: Tell) -> None:
+    """Tell each piece of code that was tried, with its verdict."""
     catalogue = load_catalogue()
     subject = Subject(catalogue[slug], catalogue, Profile("smoke"), chosen=names)
     subject.topic.exercises  # noqa: B018 - imports torch, as a rule
     one_thread()
-    Path(path).write_bytes(msgspec.json.encode(try_shown(subject)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for shown in try_shown(subject):
+        tell(shown)

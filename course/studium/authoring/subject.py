@@ -85,14 +85,14 @@ class Subject:
     @cached_property
     def trials(self) -> "list[Trial]":
         """What the tests reported about each misconception and each mutant."""
-        from studium.authoring.forked import child
+        from studium.authoring.apart import told_apart
         from studium.authoring.mutant_process import Trial
 
         slug = self.topic.slug
-        size = "whole" if self.publish or self.profile.name != "smoke" else "sample"  # of other answers' mutants
+        whole = self.publish or self.profile.name != "smoke"  # or else a sample of other answers' mutants
         with self._lock:
             what = f"the mutants of {slug}"
-            return child("studium.authoring.mutant_process", [slug, size, *self.chosen], list[Trial], what)
+            return told_apart("studium.authoring.mutant_process", (slug, self.chosen, whole), Trial, what)
 
     @cached_property
     def versions(self) -> "dict[str, dict[str, Tried]]":
@@ -113,13 +113,13 @@ class Subject:
     @cached_property
     def shown(self) -> "list[Shown]":
         """The code shown to learners that could be an answer, with what the tests reported about it."""
-        from studium.authoring.forked import child
+        from studium.authoring.apart import told_apart
         from studium.authoring.shown import Shown
 
         slug = self.topic.slug
         with self._lock:
             what = f"the code that the lesson of {slug} shows"
-            return child("studium.authoring.shown_process", [slug, *self.chosen], list[Shown], what)
+            return told_apart("studium.authoring.shown_process", (slug, self.chosen), Shown, what)
 
 
 @contextmanager

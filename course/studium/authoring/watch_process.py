@@ -1,14 +1,6 @@
-"""The warm child of ``watching``: it has imported torch, and forks itself for each round of checks.
-
-The topic is imported only in the forks. A new round ends the one before. Rounds come in as JSON lines on standard
-input; events go out as JSON lines on standard output.
-"""
+"""One round of ``watching``, in a fork of a process that has imported torch; the topic is imported only in the fork."""
 
 import contextlib
-import os
-import signal
-import sys
-from io import RawIOBase
 from pathlib import Path
 
 import msgspec
@@ -20,6 +12,7 @@ from studium.authoring.runner import check_topic
 from studium.authoring.subject import open_subject
 from studium.errors import StudiumError
 from studium.topics.profiles import choose_profile
+from studium.workers.job import Tell
 
 
 class Round(msgspec.Struct):
@@ -47,26 +40,8 @@ class Told(msgspec.Struct):
     over: bool = False
 
 
-def main() -> None:
-    """Serve rounds until standard input ends."""
-    events = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a topic may print
-    _warm_up()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps them
-    running = 0
-    for line in sys.stdin.buffer:
-        _end(running)
-        if (running := os.fork()) == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
-            try:
-                _serve(msgspec.json.decode(line, type=Round), events)
-            finally:
-                os._exit(0)
-    _end(running)
-
-
-def _warm_up() -> None:
+def warm_up(tell: Tell) -> None:
+    """Import what any topic's round needs."""
     import jupytext  # noqa: F401
     import plotly.graph_objects  # noqa: F401
     import torch
@@ -74,15 +49,11 @@ def _warm_up() -> None:
     torch.set_num_threads(1)  # a process that forks must not have threads
 
 
-def _end(process: int) -> None:
-    if process:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process, signal.SIGKILL)
+def serve(asked: Round, tell_event: Tell) -> None:
+    """Carry out one round."""
 
-
-def _serve(asked: Round, events: RawIOBase) -> None:
     def tell(**event: object) -> None:
-        events.write(msgspec.json.encode(Told(asked.number, **event)) + b"\n")  # type: ignore[arg-type]
+        tell_event(Told(asked.number, **event))  # type: ignore[arg-type]
 
     try:
         with open_subject(asked.target, choose_profile(asked.profile)) as subject:
@@ -107,7 +78,3 @@ def _serve(asked: Round, events: RawIOBase) -> None:
     except StudiumError as error:
         tell(result=CheckResult("imports", False, str(error)))
     tell(over=True)
-
-
-if __name__ == "__main__":
-    main()

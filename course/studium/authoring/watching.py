@@ -1,17 +1,20 @@
 """Watch a topic: each time a file is saved, build the lesson and repeat the checks that depend on the file."""
 
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from studium.authoring.changes import changed_exercises, exercises_in, is_of_exercises, touched_checks
 from studium.authoring.findings import CheckResult
-from studium.authoring.watch_process import Round, Told
+from studium.authoring.watch_process import Round, Told, serve, warm_up
+from studium.workers.job import Job, follow
+from studium.workers.warm import Warm
+
+_told = msgspec.msgpack.Decoder(Told)
 
 
 class Watcher:
@@ -22,16 +25,11 @@ class Watcher:
         self.results: dict[str, CheckResult] = {}
         self._number = 0
         self._source = self._exercises()
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "studium.authoring.watch_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in a terminal reaches the command alone, which ends the child
-        )
+        self._warm = Warm()
+        self._warm.call(warm_up)
         self._scratch = tempfile.TemporaryDirectory(prefix="studium-")
         self._idle = threading.Event()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._listener = threading.Thread()
         self._ask([], [])
 
     def changed(self, files: set[Path]) -> bool:
@@ -55,10 +53,8 @@ class Watcher:
 
     def close(self) -> None:
         """End the child and its round."""
-        assert self._child.stdin is not None
-        self._child.stdin.close()
-        self._child.wait()
-        self._listener.join()
+        self._end_round()
+        self._warm.close()
         self._scratch.cleanup()
 
     def _changed_exercises(self, names: set[str]) -> set[str]:
@@ -76,22 +72,28 @@ class Watcher:
         return path.read_text("utf-8") if path.is_file() else ""
 
     def _ask(self, only: list[str], exercises: list[str]) -> None:
-        self._number += 1
-        self._idle.clear()
+        self._end_round()
         known = [name for name, result in self.results.items() if result.passed and only]
         outputs = str(Path(self._scratch.name) / "outputs.json")
         asked = Round(
             self._number, self.target, outputs, self.profile, only, exercises, [n for n in known if n not in only]
         )
-        assert self._child.stdin is not None
-        self._child.stdin.write(msgspec.json.encode(asked) + b"\n")
-        self._child.stdin.flush()
+        self._listener = threading.Thread(target=self._listen, args=(asked,), daemon=True)
+        self._listener.start()
 
-    def _listen(self) -> None:
-        assert self._child.stdout is not None
-        with self._child.stdout as lines:
-            for told in (msgspec.json.decode(line, type=Told) for line in lines):
-                if told.number == self._number:
+    def _end_round(self) -> None:
+        self._number += 1
+        self._idle.clear()
+        if self._listener.ident:
+            self._listener.join()
+
+    def _listen(self, asked: Round) -> None:
+        job = Job(partial(serve, asked), Path(self._scratch.name) / f"events-{asked.number}")
+        with self._warm.launch(job) as round_of_checks:
+            for told in follow(round_of_checks, job.events, _told):
+                if asked.number != self._number:  # another one is waiting
+                    return
+                if told:
                     self._hear(told)
 
     def _hear(self, told: Told) -> None:

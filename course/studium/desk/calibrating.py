@@ -1,11 +1,9 @@
 """Measure the labels of a topic, for its exercises and its lesson's experiments, in a separate process."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,20 +18,23 @@ from studium.notebooks.cell_ids import cell_id
 from studium.notebooks.editions import compile_solution, role
 from studium.topics.profiles import VARIABLE, Profile
 from studium.topics.topic import Topic
+from studium.workers.job import Tell
+from studium.workers.program import DiedError, results
+
+_told = msgspec.msgpack.Decoder(Label)
 
 
 def measure(topic: Topic, profile: Profile) -> list[Label]:
     """Measure each exercise and each experiment of a lesson once, with the lesson's own solutions."""
-    done = subprocess.run(
-        [sys.executable, "-m", "studium.desk.calibrating", topic.slug, profile.name],
-        capture_output=True,
-        env=os.environ | {VARIABLE: profile.name},
-    )
-    if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it reported nothing"])[-1]
-        killed = "it was killed, as when memory is short" if done.returncode < 0 else last
-        raise StudiumError(f"{topic.slug} could not be measured: {killed}; try --profile smoke")
-    return msgspec.json.decode(done.stdout, type=list[Label])
+    try:
+        return results(partial(_tell_labels, topic.slug, profile.name), _told, {VARIABLE: profile.name})
+    except DiedError as error:
+        raise StudiumError(f"{topic.slug} could not be measured: {error}; try --profile smoke") from None
+
+
+def _tell_labels(slug: str, profile: str, tell: Tell) -> None:
+    for label in _labels(slug, profile):
+        tell(label)
 
 
 def _labels(slug: str, profile: str) -> Iterator[Label]:
@@ -66,10 +67,3 @@ def _largest_mb() -> float:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return peak_mb()
-
-
-if __name__ == "__main__":
-    output = os.dup(1)  # what cells print must not mix with the result
-    os.dup2(2, 1)
-    labels = msgspec.json.encode(list(_labels(*sys.argv[1:3])))
-    os.write(output, labels)

@@ -1,12 +1,14 @@
 """The process that checks answers: it runs a notebook's cells, then its exercises, and records each step.
 
-It is either started for one request, which comes as JSON on standard input, or forked from a warm process
-(``desk.zygote``); both behave the same. Events go as JSON lines to the file named in the request.
+It is either started for one request, or forked from a warm process (``desk.zygote``); both behave the same.
 """
 
+import ast
 import contextlib
+import gc
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,20 @@ import msgspec
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from studium.catalogue.catalogue import load_catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
 from studium.desk.places import VARIABLE
 from studium.exercises.checking import ExerciseResult, TestRun, examine, failed, first_difference
 from studium.exercises.comparison import saved_difference
 from studium.exercises.model import Exercise
+from studium.exercises.syntax import parse
 from studium.notebooks.needed_cells import CodeCell
 from studium.topics.topic import Topic
+from studium.workers.ends import limit_memory
+from studium.workers.job import Tell
 
 
 class Request(msgspec.Struct):
-    """What to do: run the cells, check the exercises, write events to the file.
+    """What to do: run the cells, check the exercises, and tell events.
 
     With ``differences``, arrays that differ in a wrong answer are shown too. ``scratch`` is a folder that may be
     written to. ``memory_mb`` is how much more memory the process may take; 0 means no limit.
@@ -77,38 +82,44 @@ def prepare_topic(topic: Topic) -> dict[str, Exercise]:
     return exercises
 
 
-def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
+@cache
+def _catalogue() -> Catalogue:
+    """The topics that were installed when this process needed them first."""
+    return load_catalogue()
+
+
+def warm(slug: str, tell: Tell) -> None:
+    """Import what a topic's checks and its lesson import, so forks of this process need not."""
+    _warm(slug)
+
+
+@cache
+def _warm(slug: str) -> None:
+    topic = _catalogue()[slug]
+    prepare()
+    prepare_topic(topic)
+    _import_as_lesson(topic)
+    _use_torch()
+    gc.collect()
+    gc.freeze()
+
+
+def run(request: Request, tell: Tell) -> None:
     """Carry out one request."""
+    topic, shell = _catalogue()[request.topic], prepare()
     os.environ[VARIABLE] = request.scratch  # a check within a check must not count as an attempt
     exercises = prepare_topic(topic)  # before the first time limit starts
-    _limit_memory(request.memory_mb)
-    with request.events.open("ab", buffering=0) as file:
-
-        def tell(event: Event) -> None:
-            file.write(msgspec.json.encode(event) + b"\n")
-
-        errors: dict[str, str] = {}
-        for number, cell in enumerate(request.cells):
-            tell(Event(cell=number))
-            if error := _run_cell(shell, cell):
-                errors[cell.exercise] = error
-        for name in request.exercises:
-            tell(Event(exercise=name))
-            result, runs = _check(topic, exercises[name], shell.user_ns, errors)
-            shown = first_difference(runs) if request.differences else None
-            tell(Event(exercise=name, result=result, difference=saved_difference(shown) if shown else {}))
-
-
-def _limit_memory(more_mb: float) -> None:
-    """Limit how much more memory this process may take, so an allocation fails instead of the whole machine."""
-    if not more_mb or not sys.platform.startswith("linux"):  # other systems do not enforce the limit
-        return
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack, as RLIMIT_DATA counts them
-    most = pages * resource.getpagesize() + int(more_mb * 2**20)
-    with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    limit_memory(request.memory_mb)
+    errors: dict[str, str] = {}
+    for number, cell in enumerate(request.cells):
+        tell(Event(cell=number))
+        if error := _run_cell(shell, cell):
+            errors[cell.exercise] = error
+    for name in request.exercises:
+        tell(Event(exercise=name))
+        result, runs = _check(topic, exercises[name], shell.user_ns, errors)
+        shown = first_difference(runs) if request.differences else None
+        tell(Event(exercise=name, result=result, difference=saved_difference(shown) if shown else {}))
 
 
 def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
@@ -135,6 +146,21 @@ def _check(
     return examine(topic.slug, exercise, names.get(exercise.id), beside=topic.exercises)
 
 
-if __name__ == "__main__":
-    given = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    run(given, prepare(), load_catalogue()[given.topic])
+def _import_as_lesson(topic: Topic) -> None:
+    """Import everything that a lesson imports. If a statement fails, the cell it is in will report that."""
+    for node in parse(topic.lesson.read_text("utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            with contextlib.suppress(Exception):
+                exec(compile(ast.Module([node], []), "<lesson>", "exec"), {})  # noqa: S102
+
+
+def _use_torch() -> None:
+    """Use torch once, with one thread: first uses take up to seconds, especially for optimisers."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    repr(torch.ones(2))

@@ -3,23 +3,19 @@
 This keeps the check away from the learner's kernel, screen and memory. It is not a sandbox: for marks, see the graders.
 """
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from nbformat import NotebookNode
 
 from studium.catalogue.catalogue import Catalogue, load_catalogue
-from studium.desk.check_process import Event, Request
+from studium.desk.check_process import Event, Request, run
 from studium.desk.describing import description_of
 from studium.desk.description import Description
 from studium.errors import StudiumError
@@ -28,8 +24,9 @@ from studium.notebooks.editions import Edition, exercise_of
 from studium.notebooks.files import cells_to_run, read_notebook, slug_in
 from studium.notebooks.needed_cells import CodeCell
 from studium.topics.profiles import VARIABLE, available_mb
+from studium.workers.job import Job, Worker, follow
+from studium.workers.program import ONE_THREAD, Program
 
-_POLL = 0.02
 _START_SECONDS = 30.0  # importing torch cold may take a while
 
 
@@ -47,17 +44,8 @@ class NotebookResult(msgspec.Struct, frozen=True):
     differences: dict[str, dict[str, Any]] = {}
 
 
-class Child(Protocol):
-    """A process that carries out a request."""
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None while it is running."""
-
-    def kill(self) -> None:
-        """End the process, and wait until it has ended."""
-
-
-Launch = Callable[[Request, Path], Child]
+Launch = Callable[[Request, Path], Worker]
+_events_of = msgspec.msgpack.Decoder(Event)
 
 
 @dataclass(frozen=True)
@@ -150,73 +138,36 @@ class _Batch:
 
 def _events(request: Request, folder: Path, terms: Terms) -> Iterator[Event]:
     """Run one child and yield its events; the last one tells how an unfinished child ended."""
-    request.events.touch()
-    with _running(request, folder, terms) as child, request.events.open("rb") as file:
+    with (terms.launch or launch_cold)(request, folder) as child:
         deadline, last = time.monotonic() + terms.limit + _START_SECONDS, Event()
-        while True:
-            code = child.poll()
-            while line := file.readline():
-                last, deadline = msgspec.json.decode(line, type=Event), time.monotonic() + terms.limit
+        for event in follow(child, request.events, _events_of):
+            if event:
+                last, deadline = event, time.monotonic() + terms.limit
                 terms.watch("" if last.result else last.exercise, deadline)
                 yield last
-            if code is not None:
-                break
-            if time.monotonic() > deadline:
+            elif time.monotonic() > deadline:
                 yield _ending(last, f"stopped after {terms.limit:g} s; is there an endless loop?")
                 return
-            if terms.stopped():
+            elif terms.stopped():
                 raise CancelledError("the check was stopped; nothing was recorded")
-            time.sleep(_POLL)
-    if code:
-        yield _ending(last, f"the process ended early (exit code {code})")
+        if code := child.poll():
+            yield _ending(last, f"the process ended early (exit code {code})")
 
 
 def _ending(last: Event, why: str) -> Event:
     return msgspec.structs.replace(last, result=None, ending=why)
 
 
-@contextlib.contextmanager
-def _running(request: Request, folder: Path, terms: Terms) -> Iterator[Child]:
-    child = (terms.launch or launch_cold)(request, folder)
-    try:
-        yield child
-    finally:
-        child.kill()
-
-
-class _Cold:
-    """A process started for a single request."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-        self.poll = process.poll
-
-    def kill(self) -> None:
-        if hasattr(os, "killpg"):  # and everything it has started
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
-
-
 def environment() -> dict[str, str]:
-    """Return the environment of a checking process: one thread, because the learner's kernel may be training."""
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return os.environ | one | {VARIABLE: "smoke"}
+    """Return what a checking process's environment has of its own: one thread, as the learner's kernel may train."""
+    return ONE_THREAD | {VARIABLE: "smoke"}
 
 
-def launch_cold(request: Request, folder: Path) -> Child:
+def job_of(request: Request, folder: Path) -> Job:
+    """Return a request as a job for a worker in a folder."""
+    return Job(partial(run, request), request.events, folder)
+
+
+def launch_cold(request: Request, folder: Path) -> Worker:
     """Start a new process; it takes the seconds that importing torch takes."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "studium.desk.check_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env=environment(),
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:  # it ended at once, which is noticed when waiting for it
-        process.stdin.write(msgspec.json.encode(request))
-    return _Cold(process)
+    return Program(job_of(request, folder), environment())

@@ -1,10 +1,10 @@
 """Descriptions of topics, cached on disk so neither the server nor a command has to import torch to show them."""
 
 import contextlib
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,11 @@ from studium.desk.stamps import digest, installed, place
 from studium.errors import StudiumError
 from studium.notebooks.files import write_text
 from studium.topics.topic import Topic
+from studium.workers.job import Tell
+from studium.workers.program import DiedError, results
 
 # Created here and not in threads: if two threads build msgspec's decoder for a type at once, the process crashes.
-_topic, _topics = msgspec.json.Decoder(Description), msgspec.json.Decoder(list[Description])
+_topic, _told = msgspec.json.Decoder(Description), msgspec.msgpack.Decoder(Description)
 _SECONDS = 600.0
 _BELIEVED_SECONDS = 60.0  # seconds to keep a problem: its cause may lie outside the topic, such as a missing package
 
@@ -53,18 +55,17 @@ def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
     if "torch" in sys.modules:  # the slow import has been paid for
         return [describe(catalogue[slug], catalogue.manager) for slug in slugs]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "studium.desk.describing", *slugs],
-            capture_output=True,
-            check=True,
-            timeout=_SECONDS,
-        )
-        return _topics.decode(done.stdout)
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["it reported nothing"])[-1]
-        raise StudiumError(f"the topics could not be read: {last}; see `studium doctor`") from error
-    except subprocess.TimeoutExpired:
+        return results(partial(_tell_topics, slugs), _told, limit=_SECONDS)
+    except DiedError as error:
+        raise StudiumError(f"the topics could not be read: {error}; see `studium doctor`") from error
+    except TimeoutError:
         raise StudiumError(f"the topics could not be read in {_SECONDS:g} s; is the machine very busy?") from None
+
+
+def _tell_topics(slugs: list[str], tell: Tell) -> None:
+    known = load_catalogue()
+    for slug in slugs:
+        tell(describe(known[slug], known.manager))
 
 
 def _read(path: Path) -> Description | None:
@@ -86,10 +87,3 @@ def _keep(description: Description, path: Path) -> None:
 def _path(topic: Topic, host: bytes) -> Path:
     """Return the file for a topic's description, whose name changes with the topic's place and files."""
     return data_folder() / "topics" / f"{topic.slug}.{place(topic.package)}.{digest(topic.package, host)}.json"
-
-
-if __name__ == "__main__":
-    known = load_catalogue()
-    output = sys.stdout.buffer
-    sys.stdout = sys.stderr  # a topic may print while it is imported
-    output.write(msgspec.json.encode([describe(known[slug], known.manager) for slug in sys.argv[1:]]))

@@ -1,11 +1,9 @@
 """Run a topic's experiments in fresh processes, and judge its claims."""
 
-import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import msgspec
 
@@ -15,6 +13,8 @@ from studium.experiments.building_blocks import experiments, run_experiment
 from studium.topics.profiles import Profile
 from studium.topics.published import BesidePaper
 from studium.topics.topic import Topic
+from studium.workers.job import Tell
+from studium.workers.program import DiedError, results
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -39,6 +39,9 @@ class ClaimResult(msgspec.Struct, frozen=True):
     published: BesidePaper | None = None
 
 
+_told = msgspec.msgpack.Decoder(list[ClaimResult] | str)
+
+
 def reproduce(
     topic: Topic,
     profile: Profile,
@@ -52,15 +55,22 @@ def reproduce(
     leaves the choice to torch.
     """
     for index in range(len(list(experiments(topic)))) if wanted is None else wanted:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            try:
-                yield from pool.submit(_measure, topic.slug, index, profile, list(seeds), threads).result()
-            except BrokenProcessPool:
-                raise TopicError(
-                    f"an experiment of {topic.slug} was killed from outside, as happens when memory runs out; free "
-                    f"some, or choose a smaller profile"
-                ) from None
+        try:
+            (told,) = results(partial(_tell, topic.slug, index, profile, list(seeds), threads), _told)
+        except DiedError as error:
+            raise TopicError(
+                f"an experiment of {topic.slug} ended early: {error}; free some memory, or choose a smaller profile"
+            ) from None
+        if isinstance(told, str):
+            raise TopicError(told)
+        yield from told
+
+
+def _tell(slug: str, index: int, profile: Profile, seeds: list[int], threads: int | None, tell: Tell) -> None:
+    try:
+        tell(_measure(slug, index, profile, seeds, threads))
+    except TopicError as error:
+        tell(str(error))
 
 
 def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads: int | None) -> list[ClaimResult]:
