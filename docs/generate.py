@@ -330,7 +330,7 @@ def hooks_index(hooks: list[Hook]) -> str:
 
 _IMPORTED = re.compile(r'import \{([^}]*)\} from "[^"]*\bcontrols/(\w+)\.js"')
 _EXPORTED = re.compile(
-    r"/\*\*(?P<text>(?:(?!\*/).)*)\*/\nexport (?:function (?P<call>[^\n]*) \{|const (?P<name>\w+))", re.DOTALL
+    r"/\*\*(?P<text>(?:(?!\*/).)*)\*/\nexport (?:function (?P<call>.*?\)) \{(?=\n)|const (?P<name>\w+))", re.DOTALL
 )
 
 

@@ -126,7 +126,9 @@ function sentence(ui, { points, x, y, visible, best }, pointed, name) {
   if (!visible.length) return `No point of ${points.length} passes the filters.`;
   const lowest = ui.get("lower").includes(y);
   const top = visible.reduce((one, other) => ((lowest ? other[y] < one[y] : other[y] > one[y]) ? other : one));
-  const line = best.length ? ` On the front: ${best.slice(0, 6).map((point) => point.name).join(", ")}${best.length > 6 ? ` and ${best.length - 6} more` : ""}.` : "";
+  const names = best.slice(0, 6).map((point) => point.name);
+  const more = best.length > 6 ? ` and ${best.length - 6} more` : "";
+  const line = best.length ? ` On the front: ${names.join(", ")}${more}.` : "";
   return `${visible.length} of ${points.length} are shown; ${lowest ? "lowest" : "highest"} ${name(y)}: ${top.name}, ${shown(top[y], name(y))}.${line}`;
 }
 

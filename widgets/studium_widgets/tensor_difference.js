@@ -111,8 +111,10 @@ function twoMaps({ actual, expected }) {
   const scale = scaleOf(expected.data);
   const maps = [actual, expected].map(({ data, shape }) => {
     const { rows, columns } = layout(shape);
-    const { size } = slice(shape, Array(Math.max(0, shape.length - 2)).fill(0));
-    const note = shape.length > 2 ? `[${shape.slice(0, -2).map(() => "0").join(", ")}] of ${shape.join(" × ")}` : shape.join(" × ");
+    const first = Array(Math.max(0, shape.length - 2)).fill(0);
+    const { size } = slice(shape, first);
+    const sizes = shape.join(" × ");
+    const note = first.length ? `[${first.join(", ")}] of ${sizes}` : sizes;
     return { ...marked(data.subarray(0, size)), data: padded(data.subarray(0, size), rows * columns), rows, columns, ...scale, note };
   });
   return [...maps, null];
