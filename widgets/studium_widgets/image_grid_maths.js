@@ -6,7 +6,8 @@ export function pixels({ data, shape: [, images, channels, height, width] }, ste
   const start = (step * images + image) * channels * size;
   const out = new Uint8ClampedArray(4 * size).fill(255);
   for (let pixel = 0; pixel < size; pixel++) {
-    for (let colour = 0; colour < 3; colour++) out[4 * pixel + colour] = data[start + Math.min(colour, channels - 1) * size + pixel];
+    for (let colour = 0; colour < 3; colour++)
+      out[4 * pixel + colour] = data[start + Math.min(colour, channels - 1) * size + pixel];
   }
   return out;
 }

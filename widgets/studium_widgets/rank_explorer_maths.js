@@ -72,4 +72,8 @@ export const MODELS = {
 };
 
 /** Floating-point operations for one token: 2 for each weight. `down` is x Aᵀ, `up` is (x Aᵀ) Bᵀ. */
-export const flops = (rows, columns, rank) => ({ base: 2 * rows * columns, down: 2 * rank * columns, up: 2 * rank * rows });
+export const flops = (rows, columns, rank) => ({
+  base: 2 * rows * columns,
+  down: 2 * rank * columns,
+  up: 2 * rank * rows,
+});

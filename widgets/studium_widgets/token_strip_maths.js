@@ -97,7 +97,10 @@ export function residual(p, q) {
 /** Mistakes in the check of a draft. */
 export const MISTAKES = {
   none: ["None: correct code", "What comes out is distributed as the target, whatever the draft."],
-  "resample-target": ["Resample from p, not from the residual", "Tokens that the draft likes too little come out too rarely, for they were counted twice."],
+  "resample-target": [
+    "Resample from p, not from the residual",
+    "Tokens that the draft likes too little come out too rarely, for they were counted twice.",
+  ],
   "swapped-ratio": ["Accept with q / p", "Just what the draft overrates is always accepted."],
   "always-accept": ["Accept every draft", "Then the draft speaks, not the target."],
 };

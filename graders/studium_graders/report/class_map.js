@@ -8,9 +8,22 @@ import { widget } from "studium_widgets/controls/widget.js";
 const SIZE = 720; // px
 
 export default widget((ui) => {
-  ui.controls(choice(ui, "order", { label: "Order", options: [["marks", "By marks"], ["given", "As given"]] }));
+  ui.controls(
+    choice(ui, "order", {
+      label: "Order",
+      options: [
+        ["marks", "By marks"],
+        ["given", "As given"],
+      ],
+    }),
+  );
   ui.invite("order the students by marks: a column that breaks the pattern is a test to look at.");
-  const map = heatMap(ui, { label: "Students down, tests across; arrow keys move", size: SIZE, square: false, moved: () => ui.redraw() });
+  const map = heatMap(ui, {
+    label: "Students down, tests across; arrow keys move",
+    size: SIZE,
+    square: false,
+    moved: () => ui.redraw(),
+  });
   const table = dataTable(ui, { caption: "The share of its points that each student earned in each test" });
   ui.add(map.element, table.element);
   const arranged = memo((array, students, tests, order) => arrange(array, students, tests, order));
@@ -36,7 +49,8 @@ function means(data, rows, columns, along) {
 }
 
 function arrange({ data, shape: [rows, columns] }, students, tests, order) {
-  const sorted = (values) => values.map((_, i) => i).sort((a, b) => (order === "marks" ? values[b] - values[a] : 0) || a - b);
+  const sorted = (values) =>
+    values.map((_, i) => i).sort((a, b) => (order === "marks" ? values[b] - values[a] : 0) || a - b);
   const down = sorted(means(data, rows, columns, "rows"));
   const across = sorted(means(data, rows, columns, "columns"));
   const moved = new Float32Array(data.length);

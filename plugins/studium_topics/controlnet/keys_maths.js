@@ -53,7 +53,9 @@ export function overlap(one, other) {
 
 /** The drawing that the ink of an image makes: bytes (pixels · 3), ink where the brightest channel is above 0.1. */
 export function inkOf(bytes) {
-  return Array.from({ length: bytes.length / 3 }, (_, p) => (Math.max(bytes[3 * p], bytes[3 * p + 1], bytes[3 * p + 2]) > INK ? "1" : "0")).join("");
+  return Array.from({ length: bytes.length / 3 }, (_, p) =>
+    Math.max(bytes[3 * p], bytes[3 * p + 1], bytes[3 * p + 2]) > INK ? "1" : "0",
+  ).join("");
 }
 
 /** Which of `drawings` covers `drawing` best: {index, overlap}. */

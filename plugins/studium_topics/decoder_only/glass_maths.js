@@ -103,7 +103,8 @@ export function copied(logits, text, tokens) {
   const from = text.length / 2 - 1;
   for (let row = from; row < text.length - 1; row++) {
     let best = 0;
-    for (let token = 1; token < tokens; token++) if (logits[row * tokens + token] > logits[row * tokens + best]) best = token;
+    for (let token = 1; token < tokens; token++)
+      if (logits[row * tokens + token] > logits[row * tokens + best]) best = token;
     right += best === text[row + 1];
   }
   return { right, of: text.length - 1 - from };

@@ -58,7 +58,9 @@ function drawAll(ui, view, fit) {
   const colours = content.left.map(({ colour }) => hues[colour % hues.length]);
   for (const place of [...box.left, ...box.right]) Object.assign(place, { filled: 0, spilt: 0 });
   buckets(context, content, box, ui.theme);
-  content.links.forEach((link) => band(context, link, content, box, { kept: colours[link.from], lost: ui.theme.warm }, view.chosen()));
+  content.links.forEach((link) =>
+    band(context, link, content, box, { kept: colours[link.from], lost: ui.theme.warm }, view.chosen()),
+  );
   names(context, content, box, colours, view.chosen(), ui.theme);
 }
 
@@ -73,7 +75,10 @@ function buckets(context, { right }, { right: places, unit, x2 }, theme) {
 function band(context, { from, to, size, over }, { right }, box, { kept, lost }, chosen) {
   const [start, end] = [box.left[from], box.right[to]];
   const faint = chosen >= 0 && chosen !== to;
-  for (const [amount, spilt] of [[size - over, false], [over, true]]) {
+  for (const [amount, spilt] of [
+    [size - over, false],
+    [over, true],
+  ]) {
     if (!amount) continue;
     context.fillStyle = context.strokeStyle = spilt ? lost : kept;
     const [y1, thick] = [start.top + start.filled * box.unit, amount * box.unit];
@@ -138,7 +143,8 @@ function names(context, { left, right }, box, colours, chosen, theme) {
 
 // A note stands below its name where there is room for two lines.
 function tell(context, { name, note }, x, { top, room }, active, theme) {
-  const line = (text, at, ink) => write(context, text, x, { top: at, room: 0 }, { active: active || ink, most: NOTED, ink }, theme);
+  const line = (text, at, ink) =>
+    write(context, text, x, { top: at, room: 0 }, { active: active || ink, most: NOTED, ink }, theme);
   const middle = top + room / 2;
   if (!note) return line(name, middle);
   if (room < 28) return line(`${name}: ${note}`, middle, theme.warm);

@@ -56,7 +56,15 @@ function frame(model, signal) {
   const controls = h("div", { class: "st-controls" });
   const opener = opening();
   const stage = h("div", { class: "st-stage" });
-  const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, opener.line, controls, opener.rest, stage, ...elements);
+  const element = h(
+    "section",
+    { class: "studium", "aria-label": model.get("_alt") },
+    opener.line,
+    controls,
+    opener.rest,
+    stage,
+    ...elements,
+  );
   const relabel = () => element.setAttribute("aria-label", model.get("_alt"));
   listen(model, "change:_alt", relabel, signal);
   return { element, controls, opener, stage, say };
