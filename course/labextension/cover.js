@@ -38,7 +38,10 @@ export function coverTab(desk, Widget, icon, show) {
     open();
     desk.makeRoom();
     const heading = tab.node.querySelector(".studium-cover-map h2");
-    requestAnimationFrame(() => (heading.scrollIntoView({ block: "start" }), heading.focus({ preventScroll: true })));
+    requestAnimationFrame(() => {
+      heading.scrollIntoView({ block: "start" });
+      heading.focus({ preventScroll: true });
+    });
   };
   return { open, openMap, takePlaceOf };
 }

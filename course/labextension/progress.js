@@ -31,7 +31,13 @@ export function progressView(desk) {
     locks.textContent = (await desk.tried(desk.api.get("settings")))?.sentence ?? "";
   };
   desk.on("syllabus", draw);
-  return { element, shown: () => ((open = true), draw()) };
+  return {
+    element,
+    shown: () => {
+      open = true;
+      draw();
+    },
+  };
 }
 
 function tile(desk, topic) {

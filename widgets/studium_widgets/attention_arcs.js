@@ -17,7 +17,10 @@ export function arcs(ui, { label, moved = () => {}, picked = () => {} }) {
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => view.picture && cellAt(view, x, y),
     size: () => [view.picture.size, view.picture.size],
-    moved: (cell) => (view.overlay(), moved(cell)),
+    moved: (cell) => {
+      view.overlay();
+      moved(cell);
+    },
     picked,
   });
   view.draw = (picture) => {

@@ -51,7 +51,14 @@ function filmControls(ui) {
   if (count > 1) ui.more(which);
   ui.invite("play the steps, or point at one in the strip: when can you tell what it will be?");
   demonstrate(ui, "step", play.all, duration);
-  const all = strip(ui, { label: "All steps", picked: (step) => (play.stop(), ui.set("step", step)), format });
+  const all = strip(ui, {
+    label: "All steps",
+    picked: (step) => {
+      play.stop();
+      ui.set("step", step);
+    },
+    format,
+  });
   const heading = h("p", { class: "st-note" });
   const draw = (now) => {
     play.draw();

@@ -96,7 +96,15 @@ export function eps(mixture, abar, points) {
   return out;
 }
 
-/** The density of x_t on a grid of `side` × `side` cells over [−half, half]², first row at the top, written into `out`. */
+/**
+ * The density of x_t on a grid of `side` × `side` cells over [−half, half]², first row at the top, written into `out`.
+ * @param {any} mixture
+ * @param {number} abar
+ * @param {number} side
+ * @param {number} half
+ * @param {Float32Array | Float64Array} out
+ * @param {number} rest
+ */
 export function density(mixture, abar, side, half, out = new Float32Array(side * side), rest = 1 - abar) {
   const { count, means, variances, weights } = mixture;
   const root = Math.sqrt(abar);

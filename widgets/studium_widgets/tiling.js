@@ -35,7 +35,10 @@ export default widget((ui) => {
   ui.invite(
     "play the tiles: the big matrix is never there as a whole, and still every row comes out exact. Then put in a mistake.",
   );
-  const go = (step) => (clock.stop(), ui.set("step", Math.max(0, Math.min(count(), step))));
+  const go = (step) => {
+    clock.stop();
+    ui.set("step", Math.max(0, Math.min(count(), step)));
+  };
   const picture = board(ui, {
     label: "Tiles: arrows go from tile to tile",
     picked: go,

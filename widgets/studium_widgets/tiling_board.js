@@ -149,6 +149,8 @@ function label(context, text, x, y, style) {
   context.fillText(text, x, y);
 }
 
+const same = ([row, column], [otherRow, otherColumn]) => row === otherRow && column === otherColumn;
+
 // What has become of the tiles, on the tiles: the last one, the first one, and those to come; no word lies on another.
 function words(context, { list, step, size, rows, columns, causal }, { left, top, cell, inner }, theme) {
   const middle = ([i, j]) =>
@@ -157,7 +159,7 @@ function words(context, { list, step, size, rows, columns, causal }, { left, top
   const said = [
     step && ["on the chip", ...middle(list[step - 1])],
     causal && ["hidden by the mask", 0.68 * inner, 0.3 * inner],
-    step > 1 && list[0] + "" !== list[step - 1] + "" && ["thrown away", ...middle(list[0])],
+    step > 1 && !same(list[0], list[step - 1]) && ["thrown away", ...middle(list[0])],
     list.indexOf(last) >= step && ["to come", ...middle(last)],
   ];
   Object.assign(context, {

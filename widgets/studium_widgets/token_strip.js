@@ -38,7 +38,13 @@ export default widget((ui) => {
   );
   let looked = 0; // the source token that has the focus
   const source = ui.get("source").length
-    ? tokenStrip(ui, { label: "Source", picked: (s) => ((looked = s), ui.redraw()) })
+    ? tokenStrip(ui, {
+        label: "Source",
+        picked: (s) => {
+          looked = s;
+          ui.redraw();
+        },
+      })
     : null;
   const strip = tokenStrip(ui, {
     label: drafted ? "Draft and what the target makes of it" : "Text",

@@ -7,7 +7,13 @@ const SIDE = 60;
 export default widget((ui) => {
   ui.controls(slider(ui, "number", { label: "Particles", min: 1, max: 60 }));
   let probe = [0.5, 0.5];
-  const field = particleField(ui, { label: "A ring", moved: (x, y) => ((probe = [x, y]), ui.redraw()) });
+  const field = particleField(ui, {
+    label: "A ring",
+    moved: (x, y) => {
+      probe = [x, y];
+      ui.redraw();
+    },
+  });
   ui.add(field.element);
   return () => {
     const at = (i) => ((i + 0.5) / SIDE) * 4 - 2;

@@ -20,7 +20,10 @@ function frame() {
   const problem = h("p", { class: "note problem", role: "alert", hidden: true });
   const { elements, say } = summary(signal, () => {});
   const redraw = () => state.status && draw();
-  const set = (values) => (Object.assign(state, values), redraw());
+  const set = (values) => {
+    Object.assign(state, values);
+    redraw();
+  };
   const queue = needsQueue((need) => set({ need, lines: [] }));
   const [order, section] = [select("Order", ORDERS), select("Section", {})];
   order.input.addEventListener("change", () => set({ order: order.input.value, lines: [] }));

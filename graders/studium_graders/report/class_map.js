@@ -35,7 +35,7 @@ export default widget((ui) => {
   };
 });
 
-const share = (value) => (value === value ? `${Math.round(100 * value)} %` : "no answer");
+const share = (value) => (Number.isNaN(value) ? "no answer" : `${Math.round(100 * value)} %`);
 
 function means(data, rows, columns, along) {
   const count = along === "rows" ? rows : columns;
@@ -43,7 +43,7 @@ function means(data, rows, columns, along) {
   const at = (i, j) => data[along === "rows" ? i * columns + j : j * columns + i];
   return Array.from({ length: count }, (_, i) => {
     let [sum, known] = [0, 0];
-    for (let j = 0; j < other; j++) if (at(i, j) === at(i, j)) [sum, known] = [sum + at(i, j), known + 1];
+    for (let j = 0; j < other; j++) if (!Number.isNaN(at(i, j))) [sum, known] = [sum + at(i, j), known + 1];
     return known ? sum / known : -1;
   });
 }
@@ -60,7 +60,7 @@ function arrange({ data, shape: [rows, columns] }, students, tests, order) {
 
 function sentence({ data, columns, students, tests }, cell) {
   if (cell) return `${students[cell[0]]}, ${tests[cell[1]]}: ${share(data[cell[0] * columns + cell[1]])}.`;
-  const known = data.filter((value) => value === value);
+  const known = data.filter((value) => !Number.isNaN(value));
   const mean = known.reduce((sum, value) => sum + value, 0) / (known.length || 1);
   return `${students.length} students in ${tests.length} tests earned ${share(mean)} of the marks. Striped: no answer.`;
 }

@@ -44,9 +44,9 @@ function audited(weights, seen, target) {
 export function overlap(one, other) {
   let [both, either] = [0, 0];
   for (let p = 0; p < one.length; p++) {
-    const count = (one[p] === "1") + (other[p] === "1");
-    both += count === 2;
-    either += count > 0;
+    const [here, there] = [one[p] === "1", other[p] === "1"];
+    if (here && there) both += 1;
+    if (here || there) either += 1;
   }
   return either ? both / either : 1;
 }

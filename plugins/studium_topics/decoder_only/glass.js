@@ -183,7 +183,14 @@ function glassHeads(ui, layers, heads) {
     const canvas = h("canvas", { "aria-hidden": "true" });
     const label = h("span", {});
     const button = h("button", { type: "button", class: "st-glass-head", ...suppress }, canvas, label);
-    button.addEventListener("click", () => (ui.set("layer", layer), ui.set("shown", head)), { signal: ui.signal });
+    button.addEventListener(
+      "click",
+      () => {
+        ui.set("layer", layer);
+        ui.set("shown", head);
+      },
+      { signal: ui.signal },
+    );
     return { layer, head, canvas, label, button };
   });
   const rows = Array.from({ length: layers }, (_, layer) => {

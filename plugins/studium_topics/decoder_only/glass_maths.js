@@ -105,7 +105,7 @@ export function copied(logits, text, tokens) {
     let best = 0;
     for (let token = 1; token < tokens; token++)
       if (logits[row * tokens + token] > logits[row * tokens + best]) best = token;
-    right += best === text[row + 1];
+    if (best === text[row + 1]) right += 1;
   }
   return { right, of: text.length - 1 - from };
 }

@@ -74,7 +74,10 @@ function race(ui) {
   const begun = LANES.map(({ way }) => penOf(ui, way));
   const now = { weights, pens: [], clocks: [0, 0], timed: false };
   let [seen, round, timing] = [false, 0, false];
-  const begin = () => ((seen = true), ui.redraw());
+  const begin = () => {
+    seen = true;
+    ui.redraw();
+  };
   const again = () => {
     [round, timing] = [round + 1, true];
     begin();

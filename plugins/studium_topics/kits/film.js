@@ -37,7 +37,10 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "All pixels of all images, after each step" });
   ui.add(grid.element, note, table.element);
   ui.on("sampling_steps", () => ui.set("step", ui.get("sampling_steps")));
-  whenSeen(ui, grid.element, () => ((seen = true), ui.redraw()));
+  whenSeen(ui, grid.element, () => {
+    seen = true;
+    ui.redraw();
+  });
   return () => {
     begin();
     const wanted = Math.min(ui.model.get("step"), made.steps);

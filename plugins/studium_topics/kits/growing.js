@@ -63,7 +63,10 @@ export const worded = (ui, ids) => ids.map((id) => ui.get("vocabulary")[id]).joi
 export function growing(ui, element, count = 1) {
   const begun = Array.from({ length: count }, () => penOf(ui));
   let [seen, first] = [false, true];
-  whenSeen(ui, element, () => ((seen = true), ui.redraw()));
+  whenSeen(ui, element, () => {
+    seen = true;
+    ui.redraw();
+  });
   return (models) => {
     const pens = models.map((weights, i) => begun[i](weights));
     const wanted = ui.get("written");

@@ -140,7 +140,10 @@ function erf(x) {
 
 function joined(parts) {
   const out = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  parts.reduce((at, part) => (out.set(part, at), at + part.length), 0);
+  parts.reduce((at, part) => {
+    out.set(part, at);
+    return at + part.length;
+  }, 0);
   return out;
 }
 

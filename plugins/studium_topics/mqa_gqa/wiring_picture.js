@@ -22,7 +22,10 @@ export function wiring(ui, moved) {
     at: (x) =>
       view.now && [0, Math.min(view.now.heads - 1, Math.max(0, Math.floor((x / view.width) * view.now.heads)))],
     size: () => [1, view.now.heads],
-    moved: () => (compose(), moved()),
+    moved: () => {
+      compose();
+      moved();
+    },
   });
   view.chosen = () => view.cursor.cell?.[1] ?? -1;
   view.draw = (now) => {

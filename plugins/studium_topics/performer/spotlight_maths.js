@@ -49,7 +49,7 @@ export function estimate(queries, keys, drawn, kind) {
   const rows = queries.map((query) => {
     const own = features(query, drawn);
     const weights = keyFeatures.map((of) => dot(own, of));
-    negative += weights.reduce((sum, weight) => sum + weight, 0) < 0;
+    if (weights.reduce((sum, weight) => sum + weight, 0) < 0) negative += 1;
     return shares(weights);
   });
   return { rows, negative };

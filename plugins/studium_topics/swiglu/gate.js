@@ -108,9 +108,16 @@ function steer(ui, picture, view) {
   };
   const drag = ({ offsetX, offsetY }) =>
     go([(offsetX / view.size) * 2 * HALF - HALF, HALF - (offsetY / view.size) * 2 * HALF]);
-  picture.addEventListener("pointerdown", (event) => (picture.setPointerCapture(event.pointerId), drag(event)), {
-    signal: ui.signal,
-  });
+  picture.addEventListener(
+    "pointerdown",
+    (event) => {
+      picture.setPointerCapture(event.pointerId);
+      drag(event);
+    },
+    {
+      signal: ui.signal,
+    },
+  );
   picture.addEventListener("pointermove", (event) => event.buttons && drag(event), { signal: ui.signal });
   keys(ui, picture, STEPS, (step, { shiftKey }) =>
     go(["x1", "x2"].map((name, axis) => ui.get(name) + step[axis] * (shiftKey ? 0.5 : 0.1))),

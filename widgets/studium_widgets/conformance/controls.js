@@ -33,7 +33,10 @@ const press = (element, key) =>
   element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 
 function movesOf(element) {
-  const put = (value) => () => (Object.assign(element, { value }), say(element, "input", "change"));
+  const put = (value) => () => {
+    Object.assign(element, { value });
+    return say(element, "input", "change");
+  };
   const name = kit.call(element);
   const move = (how, run) => ({ name, how, run: () => element.isConnected && usable(element) && run() });
   const ends = () => ["min", "max"].map((end) => move(`to its ${end}imum`, put(element[end])));

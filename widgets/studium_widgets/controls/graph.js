@@ -10,15 +10,20 @@ const [NAME, NOTED] = [76, 114]; // px for names at the left, and for names with
  * Flows from the nodes at the left to those at the right. Up and down go from one right node to the next.
  * `draw({left: [{name, size, colour}], right: [{name, size, limit, note}], links: [{from, to, size, over}]})`: sizes are in
  * one unit. Of a link, `over` did not fit: it is orange, and ends beyond the bucket of `limit` as stripes. `moved(index | null)`.
+ * @param {any} ui
+ * @param {{label: string, height?: number, moved?: ((at: any) => void)}} options
  */
 export function flowGraph(ui, { label, height = 400, moved = () => {} }) {
   const { element, fit } = canvas(label);
-  const view = { element, content: null, box: null };
+  const view = /** @type {any} */ ({ element, content: null, box: null });
   const compose = () => view.content && drawAll(ui, view, fit);
   view.cursor = cellCursor(ui, element, {
     at: (_, y) => view.box && rowAt(view.box.right, y),
     size: () => [view.content.right.length, 1],
-    moved: (cell) => (compose(), moved(cell && cell[0])),
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[0] : null);
+    },
   });
   view.chosen = () => view.cursor.cell?.[0] ?? -1;
   view.draw = (content) => {
@@ -129,7 +134,7 @@ function names(context, { left, right }, box, colours, chosen, theme) {
   left.forEach(({ name }, i) => {
     context.fillStyle = colours[i];
     context.fillRect(NAME, box.left[i].top, WIDTH, box.left[i].room);
-    write(context, name, NAME - 6, box.left[i], { active: false, most: NAME }, theme);
+    write(context, name, NAME - 6, box.left[i], { active: false, most: NAME, ink: null }, theme);
   });
   context.textAlign = "left";
   right.forEach(({ name, note, limit }, e) => {
@@ -152,6 +157,7 @@ function tell(context, { name, note }, x, { top, room }, active, theme) {
   line(note, middle + 8, theme.warm);
 }
 
+/** @param {any} context */
 function write(context, text, x, { top, room }, { active, most, ink }, theme) {
   context.font = `${active ? "600 " : ""}12px ${theme.font}`;
   context.fillStyle = ink ?? (active ? theme.text : theme.muted);

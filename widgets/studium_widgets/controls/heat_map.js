@@ -14,17 +14,22 @@ const STRIPE = 7; // px from one stripe to the next
  * `draw({data, rows, columns, range: [low, high], palette?, rowNames?, columnNames?, marked?, flag?, dots?})`: `data` has rows × columns
  * numbers, NaN is striped; `marked` is a row to point out, `flag` a cell [row, column], `dots` a 1 for each cell that gets a dot.
  * `overlay()` redraws the cursor alone.
+ * @param {any} ui
+ * @param {{label: string, size?: number, square?: boolean, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
 export function heatMap(ui, { label, size = 460, square = true, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
   const image = document.createElement("canvas");
-  const view = { element, picture: null, holes: false, box: null, font: null, widths: null };
+  const view = /** @type {any} */ ({ element, picture: null, holes: false, box: null, font: null, widths: null });
   const overlay = () => view.picture && compose(ui, view, image, fit);
   view.overlay = overlay;
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => cellAt(view, x, y),
     size: () => [view.picture.rows, view.picture.columns],
-    moved: (cell) => (overlay(), moved(cell)),
+    moved: (cell) => {
+      overlay();
+      moved(cell);
+    },
     picked,
   });
   view.draw = (picture) => {
@@ -48,7 +53,7 @@ export function paint(image, { data, rows, columns, range: [low, high], palette 
   let holes = false;
   for (let i = 0; i < out.length; i++) {
     const level = (data[i] - low) * scale;
-    if (level === level) out[i] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
+    if (!Number.isNaN(level)) out[i] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
     else holes = true;
   }
   context.putImageData(pixels, 0, 0);

@@ -15,6 +15,8 @@ import { extent, short } from "./ticks.js";
  * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
  * Lines have their names beside them where there is room for all; a legend above names what has no room. A line with `at`,
  * the index of a point, has its name there, left of it.
+ * @param {any} ui
+ * @param {{label: string, x: any, y: any, height?: number, moved?: (at: any) => void}} options
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
@@ -33,7 +35,14 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const compose = () => view.content && drawAll(ui, view, fit);
   const size = () => [1, view.content.x.length];
   const at = (left) => view.axes && [0, nearest(view.content.x, view.axes.x.invert(left))];
-  view.cursor = cellCursor(ui, picture, { at, size, moved: (cell) => (compose(), moved(cell && cell[1])) });
+  view.cursor = cellCursor(ui, picture, {
+    at,
+    size,
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[1] : null);
+    },
+  });
   view.draw = (content) => {
     view.content = {
       marks: [],

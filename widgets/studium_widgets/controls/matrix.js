@@ -6,6 +6,8 @@ import { colourBar } from "./legend.js";
  * Matrices side by side in one colour scale, with one cursor over all. `titles`: one each; `signs`: what stands between them.
  * `draw(pictures, {from, to, palette})`: pictures as `heatMap` takes them, with `note`, a line below; null hides one.
  * `moved`, `picked` as in `heatMap`. Gives {element, draw, cell(), go(cell)}.
+ * @param {any} ui
+ * @param {{titles: string[], signs: string[], key?: string, size?: number, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
 export function matrices(
   ui,

@@ -107,7 +107,10 @@ function paintMarks(context, { marks = [], scale, size, theme }) {
     const fonts = lines.map((_, i) => (i ? `12px ${theme.font}` : `600 ${strong ? 17 : 13}px ${theme.font}`));
     const wide =
       Math.max(
-        ...lines.map((text, i) => (Object.assign(context, { font: fonts[i] }), context.measureText(text).width)),
+        ...lines.map((text, i) => {
+          Object.assign(context, { font: fonts[i] });
+          return context.measureText(text).width;
+        }),
       ) /
         2 +
       6;

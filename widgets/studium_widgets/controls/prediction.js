@@ -29,7 +29,10 @@ export function prediction(ui, { count, how, called }) {
     made.addEventListener("click", action, { signal: ui.signal });
     return made;
   };
-  const pass = () => (ui.set("prediction", []), reveal());
+  const pass = () => {
+    ui.set("prediction", []);
+    reveal();
+  };
   const [show, skip, retry] = [
     button("Reveal", reveal),
     button("Show without predicting", pass),

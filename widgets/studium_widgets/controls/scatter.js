@@ -10,15 +10,20 @@ const NAMED = 40; // points up to which names are written where there is room
  * Named points in a plane; the arrow keys go through them from left to right.
  * `draw({points: [{name, x, y, kind, radius, faint?}], x, y, path?, chosen?})`: `x`, `y`: {label, log, range}; points sorted
  * by x; `kind` is the number of a shape and colour; `path` is a list of places to join. `moved(index | null)`, `picked(index)`.
+ * @param {any} ui
+ * @param {{label: string, height?: number, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
 export function scatter(ui, { label, height = 360, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
-  const view = { element, content: null, axes: null };
+  const view = /** @type {any} */ ({ element, content: null, axes: null });
   const compose = () => view.content && drawAll(ui, view, fit);
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => view.axes && nearest(view, x, y),
     size: () => [1, Math.max(1, view.content.points.length)],
-    moved: (cell) => (compose(), moved(cell && cell[1])),
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[1] : null);
+    },
     picked: ([, index]) => picked(index),
   });
   view.draw = (content) => {
@@ -106,7 +111,7 @@ function names(context, { points, path }, axes, theme) {
     taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (const point of points.toSorted((a, b) => Boolean(a.faint) - Boolean(b.faint))) {
+  for (const point of points.toSorted((a, b) => Number(Boolean(a.faint)) - Number(Boolean(b.faint)))) {
     Object.assign(context, {
       font: `${point.faint ? 400 : 600} 12px ${theme.font}`,
       fillStyle: point.faint ? theme.muted : theme.text,

@@ -38,7 +38,7 @@ function start(setup, model, el, signal) {
   let draw = () => {};
   const redraw = inFrame(() => guarded(element, draw), signal);
   const { widthOf, resized } = widths(redraw);
-  const ui = { ...state(model, signal), element, signal, redraw, say, widthOf };
+  const ui = /** @type {any} */ ({ ...state(model, signal), element, signal, redraw, say, widthOf });
   ui.theme = watchTheme(element, signal, redraw);
   ui.controls = (...parts) => controls.append(...parts);
   ui.more = opener.add;
