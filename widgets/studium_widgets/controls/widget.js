@@ -1,6 +1,7 @@
 // The frame of every widget: state, drawing, saving, theme, and an end that leaves nothing behind.
 import { decode } from "./arrays.js";
 import { h, suppress } from "./element.js";
+import { saveButton } from "./save_image.js";
 import { summary } from "./summary.js";
 import { watchTheme } from "./theme.js";
 import { inFrame, throttle } from "./timing.js";
@@ -40,6 +41,8 @@ function start(setup, model, el, signal) {
   const { widthOf, resized } = widths(redraw);
   const ui = /** @type {any} */ ({ ...state(model, signal), element, signal, redraw, say, widthOf });
   ui.theme = watchTheme(element, signal, redraw);
+  const save = saveButton(ui, model.get("_caption"), { picture: () => stage, failed: say });
+  if (save) element.append(save);
   ui.controls = (...parts) => controls.append(...parts);
   ui.more = opener.add;
   ui.invite = opener.invite;
