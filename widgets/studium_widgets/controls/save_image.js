@@ -17,28 +17,18 @@ export function saveButton(ui, caption, { picture, failed }) {
   const button = h("button", { type: "button", class: "st-button", ...suppress }, "Save as image");
   const save = async () => {
     try {
-      download(await imageOf(picture(), caption.split("\n"), ui.theme), `${nameOf(caption)}.png`);
+      const lines = caption.split("\n");
+      download(await imageOf(picture(), lines, ui.theme), `${lines[0].toLowerCase().replace(/\W+/g, "-")}.png`);
     } catch {
-      failed("This browser can't draw the picture into an image: take a screenshot.");
+      failed("This browser can't save it: take a screenshot.");
     }
   };
   button.addEventListener("click", save, { signal: ui.signal });
   return button;
 }
 
-/** "Lesson" of the caption's first line as the name of a file. */
-export const nameOf = (caption) =>
-  caption
-    .split("\n")[0]
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-|-$/g, "") || "studium";
-
 function download(address, name) {
-  const link = h("a", { href: address, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
+  h("a", { href: address, download: name }).click();
 }
 
 /** The element and the lines below it as the address of a PNG. */
@@ -53,11 +43,10 @@ export async function imageOf(element, lines, theme) {
   context.fillStyle = theme.surface;
   context.fillRect(0, 0, across, down);
   context.drawImage(drawing, EDGE, EDGE, width, height);
-  context.textBaseline = "top";
   lines.forEach((line, i) => {
     context.font = `${i ? 400 : 600} 15px ${theme.font}`;
     context.fillStyle = i ? theme.muted : theme.text;
-    context.fillText(line, EDGE, height + 1.75 * EDGE + i * LINE, width);
+    context.fillText(line, EDGE, height + 2 * EDGE + i * LINE + 8, width);
   });
   return canvas.toDataURL("image/png");
 }
@@ -65,9 +54,9 @@ export async function imageOf(element, lines, theme) {
 // A data address and not one of a blob: browsers let nobody read a canvas with a blob's foreign object on it.
 async function drawn(element, width, height) {
   const markup = new XMLSerializer().serializeToString(frozen(element));
-  const open = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject width="100%" height="100%">${markup}</foreignObject></svg>`;
   const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(`${open}<foreignObject width="100%" height="100%">${markup}</foreignObject></svg>`)}`;
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
   return image;
 }
@@ -75,11 +64,11 @@ async function drawn(element, width, height) {
 // A copy that needs neither stylesheets nor scripts. Canvases become images.
 function frozen(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return node.cloneNode();
-  const canvas = node instanceof HTMLCanvasElement;
+  const canvas = node.toDataURL;
   const copy = canvas ? h("img", { src: node.toDataURL() }) : node.cloneNode(false);
   const style = getComputedStyle(node);
   copy.setAttribute("style", Array.from(style, (name) => `${name}:${style.getPropertyValue(name)}`).join(";"));
-  if (node instanceof HTMLInputElement) copy.setAttribute("value", node.value);
+  if (node.value) copy.setAttribute("value", node.value);
   if (!canvas) copy.append(...Array.from(node.childNodes, frozen));
   return copy;
 }
