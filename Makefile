@@ -11,7 +11,12 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
-.PHONY: lab install test test-all lint lint-js format docs api gallery pictures bench redteam hub-proxy wheels test-wheel student-wheel clean
+# Tools for JavaScript, from npm; only developers need them.
+NPX := npx --yes
+BIOME := @biomejs/biome@2.6.8
+TSC := --package=typescript@7.0.2 tsc
+
+.PHONY: lab install test test-all lint lint-js lint-js-offline format format-js docs api gallery pictures bench redteam hub-proxy wheels test-wheel student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
@@ -36,9 +41,21 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory lint-js-offline
 
-lint-js:  ## likely mistakes in JavaScript; needs npm, and only the hosted tests run it
-	npx --yes @biomejs/biome@2.6.8 lint --error-on-warnings
+lint-js:  ## the same for JavaScript: rules, format, types and unit tests; needs npm, and fetches its tools once
+	$(NPX) $(BIOME) check --error-on-warnings
+	$(NPX) $(TSC) --project tsconfig.json
+	$(NPX) $(TSC) --project tsconfig.strict.json
+	node --test tests/js/*.test.js
+
+lint-js-offline:  # within `make lint`: only where npm has the tools already, so that nobody needs npm or a network
+	@if $(NPX) --offline $(BIOME) --version >/dev/null 2>&1 && $(NPX) --offline $(TSC) --version >/dev/null 2>&1; \
+	then $(MAKE) --no-print-directory lint-js NPX="$(NPX) --offline"; \
+	else echo "JavaScript is not checked here: run make lint-js once, which needs npm"; fi
+
+format-js:  ## formats JavaScript; needs npm
+	$(NPX) $(BIOME) format --write
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -32,9 +32,18 @@ export function assignmentsView(desk) {
     const groups = courses.map(({ course, title }) => {
       const own = assignments.filter((one) => one.course === course);
       const none = own.length ? "" : h("p", { class: "studium-note" }, "Nothing has been handed out yet.");
-      return h("section", {}, h("h3", {}, title), none, own.map((one) => card(desk, one, kept, load)));
+      return h(
+        "section",
+        {},
+        h("h3", {}, title),
+        none,
+        own.map((one) => card(desk, one, kept, load)),
+      );
     });
-    list.replaceChildren(...groups, ...problems.map((problem) => h("p", { class: "studium-note", role: "alert" }, problem)));
+    list.replaceChildren(
+      ...groups,
+      ...problems.map((problem) => h("p", { class: "studium-note", role: "alert" }, problem)),
+    );
   };
   desk.on("place", () => {
     if (desk.path === path || !desk.classroom?.connected) return;
@@ -57,10 +66,19 @@ function card(desk, view, kept, load) {
     kept.answers.set(key, nodes);
     answer.replaceChildren(...nodes);
   };
-  return h("article", { class: `studium-assignment ${kind}`.trim(), "aria-label": view.name },
+  return h(
+    "article",
+    { class: `studium-assignment ${kind}`.trim(), "aria-label": view.name },
     h("h4", {}, view.name),
     h("p", { class: "studium-note" }, dates(view)),
-    marked ? h("p", {}, h("span", { class: "studium-score" }, points(marked.score)), ` of ${points(marked.max_score)}${penalty(marked)}`) : "",
+    marked
+      ? h(
+          "p",
+          {},
+          h("span", { class: "studium-score" }, points(marked.score)),
+          ` of ${points(marked.max_score)}${penalty(marked)}`,
+        )
+      : "",
     h("p", { class: "studium-note" }, state(view, last)),
     last?.sentence ? h("p", { class: "studium-note" }, last.sentence) : "",
     tools(desk, view, folder, show, load),
@@ -73,11 +91,28 @@ function tools(desk, view, folder, show, load) {
   const label = (text) => ({ label: `${text}: ${view.name}` });
   const isStaff = desk.classroom.overview.courses.some((one) => one.course === view.course && one.role !== "student");
   const board = isStaff ? button("Open the board", () => openBoard(desk, view, show), label("Open the board")) : "";
-  if (!folder) return h("div", { class: "studium-tools" }, button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }), board);
+  if (!folder)
+    return h(
+      "div",
+      { class: "studium-tools" },
+      button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }),
+      board,
+    );
   const here = desk.path?.startsWith(`${folder}/`);
-  const open = view.notebooks.map((book) => button(view.notebooks.length > 1 ? `Open ${book}` : "Open", () => desk.open({ path: `${folder}/${book}.ipynb` }), label(`Open ${book}`)));
-  const check = here && view.checks_left ? button("Check on the server", () => checkIt(desk, show), label("Check on the server")) : "";
-  const submit = view.open ? button("Submit", () => submitIt(desk, view, folder, show, load), { ...label("Submit"), kind: "studium-primary" }) : "";
+  const open = view.notebooks.map((book) =>
+    button(
+      view.notebooks.length > 1 ? `Open ${book}` : "Open",
+      () => desk.open({ path: `${folder}/${book}.ipynb` }),
+      label(`Open ${book}`),
+    ),
+  );
+  const check =
+    here && view.checks_left
+      ? button("Check on the server", () => checkIt(desk, show), label("Check on the server"))
+      : "";
+  const submit = view.open
+    ? button("Submit", () => submitIt(desk, view, folder, show, load), { ...label("Submit"), kind: "studium-primary" })
+    : "";
   return h("div", { class: "studium-tools" }, open, check, submit, board);
 }
 
@@ -93,7 +128,15 @@ async function openBoard(desk, { course, name }, show) {
   const tab = window.open("about:blank"); // now: a browser blocks a tab that opens later than the click
   const made = await desk.tried(desk.api.post("classroom/board", { course, assignment: name }));
   if (!made) return tab?.close();
-  if (!tab) return show(h("p", {}, h("a", { href: made.link, target: "_blank", rel: "noopener noreferrer" }, `Open the board of ${name}`), " (your browser blocked the new tab)"));
+  if (!tab)
+    return show(
+      h(
+        "p",
+        {},
+        h("a", { href: made.link, target: "_blank", rel: "noopener noreferrer" }, `Open the board of ${name}`),
+        " (your browser blocked the new tab)",
+      ),
+    );
   tab.opener = null;
   tab.location.replace(made.link);
 }
@@ -103,7 +146,9 @@ async function submitIt(desk, view, folder, show, load) {
   show(h("p", { class: "studium-note" }, "Handing in …"));
   const receipt = await desk.tried(desk.api.post("classroom/submit", { folder }));
   if (!receipt) return show();
-  show(h("p", {}, `Attempt ${receipt.attempt} was received ${moment(receipt.received)}${receipt.late ? ", late" : ""}.`));
+  show(
+    h("p", {}, `Attempt ${receipt.attempt} was received ${moment(receipt.received)}${receipt.late ? ", late" : ""}.`),
+  );
   await load();
 }
 
@@ -115,32 +160,61 @@ async function checkIt(desk, show) {
   const answer = await desk.tried(desk.api.post("classroom/check", body));
   if (!answer) return show();
   const left = `${answer.checks_left} checks left this hour.`;
-  show(...answer.exercises.map(checked), answer.problem ? h("p", { class: "studium-note" }, answer.problem) : "", h("p", { class: "studium-note" }, left));
+  show(
+    ...answer.exercises.map(checked),
+    answer.problem ? h("p", { class: "studium-note" }, answer.problem) : "",
+    h("p", { class: "studium-note" }, left),
+  );
 }
 
 function checked(one) {
   const sign = { right: "✓ Right", wrong: "✗ Not right yet", "not attempted": "○ Not attempted" }[one.outcome];
   const hidden = one.hidden_total ? ` · ${one.hidden_passed} of ${one.hidden_total} hidden tests pass` : "";
   const failed = one.tests.find((test) => !test.passed);
-  return h("div", { class: `studium-exercise studium-${one.outcome}` },
+  return h(
+    "div",
+    { class: `studium-exercise studium-${one.outcome}` },
     h("p", {}, h("code", {}, one.exercise), ` ${sign}${hidden}`),
-    one.mistake ? h("p", { class: "studium-mistake" }, one.mistake) : failed && one.outcome === "wrong" ? h("p", { class: "studium-note" }, `${failed.name}: ${failed.message}`) : "",
+    one.mistake
+      ? h("p", { class: "studium-mistake" }, one.mistake)
+      : failed && one.outcome === "wrong"
+        ? h("p", { class: "studium-note" }, `${failed.name}: ${failed.message}`)
+        : "",
   );
 }
 
 function attempts(desk, view, opened, key) {
   const line = ({ receipt, state: name, score, max_score: most, feedback }) => {
-    const page = (book) => desk.api.page(`studium/api/classroom/feedback/${[view.course, view.name, receipt.attempt, book].map(encodeURIComponent).join("/")}`);
-    const links = feedback.map((book) => h("a", { href: page(book), target: "_blank", rel: "noopener noreferrer" }, `Feedback on ${book}`));
-    return h("li", {},
+    const page = (book) =>
+      desk.api.page(
+        `studium/api/classroom/feedback/${[view.course, view.name, receipt.attempt, book].map(encodeURIComponent).join("/")}`,
+      );
+    const links = feedback.map((book) =>
+      h("a", { href: page(book), target: "_blank", rel: "noopener noreferrer" }, `Feedback on ${book}`),
+    );
+    return h(
+      "li",
+      {},
       h("p", {}, `Attempt ${receipt.attempt}: ${score === null ? WORDS[name] : `${points(score)} of ${points(most)}`}`),
       links.map((link) => h("p", {}, link)),
-      h("dl", {}, h("dt", {}, "received"), h("dd", {}, moment(receipt.received)), h("dt", {}, "sha256"), h("dd", {}, h("code", {}, receipt.sha256.slice(0, 16)))),
+      h(
+        "dl",
+        {},
+        h("dt", {}, "received"),
+        h("dd", {}, moment(receipt.received)),
+        h("dt", {}, "sha256"),
+        h("dd", {}, h("code", {}, receipt.sha256.slice(0, 16))),
+      ),
     );
   };
   const count = view.attempts.length;
   const remember = (event) => (event.target.open ? opened.add(key) : opened.delete(key));
-  return h("details", { open: opened.has(key), ontoggle: remember }, h("summary", {}, `${count} attempt${count === 1 ? "" : "s"}, with receipts and feedback`), h("ul", { class: "studium-exercises" }, [...view.attempts].reverse().map(line)));
+  return h(
+    "details",
+    { open: opened.has(key), ontoggle: remember },
+    h("summary", {}, `${count} attempt${count === 1 ? "" : "s"}, with receipts and feedback`),
+    h("ul", { class: "studium-exercises" }, [...view.attempts].reverse().map(line)),
+  );
 }
 
 const points = (number) => String(Math.round(number * 100) / 100);

@@ -72,7 +72,10 @@ const cardClass = (desk, Panel, Widget) =>
       this.#answer = model;
       if (!model || !this.#about.answer) return false;
       if (!holds(model.sharedModel.getSource(), this.#about.answer)) return true;
-      return this.#about.outcome !== "not attempted" && ["untouched", "unchecked"].includes(stateOf(desk, panel.context.path, exercise));
+      return (
+        this.#about.outcome !== "not attempted" &&
+        ["untouched", "unchecked"].includes(stateOf(desk, panel.context.path, exercise))
+      );
     }
 
     #actions(place) {
@@ -83,11 +86,17 @@ const cardClass = (desk, Panel, Widget) =>
       const experiment = () => this.#runExperiment(place);
       const made = right ? onward(desk, place, next, experiment) : [];
       if (this.#about.differs) made.push(button("See the difference", () => this.#showDifference(path, exercise)));
-      if (this.#about.outcome === "wrong" && this.#about.tested && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
+      if (
+        this.#about.outcome === "wrong" &&
+        this.#about.tested &&
+        exercise.as_it_is &&
+        hasCell(panel, exercise.experiment)
+      ) {
         made.push(button("Run the experiment", experiment));
       }
       made.push(...helpButtons(desk, path, exercise, () => this.#begin(), { hints: !right }));
-      if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
+      if (!right && next)
+        made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
       return [right ? unlocked(place) : "", h("div", { class: "studium-tools" }, made)].filter(Boolean);
     }
 
@@ -97,9 +106,17 @@ const cardClass = (desk, Panel, Widget) =>
         desk.app.shell.activateById(panel.id);
         desk.check(exercise.id);
       };
-      const help = helpButtons(desk, panel.context.path, exercise, () => this.#begin(), { hints: this.#about.outcome !== "right" });
-      const made = [button("Check again", check, { label: `Check again: ${exercise.id}`, kind: "studium-primary" }), ...help];
-      return [h("p", { class: "studium-note", role: "status" }, "You have changed your answer since this check."), h("div", { class: "studium-tools" }, made)];
+      const help = helpButtons(desk, panel.context.path, exercise, () => this.#begin(), {
+        hints: this.#about.outcome !== "right",
+      });
+      const made = [
+        button("Check again", check, { label: `Check again: ${exercise.id}`, kind: "studium-primary" }),
+        ...help,
+      ];
+      return [
+        h("p", { class: "studium-note", role: "status" }, "You have changed your answer since this check."),
+        h("div", { class: "studium-tools" }, made),
+      ];
     }
 
     // What was asked for takes the place of what was shown before.
@@ -140,7 +157,8 @@ const cardClass = (desk, Panel, Widget) =>
   };
 
 /** What a card says, and what stands in its place, until the result of a check is there. */
-export const checking = ({ id }) => h("p", { class: "studium-note", role: "status" }, "Checking ", h("code", {}, id), " …");
+export const checking = ({ id }) =>
+  h("p", { class: "studium-note", role: "status" }, "Checking ", h("code", {}, id), " …");
 
 /** Where a card stands: {panel, topic, exercise}; null where it is in no notebook, or its exercise is not known. */
 function placeOf(desk, node, about) {
@@ -156,7 +174,9 @@ const hasCell = (panel, id) => panel.content.widgets.some((cell) => cell.model.i
 function nextOf({ exercises }, exercise) {
   const at = exercises.indexOf(exercise);
   const others = [...exercises.slice(at + 1), ...exercises.slice(0, at)];
-  return others.find((one) => one.optional === exercise.optional && !["right", "revealed"].includes(one.status)) ?? null;
+  return (
+    others.find((one) => one.optional === exercise.optional && !["right", "revealed"].includes(one.status)) ?? null
+  );
 }
 
 // What a right answer leads to; the first is the thing to do.
@@ -170,6 +190,8 @@ function onward(desk, { topic, exercise, panel }, next, experiment) {
 
 function unlocked({ topic, exercise, panel }) {
   const done = topic.status === "done" && !exercise.optional ? "Every exercise of this lesson is done." : "";
-  const runs = hasCell(panel, exercise.experiment) ? ["The experiment below now runs with your ", ...prose(`\`${exercise.id}\``), ". "] : [];
+  const runs = hasCell(panel, exercise.experiment)
+    ? ["The experiment below now runs with your ", ...prose(`\`${exercise.id}\``), ". "]
+    : [];
   return done || runs.length ? h("p", { class: "studium-note" }, ...runs, done) : "";
 }

@@ -4,18 +4,50 @@ import { button, h } from "./element.js";
 export function carryingView(desk) {
   const said = h("p", { class: "studium-note", role: "status" });
   const say = (text) => (said.textContent = text);
-  const file = h("input", { type: "file", accept: ".json,application/json", class: "studium-file", "aria-label": "A progress file to import" });
+  const file = h("input", {
+    type: "file",
+    accept: ".json,application/json",
+    class: "studium-file",
+    "aria-label": "A progress file to import",
+  });
   file.addEventListener("change", () => take(desk, file, say));
-  const code = h("input", { type: "text", class: "studium-search", placeholder: "A link that somebody sent you", "aria-label": "A link that somebody sent you" });
+  const code = h("input", {
+    type: "text",
+    class: "studium-search",
+    placeholder: "A link that somebody sent you",
+    "aria-label": "A link that somebody sent you",
+  });
   const answer = h("div", {});
-  const element = h("section", { class: "studium-carrying" },
+  const element = h(
+    "section",
+    { class: "studium-carrying" },
     h("h3", {}, "Take it with you"),
-    h("p", { class: "studium-note" }, "One file holds your answers, attempts and reviews. Import it on another machine, in Notebook or with `studium progress`.".replaceAll("`", "")),
-    h("div", { class: "studium-tools" }, button("Save as a file", () => save(desk, say))),
+    h(
+      "p",
+      { class: "studium-note" },
+      "One file holds your answers, attempts and reviews. Import it on another machine, in Notebook or with `studium progress`.".replaceAll(
+        "`",
+        "",
+      ),
+    ),
+    h(
+      "div",
+      { class: "studium-tools" },
+      button("Save as a file", () => save(desk, say)),
+    ),
     h("label", {}, "Take over a file", file),
     h("h3", {}, "One answer as a link"),
-    h("div", { class: "studium-tools" }, button("Link to the answer at the cursor", () => share(desk, answer, say))),
-    h("div", { class: "studium-row" }, code, button("Read it", () => read(desk, code.value.trim(), answer))),
+    h(
+      "div",
+      { class: "studium-tools" },
+      button("Link to the answer at the cursor", () => share(desk, answer, say)),
+    ),
+    h(
+      "div",
+      { class: "studium-row" },
+      code,
+      button("Read it", () => read(desk, code.value.trim(), answer)),
+    ),
     answer,
     said,
   );
@@ -59,5 +91,9 @@ async function share(desk, element, say) {
 
 async function read(desk, code, element) {
   const answer = await desk.tried(desk.api.post("share", { code }));
-  if (answer) element.replaceChildren(h("p", { class: "studium-note" }, `${answer.slug}, ${answer.exercise}`), h("pre", { tabindex: 0 }, answer.answer));
+  if (answer)
+    element.replaceChildren(
+      h("p", { class: "studium-note" }, `${answer.slug}, ${answer.exercise}`),
+      h("pre", { tabindex: 0 }, answer.answer),
+    );
 }

@@ -38,7 +38,10 @@ export function coverTab(desk, Widget, icon, show) {
     open();
     desk.makeRoom();
     const heading = tab.node.querySelector(".studium-cover-map h2");
-    requestAnimationFrame(() => (heading.scrollIntoView({ block: "start" }), heading.focus({ preventScroll: true })));
+    requestAnimationFrame(() => {
+      heading.scrollIntoView({ block: "start" });
+      heading.focus({ preventScroll: true });
+    });
   };
   return { open, openMap, takePlaceOf };
 }
@@ -55,21 +58,38 @@ function coverView(desk, Widget) {
     const topic = desk.topics.find(({ slug }) => slug === next?.slug);
     line.textContent = first() ? "" : whatIsNext(topic, next);
     begin.disabled = !next && !first();
-    begin.textContent = first() ? `Begin: ${spelledOut(opener.minutes)}` : topic ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}` : "Everything is done";
+    begin.textContent = first()
+      ? `Begin: ${spelledOut(opener.minutes)}`
+      : topic
+        ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}`
+        : "Everything is done";
     tracks.replaceChildren(...desk.syllabus.tracks.map((track) => trackView(desk, track)));
   };
   desk.on("syllabus", draw);
   draw();
   showWidget(desk, Widget, figure);
-  return h("div", { class: "studium-desk studium-cover" },
-    h("div", { class: "studium-cover-head" },
+  return h(
+    "div",
+    { class: "studium-desk studium-cover" },
+    h(
+      "div",
+      { class: "studium-cover-head" },
       h("h1", {}, "Modern generative AI, one paper at a time"),
-      h("p", {}, "Move what can be moved. Write the function that matters, and be told which mistake you made. Then see the paper's claim measured with your own code."),
+      h(
+        "p",
+        {},
+        "Move what can be moved. Write the function that matters, and be told which mistake you made. Then see the paper's claim measured with your own code.",
+      ),
       h("div", { class: "studium-row" }, begin, line),
     ),
     figure,
     tracks,
-    h("section", { class: "studium-cover-map" }, h("h2", { tabindex: -1 }, "The map: what builds on what"), graphView(desk)),
+    h(
+      "section",
+      { class: "studium-cover-map" },
+      h("h2", { tabindex: -1 }, "The map: what builds on what"),
+      graphView(desk),
+    ),
   );
 }
 
@@ -94,11 +114,22 @@ function trackView(desk, track) {
   const cards = track.topics.map((topic) => {
     const { right, of } = done(topic);
     const state = `${right} of ${of} right`;
-    return h("li", { class: `studium-card studium-${topic.status}` },
+    return h(
+      "li",
+      { class: `studium-card studium-${topic.status}` },
       lessonImage(desk, topic, 1),
-      button([h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]), topic.title], () => desk.open(topic), { kind: "studium-link" }),
+      button(
+        [h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]), topic.title],
+        () => desk.open(topic),
+        { kind: "studium-link" },
+      ),
       h("span", { class: "studium-note" }, `${state} · ${minutes(topic.minutes)}`),
-      h("progress", { class: "studium-bar", max: Math.max(1, of), value: right, "aria-label": `${topic.title}: ${state}` }),
+      h("progress", {
+        class: "studium-bar",
+        max: Math.max(1, of),
+        value: right,
+        "aria-label": `${topic.title}: ${state}`,
+      }),
     );
   });
   return h("section", {}, h("h2", {}, track.title), h("ul", { class: "studium-cards" }, cards));

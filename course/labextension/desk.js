@@ -41,7 +41,9 @@ export async function extension(shared, here) {
   ];
   const activate = (app, tracker, ...found) => {
     const given = {};
-    ["palette", "launcher", "statusBar", "registry", "rendermime"].filter((_, i) => optional[i]).forEach((name, i) => (given[name] = found[i]));
+    ["palette", "launcher", "statusBar", "registry", "rendermime"]
+      .filter((_, i) => optional[i])
+      .forEach((name, i) => (given[name] = found[i]));
     return start(app, tracker, given, modules, here);
   };
   const wanted = { requires: [INotebookTracker], optional: optional.filter(Boolean) };
@@ -52,7 +54,10 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   const { services, widgets, apputils, components } = modules;
   const looks = document.head.appendChild(h("link", { rel: "stylesheet", href: new URL("desk.css", here).href }));
   const api = new Api(services.ServerConnection);
-  const desk = new Desk(api, app, tracker, { Notification: apputils?.Notification, NotebookActions: modules.notebook.NotebookActions });
+  const desk = new Desk(api, app, tracker, {
+    Notification: apputils?.Notification,
+    NotebookActions: modules.notebook.NotebookActions,
+  });
   desk.shared = location.hash.startsWith("#studium1.") ? location.hash.slice(1) : null; // read before Lab changes it
   desk.settings = settingsOf(registry, app.restored);
   desk.rendermime = rendermime ?? null;
@@ -76,7 +81,12 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   addCommands(app, desk, show, cover.open, { palette, launcher, icon });
   markNotebooks(desk, tracker);
   catchUp(desk);
-  if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
+  if (statusBar)
+    statusBar.registerStatusItem("studium-progress", {
+      align: "left",
+      rank: 50,
+      item: statusItem(desk, widgets.Widget, show),
+    });
   widget.disposed.connect(() => desk.end.abort());
   app.restored.then(() => keepChosenTheme(app, registry));
   app.restored.then(() => begin(desk, show, cover)); // not awaited: the application is restored once every plugin is there

@@ -13,7 +13,11 @@ export function h(tag, attributes = {}, ...children) {
 
 /** A button with a text; `label` is what a screen reader says where the text alone is not enough. */
 export function button(text, onclick, { label = null, kind = "", disabled = false } = {}) {
-  return h("button", { type: "button", class: `studium-button ${kind}`.trim(), "aria-label": label, disabled, onclick }, text);
+  return h(
+    "button",
+    { type: "button", class: `studium-button ${kind}`.trim(), "aria-label": label, disabled, onclick },
+    text,
+  );
 }
 
 /** `text` with what stands between backticks as code. */
@@ -25,4 +29,7 @@ export function prose(text) {
 export const minutes = (count) => (count >= 120 ? `${Math.round(count / 60)} h` : `${Math.round(count)} min`);
 
 /** "1 minute", "12 minutes", "3 hours". */
-export const spelledOut = (count) => minutes(count).replace("h", "hours").replace("min", count < 1.5 ? "minute" : "minutes");
+export const spelledOut = (count) =>
+  minutes(count)
+    .replace("h", "hours")
+    .replace("min", count < 1.5 ? "minute" : "minutes");

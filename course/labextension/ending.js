@@ -8,7 +8,13 @@ export function markEnding(desk, panel, topic) {
   if (!last || topic?.status !== "done") return old?.remove();
   const told = JSON.stringify(topic.exercises.map(({ status, checked_at: at }) => [status, at]));
   if (old?.parentElement === last.node && old.dataset.told === told) return;
-  const view = h("section", { class: "studium-ending", "data-told": told, "data-lm-suppress-shortcuts": "true", tabindex: -1, "aria-label": `The end of ${topic.title}` });
+  const view = h("section", {
+    class: "studium-ending",
+    "data-told": told,
+    "data-lm-suppress-shortcuts": "true",
+    tabindex: -1,
+    "aria-label": `The end of ${topic.title}`,
+  });
   const focused = old?.contains(document.activeElement);
   old?.remove();
   last.node.append(view);
@@ -53,18 +59,33 @@ async function fill(desk, view, path) {
     h("h2", {}, ending.title),
     ...abilities(desk, ending.abilities),
     ...(counts.length ? [h("div", { class: "studium-counts" }, counts)] : []),
-    ...(next ? [button(`Next lesson: ${next.title}`, () => desk.open(next), { kind: "studium-primary studium-begin" })] : []),
+    ...(next
+      ? [button(`Next lesson: ${next.title}`, () => desk.open(next), { kind: "studium-primary studium-begin" })]
+      : []),
   );
 }
 
 function abilities(desk, lines) {
   if (!lines.length) return [];
-  return [h("p", {}, h("strong", {}, "You can now")), h("ul", {}, lines.map((line) => h("li", {}, desk.markdown(line))))];
+  return [
+    h("p", {}, h("strong", {}, "You can now")),
+    h(
+      "ul",
+      {},
+      lines.map((line) => h("li", {}, desk.markdown(line))),
+    ),
+  ];
 }
 
 function predictions(desk, found) {
   if (!found.length) return [];
-  const line = ({ question, guess, value, hit }) => h("li", {}, desk.markdown(question), `You expected ${number(guess)}, it was ${number(value)}: ${hit ? "a hit" : "a miss"}.`);
+  const line = ({ question, guess, value, hit }) =>
+    h(
+      "li",
+      {},
+      desk.markdown(question),
+      `You expected ${number(guess)}, it was ${number(value)}: ${hit ? "a hit" : "a miss"}.`,
+    );
   const words = `of ${found.length} prediction${found.length === 1 ? "" : "s"} hit`;
   return [counted(found.filter(({ hit }) => hit).length, words, found.map(line))];
 }

@@ -16,18 +16,26 @@ export function exerciseView(desk) {
     const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", points].filter(Boolean).join(", ");
     const folded = isFolded(element, state, exercise);
     element.className = `studium-exercise studium-${state}${folded ? " studium-folded" : ""}`;
-    redraw(element, [path, exercise, state, job], () => element.replaceChildren(
-      h("div", { class: "studium-row" },
-        button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
-        h("span", { class: "studium-note" }, folded ? points : (exercise.label?.text ?? `${exercise.minutes} min`)),
-        folded ? arrow(element, exercise) : "",
+    redraw(element, [path, exercise, state, job], () =>
+      element.replaceChildren(
+        h(
+          "div",
+          { class: "studium-row" },
+          button(
+            [h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id],
+            () => desk.open(topic, exercise.cell),
+            { kind: "studium-link", label: `${name}. Go there` },
+          ),
+          h("span", { class: "studium-note" }, folded ? points : (exercise.label?.text ?? `${exercise.minutes} min`)),
+          folded ? arrow(element, exercise) : "",
+        ),
+        h("p", { class: "studium-note" }, facts(exercise)),
+        h("p", { class: "studium-word" }, byYourself(exercise, state, word)),
+        ...(exercise.outcome === "wrong" && state !== "unchecked" ? trouble(exercise) : []),
+        tools(desk, topic, exercise, job, turn),
+        extra,
       ),
-      h("p", { class: "studium-note" }, facts(exercise)),
-      h("p", { class: "studium-word" }, byYourself(exercise, state, word)),
-      ...(exercise.outcome === "wrong" && state !== "unchecked" ? trouble(exercise) : []),
-      tools(desk, topic, exercise, job, turn),
-      extra,
-    ));
+    );
   };
   return { element, draw };
 }
@@ -40,7 +48,10 @@ function isFolded(element, state, { outcome }) {
 
 function arrow(element, { id }) {
   const tell = (open) => made.setAttribute("aria-expanded", String(open));
-  const made = button(h("span", { "aria-hidden": "true" }, "▸"), () => tell(element.toggleAttribute("data-open")), { kind: "studium-arrow", label: `More on ${id}` });
+  const made = button(h("span", { "aria-hidden": "true" }, "▸"), () => tell(element.toggleAttribute("data-open")), {
+    kind: "studium-arrow",
+    label: `More on ${id}`,
+  });
   tell(element.hasAttribute("data-open"));
   return made;
 }
@@ -64,9 +75,11 @@ function trouble(exercise) {
   const lines = [];
   if (exercise.mistake) lines.push(h("p", { class: "studium-mistake" }, prose(exercise.mistake)));
   if (exercise.smallest) lines.push(h("p", { class: "studium-note" }, prose(exercise.smallest)));
-  const failed = () => h("p", { class: "studium-note" }, prose([exercise.test, exercise.message].filter(Boolean).join(": ")));
+  const failed = () =>
+    h("p", { class: "studium-note" }, prose([exercise.test, exercise.message].filter(Boolean).join(": ")));
   if (exercise.message && !exercise.mistake) lines.push(failed());
-  if (exercise.message && exercise.mistake) lines.push(h("details", {}, h("summary", { class: "studium-note" }, "The test that failed"), failed()));
+  if (exercise.message && exercise.mistake)
+    lines.push(h("details", {}, h("summary", { class: "studium-note" }, "The test that failed"), failed()));
   return lines;
 }
 
@@ -75,11 +88,19 @@ function tools(desk, topic, exercise, job, turn) {
   if (job) {
     const wait = job.position ? `Waiting, ${job.position} before it` : "Waiting, the next one";
     const text = job.state === "running" ? `Running, ${Math.ceil(job.left)} s left` : wait;
-    return h("div", { class: "studium-row" }, h("span", { class: "studium-note" }, text), button("Cancel", () => desk.cancel(job), { label: `Cancel the check of ${exercise.id}` }));
+    return h(
+      "div",
+      { class: "studium-row" },
+      h("span", { class: "studium-note" }, text),
+      button("Cancel", () => desk.cancel(job), { label: `Cancel the check of ${exercise.id}` }),
+    );
   }
   if (!path) return "";
   const named = (text) => ({ label: `${text} ${exercise.id}` });
-  const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check")), ...helpButtons(desk, path, exercise, turn)];
+  const made = [
+    button("Check", () => checkAt(desk, topic, exercise), named("Check")),
+    ...helpButtons(desk, path, exercise, turn),
+  ];
   if (exercise.versions || exercise.attempts) {
     made.push(button("Start again", () => reset(desk, path, exercise, turn()), named("Start again with")));
     made.push(button("Old answers", () => versions(desk, path, exercise, turn()), named("Old answers of")));
@@ -97,7 +118,10 @@ async function reset(desk, path, exercise, show) {
   const answer = await desk.changeFile(path, () => desk.api.post("reset", body));
   if (!answer) return;
   const undo = () => restore(desk, path, exercise, answer.version, show);
-  show(h("p", { class: "studium-note" }, "The cell is empty again. Your answer is kept under old answers."), button("Undo", undo));
+  show(
+    h("p", { class: "studium-note" }, "The cell is empty again. Your answer is kept under old answers."),
+    button("Undo", undo),
+  );
 }
 
 async function restore(desk, path, exercise, version, show) {
@@ -111,10 +135,16 @@ async function versions(desk, path, exercise, show) {
   const answer = await desk.history(path, exercise.id);
   if (!answer) return;
   const line = ({ id, time, reason, outcome, answer: text }) =>
-    h("details", {},
+    h(
+      "details",
+      {},
       h("summary", {}, `${new Date(time).toLocaleString()}, ${reason}${outcome ? `, ${outcome}` : ""}`),
       h("pre", { tabindex: 0 }, text),
       button("Put it back", () => restore(desk, path, exercise, id, show)),
     );
-  show(...(answer.versions.length ? answer.versions.map(line) : [h("p", { class: "studium-note" }, "You have no old answers yet.")]));
+  show(
+    ...(answer.versions.length
+      ? answer.versions.map(line)
+      : [h("p", { class: "studium-note" }, "You have no old answers yet.")]),
+  );
 }

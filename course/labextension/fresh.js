@@ -9,7 +9,12 @@ export function catchUp(desk) {
     const panel = desk.tracker.find(({ content }) => content === notebook);
     const kernel = panel?.sessionContext.session?.kernel;
     if (!kernel || !panel.model?.getMetadata("studium")?.topic || !NEEDY.includes(roleOf(cell))) return;
-    const future = kernel.requestExecute({ code: request(notebook, cell), silent: true, store_history: false, stop_on_error: false });
+    const future = kernel.requestExecute({
+      code: request(notebook, cell),
+      silent: true,
+      store_history: false,
+      stop_on_error: false,
+    });
     future.onIOPub = ({ header, content }) => {
       if (header.msg_type === "display_data") cell.model.outputs.add({ output_type: "display_data", ...content });
     };

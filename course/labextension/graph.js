@@ -28,12 +28,17 @@ export function graphView(desk) {
   const draw = () => {
     if (!desk.syllabus) return;
     const { tracks } = desk.syllabus;
-    const colour = new Map(tracks.flatMap(({ topics }, i) => topics.map(({ slug }) => [slug, `studium-track-${i % COLOURS}`])));
+    const colour = new Map(
+      tracks.flatMap(({ topics }, i) => topics.map(({ slug }) => [slug, `studium-track-${i % COLOURS}`])),
+    );
     key.replaceChildren(...tracks.map(({ title }, i) => h("li", { class: `studium-track-${i % COLOURS}` }, title)));
     const places = layout(desk.topics);
     const lines = document.createElementNS(SVG, "svg");
-    for (const [name, value] of Object.entries({ "aria-hidden": "true", width: places.width, height: places.height })) lines.setAttribute(name, value);
-    for (const topic of desk.topics) for (const need of topic.needs) lines.append(...edge(places.at.get(need), places.at.get(topic.slug), colour.get(need)));
+    for (const [name, value] of Object.entries({ "aria-hidden": "true", width: places.width, height: places.height }))
+      lines.setAttribute(name, value);
+    for (const topic of desk.topics)
+      for (const need of topic.needs)
+        lines.append(...edge(places.at.get(need), places.at.get(topic.slug), colour.get(need)));
     const nodes = desk.topics.map((topic) => {
       const [x, y] = places.at.get(topic.slug);
       const node = nodeOf(desk, topic, `${Math.round(100 * done(topic).share)}%`);
@@ -46,7 +51,12 @@ export function graphView(desk) {
   };
   desk.on("syllabus", draw);
   draw();
-  return h("div", {}, key, h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas));
+  return h(
+    "div",
+    {},
+    key,
+    h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas),
+  );
 }
 
 // In a column, each topic is as near as may be to the mean height of what it needs, so that few lines cross.

@@ -28,14 +28,25 @@ const nameOf = (element) => element.textContent.replace(/\d/g, ""); // "Hint 0/3
 export function helpButtons(desk, path, exercise, turn, { hints = true } = {}) {
   const taken = `Hint ${exercise.hints_taken}/${exercise.hints}`;
   const made = [];
-  if (hints && exercise.hints) made.push(button(taken, () => hint(desk, path, exercise, turn()), { label: `${taken} for ${exercise.id}` }));
-  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), { label: `Solution of ${exercise.id}` }));
+  if (hints && exercise.hints)
+    made.push(button(taken, () => hint(desk, path, exercise, turn()), { label: `${taken} for ${exercise.id}` }));
+  if (exercise.can_reveal)
+    made.push(
+      button("Solution", () => solution(desk, path, exercise, turn()), { label: `Solution of ${exercise.id}` }),
+    );
   return made;
 }
 
 async function hint(desk, path, exercise, show) {
   const answer = await desk.hint(path, exercise.id);
-  if (answer) show(h("ol", { class: "studium-hints" }, answer.hints.map((text) => h("li", {}, prose(text)))));
+  if (answer)
+    show(
+      h(
+        "ol",
+        { class: "studium-hints" },
+        answer.hints.map((text) => h("li", {}, prose(text))),
+      ),
+    );
 }
 
 async function solution(desk, path, exercise, show) {
@@ -46,6 +57,11 @@ async function solution(desk, path, exercise, show) {
   if (exercise.revealed || exercise.status === "right") return reveal();
   show(
     h("p", { class: "studium-note" }, "Your progress will record that you have seen the solution."),
-    h("div", { class: "studium-tools" }, button("Show it", reveal), button("Not yet", () => show())),
+    h(
+      "div",
+      { class: "studium-tools" },
+      button("Show it", reveal),
+      button("Not yet", () => show()),
+    ),
   );
 }

@@ -10,8 +10,12 @@ export function watchIdle(desk) {
     timer = setTimeout(warn, desk.settings.get("idleMinutes") * 60_000);
   };
   const warn = () => {
-    const text = "This Binder ends soon if nothing happens. Your progress is stored in this browser; save the notebook if you changed it.";
-    desk.Notification?.warning(text, { autoClose: false, actions: [{ label: "I am still here", callback: () => desk.load() }] });
+    const text =
+      "This Binder ends soon if nothing happens. Your progress is stored in this browser; save the notebook if you changed it.";
+    desk.Notification?.warning(text, {
+      autoClose: false,
+      actions: [{ label: "I am still here", callback: () => desk.load() }],
+    });
   };
   const options = { passive: true, capture: true, signal: desk.end.signal };
   SIGNS.forEach((sign) => document.addEventListener(sign, again, options));

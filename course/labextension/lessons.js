@@ -4,7 +4,12 @@ import { exerciseView } from "./exercise.js";
 import { SIGNS, WORDS } from "./states.js";
 import { updateView } from "./update.js";
 
-const FILTERS = [["all", "All lessons"], ["open", "Not done"], ["wrong", "With mistakes"], ["done", "Done"]];
+const FILTERS = [
+  ["all", "All lessons"],
+  ["open", "Not done"],
+  ["wrong", "With mistakes"],
+  ["done", "Done"],
+];
 const KEEPS = {
   all: () => true,
   open: (topic) => topic.status !== "done",
@@ -15,13 +20,34 @@ const KEEPS = {
 export function lessonsView(desk) {
   const list = h("div", { class: "studium-list" });
   const found = h("div", { class: "studium-found", role: "status" });
-  const filter = h("select", { "aria-label": "Which lessons", class: "studium-select" }, FILTERS.map(([value, text]) => h("option", { value }, text)));
-  const search = h("input", { type: "search", class: "studium-search", placeholder: "Search", "aria-label": "Search the lessons" });
+  const filter = h(
+    "select",
+    { "aria-label": "Which lessons", class: "studium-select" },
+    FILTERS.map(([value, text]) => h("option", { value }, text)),
+  );
+  const search = h("input", {
+    type: "search",
+    class: "studium-search",
+    placeholder: "Search",
+    "aria-label": "Search the lessons",
+  });
   const topics = new Map(); // slug → view, kept so that what is open stays open
   const draw = () => {
-    const tracks = desk.syllabus.tracks.map((track) => ({ ...track, topics: track.topics.filter(KEEPS[filter.value]) }));
+    const tracks = desk.syllabus.tracks.map((track) => ({
+      ...track,
+      topics: track.topics.filter(KEEPS[filter.value]),
+    }));
     const shown = tracks.filter((track) => track.topics.length);
-    list.replaceChildren(...shown.map((track) => h("section", {}, h("h3", {}, track.title), track.topics.map((topic) => viewOf(topic)))));
+    list.replaceChildren(
+      ...shown.map((track) =>
+        h(
+          "section",
+          {},
+          h("h3", {}, track.title),
+          track.topics.map((topic) => viewOf(topic)),
+        ),
+      ),
+    );
     if (!shown.length) list.append(h("p", { class: "studium-note" }, "No lesson matches."));
   };
   const viewOf = (topic) => {
@@ -60,9 +86,21 @@ async function look(desk, query, found, list) {
   const line = (result) => {
     const topic = desk.topics.find((one) => one.slug === result.slug);
     const open = () => desk.open(topic, result.cell);
-    return h("li", {}, button(prose(`${result.title} · ${result.section}`), open, { kind: "studium-link" }), desk.markdown(result.text));
+    return h(
+      "li",
+      {},
+      button(prose(`${result.title} · ${result.section}`), open, { kind: "studium-link" }),
+      desk.markdown(result.text),
+    );
   };
-  found.replaceChildren(h("p", { class: "studium-note" }, `${results.length === 1 ? "1 place" : `${results.length} places`} with “${query}”`), h("ul", { class: "studium-results" }, results.map(line)));
+  found.replaceChildren(
+    h(
+      "p",
+      { class: "studium-note" },
+      `${results.length === 1 ? "1 place" : `${results.length} places`} with “${query}”`,
+    ),
+    h("ul", { class: "studium-results" }, results.map(line)),
+  );
 }
 
 function topicView(desk, slug) {
@@ -70,20 +108,34 @@ function topicView(desk, slug) {
   const body = h("div", { class: "studium-topic-body" });
   const element = h("details", { class: "studium-topic" }, summary, body);
   // What unfolds below the edge of the panel would look as if nothing had happened.
-  element.addEventListener("toggle", () => element.open && element.contains(document.activeElement) && element.scrollIntoView({ block: "start" }));
+  element.addEventListener(
+    "toggle",
+    () => element.open && element.contains(document.activeElement) && element.scrollIntoView({ block: "start" }),
+  );
   const exercises = new Map();
   const update = updateView(desk);
   const draw = (topic) => {
-    const right = (optional) => topic.exercises.filter((one) => one.optional === optional && one.status === "right").length;
+    const right = (optional) =>
+      topic.exercises.filter((one) => one.optional === optional && one.status === "right").length;
     const core = topic.exercises.filter((one) => !one.optional).length;
     const further = topic.exercises.length - core ? ` · ${right(true)}/${topic.exercises.length - core} optional` : "";
     summary.replaceChildren(
-      h("span", { class: `studium-sign studium-${topic.status}`, role: "img", "aria-label": WORDS[topic.status] }, SIGNS[topic.status]),
+      h(
+        "span",
+        { class: `studium-sign studium-${topic.status}`, role: "img", "aria-label": WORDS[topic.status] },
+        SIGNS[topic.status],
+      ),
       h("span", { class: "studium-title" }, topic.title),
       h("span", { class: "studium-note" }, `${right(false)}/${core}${further} · ${minutes(topic.minutes_left)}`),
     );
     update.draw(topic);
-    const missing = topic.missing.length ? h("p", { class: "studium-note" }, `Comes after: ${topic.missing.map((slug) => desk.topics.find((one) => one.slug === slug)?.title ?? slug).join(", ")}`) : "";
+    const missing = topic.missing.length
+      ? h(
+          "p",
+          { class: "studium-note" },
+          `Comes after: ${topic.missing.map((slug) => desk.topics.find((one) => one.slug === slug)?.title ?? slug).join(", ")}`,
+        )
+      : "";
     const views = topic.exercises.map((exercise) => {
       if (!exercises.has(exercise.id)) exercises.set(exercise.id, exerciseView(desk, slug));
       const view = exercises.get(exercise.id);

@@ -11,7 +11,8 @@ export function mapView(desk) {
   const draw = () => {
     const rows = new Map(desk.topics.map((topic, i) => [topic.slug, i]));
     const lines = document.createElementNS(SVG, "svg");
-    for (const [name, value] of Object.entries({ "aria-hidden": "true", width: GUTTER, height: ROW * rows.size })) lines.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ "aria-hidden": "true", width: GUTTER, height: ROW * rows.size }))
+      lines.setAttribute(name, value);
     const nodes = desk.topics.map((topic, at) => {
       for (const need of topic.needs.filter((slug) => rows.has(slug))) {
         const line = lines.appendChild(arc(rows.get(need), at, rows.size));
@@ -24,11 +25,18 @@ export function mapView(desk) {
   // The arcs of the lesson under the pointer or with the focus stand out.
   const light = ({ target }) => {
     const slug = target.closest?.(".studium-node")?.dataset.slug;
-    for (const line of canvas.querySelectorAll("path")) line.classList.toggle("studium-lit", [line.dataset.from, line.dataset.to].includes(slug));
+    for (const line of canvas.querySelectorAll("path"))
+      line.classList.toggle("studium-lit", [line.dataset.from, line.dataset.to].includes(slug));
   };
   for (const name of ["pointerover", "focusin"]) canvas.addEventListener(name, light);
   desk.on("syllabus", draw);
-  const key = h("p", { class: "studium-note" }, Object.keys(SIGNS).map((state) => `${SIGNS[state]} ${WORDS[state]}`).join("   "));
+  const key = h(
+    "p",
+    { class: "studium-note" },
+    Object.keys(SIGNS)
+      .map((state) => `${SIGNS[state]} ${WORDS[state]}`)
+      .join("   "),
+  );
   const large = button("Open the large map", () => desk.openMap());
   return { element: h("div", { class: "studium-map-page" }, h("div", { class: "studium-row" }, key, large), canvas) };
 }
@@ -38,7 +46,15 @@ export function nodeOf(desk, topic, filled = null) {
   const { right, of } = done(topic);
   const titles = topic.needs.map((need) => desk.topics.find((one) => one.slug === need)?.title ?? need);
   const after = titles.length ? `, after ${titles.join(" and ")}` : "";
-  const node = h("button", { type: "button", class: `studium-node studium-${topic.status}`, "data-slug": topic.slug, title: topic.title, onclick: () => desk.open(topic) },
+  const node = h(
+    "button",
+    {
+      type: "button",
+      class: `studium-node studium-${topic.status}`,
+      "data-slug": topic.slug,
+      title: topic.title,
+      onclick: () => desk.open(topic),
+    },
     h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]),
     h("span", { class: "studium-title" }, topic.title),
     h("span", { class: "studium-note" }, `${right} of ${of}`),

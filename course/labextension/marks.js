@@ -21,7 +21,8 @@ export function markNotebooks(desk, tracker) {
       const topic = topicOf(desk, widget);
       if (topic) markAll(desk, widget);
       else desk.load();
-      if (widget.model?.getMetadata("studium")?.topic) desk.api.get("lesson", { path: widget.context.path }).catch(() => {}); // warms the checks
+      if (widget.model?.getMetadata("studium")?.topic)
+        desk.api.get("lesson", { path: widget.context.path }).catch(() => {}); // warms the checks
     });
   });
   desk.settings.changed = draw;
@@ -29,7 +30,10 @@ export function markNotebooks(desk, tracker) {
 
 const told = new WeakMap(); // notebook → the states that its marks tell
 
-const statesOf = (desk, widget) => topicOf(desk, widget)?.exercises.map((exercise) => stateOf(desk, widget.context.path, exercise)).join();
+const statesOf = (desk, widget) =>
+  topicOf(desk, widget)
+    ?.exercises.map((exercise) => stateOf(desk, widget.context.path, exercise))
+    .join();
 
 // A check cell was run: the kernel has written down how the answer came out.
 function afterCheck(desk, notebook, cell) {
@@ -69,7 +73,10 @@ function markAll(desk, widget) {
 function standIn(desk, { content, context }, exercise) {
   const cell = content.widgets.find(({ model }) => model.id === exercise.check_cell);
   const old = cell?.node.querySelector(":scope > .studium-checking");
-  const wanted = cell && desk.isUnderWay(context.path, exercise.id) && !cell.node.querySelector(".jp-OutputArea .studium-verdict-card");
+  const wanted =
+    cell &&
+    desk.isUnderWay(context.path, exercise.id) &&
+    !cell.node.querySelector(".jp-OutputArea .studium-verdict-card");
   if (!wanted) old?.remove();
   else if (!old) cell.node.append(h("div", { class: "studium-verdict-card studium-checking" }, checking(exercise)));
 }
@@ -81,8 +88,17 @@ function offer(desk, { content, context }, exercise) {
   const wanted = cell && exercise.was_right && GONE.includes(stateOf(desk, context.path, exercise));
   if (!wanted) return old?.remove();
   if (old) return;
-  const back = button("Put the right answer back", () => desk.putBack(context.path, exercise), { label: `Put the right answer of ${exercise.id} back` });
-  cell.node.append(h("div", { class: "studium-offer", "data-lm-suppress-shortcuts": "true" }, h("span", { class: "studium-note" }, "You have had this right before."), back));
+  const back = button("Put the right answer back", () => desk.putBack(context.path, exercise), {
+    label: `Put the right answer of ${exercise.id} back`,
+  });
+  cell.node.append(
+    h(
+      "div",
+      { class: "studium-offer", "data-lm-suppress-shortcuts": "true" },
+      h("span", { class: "studium-note" }, "You have had this right before."),
+      back,
+    ),
+  );
 }
 
 function mark(desk, widget, cell, exercise, old) {

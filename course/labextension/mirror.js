@@ -14,7 +14,8 @@ export async function keepMirror(desk) {
   });
 }
 
-const isFresh = (syllabus) => Boolean(syllabus) && syllabus.totals.untouched === syllabus.totals.exercises && !syllabus.totals.optional_right;
+const isFresh = (syllabus) =>
+  Boolean(syllabus) && syllabus.totals.untouched === syllabus.totals.exercises && !syllabus.totals.optional_right;
 
 function read() {
   try {

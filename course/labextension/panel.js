@@ -21,7 +21,17 @@ export function buildPanel(desk) {
   const tabs = TABS.map(([name, title, view]) => ({ name, title, view: view(desk) }));
   const bar = h("div", { class: "studium-tabs", role: "tablist", "aria-label": "Studium" });
   const pages = tabs.map(({ name, view }) =>
-    h("div", { id: `studium-page-${name}`, class: "studium-page", role: "tabpanel", "aria-labelledby": `studium-tab-${name}`, tabindex: -1 }, view.element),
+    h(
+      "div",
+      {
+        id: `studium-page-${name}`,
+        class: "studium-page",
+        role: "tabpanel",
+        "aria-labelledby": `studium-tab-${name}`,
+        tabindex: -1,
+      },
+      view.element,
+    ),
   );
   const choose = (at, focus) => {
     tabs.forEach((tab, i) => {
@@ -30,11 +40,17 @@ export function buildPanel(desk) {
       pages[i].hidden = i !== at;
     });
     if (focus) tabs[at].head.focus();
-    if (pages[at].getBoundingClientRect().top < bar.getBoundingClientRect().bottom) pages[at].scrollIntoView({ block: "start" });
+    if (pages[at].getBoundingClientRect().top < bar.getBoundingClientRect().bottom)
+      pages[at].scrollIntoView({ block: "start" });
     tabs[at].view.shown?.();
   };
   tabs.forEach((tab, at) => {
-    const attributes = { type: "button", id: `studium-tab-${tab.name}`, role: "tab", "aria-controls": `studium-page-${tab.name}` };
+    const attributes = {
+      type: "button",
+      id: `studium-tab-${tab.name}`,
+      role: "tab",
+      "aria-controls": `studium-page-${tab.name}`,
+    };
     tab.head = h("button", { ...attributes, onclick: () => choose(at) }, tab.title);
     bar.append(tab.head);
   });
@@ -73,7 +89,11 @@ function head(desk) {
     Object.assign(bar, { max: Math.max(1, totals.exercises), value: totals.right });
     go.textContent = desk.topics.some(({ status }) => status !== "new") ? "Resume" : "Begin";
     const fresh = isFresh(desk.syllabus);
-    const parts = [fresh ? `${desk.topics.length} lessons · ${totals.exercises} exercises` : `${totals.right} of ${totals.exercises} exercises right`];
+    const parts = [
+      fresh
+        ? `${desk.topics.length} lessons · ${totals.exercises} exercises`
+        : `${totals.right} of ${totals.exercises} exercises right`,
+    ];
     if (totals.optional_right) parts.push(`${totals.optional_right} optional`);
     if (totals.revealed) parts.push(`${totals.revealed} with the solution seen`);
     if (!fresh) parts.push(`${minutes(totals.minutes_left)} left`);

@@ -8,7 +8,9 @@ export function reviewView(desk) {
     const answer = await desk.tried(desk.api.get("review"));
     questions = answer?.questions ?? [];
     if (questions.length) return ask();
-    const next = answer?.next ? `The next one is due ${moment(new Date(answer.next))}.` : "Questions come from mistakes you made and predictions that missed.";
+    const next = answer?.next
+      ? `The next one is due ${moment(new Date(answer.next))}.`
+      : "Questions come from mistakes you made and predictions that missed.";
     element.replaceChildren(h("p", {}, "There is nothing to review now."), h("p", { class: "studium-note" }, next));
   };
   const ask = () => {
@@ -19,20 +21,40 @@ export function reviewView(desk) {
       const answer = await desk.tried(desk.api.post("review", body));
       if (answer) tell(question, choice, answer);
     };
-    const choices = question.choices.map((text, i) => h("li", {}, button(prose(text), () => choose(i), { kind: "studium-choice" })));
+    const choices = question.choices.map((text, i) =>
+      h(
+        "li",
+        {},
+        button(prose(text), () => choose(i), { kind: "studium-choice" }),
+      ),
+    );
     element.replaceChildren(
-      h("p", { class: "studium-note" }, `${desk.topics.find(({ slug }) => slug === question.slug)?.title ?? question.slug} · ${question.exercise} · ${questions.length} left`),
+      h(
+        "p",
+        { class: "studium-note" },
+        `${desk.topics.find(({ slug }) => slug === question.slug)?.title ?? question.slug} · ${question.exercise} · ${questions.length} left`,
+      ),
       ...asked(desk, question),
       h("ol", { class: "studium-choices" }, choices),
     );
   };
   const tell = (question, choice, { right, answer, explanation, due }) => {
     questions = questions.slice(1);
-    const go = button(questions.length ? "Next" : "Done", () => (questions.length ? ask() : load()), { kind: "studium-primary" });
+    const go = button(questions.length ? "Next" : "Done", () => (questions.length ? ask() : load()), {
+      kind: "studium-primary",
+    });
     element.replaceChildren(
-      h("p", { role: "status", class: right ? "studium-right" : "studium-wrong" }, right ? "✓ Right." : "✗ Not this one."),
+      h(
+        "p",
+        { role: "status", class: right ? "studium-right" : "studium-wrong" },
+        right ? "✓ Right." : "✗ Not this one.",
+      ),
       ...asked(desk, question),
-      h("ol", { class: "studium-choices" }, question.choices.map((text, i) => h("li", {}, judged(text, i, choice, answer)))),
+      h(
+        "ol",
+        { class: "studium-choices" },
+        question.choices.map((text, i) => h("li", {}, judged(text, i, choice, answer))),
+      ),
       explanation === question.choices[answer] ? "" : desk.markdown(explanation),
       h("p", { class: "studium-note" }, `Again ${moment(new Date(due))}.`),
       go,
@@ -49,7 +71,12 @@ function asked(desk, { prompt, code }) {
 // A choice after the answer: which one is right, and which one was chosen.
 function judged(text, i, choice, answer) {
   if (i === answer) return h("p", { class: "studium-right" }, `✓ `, prose(text));
-  return h("p", { class: i === choice ? "studium-wrong" : "studium-note" }, i === choice ? "✗ Your choice: " : "", prose(text));
+  return h(
+    "p",
+    { class: i === choice ? "studium-wrong" : "studium-note" },
+    i === choice ? "✗ Your choice: " : "",
+    prose(text),
+  );
 }
 
 /** "today at 14:05", "on Tuesday, 1 December": a time from now on. */

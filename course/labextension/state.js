@@ -80,7 +80,9 @@ export class Desk {
     if (name === "hello") data.jobs.forEach((job) => this.#note(job));
     if (name === "job") this.#note(data);
     if (name !== "progress") return;
-    const exercise = this.lessons.find((topic) => topic.slug === data.slug)?.exercises.find((one) => one.id === data.exercise);
+    const exercise = this.lessons
+      .find((topic) => topic.slug === data.slug)
+      ?.exercises.find((one) => one.id === data.exercise);
     if (exercise) Object.assign(exercise, data.state);
     this.tell("syllabus");
     clearTimeout(this.#reload); // totals and minutes are the server's to count
@@ -98,9 +100,14 @@ export class Desk {
     const [right, wrong] = [named("right"), named("wrong")];
     const [first] = results;
     if (results.length === 1 && shown.length) return;
-    if (results.length === 1 && wrong.length) return this.say(`${first.id} is not right yet: ${first.mistake || first.first_failure.message}`);
+    if (results.length === 1 && wrong.length)
+      return this.say(`${first.id} is not right yet: ${first.mistake || first.first_failure.message}`);
     if (results.length === 1 && !right.length) return this.say(`${first.id} is not attempted yet.`);
-    if (results.length > 1) this.say(`${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`, wrong.length ? "warning" : "info");
+    if (results.length > 1)
+      this.say(
+        `${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`,
+        wrong.length ? "warning" : "info",
+      );
   }
 
   // A job only moves on: the answer to the request for it may come after the events that tell how it ended.
@@ -170,7 +177,9 @@ export class Desk {
     this.#starting.add(key);
     this.tell("jobs");
     this.keep(path);
-    const job = await this.tried(this.api.post("checks", { path, notebook: model.toJSON(), ...(exercise ? { exercise } : {}) }));
+    const job = await this.tried(
+      this.api.post("checks", { path, notebook: model.toJSON(), ...(exercise ? { exercise } : {}) }),
+    );
     if (!job) {
       this.#starting.delete(key);
       return this.tell("jobs");
@@ -196,7 +205,11 @@ export class Desk {
     const { sessionContext } = panel.context;
     this.#goTo(panel, cells.at(-1));
     await sessionContext.ready;
-    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => cells.includes(one.model.id)), sessionContext);
+    await this.NotebookActions.runCells(
+      panel.content,
+      panel.content.widgets.filter((one) => cells.includes(one.model.id)),
+      sessionContext,
+    );
     this.#goTo(panel, cells.at(-1));
   }
 

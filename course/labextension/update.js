@@ -8,8 +8,12 @@ export function updateView(desk) {
     const key = `${topic.path} ${topic.update}`;
     if (key === drawn) return;
     drawn = key;
-    const look = button("See what is new", () => preview(desk, topic, element), { label: `See what is new in ${topic.title}` });
-    element.replaceChildren(...(topic.update ? [h("p", { class: "studium-note" }, "There is a newer version of this lesson."), look] : []));
+    const look = button("See what is new", () => preview(desk, topic, element), {
+      label: `See what is new in ${topic.title}`,
+    });
+    element.replaceChildren(
+      ...(topic.update ? [h("p", { class: "studium-note" }, "There is a newer version of this lesson."), look] : []),
+    );
   };
   return { element, draw };
 }
@@ -20,12 +24,20 @@ async function preview(desk, topic, element) {
   if (!found) return;
   const cells = found.cells.map((cell) => h("li", {}, cell.text));
   const apply = async () => {
-    const done = await desk.changeFile(topic.path, () => desk.api.post("update", { path: topic.path, digest: found.digest }));
+    const done = await desk.changeFile(topic.path, () =>
+      desk.api.post("update", { path: topic.path, digest: found.digest }),
+    );
     if (!done) return preview(desk, topic, element); // it was changed in between, and the server has said so
     const back = button("Undo", () => undo(desk, topic, done.undo, element));
-    element.replaceChildren(h("p", { class: "studium-note" }, "The lesson is up to date, and your answers are unchanged."), back);
+    element.replaceChildren(
+      h("p", { class: "studium-note" }, "The lesson is up to date, and your answers are unchanged."),
+      back,
+    );
   };
-  element.replaceChildren(h("ul", { class: "studium-results" }, cells), button("Update", apply, { kind: "studium-primary", label: `Update ${topic.title}` }));
+  element.replaceChildren(
+    h("ul", { class: "studium-results" }, cells),
+    button("Update", apply, { kind: "studium-primary", label: `Update ${topic.title}` }),
+  );
 }
 
 async function undo(desk, topic, id, element) {

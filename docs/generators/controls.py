@@ -10,7 +10,7 @@ from generators.layout import BACK
 
 _IMPORTED = re.compile(r'import \{([^}]*)\} from "[^"]*\bcontrols/(\w+)\.js"')
 _EXPORTED = re.compile(
-    r"/\*\*(?P<text>(?:(?!\*/).)*)\*/\nexport (?:function (?P<call>[^\n]*) \{|const (?P<name>\w+))", re.DOTALL
+    r"/\*\*(?P<text>(?:(?!\*/).)*)\*/\nexport (?:function (?P<call>.*?\)) \{(?=\n)|const (?P<name>\w+))", re.DOTALL
 )
 
 
@@ -42,5 +42,6 @@ def _control(path: Path, used: set[str]) -> Iterator[str]:
         if (name := call.partition("(")[0] or found["name"]) not in used:
             continue
         lines = [line.strip().removeprefix("*").removeprefix(" ") for line in found["text"].strip().splitlines()]
+        lines = [line for line in lines if not line.startswith("@")]  # types, which are for tsc
         yield f'```js\nimport {{ {name} }} from "studium_widgets/controls/{path.name}";\n{call}'.rstrip() + "\n```\n"
         yield "\n".join(lines).strip() + "\n"

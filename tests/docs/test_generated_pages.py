@@ -166,12 +166,13 @@ def test_every_key_of_the_settings_is_in_the_instructors_table():
 def test_every_control_that_a_view_imports_is_described():
     described = (DOCS / "controls/index.md").read_text("utf-8")
     views = [*(ROOT / "widgets/studium_widgets").glob("*.js"), *(ROOT / "plugins").rglob("*.js")]
-    found = [re.findall(r"import \{ (.+) \} from .*/controls/(\w+)\.js", path.read_text("utf-8")) for path in views]
+    line = re.compile(r"import \{\s([^}]+?),?\s\} from .*/controls/(\w+)\.js")
+    found = [line.findall(path.read_text("utf-8")) for path in views]
     imported = {
         (name, module)
         for lines in found
         for names, module in lines
-        for name in re.split(r"(?: as \w+)?(?:, |$)", names)
+        for name in re.split(r"(?: as \w+)?(?:,\s+|$)", names)
         if name
     }
     lines = {f'import {{ {name} }} from "studium_widgets/controls/{module}.js";' for name, module in imported}

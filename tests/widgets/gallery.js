@@ -17,7 +17,13 @@ export default widget((ui) => {
     slider(ui, "rate", { label: "Rate", values: [0.001, 0.01, 0.1, 1] }),
     stepper(ui, "layer", { label: "Layer", max: 3 }),
     select(ui, "kind", { label: "Kind", options: ["sine", ["cosine", "Cosine"]] }),
-    choice(ui, "kind", { label: "Curve", options: [["sine", "Sine"], ["cosine", "Cosine"]] }),
+    choice(ui, "kind", {
+      label: "Curve",
+      options: [
+        ["sine", "Sine"],
+        ["cosine", "Cosine"],
+      ],
+    }),
     toggle(ui, "signed", { label: "Signed values" }),
   );
   const chart = lineChart(ui, { label: "Two waves", x: { label: "step" }, y: { label: "height", range: [-1, 1] } });
@@ -30,16 +36,28 @@ export default widget((ui) => {
     const x = Array.from({ length: ui.get("steps") }, (_, i) => i);
     const wave = ui.get("kind") === "sine" ? Math.sin : Math.cos;
     const y = (speed) => x.map((i) => wave(i * speed));
-    chart.draw({ x, series: [{ name: "slow", y: y(0.05) }, { name: "fast", y: y(0.11) }], marks: [{ x: 20, label: "here" }] });
+    chart.draw({
+      x,
+      series: [
+        { name: "slow", y: y(0.05) },
+        { name: "fast", y: y(0.11) },
+      ],
+      marks: [{ x: 20, label: "here" }],
+    });
     const { data, shape } = ui.array("matrix");
     const names = Array.from({ length: shape[0] }, (_, i) => `row ${i}`);
     const palette = ui.get("signed") ? "diverging" : "sequential";
     const picture = { data, rows: shape[0], columns: shape[1], range: ui.get("signed") ? [-1, 1] : [0, 1], palette };
     map.draw({ ...picture, rowNames: names, columnNames: names, marked: ui.get("layer") });
     key.draw({ from: String(picture.range[0]), to: "1", palette });
-    odds.draw([{ name: "this", value: 0.8 }, { name: "these", value: 0.2, accent: true }]);
+    odds.draw([
+      { name: "this", value: 0.8 },
+      { name: "these", value: 0.2, accent: true },
+    ]);
     table.draw(() => ({ columns: ["", "0"], rows: [["row 0", data[0].toFixed(2)]] }));
     const at = map.cursor.cell;
-    ui.say(at ? `Row ${at[0]}, column ${at[1]}: ${data[at[0] * shape[1] + at[1]].toFixed(2)}.` : `${ui.get("steps")} steps.`);
+    ui.say(
+      at ? `Row ${at[0]}, column ${at[1]}: ${data[at[0] * shape[1] + at[1]].toFixed(2)}.` : `${ui.get("steps")} steps.`,
+    );
   };
 });

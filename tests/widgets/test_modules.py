@@ -74,6 +74,12 @@ def test_a_linked_module_loads_in_a_sandboxed_frame(open_page, write):
     assert answer == 7
 
 
+def test_a_remark_behind_code_is_left_out_and_a_text_with_two_slashes_stays(write):
+    text = link(write(top='const px = 3; // wide\nexport default ["a; // b", `c, // d`, "https://e"];'))
+    assert "wide" not in text
+    assert all(part in text for part in ("a; // b", "c, // d", "https://e"))
+
+
 def test_a_shared_file_is_written_once(write):
     entry = write(
         top='import "./a.js";\nimport "./b.js";',

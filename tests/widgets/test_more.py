@@ -9,7 +9,7 @@ import pytest
 from studium_widgets import RankExplorer, RotaryDial
 
 ROOT = Path(__file__).parents[2]
-MISTAKE = re.compile(r"""select\(ui, "(?:mistake|fault|bug)", \{ label: "([^"]*)\"""")
+MISTAKE = re.compile(r"""select\(ui, "(?:mistake|fault|bug)", \{\s*label: "([^"]*)\"""")
 
 
 @pytest.mark.browser

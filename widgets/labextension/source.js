@@ -9,7 +9,9 @@ export function moduleLoader(ServerConnection) {
   const known = new Map();
   return (name) => {
     if (typeof name !== "string" || name.length > LONGEST || !NAME.test(name)) {
-      return Promise.reject(new Error("it needs the name of a widget, such as studium_widgets/attention, got another text"));
+      return Promise.reject(
+        new Error("it needs the name of a widget, such as studium_widgets/attention, got another text"),
+      );
     }
     if (!known.has(name)) {
       known.set(name, fetchModule(ServerConnection, name));

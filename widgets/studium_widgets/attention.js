@@ -17,14 +17,24 @@ import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
 
 const TEMPERATURES = Array.from({ length: 41 }, (_, i) => Number((0.1 * 10 ** (i / 20)).toPrecision(2))); // 0.1 … 10
-const MASKS = [["bidirectional", "Bidirectional"], ["causal", "Causal"]];
-const VIEWS = [["matrix", "Matrix"], ["arcs", "Arcs"]];
+const MASKS = [
+  ["bidirectional", "Bidirectional"],
+  ["causal", "Causal"],
+];
+const VIEWS = [
+  ["matrix", "Matrix"],
+  ["arcs", "Arcs"],
+];
 const TABLE_ROWS = 64;
 const LIVE = 128; // tokens up to which the small pictures follow a moving slider; above, they wait until it rests
 
 export default widget((ui) => {
   const head = source(ui);
-  const temperature = slider(ui, "temperature", { label: "Temperature", values: TEMPERATURES, format: (value) => value.toFixed(2) });
+  const temperature = slider(ui, "temperature", {
+    label: "Temperature",
+    values: TEMPERATURES,
+    format: (value) => value.toFixed(2),
+  });
   ui.controls(choice(ui, "mask", { label: "Mask", options: MASKS }), temperature);
   ui.more(...further(ui, head()));
   ui.invite(invitation(ui));
@@ -48,7 +58,8 @@ export default widget((ui) => {
 });
 
 function invitation(ui) {
-  if (ui.get("predictions").length) return "hide another word, then switch the mask: what can still be read from the words that it sees?";
+  if (ui.get("predictions").length)
+    return "hide another word, then switch the mask: what can still be read from the words that it sees?";
   if (ui.get("asks")) return "write a sentence of your own, and point at a row: where does this word look?";
   return "point at a row to see where one word looks. Then switch the mask: what lies to the right is gone, and the rest shares the weight.";
 }
@@ -153,6 +164,7 @@ function overview(ui, weights, size, names) {
 
 function rowsOf(ui, { weights, size }) {
   const names = shownTokens(ui).slice(0, TABLE_ROWS);
-  const cell = (row) => (_, key) => (Number.isNaN(weights[row * size + key]) ? "–" : weights[row * size + key].toFixed(3));
+  const cell = (row) => (_, key) =>
+    Number.isNaN(weights[row * size + key]) ? "–" : weights[row * size + key].toFixed(3);
   return { columns: ["query", ...names], rows: names.map((name, row) => [name, ...names.map(cell(row))]) };
 }

@@ -17,7 +17,10 @@ export function arcs(ui, { label, moved = () => {}, picked = () => {} }) {
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => view.picture && cellAt(view, x, y),
     size: () => [view.picture.size, view.picture.size],
-    moved: (cell) => (view.overlay(), moved(cell)),
+    moved: (cell) => {
+      view.overlay();
+      moved(cell);
+    },
     picked,
   });
   view.draw = (picture) => {
@@ -105,11 +108,15 @@ function labels(context, theme, { names, size }, box, row, key) {
     context.fillText(shorten(context, text, width), x, y);
   };
   context.textBaseline = "middle";
-  for (const [align, x, active, title] of [["right", box.left - 8, row, "query"], ["left", box.right + 8, key, "key"]]) {
+  for (const [align, x, active, title] of [
+    ["right", box.left - 8, row, "query"],
+    ["left", box.right + 8, key, "key"],
+  ]) {
     context.textAlign = align;
     write(title, x, 9, false, box.left);
     for (let token = 0; token < size; token++) {
-      if (box.step >= 10 || token === active) write(names[token], x, middle(box, token), token === active, box.left - 10);
+      if (box.step >= 10 || token === active)
+        write(names[token], x, middle(box, token), token === active, box.left - 10);
     }
   }
 }

@@ -19,7 +19,12 @@ export function heads(ui, count) {
   const title = "Heads of this layer";
   const pictures = h("div", { class: "st-heads", role: "radiogroup", "aria-label": title });
   pictures.append(...Array.from({ length: count }, part));
-  const element = h("div", { class: "st-control" }, h("span", { class: "st-label", "aria-hidden": "true" }, title), pictures);
+  const element = h(
+    "div",
+    { class: "st-control" },
+    h("span", { class: "st-label", "aria-hidden": "true" }, title),
+    pictures,
+  );
   const draw = (scoresOfHead, size, mask, temperature) => {
     canvases.forEach(({ canvas }, head) => {
       const small = thumbnail(scoresOfHead(head), size, mask, temperature, PIXELS);

@@ -109,5 +109,8 @@ export function scaleTop(weights) {
 /** The smallest of 1, 0.5, 0.2, 0.1, 0.05 … that is no less than `value`: a colour scale that does not flicker. */
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-6)));
-  return Math.min(1, [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= value * 0.9999));
+  return Math.min(
+    1,
+    [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= value * 0.9999),
+  );
 }

@@ -9,7 +9,14 @@ export function question(ui) {
   const input = h("input", { type: "text", id, maxlength: 2000, autocomplete: "off", ...suppress });
   const button = h("button", { type: "submit", class: "st-button", ...suppress }, "Show");
   const note = h("p", { class: "st-note", role: "status" });
-  const form = h("form", { class: "st-question" }, h("label", { for: id, class: "st-label" }, "Your own sentence"), input, button, note);
+  const form = h(
+    "form",
+    { class: "st-question" },
+    h("label", { for: id, class: "st-label" }, "Your own sentence"),
+    input,
+    button,
+    note,
+  );
   let timer = 0;
   const say = (text) => {
     clearTimeout(timer);

@@ -16,7 +16,11 @@ export function sentence(ui) {
   let [tokens, known, parts] = [null, null, []];
   const part = (token, position) => {
     if (!known.has(position)) return h("span", { class: "st-token" }, token);
-    const button = h("button", { type: "button", class: "st-token", "aria-label": `Mask “${token}”`, ...suppress }, token);
+    const button = h(
+      "button",
+      { type: "button", class: "st-token", "aria-label": `Mask “${token}”`, ...suppress },
+      token,
+    );
     const flip = () => ui.set("masked", ui.get("masked") === position ? -1 : position);
     button.addEventListener("click", flip, { signal: ui.signal });
     return button;

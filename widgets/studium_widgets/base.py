@@ -55,6 +55,7 @@ arrow keys.
 from __future__ import annotations
 
 import base64
+import datetime
 import difflib
 import inspect
 import json
@@ -91,6 +92,7 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
     _script: ClassVar[str]
     _style: ClassVar[str] = ""
     _alt = traitlets.Unicode().tag(sync=True)
+    _caption = traitlets.Unicode().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -119,6 +121,11 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
     def largest(cls) -> Self:
         """Return an instance of the largest size that the class promises to draw at 60 frames per second."""
         return cls.example()
+
+    def captioned(self, lesson: str, claim: str, measured: str) -> Self:
+        """Return the widget with a button that saves its picture as an image with this caption and today's date."""
+        self._caption = "\n".join([lesson, claim, measured, datetime.date.today().isoformat()])
+        return self
 
     def check(self) -> None:
         """Raise TraitError if the traits contradict each other."""

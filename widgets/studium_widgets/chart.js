@@ -14,11 +14,21 @@ export default widget((ui) => (ui.get("kind") === "bars" ? barsView(ui) : curves
 
 // Rows of y, the predicted one last; its truth is left out while it is asked for.
 function content(ui) {
-  const { data, shape: [series, points] } = ui.array("y");
-  const rows = ui.get("names").map((name, i) => ({ name, y: data.subarray(i * points, (i + 1) * points), dots: ui.get("kind") === "scatter" }));
+  const {
+    data,
+    shape: [series, points],
+  } = ui.array("y");
+  const rows = ui
+    .get("names")
+    .map((name, i) => ({ name, y: data.subarray(i * points, (i + 1) * points), dots: ui.get("kind") === "scatter" }));
   const asked = rows.find(({ name }) => name === ui.get("predict"));
   const x = ui.array("x")?.data ?? Float32Array.from({ length: points }, (_, i) => i);
-  return { x, rows: [...rows.filter((row) => row !== asked), ...(asked ? [asked] : [])], asked, all: data.subarray(0, series * points) };
+  return {
+    x,
+    rows: [...rows.filter((row) => row !== asked), ...(asked ? [asked] : [])],
+    asked,
+    all: data.subarray(0, series * points),
+  };
 }
 
 // The axis of y: what was given, or the data's own extent with a margin, and with zero where that is near.
@@ -36,7 +46,9 @@ function curvesView(ui) {
   const label = `${y.label} over ${x.label}: arrows read it${ui.get("predict") ? ", and draw a prediction" : ""}`;
   const chart = lineChart(ui, { label, x, y, height: 300, moved: () => ui.redraw() });
   const points = () => content(ui).x.length;
-  const guess = ui.get("predict") ? prediction(ui, { count: points, how: DRAW, called: (i) => `${x.label} ${short(content(ui).x[i])}` }) : null;
+  const guess = ui.get("predict")
+    ? prediction(ui, { count: points, how: DRAW, called: (i) => `${x.label} ${short(content(ui).x[i])}` })
+    : null;
   const pen = guess && drawOn(ui, chart, guess, ui.get("predict"));
   if (guess) ui.add(guess.element);
   const table = dataTable(ui, { caption: `${y.label} over ${x.label}` });
@@ -66,8 +78,14 @@ function rowsOf(label, x, series) {
 }
 
 function barsView(ui) {
-  const guess = ui.get("predict") ? prediction(ui, { count: () => ui.get("labels").length, how: DRAG, called: (i) => ui.get("labels")[i] }) : null;
-  const picture = bars(ui, { label: ui.get("y_label"), format: (value) => short(Number(value.toPrecision(3))), ask: guess });
+  const guess = ui.get("predict")
+    ? prediction(ui, { count: () => ui.get("labels").length, how: DRAG, called: (i) => ui.get("labels")[i] })
+    : null;
+  const picture = bars(ui, {
+    label: ui.get("y_label"),
+    format: (value) => short(Number(value.toPrecision(3))),
+    ask: guess,
+  });
   const table = dataTable(ui, { caption: ui.get("y_label") });
   if (guess) ui.add(guess.element);
   ui.add(picture.element, table.element);
@@ -75,15 +93,22 @@ function barsView(ui) {
     const { data } = ui.array("y");
     const [labels, asking] = [ui.get("labels"), Boolean(guess?.asking())];
     const top = range(ui, data)[1];
-        picture.draw(labels.map((name, i) => ({ name, value: asking ? null : data[i] })), top);
-    table.draw(() => ({ columns: ["", ui.get("y_label")], rows: labels.map((name, i) => [name, asking ? "?" : short(data[i])]) }));
+    picture.draw(
+      labels.map((name, i) => ({ name, value: asking ? null : data[i] })),
+      top,
+    );
+    table.draw(() => ({
+      columns: ["", ui.get("y_label")],
+      rows: labels.map((name, i) => [name, asking ? "?" : short(data[i])]),
+    }));
     ui.say(barsSentence(ui, guess, data, labels, top));
   };
 }
 
 function barsSentence(ui, guess, data, labels, top) {
   if (guess?.asking()) return `How large is ${ui.get("y_label")} for each?`;
-  if (guess?.predicted()) return barsVerdict(guess.values(), data, labels, { name: ui.get("predict"), range: [0, top] });
+  if (guess?.predicted())
+    return barsVerdict(guess.values(), data, labels, { name: ui.get("predict"), range: [0, top] });
   const [most, least] = [data.indexOf(Math.max(...data)), data.indexOf(Math.min(...data))];
   return `${labels[most]} has the largest ${ui.get("y_label")}, ${short(data[most])}; ${labels[least]} the smallest, ${short(data[least])}.`;
 }

@@ -16,7 +16,10 @@ export default widget((ui) => {
     const scrolls = ui.widthOf(frame) < SMALLEST * diagram.width;
     if (scrolls) frame.tabIndex = 0;
     else frame.removeAttribute("tabindex");
-    table.draw(() => ({ columns: ["no.", "text", "drawn as"], rows: diagram.texts.map(({ text, drawn }, i) => [String(i + 1), text, drawn]) }));
+    table.draw(() => ({
+      columns: ["no.", "text", "drawn as"],
+      rows: diagram.texts.map(({ text, drawn }, i) => [String(i + 1), text, drawn]),
+    }));
     ui.say(diagram.title || "A diagram without a title.");
   };
 });

@@ -11,7 +11,18 @@ import { slider } from "./controls/slider.js";
 import { stepper } from "./controls/stepper.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
-import { auxiliaryLoss, balancing, dispatch, evenness, gateLogits, gates, meanProbabilities, softmaxRows, squaredVariation, topExperts } from "./expert_router_maths.js";
+import {
+  auxiliaryLoss,
+  balancing,
+  dispatch,
+  evenness,
+  gateLogits,
+  gates,
+  meanProbabilities,
+  softmaxRows,
+  squaredVariation,
+  topExperts,
+} from "./expert_router_maths.js";
 
 const CAPACITIES = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
@@ -19,13 +30,24 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 export default widget((ui) => {
   const look = source(ui);
   ui.controls(
-    slider(ui, "favour", { label: "Bias for expert 0", min: 0, max: 6, step: 0.25, format: (value) => value.toFixed(2) }),
+    slider(ui, "favour", {
+      label: "Bias for expert 0",
+      min: 0,
+      max: 6,
+      step: 0.25,
+      format: (value) => value.toFixed(2),
+    }),
     slider(ui, "balance", { label: "Balancing steps", min: 0, max: 40 }),
   );
   ui.more(...further(ui));
-  ui.invite("raise the bias for expert 0. Its room runs over while others stand half empty, and the orange tokens are dropped. Then take balancing steps.");
+  ui.invite(
+    "raise the bias for expert 0. Its room runs over while others stand half empty, and the orange tokens are dropped. Then take balancing steps.",
+  );
   demonstrate(ui, "favour", () => Array.from({ length: 4 * ui.get("favour") + 1 }, (_, i) => i / 4));
-  const flows = flowGraph(ui, { label: "Tokens to experts: arrows go from expert to expert", moved: () => ui.redraw() });
+  const flows = flowGraph(ui, {
+    label: "Tokens to experts: arrows go from expert to expert",
+    moved: () => ui.redraw(),
+  });
   const tiles = facts(["Dropped", "Left empty", "Auxiliary loss"]);
   const rest = facts(["Evenness", "Importance CV²", "z-loss"]);
   const note = h("p", { class: "st-note" });
@@ -37,14 +59,23 @@ export default widget((ui) => {
   return () => {
     const now = look();
     flows.draw(graphOf(ui, now));
-    put(note, "textContent", `A frame at the right is the room of an expert: ${now.limit} places. What finds none is orange and striped.`);
+    put(
+      note,
+      "textContent",
+      `A frame at the right is the room of an expert: ${now.limit} places. What finds none is orange and striped.`,
+    );
     const readings = tilesOf(now);
     tiles.draw(readings.slice(0, 3));
     rest.draw(readings.slice(3));
     const shares = Float64Array.from(now.load, (count) => count / (now.tokens * now.k));
     y.range = [0, 1.08 * Math.max(...shares, ...now.means)];
     x.range = [-0.5, now.experts - 0.5];
-    chart.draw({ series: [{ name: "share of the load, f/k", y: shares, dots: true }, { name: "mean probability, P", y: now.means, dots: true }] });
+    chart.draw({
+      series: [
+        { name: "share of the load, f/k", y: shares, dots: true },
+        { name: "mean probability, P", y: now.means, dots: true },
+      ],
+    });
     table.draw(() => rowsOf(now));
     ui.say(sentence(now, flows.chosen()));
   };
@@ -69,7 +100,9 @@ function further(ui) {
 }
 
 function source(ui) {
-  const gate = memo((given, experts, favour, noise, seed) => gateLogits(given.data, ...given.shape, { experts, favour, noise, seed }));
+  const gate = memo((given, experts, favour, noise, seed) =>
+    gateLogits(given.data, ...given.shape, { experts, favour, noise, seed }),
+  );
   const descent = memo(balancing);
   return () => {
     const given = ui.array("logits");
@@ -78,11 +111,23 @@ function source(ui) {
     const k = Math.min(ui.get("top_k"), experts);
     const before = gate(given, experts, ...["favour", "noise", "seed"].map(ui.get));
     const bias = descent(before, tokens, experts, k)(ui.get("balance"));
-    const { probabilities, z } = softmaxRows(before.map((value, at) => value + bias[at % experts]), tokens, experts);
+    const { probabilities, z } = softmaxRows(
+      before.map((value, at) => value + bias[at % experts]),
+      tokens,
+      experts,
+    );
     const limit = Math.max(1, Math.floor((ui.get("capacity") * tokens * k) / experts + 1e-9));
     const chosen = topExperts(probabilities, tokens, experts, k);
     const weights = gates(probabilities, chosen, tokens, experts, k, ui.get("renormalise"));
-    return { tokens, experts, k, limit, chosen, z, ...judged({ probabilities, chosen, weights, tokens, experts, k, limit }) };
+    return {
+      tokens,
+      experts,
+      k,
+      limit,
+      chosen,
+      z,
+      ...judged({ probabilities, chosen, weights, tokens, experts, k, limit }),
+    };
   };
 }
 
@@ -92,7 +137,15 @@ function judged({ probabilities, chosen, weights, tokens, experts, k, limit }) {
   const importance = new Float64Array(experts);
   chosen.forEach((e, at) => (importance[e] += weights[at]));
   const dropped = load.reduce((sum, count) => sum + Math.max(0, count - limit), 0);
-  return { kept, load, means, importance, dropped, auxiliary: auxiliaryLoss(load, means, tokens), even: evenness(load) };
+  return {
+    kept,
+    load,
+    means,
+    importance,
+    dropped,
+    auxiliary: auxiliaryLoss(load, means, tokens),
+    even: evenness(load),
+  };
 }
 
 function graphOf(ui, { tokens, experts, k, limit, chosen, kept, load }) {
@@ -105,12 +158,22 @@ function graphOf(ui, { tokens, experts, k, limit, chosen, kept, load }) {
     sizes[cell] += 1;
     if (!kept[at]) over[cell] += 1;
   }
-  const links = Array.from(sizes, (size, cell) => ({ from: Math.floor(cell / experts), to: cell % experts, size, over: over[cell] }));
+  const links = Array.from(sizes, (size, cell) => ({
+    from: Math.floor(cell / experts),
+    to: cell % experts,
+    size,
+    over: over[cell],
+  }));
   const left = groups.map((name, i) => {
     const size = sizes.subarray(i * experts, (i + 1) * experts).reduce((sum, count) => sum + count, 0);
     return { name: clusters.length ? `cluster ${name}` : "tokens", size, colour: i };
   });
-  const right = Array.from(load, (size, e) => ({ name: `expert ${e}`, size, limit, note: size > limit ? `${size - limit} dropped` : "" }));
+  const right = Array.from(load, (size, e) => ({
+    name: `expert ${e}`,
+    size,
+    limit,
+    note: size > limit ? `${size - limit} dropped` : "",
+  }));
   return { left, right, links: links.filter(({ size }) => size) };
 }
 

@@ -8,7 +8,8 @@ export function gateLogits(logits, tokens, columns, { experts, favour = 0, noise
   const next = normal(seed);
   const out = new Float64Array(tokens * experts);
   for (let t = 0; t < tokens; t++) {
-    for (let e = 0; e < experts; e++) out[t * experts + e] = logits[t * columns + e] + (e ? 0 : favour) + (noise ? noise * next() : 0);
+    for (let e = 0; e < experts; e++)
+      out[t * experts + e] = logits[t * columns + e] + (e ? 0 : favour) + (noise ? noise * next() : 0);
   }
   return out;
 }
@@ -89,7 +90,10 @@ export function squaredVariation(values) {
 /** Entropy of the shares over that of even ones: from 0, all to one, to 1. */
 export function evenness(load) {
   const total = load.reduce((sum, count) => sum + count, 0);
-  return -load.reduce((sum, count) => sum + (count ? (count / total) * Math.log(count / total) : 0), 0) / Math.log(load.length);
+  return (
+    -load.reduce((sum, count) => sum + (count ? (count / total) * Math.log(count / total) : 0), 0) /
+    Math.log(load.length)
+  );
 }
 
 /**
@@ -118,7 +122,8 @@ export function auxiliarySlope(probabilities, load, tokens, experts) {
   for (let start = 0; start < tokens * experts; start += experts) {
     let mean = 0;
     for (let e = 0; e < experts; e++) mean += (probabilities[start + e] * load[e]) / tokens;
-    for (let e = 0; e < experts; e++) slope[e] += (experts / tokens) * probabilities[start + e] * (load[e] / tokens - mean);
+    for (let e = 0; e < experts; e++)
+      slope[e] += (experts / tokens) * probabilities[start + e] * (load[e] / tokens - mean);
   }
   return slope;
 }

@@ -33,7 +33,8 @@ export default widget((ui) => {
 function looked(ui) {
   const array = ui.array("images");
   const [steps, count, channels, height, width] = array.shape;
-  if (array.shape.includes(0) || ![1, 3].includes(channels)) throw new Error("an image grid needs images of 1 or 3 channels");
+  if (array.shape.includes(0) || ![1, 3].includes(channels))
+    throw new Error("an image grid needs images of 1 or 3 channels");
   const names = ["captions", "steps", "step", "image", "low", "high", "clipped", "missing", "label"];
   const given = Object.fromEntries(names.map((name) => [name, ui.get(name)]));
   const whole = measures(array, given.step, 0, count, given.low, given.high);
@@ -50,7 +51,14 @@ function filmControls(ui) {
   if (count > 1) ui.more(which);
   ui.invite("play the steps, or point at one in the strip: when can you tell what it will be?");
   demonstrate(ui, "step", play.all, duration);
-  const all = strip(ui, { label: "All steps", picked: (step) => (play.stop(), ui.set("step", step)), format });
+  const all = strip(ui, {
+    label: "All steps",
+    picked: (step) => {
+      play.stop();
+      ui.set("step", step);
+    },
+    format,
+  });
   const heading = h("p", { class: "st-note" });
   const draw = (now) => {
     play.draw();
@@ -65,7 +73,10 @@ function imageGrid() {
   let figures = [];
   const draw = (now, columns) => {
     if (figures.length !== now.count) {
-      figures = Array.from({ length: now.count }, () => ({ canvas: h("canvas", { "aria-hidden": "true" }), caption: h("figcaption") }));
+      figures = Array.from({ length: now.count }, () => ({
+        canvas: h("canvas", { "aria-hidden": "true" }),
+        caption: h("figcaption"),
+      }));
       element.replaceChildren(...figures.map(({ canvas, caption }) => h("figure", {}, canvas, caption)));
     }
     element.style.setProperty("--st-columns", columns);
@@ -79,7 +90,10 @@ function imageGrid() {
 }
 
 function legend({ array, channels, low, high, clipped }) {
-  const colours = channels === 1 ? `Black is ${rounded(low)}, white is ${rounded(high)}.` : `Colours go from ${rounded(low)} to ${rounded(high)}.`;
+  const colours =
+    channels === 1
+      ? `Black is ${rounded(low)}, white is ${rounded(high)}.`
+      : `Colours go from ${rounded(low)} to ${rounded(high)}.`;
   const share = (100 * clipped) / array.data.length;
   return share >= 0.5 ? `${colours} ${Math.round(share)} % of all numbers lie outside and are clipped.` : colours;
 }
@@ -98,5 +112,8 @@ const named = (captions, image) => (captions[image] ? `${image}: ${captions[imag
 function rowsOf({ array, step, count, low, high, captions, whole }) {
   const row = (name, { mean, spread, least, most }) => [name, ...[mean, spread, least, most].map(rounded)];
   const each = (image) => row(named(captions, image), measures(array, step, image, image + 1, low, high));
-  return { columns: ["image", "mean", "spread", "least", "most"], rows: [row("all", whole), ...Array.from({ length: count }, (_, image) => each(image))] };
+  return {
+    columns: ["image", "mean", "spread", "least", "most"],
+    rows: [row("all", whole), ...Array.from({ length: count }, (_, image) => each(image))],
+  };
 }

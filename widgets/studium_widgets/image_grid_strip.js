@@ -7,17 +7,27 @@ const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -
 
 /** `draw(now)` paints each step of `now.image` and marks `now.step`; `picked(step)` on choosing. */
 export function strip(ui, { label, picked, format }) {
-  const element = h("div", { class: "st-film", role: "listbox", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal", ...suppress });
+  const element = h("div", {
+    class: "st-film",
+    role: "listbox",
+    tabindex: 0,
+    "aria-label": label,
+    "aria-orientation": "horizontal",
+    ...suppress,
+  });
   let [cells, chosen, painted] = [[], 0, []];
   const choose = (step) => step >= 0 && step < cells.length && picked(step);
-  element.addEventListener("click", (event) => choose(cells.findIndex((cell) => cell.element.contains(event.target))), { signal: ui.signal });
+  element.addEventListener("click", (event) => choose(cells.findIndex((cell) => cell.element.contains(event.target))), {
+    signal: ui.signal,
+  });
   keys(ui, element, STEPS, (step) => choose(Math.max(0, Math.min(cells.length - 1, chosen + step))));
   const draw = (now) => {
     if (cells.length !== now.steps) {
       cells = Array.from({ length: now.steps }, made);
       element.replaceChildren(...cells.map((cell) => cell.element));
     }
-    if (painted[0] !== now.array || painted[1] !== now.image) cells.forEach(({ canvas }, step) => paint(canvas, now, step, now.image));
+    if (painted[0] !== now.array || painted[1] !== now.image)
+      cells.forEach(({ canvas }, step) => paint(canvas, now, step, now.image));
     [chosen, painted] = [now.step, [now.array, now.image]];
     cells.forEach((cell, step) => {
       put(cell.name, "textContent", format(step));

@@ -6,7 +6,11 @@ export const PARTS = ["weights", "gradients", "fp32 copy", "optimiser", "activat
 /** The published shape with the heads and the window that are asked for: 0, −1 as memory_meter.py says. */
 export function shape(model, kvHeads = 0, window = -1) {
   const published = costs.MODELS[model];
-  return { ...published, kvHeads: kvHeads === 0 ? published.kvHeads : kvHeads === -1 ? published.heads : kvHeads, window: window === -1 ? published.window : window };
+  return {
+    ...published,
+    kvHeads: kvHeads === 0 ? published.kvHeads : kvHeads === -1 ? published.heads : kvHeads,
+    window: window === -1 ? published.window : window,
+  };
 }
 
 /** Bytes of each of PARTS. `options`: task, batch, context, weight and cache (bytes a number), optimiser, rank or 0, checkpointing, flash. */
@@ -24,9 +28,23 @@ function training(model, options) {
   const all = costs.parameters(model);
   const adapter = rank ? costs.adapterSize(model, rank) : 0;
   const width = Math.max(2, weight);
-  const states = costs.trainingBytes({ parameters: rank ? adapter : all, trained: rank ? adapter : all, bytes: width, optimiser, copy: width < 4 });
+  const states = costs.trainingBytes({
+    parameters: rank ? adapter : all,
+    trained: rank ? adapter : all,
+    bytes: width,
+    optimiser,
+    copy: width < 4,
+  });
   const { layers, logits } = costs.activationBytes(model, options);
-  return [states.weights + (rank ? all * weight : 0), states.gradients, states.copy, states.optimiser, layers, logits, 0];
+  return [
+    states.weights + (rank ? all * weight : 0),
+    states.gradients,
+    states.copy,
+    states.optimiser,
+    layers,
+    logits,
+    0,
+  ];
 }
 
 export const total = (parts) => parts.reduce((sum, part) => sum + part, 0);

@@ -21,6 +21,7 @@ __all__ = ["ModuleLinkError", "compressed", "link", "pack", "pack_module"]
 PACKAGE = Path(__file__).parent
 SPECIFIER = re.compile(r"""^(\s*(?:import|export|\})[^;'"`]*?\bfrom\s*|\s*import\s*)(["'])([^"']+)\2""", re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+REMARK = re.compile(r"(?<=[;,{}]) //[^\n\"'`]*$", re.MULTILINE)  # no string is open where none is closed behind it
 
 INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 
@@ -103,7 +104,9 @@ def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, str], so
 @lru_cache(maxsize=1024)
 def _row(path: Path, _changed: int, source: str | None) -> tuple[str, tuple[Path, ...]]:
     """Return the row of a file in the table, and what it imports; rebuilt when the file has `_changed`."""
-    text = INDENT.sub("", COMMENT.sub("", path.read_text(encoding="utf-8") if source is None else source))
+    text = INDENT.sub(
+        "", REMARK.sub("", COMMENT.sub("", path.read_text(encoding="utf-8") if source is None else source))
+    )
     imports = tuple(_resolve(match[3], path) for match in SPECIFIER.finditer(text))
     linked = SPECIFIER.sub(lambda found: _placeholder(found, path), text)
     return f"[{_quoted(_name(path))}, {_quoted(linked)}]", imports

@@ -15,7 +15,9 @@ import { length, model, PARTICLES } from "./noise_schedule_model.js";
 import { planes } from "./noise_schedule_planes.js";
 import { BUGS } from "./noise_schedule_sampler.js";
 
-const LENGTHS = [4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800, 1000];
+const LENGTHS = [
+  4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800, 1000,
+];
 const COUNTS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000];
 const BUDGET = 4; // ms of a frame for walking particles
 const TRUE_ON_MODE = 1 - Math.exp(-4.5); // of a Gaussian in the plane, within three standard deviations
@@ -28,7 +30,9 @@ export default widget((ui) => {
   const { mistake, effect, rest } = sampler(ui);
   ui.controls(clock.element, select(ui, "schedule", { label: "Schedule", options: kinds }), mistake);
   ui.more(lengths, ...rest);
-  ui.invite("play t down to the data. Out of pure noise, the dots gather on the modes, where the data lie. Then put in a mistake and see where they end.");
+  ui.invite(
+    "play t down to the data. Out of pure noise, the dots gather on the modes, where the data lie. Then put in a mistake and see where they end.",
+  );
   demonstrate(ui, "t", clock.all, 4000);
   const plane = planes(ui);
   const results = readouts();
@@ -37,8 +41,17 @@ export default widget((ui) => {
   const theory = facts(["Variance in theory"]);
   const key = legend(ui);
   const table = dataTable(ui, { caption: "The schedule at some t" });
-  const further = fold(ui, "More curves: noise, signal to noise, and loss", [key.element, h("div", {}, others.element), theory.element]);
-  ui.add(h("div", { class: "st-noise" }, plane.element, effect, results.element), h("div", {}, signal.element), further, table.element);
+  const further = fold(ui, "More curves: noise, signal to noise, and loss", [
+    key.element,
+    h("div", {}, others.element),
+    theory.element,
+  ]);
+  ui.add(
+    h("div", { class: "st-noise" }, plane.element, effect, results.element),
+    h("div", {}, signal.element),
+    further,
+    table.element,
+  );
   return () => {
     const now = read();
     const arrived = advance(BUDGET);
@@ -58,8 +71,14 @@ export default widget((ui) => {
 });
 
 function sampler(ui) {
-  const variances = [["beta-tilde", "β̃"], ["beta", "β"]];
-  const spacings = [["leading", "Leading"], ["trailing", "Trailing"]];
+  const variances = [
+    ["beta-tilde", "β̃"],
+    ["beta", "β"],
+  ];
+  const spacings = [
+    ["leading", "Leading"],
+    ["trailing", "Trailing"],
+  ];
   const effect = h("p", { class: "st-noise-effect", "aria-live": "polite" });
   const explain = () => (effect.textContent = BUGS.find(([bug]) => bug === ui.get("bug"))[2]);
   ui.on("bug", explain);
@@ -79,15 +98,20 @@ function timeline(ui) {
   const ends = () => [length(ui) - 1, -1];
   const inside = () => ui.set("t", Math.min(ui.get("t"), length(ui) - 1));
   for (const name of ["steps", "schedule"]) ui.on(name, inside);
-  return player(ui, "t", { label: "Noise level t", ends, format: (t) => (t < 0 ? "−1: data" : `${t} of ${length(ui) - 1}`) });
+  return player(ui, "t", {
+    label: "Noise level t",
+    ends,
+    format: (t) => (t < 0 ? "−1: data" : `${t} of ${length(ui) - 1}`),
+  });
 }
 
 function readouts() {
   const tiles = facts(["Samples on a mode", "Spread around it"]);
-  const draw = ({ crowd: { quality } }) => tiles.draw([
-    [quality ? percent(quality.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
-    [quality ? off(quality.ratio) : "…", quality ? `× ${number(quality.ratio)} of the data's` : ""],
-  ]);
+  const draw = ({ crowd: { quality } }) =>
+    tiles.draw([
+      [quality ? percent(quality.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
+      [quality ? off(quality.ratio) : "…", quality ? `× ${number(quality.ratio)} of the data's` : ""],
+    ]);
   return { element: tiles.element, draw };
 }
 
@@ -108,17 +132,25 @@ function off(ratio) {
 }
 
 function sentence(ui, { t, T, kind, chosen, abar, crowd, steps }) {
-  const where = t < 0 ? "t = −1: the data" : `t = ${t} of ${T}, ${NAMES[kind]}: ᾱ = ${reading(abar)}, SNR ${reading(chosen.snr[t])}`;
+  const where =
+    t < 0
+      ? "t = −1: the data"
+      : `t = ${t} of ${T}, ${NAMES[kind]}: ᾱ = ${reading(abar)}, SNR ${reading(chosen.snr[t])}`;
   const name = ui.get("eta") === 0 ? "DDIM" : ui.get("eta") === 1 ? "Ancestral" : `η = ${ui.get("eta").toFixed(2)}`;
   const bug = ui.get("bug") === "none" ? "" : ` with “${BUGS.find(([value]) => value === ui.get("bug"))[1]}”`;
   const found = crowd.quality;
-  const end = found ? `${percent(found.onMode)} of ${PARTICLES} samples end on a mode, spread ×\u00a0${number(found.ratio)}` : "sampling";
+  const end = found
+    ? `${percent(found.onMode)} of ${PARTICLES} samples end on a mode, spread ×\u00a0${number(found.ratio)}`
+    : "sampling";
   return `${where}. ${name} sampling in ${steps.wrong.times.length} steps${bug}: ${end}.`;
 }
 
 function rowsOf({ T, chosen, loss }) {
   const at = [...new Set(Array.from({ length: 21 }, (_, i) => Math.round((i * (T - 1)) / 20)))];
   const columns = ["t", "ᾱ", "β", "SNR", "share of simple loss, × mean", "share of bound, × mean"];
-  const rows = at.map((t) => [String(t), ...[chosen.abar, chosen.beta, chosen.snr, loss.simple, loss.bound].map((values) => reading(values[t]))]);
+  const rows = at.map((t) => [
+    String(t),
+    ...[chosen.abar, chosen.beta, chosen.snr, loss.simple, loss.bound].map((values) => reading(values[t])),
+  ]);
   return { columns, rows };
 }

@@ -5,14 +5,64 @@ import { DASHES } from "./controls/legend.js";
 
 export const NAMES = { linear: "linear", "scaled-linear": "linear × 1000 / T", cosine: "cosine", yours: "yours" };
 const HEIGHT = 160;
-const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+const STEPS = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -10,
+  PageUp: 10,
+  Home: -Infinity,
+  End: Infinity,
+};
 const MARGIN = { left: 36, right: 10, top: 42, bottom: 24 };
 /** The panels of the one curve that says it all, and of those that follow from it. */
-export const SIGNAL = [{ title: "Share of the signal that is left, ᾱ", part: "abar", named: true, range: [0, 1], ticks: [[0, "0"], [0.5, "½"], [1, "1"]] }];
+export const SIGNAL = [
+  {
+    title: "Share of the signal that is left, ᾱ",
+    part: "abar",
+    named: true,
+    range: [0, 1],
+    ticks: [
+      [0, "0"],
+      [0.5, "½"],
+      [1, "1"],
+    ],
+  },
+];
 export const LOSS = [
-  { title: "Noise added, β", part: "beta", log: true, range: [1e-5, 1], ticks: [[1e-4, "10⁻⁴"], [1e-2, "10⁻²"], [1, "1"]] },
-  { title: "Signal to noise, ᾱ / (1 − ᾱ)", part: "snr", log: true, range: [1e-5, 1e5], ticks: [[1e-4, "10⁻⁴"], [1, "1"], [1e4, "10⁴"]] },
-  { title: "Loss at t, × its mean", log: true, range: [1e-3, 1e3], ticks: [[1e-2, "10⁻²"], [1, "1"], [100, "10²"]] },
+  {
+    title: "Noise added, β",
+    part: "beta",
+    log: true,
+    range: [1e-5, 1],
+    ticks: [
+      [1e-4, "10⁻⁴"],
+      [1e-2, "10⁻²"],
+      [1, "1"],
+    ],
+  },
+  {
+    title: "Signal to noise, ᾱ / (1 − ᾱ)",
+    part: "snr",
+    log: true,
+    range: [1e-5, 1e5],
+    ticks: [
+      [1e-4, "10⁻⁴"],
+      [1, "1"],
+      [1e4, "10⁴"],
+    ],
+  },
+  {
+    title: "Loss at t, × its mean",
+    log: true,
+    range: [1e-3, 1e3],
+    ticks: [
+      [1e-2, "10⁻²"],
+      [1, "1"],
+      [100, "10²"],
+    ],
+  },
 ];
 
 /** `draw(now)` with what `model` reads; a pointer on a chart, or a key, calls `moved(t)`. Gives {element, draw}. */
@@ -25,7 +75,16 @@ export function curves(ui, { panels, moved }) {
     const width = Math.max(240, ui.widthOf(element.parentElement));
     latest = now;
     const { times } = now.steps.wrong;
-    const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ...Object.values(ui.theme), window.devicePixelRatio];
+    const parts = [
+      now.lines,
+      now.loss,
+      now.kind,
+      times.length,
+      times[0],
+      width,
+      ...Object.values(ui.theme),
+      window.devicePixelRatio,
+    ];
     if (parts.some((part, i) => part !== key[i])) {
       key = parts;
       boxes = layout(width, panels.length);
@@ -60,7 +119,15 @@ function layout(width, count) {
   const each = width / columns;
   const boxes = Array.from({ length: count }, (_, i) => {
     const [x, y] = [(i % columns) * each, Math.floor(i / columns) * HEIGHT];
-    return { x, y, width: each, left: x + MARGIN.left, right: x + each - MARGIN.right, top: y + MARGIN.top, bottom: y + HEIGHT - MARGIN.bottom };
+    return {
+      x,
+      y,
+      width: each,
+      left: x + MARGIN.left,
+      right: x + each - MARGIN.right,
+      top: y + MARGIN.top,
+      bottom: y + HEIGHT - MARGIN.bottom,
+    };
   });
   return Object.assign(boxes, { height: Math.ceil(count / columns) * HEIGHT });
 }
@@ -84,7 +151,13 @@ function paint(context, box, panel, now, theme) {
   context.restore();
   rug(context, box, now, theme);
   if (panel.named) names(context, box, panel, lines, theme);
-  if (!panel.part) key(context, box, lines.filter((line) => line.name), theme);
+  if (!panel.part)
+    key(
+      context,
+      box,
+      lines.filter((line) => line.name),
+      theme,
+    );
 }
 
 // Which timesteps the sampler visits, as a row of strokes under the axis.
@@ -109,7 +182,13 @@ function key(context, box, lines, theme) {
 // Each line's name where half of the signal is left, the chosen one's first, and none upon another.
 function names(context, box, panel, lines, theme) {
   const taken = [];
-  Object.assign(context, { textAlign: "left", textBaseline: "middle", strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  Object.assign(context, {
+    textAlign: "left",
+    textBaseline: "middle",
+    strokeStyle: theme.surface,
+    lineWidth: 4,
+    lineJoin: "round",
+  });
   for (const { name, y, width } of [lines.at(-1), ...lines.slice(0, -1)]) {
     const at = y.findIndex((value) => value < 0.5);
     const from = Math.max(at < 0 ? y.length - 1 : at, 0);
@@ -137,7 +216,13 @@ function axes(context, box, panel, { T }, theme) {
   context.textBaseline = "alphabetic";
   context.textAlign = "left";
   context.fillText(panel.title, box.x + 2, box.y + 14);
-  Object.assign(context, { strokeStyle: theme.line, fillStyle: theme.muted, lineWidth: 1, textBaseline: "middle", textAlign: "right" });
+  Object.assign(context, {
+    strokeStyle: theme.line,
+    fillStyle: theme.muted,
+    lineWidth: 1,
+    textBaseline: "middle",
+    textAlign: "right",
+  });
   for (const [tick, name] of panel.ticks) {
     const y = Math.round(up(box, panel, tick)) + 0.5;
     stroke(context, [], [box.left, y], [box.right, y]);
@@ -153,7 +238,13 @@ function axes(context, box, panel, { T }, theme) {
 function series(panel, now, theme) {
   if (!panel.part) return lossSeries(now, theme);
   const kinds = Object.keys(now.lines);
-  const line = (kind) => ({ ...look(kind, theme), name: NAMES[kind], y: now.lines[kind][panel.part], width: kind === now.kind ? 3 : 1.5, alpha: kind === now.kind ? 1 : 0.75 });
+  const line = (kind) => ({
+    ...look(kind, theme),
+    name: NAMES[kind],
+    y: now.lines[kind][panel.part],
+    width: kind === now.kind ? 3 : 1.5,
+    alpha: kind === now.kind ? 1 : 0.75,
+  });
   return [...kinds.filter((kind) => kind !== now.kind), now.kind].map(line);
 }
 
@@ -185,7 +276,13 @@ function mark(context, box, panel, now, theme) {
   const values = panel.part ? now.chosen[panel.part] : now.loss.simple;
   const value = now.t < 0 ? (panel.part === "abar" ? 1 : NaN) : values[now.t];
   const x = across(box, Math.max(0, now.t) / (now.T - 1));
-  Object.assign(context, { strokeStyle: theme.text, fillStyle: theme.text, lineWidth: 1.5, textAlign: "left", textBaseline: "alphabetic" });
+  Object.assign(context, {
+    strokeStyle: theme.text,
+    fillStyle: theme.text,
+    lineWidth: 1.5,
+    textAlign: "left",
+    textBaseline: "alphabetic",
+  });
   stroke(context, [], [x, box.top - 4], [x, box.bottom]);
   context.font = `600 13px ${theme.font}`;
   context.fillText(Number.isNaN(value) ? "–" : reading(value), box.x + 2, box.y + 31);
@@ -198,4 +295,5 @@ function mark(context, box, panel, now, theme) {
 }
 
 /** Three digits, so that a reading keeps its width while it runs. */
-export const reading = (value) => (value !== 0 && (value < 1e-3 || value >= 1e4) ? value.toExponential(1).replace("+", "") : value.toPrecision(3));
+export const reading = (value) =>
+  value !== 0 && (value < 1e-3 || value >= 1e4) ? value.toExponential(1).replace("+", "") : value.toPrecision(3);

@@ -10,7 +10,9 @@ const [FIRST, LAST] = [1e-4, 0.02]; // of DDPM's linear schedule, made for T = 1
 export function betas(kind, T) {
   if (kind === "cosine") return cosineBetas(T);
   const scale = kind === "scaled-linear" ? 1000 / T : 1;
-  return Float64Array.from({ length: T }, (_, t) => Math.min(LARGEST_BETA, scale * (FIRST + ((LAST - FIRST) * t) / (T - 1))));
+  return Float64Array.from({ length: T }, (_, t) =>
+    Math.min(LARGEST_BETA, scale * (FIRST + ((LAST - FIRST) * t) / (T - 1))),
+  );
 }
 
 function cosineBetas(T) {
@@ -94,7 +96,15 @@ export function eps(mixture, abar, points) {
   return out;
 }
 
-/** The density of x_t on a grid of `side` × `side` cells over [−half, half]², first row at the top, written into `out`. */
+/**
+ * The density of x_t on a grid of `side` × `side` cells over [−half, half]², first row at the top, written into `out`.
+ * @param {any} mixture
+ * @param {number} abar
+ * @param {number} side
+ * @param {number} half
+ * @param {Float32Array | Float64Array} out
+ * @param {number} rest
+ */
 export function density(mixture, abar, side, half, out = new Float32Array(side * side), rest = 1 - abar) {
   const { count, means, variances, weights } = mixture;
   const root = Math.sqrt(abar);
@@ -173,7 +183,10 @@ function spread({ count, variances }, { rows, joint, noise }, level, x, y, rest)
   let [total, sum] = [0, 0];
   for (let k = 0, at = level * count * 4; k < count; k++, at += 4) {
     const share = Math.exp(joint[k] - top);
-    const [ex, ey] = [Math.sqrt(rest) * rows[at + 2] * (x - rows[at]), Math.sqrt(rest) * rows[at + 2] * (y - rows[at + 1])];
+    const [ex, ey] = [
+      Math.sqrt(rest) * rows[at + 2] * (x - rows[at]),
+      Math.sqrt(rest) * rows[at + 2] * (y - rows[at + 1]),
+    ];
     total += share;
     sum += share * (2 * abar * variances[k] * rows[at + 2] + (ex - out[0]) ** 2 + (ey - out[1]) ** 2);
   }

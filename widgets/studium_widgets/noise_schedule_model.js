@@ -9,7 +9,15 @@ const KINDS = ["linear", "scaled-linear", "cosine"];
 
 /** `read()` → what to draw now; `advance(ms)` walks particles for about so long and says whether all have arrived. */
 export function model(ui) {
-  const parts = { mixture: memo(mixture), curves: memo(curves), draws: memo(maths.draws), least: memo(maths.leastLoss), plan: memo(planned), losses: memo(losses), ratio: memo(ratios) };
+  const parts = {
+    mixture: memo(mixture),
+    curves: memo(curves),
+    draws: memo(maths.draws),
+    least: memo(maths.leastLoss),
+    plan: memo(planned),
+    losses: memo(losses),
+    ratio: memo(ratios),
+  };
   const crowd = particles();
   const read = () => {
     const T = length(ui);
@@ -24,7 +32,22 @@ export function model(ui) {
     const t = Math.max(-1, Math.min(T - 1, ui.get("t")));
     const loss = parts.losses(parts.least(mix, draws), chosen.abar, ui.array("losses")?.data ?? null);
     const variance = parts.ratio(steps, chosen.abar, mix.s2);
-    return { T, t, kind, mix, lines, chosen, draws, steps, loss, crowd, variance, eta: ui.get("eta"), abar: maths.signalAt(chosen.abar, t), done: stateAt(steps.wrong.times, t) };
+    return {
+      T,
+      t,
+      kind,
+      mix,
+      lines,
+      chosen,
+      draws,
+      steps,
+      loss,
+      crowd,
+      variance,
+      eta: ui.get("eta"),
+      abar: maths.signalAt(chosen.abar, t),
+      done: stateAt(steps.wrong.times, t),
+    };
   };
   return { read, advance: crowd.advance };
 }
@@ -35,7 +58,8 @@ export const length = (ui) => (ui.get("schedule") === "yours" ? ui.array("abar")
 function mixture(...arrays) {
   const mix = maths.mixtureOf(...arrays.map((array) => Float64Array.from(array)));
   const s2 = mix.weights.reduce((sum, weight, k) => sum + weight * mix.variances[k], 0);
-  const reach = (k) => Math.max(Math.abs(mix.means[2 * k]), Math.abs(mix.means[2 * k + 1])) + 3 * Math.sqrt(mix.variances[k]);
+  const reach = (k) =>
+    Math.max(Math.abs(mix.means[2 * k]), Math.abs(mix.means[2 * k + 1])) + 3 * Math.sqrt(mix.variances[k]);
   const box = Math.max(...Array.from(mix.variances, (_, k) => reach(k)));
   return { ...mix, s2, box, half: Math.max(2.7, 1.08 * box) };
 }
@@ -63,7 +87,10 @@ function planned(abar, box, steps, spacing, eta, variance, bug) {
   return { right, wrong: bug === "none" ? right : plan({ ...options, bug }) };
 }
 
-const ratios = ({ right, wrong }, abar, s2) => ({ right: varianceRatio(right, abar, s2), wrong: varianceRatio(wrong, abar, s2) });
+const ratios = ({ right, wrong }, abar, s2) => ({
+  right: varianceRatio(right, abar, s2),
+  wrong: varianceRatio(wrong, abar, s2),
+});
 
 // The particles' ways for the plan in force. `use` starts them again where anything has changed.
 function particles() {
@@ -78,7 +105,10 @@ function particles() {
     seed = now[3];
     crowd.stride = 2 * (wrong.times.length + 1);
     if (crowd.ways.length < PARTICLES * crowd.stride) crowd.ways = new Float32Array(PARTICLES * crowd.stride);
-    table = maths.marginals(mix, Float64Array.from(wrong.told, (t) => abar[t]));
+    table = maths.marginals(
+      mix,
+      Float64Array.from(wrong.told, (t) => abar[t]),
+    );
     Object.assign(crowd, { ready: 0, quality: null });
   };
   crowd.advance = (ms) => {

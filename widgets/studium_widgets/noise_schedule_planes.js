@@ -12,7 +12,10 @@ const POINTS = 100; // of a path, at most
 
 /** `draw(now)` with what `model` reads. Gives {element}. */
 export function planes(ui) {
-  const [forward, backward] = ["Noise added: the data at the level t", "Noise taken away: the sampler's particles, and 30 of their paths"].map(plane);
+  const [forward, backward] = [
+    "Noise added: the data at the level t",
+    "Noise taken away: the sampler's particles, and 30 of their paths",
+  ].map(plane);
   const element = h("div", { class: "st-noise-planes" }, forward.element, backward.element);
   const shade = shading();
   const points = new Float64Array(2 * PARTICLES);
@@ -53,7 +56,8 @@ function shading() {
     let top = 0;
     for (let i = 0; i < values.length; i++) if (values[i] > top) top = values[i];
     const colours = table("sequential", dark);
-    for (let i = 0; i < out.length; i++) out[i] = colours[Math.round((Math.ceil(BANDS * Math.sqrt(values[i] / top) - 0.12) / BANDS) * DEEPEST)];
+    for (let i = 0; i < out.length; i++)
+      out[i] = colours[Math.round((Math.ceil(BANDS * Math.sqrt(values[i] / top) - 0.12) / BANDS) * DEEPEST)];
     context.putImageData(pixels, 0, 0);
     return image;
   };
@@ -78,7 +82,8 @@ function spot(context, { size, scale }, x, y) {
 function paintBackward(context, frame, image, { mix, crowd, done, steps, eta }) {
   ground(context, frame, image);
   const { ways, stride, ready } = crowd;
-  for (let p = MARKED; p < ready; p++) spot(context, frame, ways[p * stride + 2 * done], ways[p * stride + 2 * done + 1]);
+  for (let p = MARKED; p < ready; p++)
+    spot(context, frame, ways[p * stride + 2 * done], ways[p * stride + 2 * done + 1]);
   context.globalAlpha = 1;
   const count = Math.min(MARKED, ready);
   const recent = Math.max(0, done - Math.max(3, Math.round(stride / 16)));

@@ -4,13 +4,37 @@ import { epsAt, signalAt } from "./noise_schedule_maths.js";
 /** Each mistake: its name, what the menu calls it, and what it does. */
 export const BUGS = [
   ["none", "None: correct code", "The denoiser is exact, so what is still wrong comes from the number of steps alone."],
-  ["noise-at-0", "Noise added at t = 0", "The last step should give its mean. The dots do not show this one. The variance in theory does, where η > 0: open More curves."],
+  [
+    "noise-at-0",
+    "Noise added at t = 0",
+    "The last step should give its mean. The dots do not show this one. The variance in theory does, where η > 0: open More curves.",
+  ],
   ["sigma-squared", "σ² used for σ", "σ is below 1, so its square is too little noise: the modes come out tight."],
-  ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)", "Each step takes away too much of ε*, by the factor √((1 − ᾱ) / (1 − α))."],
-  ["off-by-one", "Network told t − 1", "It takes each xₜ for less noisy than it is. The dots look right, and the variance in theory moves: open More curves."],
-  ["first-timesteps", "First n timesteps", "Pure noise is taken for xₜ at t = n − 1. The strokes under the axes show where the sampler stops."],
-  ["no-noise", "Noise left out", "The ancestral mean alone, which needs its noise: samples shrink onto the modes. DDIM has another mean."],
-  ["clip-x", "xₜ clipped", "xₜ may leave the dashed box of the data; clip the estimate of x₀ instead. No longer affine: V has no closed form."],
+  [
+    "sqrt-one-minus-alpha",
+    "√(1 − α) for √(1 − ᾱ)",
+    "Each step takes away too much of ε*, by the factor √((1 − ᾱ) / (1 − α)).",
+  ],
+  [
+    "off-by-one",
+    "Network told t − 1",
+    "It takes each xₜ for less noisy than it is. The dots look right, and the variance in theory moves: open More curves.",
+  ],
+  [
+    "first-timesteps",
+    "First n timesteps",
+    "Pure noise is taken for xₜ at t = n − 1. The strokes under the axes show where the sampler stops.",
+  ],
+  [
+    "no-noise",
+    "Noise left out",
+    "The ancestral mean alone, which needs its noise: samples shrink onto the modes. DDIM has another mean.",
+  ],
+  [
+    "clip-x",
+    "xₜ clipped",
+    "xₜ may leave the dashed box of the data; clip the estimate of x₀ instead. No longer affine: V has no closed form.",
+  ],
 ];
 
 /** The n timesteps that the sampler visits, from the noisiest on. "leading" multiples of ⌊T / n⌋; "trailing" starts at T − 1. */
@@ -33,7 +57,15 @@ function halfToEven(value) {
  * `abar` (T,), `steps` n, `spacing`, `eta` (0: DDIM, 1: ancestral), `variance` ("beta" or "beta-tilde", of the step's
  * own β = 1 − ᾱ_t / ᾱ_prev), `bug`, `box`: where "clip-x" clips.
  */
-export function plan({ abar, steps, spacing = "leading", eta = 1, variance = "beta-tilde", bug = "none", box = Infinity }) {
+export function plan({
+  abar,
+  steps,
+  spacing = "leading",
+  eta = 1,
+  variance = "beta-tilde",
+  bug = "none",
+  box = Infinity,
+}) {
   const n = Math.min(steps, abar.length);
   const times = bug === "first-timesteps" ? timesteps(n, n) : timesteps(abar.length, n, spacing);
   const told = bug === "off-by-one" ? times.map((t) => Math.max(t - 1, 0)) : times;

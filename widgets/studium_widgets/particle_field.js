@@ -16,13 +16,23 @@ import { groupName, NAMES, number, percent, rowsOf, sentence } from "./particle_
 
 const COUNTS = [5, 10, 20, 50, 100, 200, 300, 400, 500, 750, 1000];
 const [BUSY, IDLE, AT_ONCE] = [2, 6, 60]; // ms of a frame for walking: while something is moved, else, and without motion
-const GROUNDS = [["density", "Density"], ["class", "p(class | x)"], ["none", "None"]];
-const ARROWS = [["none", "None"], ["score", "Score"], ["change", "Score: what a weight changes"]];
+const GROUNDS = [
+  ["density", "Density"],
+  ["class", "p(class | x)"],
+  ["none", "None"],
+];
+const ARROWS = [
+  ["none", "None"],
+  ["score", "Score"],
+  ["change", "Score: what a weight changes"],
+];
 
 const INVITES = {
   none: "play the steps and read the shares in the plot: do the particles find both modes in the right proportion?",
-  classifier: "raise the scale: the pull to the class grows, and the particles keep away from its borders. The ground is the classifier's certainty.",
-  "classifier-free": "raise the scale: the particles obey the label more, and leave the ground, the density that they should have.",
+  classifier:
+    "raise the scale: the pull to the class grows, and the particles keep away from its borders. The ground is the classifier's certainty.",
+  "classifier-free":
+    "raise the scale: the particles obey the label more, and leave the ground, the density that they should have.",
 };
 
 export default widget((ui) => {
@@ -41,7 +51,13 @@ export default widget((ui) => {
     slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
     select(ui, "background", { label: "Background", options: GROUNDS }),
     select(ui, "arrows", { label: "Arrows", options: ARROWS }),
-    select(ui, "beside", { label: "Beside it", options: [["none", "Nothing"], ...others.map(([name, shown]) => [name, name === "yours" ? shown : `${shown}, correct`])] }),
+    select(ui, "beside", {
+      label: "Beside it",
+      options: [
+        ["none", "Nothing"],
+        ...others.map(([name, shown]) => [name, name === "yours" ? shown : `${shown}, correct`]),
+      ],
+    }),
     ...side.rest,
   );
   ui.invite(INVITES[ui.get("guidance")]);
@@ -50,7 +66,12 @@ export default widget((ui) => {
   const tiles = facts(["Distance to exact", "Width of the cloud", "Mean radius"]);
   const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
   const key = h("p", { class: "st-effect" }, "Share of the particles; the stroke marks the exact density's.");
-  const main = h("div", { class: "st-particles" }, parts.planes.element, h("div", { class: "st-particles-key" }, tiles.element, side.effect));
+  const main = h(
+    "div",
+    { class: "st-particles" },
+    parts.planes.element,
+    h("div", { class: "st-particles-key" }, tiles.element, side.effect),
+  );
   ui.add(main, fold(ui, "All shares as bars", [key, parts.shares.element]), table.element);
   let moved = false;
   ui.on("", () => (moved = true));
@@ -63,7 +84,14 @@ export default widget((ui) => {
     main.classList.toggle("st-particles-one", !now.beside && !now.yours);
     parts.side.draw(now);
     tiles.draw(readings(ui, now));
-    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], kind: now.guidance === "none" || g === ui.get("label") ? "chosen" : "context" })));
+    parts.shares.draw(
+      [...now.found.shares].map((value, g) => ({
+        name: groupName(ui, now.guidance, g),
+        value,
+        mark: now.goal.shares[g],
+        kind: now.guidance === "none" || g === ui.get("label") ? "chosen" : "context",
+      })),
+    );
     table.draw(() => rowsOf(ui, now));
     ui.say(sentence(ui, now));
     if (!now.arrived) ui.redraw();
@@ -73,7 +101,9 @@ export default widget((ui) => {
 // How far the trace of the covariance is from the exact one.
 function widthOf(ratio) {
   if (Math.abs(ratio - 1) < 0.02) return "right";
-  return ratio < 2 ? `${Math.round(100 * Math.abs(ratio - 1))} % too ${ratio < 1 ? "narrow" : "wide"}` : `× ${number(ratio)}, too wide`;
+  return ratio < 2
+    ? `${Math.round(100 * Math.abs(ratio - 1))} % too ${ratio < 1 ? "narrow" : "wide"}`
+    : `× ${number(ratio)}, too wide`;
 }
 
 function readings(ui, { found, other, goal }) {

@@ -11,7 +11,9 @@ const FINEST = 1e-4; // variance of the noise on what is shown as data
 /** The mixture with its means times `distance` and `share` as the weight of its first mode; the rest keep their proportions. */
 export function adjusted({ count, means, variances, weights }, share, distance) {
   const rest = 1 - weights[0] || 1;
-  const scaled = Float64Array.from(weights, (weight, k) => (count === 1 ? 1 : k ? (weight * (1 - share)) / rest : share));
+  const scaled = Float64Array.from(weights, (weight, k) =>
+    count === 1 ? 1 : k ? (weight * (1 - share)) / rest : share,
+  );
   return { count, means: Float64Array.from(means, (value) => value * distance), variances, weights: scaled };
 }
 
@@ -34,7 +36,8 @@ export function plan(options) {
 }
 
 function langevinPlan({ sampler, steps: n, stepSize, sigma, sigmaMax, levels, mistake }) {
-  const sigmas = sampler === "langevin" ? Float64Array.of(sigma) : ladder(sigmaMax, sigma, Math.min(levels, n), mistake);
+  const sigmas =
+    sampler === "langevin" ? Float64Array.of(sigma) : ladder(sigmaMax, sigma, Math.min(levels, n), mistake);
   const at = (i) => sigmas[Math.floor((Math.min(i, n - 1) * sigmas.length) / n)];
   const power = mistake === "constant-step" ? 0 : mistake === "not-squared" ? 1 : 2;
   const rate = (i) => stepSize * (at(i) / sigma) ** power;
@@ -58,7 +61,17 @@ function diffusion({ sampler, steps, mistake }) {
   const told = Float64Array.from(table.told, (t) => abar[t]);
   const beta = Float64Array.from(table.times, (t, i) => 1 - abar[t] / signalAt(abar, table.times[i + 1] ?? -1));
   const [signal, noise] = [Float64Array.of(...told, 1), Float64Array.of(...told.map((value) => 1 - value), FINEST)];
-  return { signal, noise, A: table.A, B: table.B, S: table.S, beta, finest: FINEST, heun: sampler === "flow", start: "normal" };
+  return {
+    signal,
+    noise,
+    A: table.A,
+    B: table.B,
+    S: table.S,
+    beta,
+    finest: FINEST,
+    heun: sampler === "flow",
+    start: "normal",
+  };
 }
 
 /**
@@ -66,9 +79,21 @@ function diffusion({ sampler, steps, mistake }) {
  * `scale` s: 0 unconditional, 1 conditional. `mistake` as in particle_field_mistakes.js. `from`, `to`: the noisiest and
  * the least noisy end of the interval, as shares of the way from noise to data; outside it s = 1.
  */
-export function guidance({ kind, label, scale, mistake, temperature = 1, from = 0, to = 1, rescale = 0 }, { S, noise, beta }) {
+export function guidance(
+  { kind, label, scale, mistake, temperature = 1, from = 0, to = 1, rescale = 0 },
+  { S, noise, beta },
+) {
   const n = S.length;
-  const guide = { kind, label, temperature, rescale, powered: mistake === "gradient-of-p", base: new Float64Array(n).fill(1), factor: new Float64Array(n), shift: new Float64Array(n) };
+  const guide = {
+    kind,
+    label,
+    temperature,
+    rescale,
+    powered: mistake === "gradient-of-p",
+    base: new Float64Array(n).fill(1),
+    factor: new Float64Array(n),
+    shift: new Float64Array(n),
+  };
   if (kind === "none") return guide;
   for (let i = 0; i < n; i++) {
     const place = n === 1 ? 0 : i / (n - 1);
@@ -92,14 +117,33 @@ export function fieldOf(mixture, groups, signal, variance) {
   const group = (g) => {
     const modes = Array.from({ length: count }, (_, k) => k).filter((k) => groups[k] === g);
     const weight = modes.reduce((sum, k) => sum + weights[k], 0);
-    const part = { count: modes.length, means: modes.flatMap((k) => [means[2 * k], means[2 * k + 1]]), variances: modes.map((k) => variances[k]), weights: modes.map((k) => weights[k] / weight) };
+    const part = {
+      count: modes.length,
+      means: modes.flatMap((k) => [means[2 * k], means[2 * k + 1]]),
+      variances: modes.map((k) => variances[k]),
+      weights: modes.map((k) => weights[k] / weight),
+    };
     return { weight, mixture: part };
   };
   const parts = Array.from({ length: G }, (_, g) => group(g));
   const whole = marginals(mixture, signal, variance);
   const tables = parts.map((part) => marginals(part.mixture, signal, variance));
-  const scratch = { log: new Float64Array(G), each: new Float64Array(2 * G), one: new Float64Array(2), all: new Float64Array(5) };
-  return { mixture, parts, signal, variance, whole, tables, logWeights: parts.map((part) => Math.log(part.weight)), ...scratch };
+  const scratch = {
+    log: new Float64Array(G),
+    each: new Float64Array(2 * G),
+    one: new Float64Array(2),
+    all: new Float64Array(5),
+  };
+  return {
+    mixture,
+    parts,
+    signal,
+    variance,
+    whole,
+    tables,
+    logWeights: parts.map((part) => Math.log(part.weight)),
+    ...scratch,
+  };
 }
 
 /** [ε x, ε y, d x, d y, p(y | x)] of the group `label`, written into `out`; `temperature` is the classifier's. */
@@ -148,7 +192,9 @@ export function guided(field, guide, i, x, y, out, level = i) {
   guess(field, level, x, y, guide.label, guide.temperature, out);
   const factor = guide.factor[i] * (guide.powered ? out[4] : 1);
   const [ex, ey] = [guide.base[i] * out[0] + factor * out[2], guide.base[i] * out[1] + factor * out[3]];
-  const fit = guide.rescale ? rescaled(guide.rescale, Math.hypot(out[0] + out[2], out[1] + out[3]), Math.hypot(ex, ey)) : 1;
+  const fit = guide.rescale
+    ? rescaled(guide.rescale, Math.hypot(out[0] + out[2], out[1] + out[3]), Math.hypot(ex, ey))
+    : 1;
   out[0] = fit * ex;
   out[1] = fit * ey;
 }

@@ -10,11 +10,30 @@ const DRAWS = 600; // of the exact density
 const UNDERWAY = 400; // particles that are counted while they are on their way
 const JUDGED = 500; // points of a cloud that are compared with the exact density
 const OPTIONS = { steps: "steps", stepSize: "step_size", sigma: "sigma", sigmaMax: "sigma_max", levels: "levels" };
-const GUIDE = { kind: "guidance", label: "label", scale: "scale", temperature: "classifier_temperature", from: "guide_from", to: "guide_to", rescale: "rescale" };
+const GUIDE = {
+  kind: "guidance",
+  label: "label",
+  scale: "scale",
+  temperature: "classifier_temperature",
+  from: "guide_from",
+  to: "guide_to",
+  rescale: "rescale",
+};
 
 /** `read()` → what to draw now; `advance(ms)` walks particles for about so long. */
 export function model(ui) {
-  const parts = { given: memo(given), mixture: memo(maths.adjusted), half: memo(halfOf), modes: memo(modes), main: run(), beside: run(), end: memo(fieldAt), grids: memo(maths.grids), target: memo(target), judges: [judge(), judge()] };
+  const parts = {
+    given: memo(given),
+    mixture: memo(maths.adjusted),
+    half: memo(halfOf),
+    modes: memo(modes),
+    main: run(),
+    beside: run(),
+    end: memo(fieldAt),
+    grids: memo(maths.grids),
+    target: memo(target),
+    judges: [judge(), judge()],
+  };
   let active = [];
   const read = () => {
     const raw = parts.given(...["means", "variances", "weights"].map((name) => ui.array(name).data));
@@ -36,7 +55,20 @@ export function model(ui) {
     const exact = parts.grids(end, 0, guided ? main.guide.label : 0, SIDE, half);
     const goal = parts.target(end, exact, guided ? ui.get("scale") : 0, half, ui.get("seed"));
     const [found, other] = active.map((run, i) => parts.judges[i](run.crowd, end, goal, step, n));
-    return { half, main, beside, yours, step, n, goal, found, other, mistake, arrived: active.every(({ crowd }) => crowd.arrived()), ...shared };
+    return {
+      half,
+      main,
+      beside,
+      yours,
+      step,
+      n,
+      goal,
+      found,
+      other,
+      mistake,
+      arrived: active.every(({ crowd }) => crowd.arrived()),
+      ...shared,
+    };
   };
   const advance = (ms) => active.forEach(({ crowd }) => crowd.advance(ms / active.length));
   return { read, advance };
@@ -45,7 +77,8 @@ export function model(ui) {
 const given = (...arrays) => mixtureOf(...arrays.map((array) => Float64Array.from(array)));
 
 function halfOf({ count, means, variances }, distance) {
-  const reach = (k) => distance * Math.max(Math.abs(means[2 * k]), Math.abs(means[2 * k + 1])) + 3 * Math.sqrt(variances[k]);
+  const reach = (k) =>
+    distance * Math.max(Math.abs(means[2 * k]), Math.abs(means[2 * k + 1])) + 3 * Math.sqrt(variances[k]);
   return Math.max(2.7, 1.08 * Math.max(...Array.from({ length: count }, (_, k) => reach(k))));
 }
 
@@ -62,7 +95,9 @@ function run() {
     const plan = maths.plan({ sampler, mistake, ...options });
     return { plan, field: maths.fieldOf(mixture, groups, plan.signal, plan.noise) };
   });
-  const guided = memo((plan, mistake, ...values) => maths.guidance({ mistake, ...Object.fromEntries(Object.keys(GUIDE).map((key, i) => [key, values[i]])) }, plan));
+  const guided = memo((plan, mistake, ...values) =>
+    maths.guidance({ mistake, ...Object.fromEntries(Object.keys(GUIDE).map((key, i) => [key, values[i]])) }, plan),
+  );
   const crowd = particles();
   return ({ ui, mix, half, sampler, groups, mistake }) => {
     const { plan, field } = planned(mix, groups, sampler, mistake, ...Object.values(OPTIONS).map(ui.get));

@@ -1,6 +1,10 @@
 // Pseudo-random numbers from a seed, the same in every browser: no DOM.
 
-/** Uniform numbers in (0, 1] from a 32-bit seed (mulberry32): the same everywhere. */
+/**
+ * Uniform numbers in (0, 1] from a 32-bit seed (mulberry32): the same everywhere.
+ * @param {number} seed
+ * @returns {() => number}
+ */
 export function uniforms(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +15,12 @@ export function uniforms(seed) {
   };
 }
 
-/** `size` standard normal numbers for particle `index`: each particle has a stream of its own. */
+/**
+ * `size` standard normal numbers for particle `index`: each particle has a stream of its own.
+ * @param {number} seed
+ * @param {number} index
+ * @param {number} size
+ */
 export function normals(seed, index, size) {
   const next = uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
   const out = new Float32Array(size + (size % 2));

@@ -19,7 +19,11 @@ const UPDATES = [
   ["noisy", "Rank 4 + noise"],
   ["flat", "All equal"],
 ];
-const FACTORS = [["best", "Best (SVD)"], ["learned", "Learned"], ["rescaled", "Rescaled"]];
+const FACTORS = [
+  ["best", "Best (SVD)"],
+  ["learned", "Learned"],
+  ["rescaled", "Rescaled"],
+];
 
 export default widget((ui) => {
   const look = source(ui);
@@ -28,7 +32,9 @@ export default widget((ui) => {
   ui.controls(...first);
   ui.more(...rest);
   ui.invite("raise the rank one by one. How few of its numbers are enough to rebuild the update?");
-  demonstrate(ui, "rank", () => Array.from({ length: Math.min(rows, columns) - ui.get("rank") + 1 }, (_, i) => Math.min(rows, columns) - i));
+  demonstrate(ui, "rank", () =>
+    Array.from({ length: Math.min(rows, columns) - ui.get("rank") + 1 }, (_, i) => Math.min(rows, columns) - i),
+  );
   const parts = {
     pictures: maps(ui),
     size: headline(),
@@ -38,12 +44,18 @@ export default widget((ui) => {
     table: dataTable(ui, { caption: "Singular values, and the energy that a cut behind each leaves and keeps" }),
     costs: costs(ui),
   };
-  const learning = fold(ui, "Learning A and B: the loss stops at the tail", [parts.line.element, ...parts.loss.elements], ui.get("factors") === "learned");
+  const learning = fold(
+    ui,
+    "Learning A and B: the loss stops at the tail",
+    [parts.line.element, ...parts.loss.elements],
+    ui.get("factors") === "learned",
+  );
   const bill = fold(ui, "The bill: memory to train, work to use", [parts.costs.element]);
   ui.add(parts.pictures.element, parts.size.element, parts.spectrum.element, learning, bill, parts.table.element);
   return () => {
     const now = look();
-    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.size, parts.line, parts.costs]) part.draw(now);
+    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.size, parts.line, parts.costs])
+      part.draw(now);
     parts.table.draw(() => tableRows(now));
     ui.say(sentence(now, parts.pictures.cell()));
     if (!now.run.complete) ui.redraw();
@@ -53,10 +65,18 @@ export default widget((ui) => {
 function controls(ui, largest) {
   const alpha = (value) => `${amount(value)} → α/r = ${amount(scaleOf(ui))}`;
   const scaled = slider(ui, "alpha", { label: "Alpha", min: 1, max: 64, format: alpha });
-  const rank = slider(ui, "rank", { label: "Rank r", min: 1, max: largest, format: (value) => `${value} of ${largest}` });
+  const rank = slider(ui, "rank", {
+    label: "Rank r",
+    min: 1,
+    max: largest,
+    format: (value) => `${value} of ${largest}`,
+  });
   ui.on("rank", () => refresh(scaled, alpha(ui.get("alpha"))));
   const update = ui.array("delta") ? [] : [select(ui, "update", { label: "Update ΔW", options: UPDATES })];
-  return { first: [rank, ...update], rest: [scaled, choice(ui, "factors", { label: "A and B are", options: FACTORS })] };
+  return {
+    first: [rank, ...update],
+    rest: [scaled, choice(ui, "factors", { label: "A and B are", options: FACTORS })],
+  };
 }
 
 // The alpha slider says the scale too, which a change of rank changes.

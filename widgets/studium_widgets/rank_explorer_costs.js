@@ -29,12 +29,34 @@ function memory(ui) {
     const bytes = WIDTH_OF[ui.get("precision")];
     const full = training(model.parameters, model.parameters, bytes);
     const now = lora ? training(model.parameters + adapter, adapter, bytes) : full;
-    bar.draw(Object.values(now).map((value) => [value, gigabytes(value)]), sum(full));
+    bar.draw(
+      Object.values(now).map((value) => [value, gigabytes(value)]),
+      sum(full),
+    );
     const cards = Math.ceil(sum(now) / CARD);
-    put(total, "textContent", `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`);
-    put(note, "textContent", lora ? adapterNote(model, adapter, rank) : "All parameters are trained; Adam keeps two fp32 numbers for each. Activations come on top.");
+    put(
+      total,
+      "textContent",
+      `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`,
+    );
+    put(
+      note,
+      "textContent",
+      lora
+        ? adapterNote(model, adapter, rank)
+        : "All parameters are trained; Adam keeps two fp32 numbers for each. Activations come on top.",
+    );
   };
-  return { element: panel(heading("Memory to train", toggle(ui, "lora", { label: "LoRA" })), settings, bar.element, total, note), draw };
+  return {
+    element: panel(
+      heading("Memory to train", toggle(ui, "lora", { label: "LoRA" })),
+      settings,
+      bar.element,
+      total,
+      note,
+    ),
+    draw,
+  };
 }
 
 function adapterNote({ parameters, width, layers }, adapter, rank) {
@@ -50,17 +72,32 @@ function latency(ui) {
     const { base, down, up } = flops(rows, columns, rank);
     const merged = ui.get("merged");
     const parts = merged ? [base, 0, 0] : [base, down, up];
-    bar.draw(parts.map((value) => [value, value.toLocaleString("en")]), base + down + up);
+    bar.draw(
+      parts.map((value) => [value, value.toLocaleString("en")]),
+      base + down + up,
+    );
     const more = merged ? "no more than without an adapter" : `${percent((down + up) / base)} more than without`;
     put(total, "textContent", `${sum(parts).toLocaleString("en")} FLOPs: ${more}`);
     const { width } = MODELS[ui.get("model_size")];
     const large = flops(width, width, rank);
     const share = `${amount((100 * (large.down + large.up)) / large.base)} %`;
-    put(note, "textContent", merged
-      ? "W + (α/r)·B·A has the shape of W: one product, the same outputs, no added latency."
-      : `Three products, two of them one after the other. At ${width.toLocaleString("en")} × ${width.toLocaleString("en")} they add only ${share} of the FLOPs, but still two launches.`);
+    put(
+      note,
+      "textContent",
+      merged
+        ? "W + (α/r)·B·A has the shape of W: one product, the same outputs, no added latency."
+        : `Three products, two of them one after the other. At ${width.toLocaleString("en")} × ${width.toLocaleString("en")} they add only ${share} of the FLOPs, but still two launches.`,
+    );
   };
-  return { element: panel(heading("Work to use it", toggle(ui, "merged", { label: "Merge B·A into W" })), bar.element, total, note), draw };
+  return {
+    element: panel(
+      heading("Work to use it", toggle(ui, "merged", { label: "Merge B·A into W" })),
+      bar.element,
+      total,
+      note,
+    ),
+    draw,
+  };
 }
 
 // Weights, gradients, and Adam's two moments in fp32.
@@ -75,5 +112,7 @@ const panel = (...parts) => h("div", { class: "st-rank-panel" }, ...parts);
 
 function gigabytes(bytes) {
   if (bytes >= 1e12) return `${amount(bytes / 1e12)} TB`;
-  return bytes >= 1e9 ? `${amount(Number((bytes / 1e9).toPrecision(3)))} GB` : `${amount(Number((bytes / 1e6).toPrecision(3)))} MB`;
+  return bytes >= 1e9
+    ? `${amount(Number((bytes / 1e9).toPrecision(3)))} GB`
+    : `${amount(Number((bytes / 1e6).toPrecision(3)))} MB`;
 }

@@ -22,7 +22,16 @@ export function beginRun(target, rows, columns, { rank, scale, method = "adam", 
   const b = new Float64Array(rows * rank);
   const factor = (value) => ({ value, slope: new Float64Array(value.length), moments: moments(value.length, method) });
   return {
-    ...{ rows, columns, rank, scale, method, unit, rate: RATE[method], target: Float64Array.from(target, (value) => value / unit) },
+    ...{
+      rows,
+      columns,
+      rank,
+      scale,
+      method,
+      unit,
+      rate: RATE[method],
+      target: Float64Array.from(target, (value) => value / unit),
+    },
     ...{ a: factor(a), b: factor(b), error: new Float64Array(rows * columns) },
     ...{ losses: new Float64Array(STEPS + 1).fill(NaN), copies: [], done: -1 },
   };
@@ -38,7 +47,10 @@ export function advance(run, ready = () => false) {
     look(run);
     run.losses[run.done] = run.unit ** 2 * energy(run.error);
     if (run.done === MOMENTS[run.copies.length]) {
-      run.copies.push({ a: Float32Array.from(run.a.value), b: Float32Array.from(run.b.value, (value) => run.unit * value) });
+      run.copies.push({
+        a: Float32Array.from(run.a.value),
+        b: Float32Array.from(run.b.value, (value) => run.unit * value),
+      });
     }
   }
   return run;
@@ -75,7 +87,8 @@ export function multiply(b, a, rows, columns, rank, scale, out) {
   for (let i = 0; i < rows; i++) {
     for (let k = 0; k < rank; k++) {
       const weight = scale * b[i * rank + k];
-      if (weight) for (let j = 0, at = i * columns, from = k * columns; j < columns; j++) out[at + j] += weight * a[from + j];
+      if (weight)
+        for (let j = 0, at = i * columns, from = k * columns; j < columns; j++) out[at + j] += weight * a[from + j];
     }
   }
   return out;

@@ -9,7 +9,10 @@ import { amount } from "./rank_explorer_words.js";
 const HEIGHT = 270;
 const BAR = 40; // px: the bar of all the energy, left of the curve
 const PLAYING = 5000; // ms for a whole run
-const METHODS = [["adam", "Adam"], ["descent", "Gradient descent"]];
+const METHODS = [
+  ["adam", "Adam"],
+  ["descent", "Gradient descent"],
+];
 
 /** The energy of ΔW as one bar, kept and tail, beside the loss of learning in the same scale: the floor is the tail. */
 export function lossPanel(ui) {

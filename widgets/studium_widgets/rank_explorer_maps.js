@@ -17,6 +17,15 @@ export function maps(ui) {
 
 function captions({ rows, columns, rank, scale, total, left, factors }) {
   const numbers = (count) => `${count.toLocaleString("en")} number${count > 1 ? "s" : ""}`;
-  const how = factors === "rescaled" ? `, fitted at 1, used at ${amount(scale)}` : scale === 1 ? "" : `, times α/r = ${amount(scale)}`;
-  return [`${rows} × ${columns}: ${numbers(rows * columns)}`, `${rank} · (${rows} + ${columns}): ${numbers(rank * (rows + columns))}${how}`, `${percent(total ? left / total : 0)} of the update`];
+  const how =
+    factors === "rescaled"
+      ? `, fitted at 1, used at ${amount(scale)}`
+      : scale === 1
+        ? ""
+        : `, times α/r = ${amount(scale)}`;
+  return [
+    `${rows} × ${columns}: ${numbers(rows * columns)}`,
+    `${rank} · (${rows} + ${columns}): ${numbers(rank * (rows + columns))}${how}`,
+    `${percent(total ? left / total : 0)} of the update`,
+  ];
 }

@@ -2,7 +2,11 @@
 // A matrix is a flat array in row order.
 import { dot, moveRank } from "./spectrum_maths.js";
 
-/** Numbers in [0, 1) that are the same in every browser for the same seed: splitmix in 32 bits. */
+/**
+ * Numbers in [0, 1) that are the same in every browser for the same seed: splitmix in 32 bits.
+ * @param {number} seed
+ * @returns {() => number}
+ */
 export function uniform(seed) {
   let state = seed | 0;
   return () => {
@@ -13,7 +17,11 @@ export function uniform(seed) {
   };
 }
 
-/** Standard normal numbers from a seed, by Box and Muller. */
+/**
+ * Standard normal numbers from a seed, by Box and Muller.
+ * @param {number} seed
+ * @returns {() => number}
+ */
 export function normal(seed) {
   const next = uniform(seed);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
@@ -21,7 +29,10 @@ export function normal(seed) {
 
 export const SIZE = 64; // rows and columns of a built-in update
 
-/** Singular values of the built-in updates by name; rank_explorer.py has the same formulas. */
+/**
+ * Singular values of the built-in updates by name; rank_explorer.py has the same formulas.
+ * @type {Record<string, (i: number) => number>}
+ */
 export const SPECTRA = {
   decaying: (i) => 4 * 0.7 ** i,
   low_rank: (i) => (i < 4 ? 4 - 0.8 * i : 0),
@@ -29,14 +40,21 @@ export const SPECTRA = {
   flat: () => 1,
 };
 
-/** The built-in update `name`: random singular vectors, smooth for the large values and rough for the small ones. */
+/**
+ * The built-in update `name`: random singular vectors, smooth for the large values and rough for the small ones.
+ * @param {string} name
+ */
 export function planted(name, seed = 1) {
   const s = Float64Array.from({ length: SIZE }, (_, i) => SPECTRA[name](i));
   const factors = { u: smoothBasis(SIZE, seed), s, v: smoothBasis(SIZE, seed + 1) };
   return moveRank(new Float64Array(SIZE * SIZE), factors, SIZE, SIZE, 0, SIZE);
 }
 
-/** `size` orthonormal random vectors as rows, the k-th made of cosines up to about frequency k. */
+/**
+ * `size` orthonormal random vectors as rows, the k-th made of cosines up to about frequency k.
+ * @param {number} size
+ * @param {number} seed
+ */
 export function smoothBasis(size, seed) {
   const next = normal(seed);
   const basis = new Float64Array(size * size);
@@ -51,6 +69,11 @@ export function smoothBasis(size, seed) {
 }
 
 // Gram and Schmidt, twice, since once loses digits between smooth vectors.
+/**
+ * @param {Float64Array} basis
+ * @param {number} k
+ * @param {number} size
+ */
 function orthonormalise(basis, k, size) {
   const at = k * size;
   for (let pass = 0; pass < 2; pass++) {
@@ -71,5 +94,14 @@ export const MODELS = {
   "175B": { parameters: 175e9, layers: 96, width: 12288 },
 };
 
-/** Floating-point operations for one token: 2 for each weight. `down` is x Aᵀ, `up` is (x Aᵀ) Bᵀ. */
-export const flops = (rows, columns, rank) => ({ base: 2 * rows * columns, down: 2 * rank * columns, up: 2 * rank * rows });
+/**
+ * Floating-point operations for one token: 2 for each weight. `down` is x Aᵀ, `up` is (x Aᵀ) Bᵀ.
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} rank
+ */
+export const flops = (rows, columns, rank) => ({
+  base: 2 * rows * columns,
+  down: 2 * rank * columns,
+  up: 2 * rank * rows,
+});

@@ -79,7 +79,7 @@ function pictures({ target, rows, columns, rank, scale, factors, run, steps }, b
     Object.assign(buffers, { product: new Float64Array(target.length), residual: new Float64Array(target.length) });
   }
   const { product, residual } = buffers;
-  const copy = factors === "learned" ? copyAt(run, steps) ?? run.copies.at(-1) : null;
+  const copy = factors === "learned" ? (copyAt(run, steps) ?? run.copies.at(-1)) : null;
   if (copy) multiply(copy.b, copy.a, rows, columns, rank, scale, product);
   else for (let i = 0; i < product.length; i++) product[i] = factors === "rescaled" ? scale * best[i] : best[i];
   for (let i = 0; i < product.length; i++) residual[i] = target[i] - product[i];

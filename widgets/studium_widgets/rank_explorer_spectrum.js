@@ -6,8 +6,15 @@ import { amount, heading, percent } from "./rank_explorer_words.js";
 /** The singular values of the update with the cut behind the r-th. */
 export function spectrumPanel(ui) {
   const bars = cutBars(ui, "rank", { label: "Cut behind singular value", height: 200 });
-  const title = heading("Why so few are enough: the singular values fall. Drag the cut", toggle(ui, "logarithmic", { label: "Log scale" }));
-  const note = h("p", { class: "st-note" }, "Solid bars are kept, hatched ones are lost: the tail. The squares of all bars add up to ‖ΔW‖², the energy of the update.");
+  const title = heading(
+    "Why so few are enough: the singular values fall. Drag the cut",
+    toggle(ui, "logarithmic", { label: "Log scale" }),
+  );
+  const note = h(
+    "p",
+    { class: "st-note" },
+    "Solid bars are kept, hatched ones are lost: the tail. The squares of all bars add up to ‖ΔW‖², the energy of the update.",
+  );
   const draw = ({ s, rank, kept, tail, logarithmic }) => {
     const words = [`r = ${rank}`, `keeps ${percent(kept)}`, `leaves Σσᵢ² = ${amount(tail)}`];
     const spoken = `rank ${rank}, ${percent(kept)} kept, tail energy ${amount(tail)}`;

@@ -7,7 +7,9 @@ export function amount(value) {
   if (!Number.isFinite(value)) return "∞";
   if (Math.abs(value) < 1e-12) return "0";
   if (Math.abs(value) < 1e-3) return value.toExponential(1).replace("-", "−");
-  return (Math.abs(value) < 1000 ? String(Number(value.toPrecision(4))) : Math.round(value).toLocaleString("en")).replace("-", "−");
+  return (
+    Math.abs(value) < 1000 ? String(Number(value.toPrecision(4))) : Math.round(value).toLocaleString("en")
+  ).replace("-", "−");
 }
 
 /** A panel's title, with a control at the right. */
@@ -30,7 +32,13 @@ function part(kind) {
 /** The share of the update that is kept, and the share of the numbers that this takes. */
 export function headline() {
   const [kept, stored] = [part("kept"), part("stored")];
-  const element = h("div", { class: "st-rank-equation" }, kept.element, h("span", { class: "st-rank-for" }, "with"), stored.element);
+  const element = h(
+    "div",
+    { class: "st-rank-equation" },
+    kept.element,
+    h("span", { class: "st-rank-for" }, "with"),
+    stored.element,
+  );
   const draw = ({ rank, rows, columns, kept: share }) => {
     put(kept.label, "textContent", `rank ${rank} can keep`);
     put(kept.value, "textContent", `${percent(share)} of the update`);
@@ -62,7 +70,10 @@ export function sentence(now, cell) {
   if (cell) return cellSentence(now, cell);
   const { rank, scale, left, tail, factors } = now;
   const cut = `Rank ${rank} ${factors === "best" ? "keeps" : "can keep"} ${percent(now.kept)} of the energy`;
-  const size = Math.abs(scale - 1) < 1e-9 ? "" : ` α/r = ${amount(scale)}, so the entries of B·A are ${amount(1 / scale)} times those of the update.`;
+  const size =
+    Math.abs(scale - 1) < 1e-9
+      ? ""
+      : ` α/r = ${amount(scale)}, so the entries of B·A are ${amount(1 / scale)} times those of the update.`;
   if (factors === "best") return `${cut}; the squared residual is exactly the tail energy, ${amount(tail)}.${size}`;
   if (factors === "learned") return `${cut}. ${learned(now)}`;
   if (Math.abs(scale - 1) < 1e-9) return `${cut}. Fitted at α/r = 1 and used at 1: nothing is lost. Move alpha.`;
@@ -72,7 +83,8 @@ export function sentence(now, cell) {
 
 function learned({ left, tail, total, run, steps }) {
   if (!Number.isFinite(left)) return "Learning broke down: alpha/r makes the steps too long.";
-  if (onFloor({ left, tail, total })) return `After ${steps} steps the loss ${amount(left)} lies on the floor, the tail energy ${amount(tail)}.`;
+  if (onFloor({ left, tail, total }))
+    return `After ${steps} steps the loss ${amount(left)} lies on the floor, the tail energy ${amount(tail)}.`;
   const slow = run.complete && steps === STEPS ? ", and these steps were too few or too long" : "";
   return `After ${steps} steps the loss is ${amount(left)}${slow}; the floor is the tail energy ${amount(tail)}.`;
 }

@@ -9,7 +9,12 @@ import { operations, three } from "./memory_meter_words.js";
 const MARGIN = { left: 58, right: 26, top: 14, bottom: 40 };
 const HEIGHT = 350;
 const [LOW, HIGH] = [0.1, 1e5]; // FLOP a byte
-const WAYS = { ArrowLeft: ["batch", -1], ArrowRight: ["batch", 1], ArrowDown: ["context", -1], ArrowUp: ["context", 1] };
+const WAYS = {
+  ArrowLeft: ["batch", -1],
+  ArrowRight: ["batch", 1],
+  ArrowDown: ["context", -1],
+  ArrowUp: ["context", 1],
+};
 const RATE = "operations a second (FLOP/s)";
 const ROOM = 52; // px of a power of ten from which each has its number
 const REACH = 22; // px from a point at which a pointer takes it
@@ -66,7 +71,12 @@ function steer(ui, picture, view, { dragged, stepped, tip }) {
   listen("pointermove", (event) => {
     if (view.held) return dragged(view.held, view.place.intensity(event.offsetX));
     const point = near(event);
-    if (point) tip.show(event.offsetX, event.offsetY, [point.name, `${three(point.intensity)} FLOP a byte`, operations(point.rate, "FLOP/s")]);
+    if (point)
+      tip.show(event.offsetX, event.offsetY, [
+        point.name,
+        `${three(point.intensity)} FLOP a byte`,
+        operations(point.rate, "FLOP/s"),
+      ]);
     else tip.hide();
   });
   listen("pointerleave", tip.hide);
@@ -77,18 +87,24 @@ function paint(context, { now, place }, theme) {
   context.font = `12px ${theme.font}`;
   slopeGround(context, place, now.card, theme);
   axes(context, place, theme);
-  const spots = now.points.map(({ intensity, rate }) => [place.x(Math.min(HIGH, Math.max(LOW, intensity))), place.y(rate)]);
+  const spots = now.points.map(({ intensity, rate }) => [
+    place.x(Math.min(HIGH, Math.max(LOW, intensity))),
+    place.y(rate),
+  ]);
   context.save();
   context.beginPath();
   context.rect(...place.box);
   context.clip();
-  now.points.forEach(({ share, rate }, i) => share !== undefined && gap(context, spots[i], place.y(rate / share), theme));
+  now.points.forEach(
+    ({ share, rate }, i) => share !== undefined && gap(context, spots[i], place.y(rate / share), theme),
+  );
   roof(context, place, now.card, theme);
   sides(context, place, now.card, theme);
   context.restore();
   const slope = place.box[2] < 6 * ROOM ? [0, 0, 0, 0] : nameSlope(context, place, now.card, theme);
   names(context, place, now, spots, slope, theme);
-  for (const moved of [false, true]) now.points.forEach((point, i) => Boolean(point.moved) === moved && mark(context, spots[i], point, i, theme));
+  for (const moved of [false, true])
+    now.points.forEach((point, i) => Boolean(point.moved) === moved && mark(context, spots[i], point, i, theme));
 }
 
 // Below the slope the card waits for its memory.
@@ -97,7 +113,13 @@ function slopeGround(context, { x, y, box }, { peak, bandwidth }, theme) {
   const bend = x(peak / bandwidth);
   context.fillStyle = theme.raised;
   context.beginPath();
-  for (const [across, up] of [[left, y(bandwidth * LOW)], [bend, y(peak)], [bend, top + down], [left, top + down]]) context.lineTo(across, up);
+  for (const [across, up] of [
+    [left, y(bandwidth * LOW)],
+    [bend, y(peak)],
+    [bend, top + down],
+    [left, top + down],
+  ])
+    context.lineTo(across, up);
   context.fill();
 }
 
@@ -114,7 +136,10 @@ function gap(context, [x, y], roofAt, theme) {
 
 // What limits the slope, along it. Gives the room that it takes: [left, top, right, bottom].
 function nameSlope(context, { x, y }, { bandwidth }, theme) {
-  const [from, to] = [[x(LOW), y(bandwidth * LOW)], [x(10 * LOW), y(bandwidth * 10 * LOW)]];
+  const [from, to] = [
+    [x(LOW), y(bandwidth * LOW)],
+    [x(10 * LOW), y(bandwidth * 10 * LOW)],
+  ];
   const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
   const text = `memory: ${bandwidth >= 1e12 ? `${three(bandwidth / 1e12)} TB` : `${three(bandwidth / 1e9)} GB`}/s`;
   const wide = context.measureText(text).width;
@@ -131,14 +156,27 @@ function nameSlope(context, { x, y }, { bandwidth }, theme) {
 // The roof's name at it, and that of each point beside it, in as many words as lie on no other name or point and are not cut
 // off; first those of the points that can be moved, then what was measured.
 function names(context, { y: height, box: [left, top, across, down] }, { points, card }, spots, slope, theme) {
-  Object.assign(context, { textAlign: "left", textBaseline: "middle", strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  Object.assign(context, {
+    textAlign: "left",
+    textBaseline: "middle",
+    strokeStyle: theme.surface,
+    lineWidth: 4,
+    lineJoin: "round",
+  });
   const title = [left, top, left + 10 + context.measureText(RATE).width, top + 14];
   const taken = [slope, title, ...spots.map(([x, y]) => [x - 12, y - 12, x + 12, y + 12])];
-  const free = ([a, b, c, d]) => a >= left && c <= left + across && b >= top && d <= top + down && !taken.some(([e, f, g, i]) => a < g && c > e && b < i && d > f);
+  const free = ([a, b, c, d]) =>
+    a >= left &&
+    c <= left + across &&
+    b >= top &&
+    d <= top + down &&
+    !taken.some(([e, f, g, i]) => a < g && c > e && b < i && d > f);
   const write = (texts, placesFor, ink) => {
     for (const text of texts) {
       const wide = context.measureText(text).width;
-      const box = placesFor(wide).map(([at, up]) => [at, up - 8, at + wide, up + 8]).find(free);
+      const box = placesFor(wide)
+        .map(([at, up]) => [at, up - 8, at + wide, up + 8])
+        .find(free);
       if (!box) continue;
       taken.push(box);
       context.fillStyle = ink;
@@ -146,21 +184,49 @@ function names(context, { y: height, box: [left, top, across, down] }, { points,
       return;
     }
   };
-  write([`${card.name}: ${operations(card.peak, "FLOP/s")}`, card.name], (wide) => [-16, 22].map((by) => [left + across - wide - 4, height(card.peak) + by]), theme.text);
+  write(
+    [`${card.name}: ${operations(card.peak, "FLOP/s")}`, card.name],
+    (wide) => [-16, 22].map((by) => [left + across - wide - 4, height(card.peak) + by]),
+    theme.text,
+  );
   const rank = ({ moved, share }) => (moved ? 0 : share === undefined ? 2 : 1);
   for (const [point, i] of points.map((point, i) => [point, i]).sort(([a], [b]) => rank(a) - rank(b))) {
     const part = `${Math.round((100 * point.rate) / card.peak)} %`;
     context.font = `${point.moved ? "600 " : ""}12px ${theme.font}`;
-    write(point.moved ? [`${point.name}: ${part} of the peak`, `${point.name}: ${part}`, point.name] : rank(point) === 1 ? [point.name, point.name.split(",")[0]] : [point.name], (wide) => beside(spots[i], wide), rank(point) < 2 ? theme.text : theme.muted);
+    write(
+      point.moved
+        ? [`${point.name}: ${part} of the peak`, `${point.name}: ${part}`, point.name]
+        : rank(point) === 1
+          ? [point.name, point.name.split(",")[0]]
+          : [point.name],
+      (wide) => beside(spots[i], wide),
+      rank(point) < 2 ? theme.text : theme.muted,
+    );
   }
 }
 
 // Where the name of a point may begin, the preferred places first.
-const beside = ([x, y], wide) => [[x + 15, y + 12], [x + 15, y], [x - 15 - wide, y - 12], [x - 15 - wide, y], [x - wide / 2, y + 22], [x - wide / 2, y - 22], [x - wide + 12, y + 22], [x - wide + 12, y - 22], [x + 15, y - 14]];
+const beside = ([x, y], wide) => [
+  [x + 15, y + 12],
+  [x + 15, y],
+  [x - 15 - wide, y - 12],
+  [x - 15 - wide, y],
+  [x - wide / 2, y + 22],
+  [x - wide / 2, y - 22],
+  [x - wide + 12, y + 22],
+  [x - wide + 12, y - 22],
+  [x + 15, y - 14],
+];
 
 function axes(context, { x, y, rates, box }, theme) {
   const [left, top, across, down] = box;
-  Object.assign(context, { strokeStyle: theme.line, fillStyle: theme.muted, lineWidth: 1, textAlign: "center", textBaseline: "top" });
+  Object.assign(context, {
+    strokeStyle: theme.line,
+    fillStyle: theme.muted,
+    lineWidth: 1,
+    textAlign: "center",
+    textBaseline: "top",
+  });
   context.beginPath();
   const every = across < 6 * ROOM ? 2 : 1;
   for (const power of powers(-1, 5).filter((_, i) => i % every === 0)) {
@@ -199,7 +265,11 @@ function sides(context, { x, box }, { peak, bandwidth }, theme) {
   const write = (name, reason, room, align, at) => {
     const whole = `${name}: ${reason}`;
     context.textAlign = align;
-    context.fillText(context.measureText(whole).width < room ? whole : shorten(context, name, room), at, box[1] + box[3] - 8);
+    context.fillText(
+      context.measureText(whole).width < room ? whole : shorten(context, name, room),
+      at,
+      box[1] + box[3] - 8,
+    );
   };
   write("memory-bound", "the card waits for data", 0.7 * (bend - box[0]), "right", bend - 6);
   write("compute-bound", "it calculates all the time", box[0] + box[2] - bend - 12, "left", bend + 6);
@@ -207,12 +277,21 @@ function sides(context, { x, box }, { peak, bandwidth }, theme) {
 
 // Points at their best are round, and grey where no hand moves them; measured ones are square. The number is the list's.
 function mark(context, [px, py], { share, moved }, i, theme) {
-  Object.assign(context, { fillStyle: moved ? theme.accent : share === undefined ? theme.muted : theme.text, strokeStyle: theme.surface, lineWidth: 2 });
+  Object.assign(context, {
+    fillStyle: moved ? theme.accent : share === undefined ? theme.muted : theme.text,
+    strokeStyle: theme.surface,
+    lineWidth: 2,
+  });
   context.beginPath();
   if (share === undefined) context.arc(px, py, 10, 0, 7);
   else context.rect(px - 9, py - 9, 18, 18);
   context.fill();
   context.stroke();
-  Object.assign(context, { fillStyle: theme.surface, textAlign: "center", textBaseline: "middle", font: `600 12px ${theme.font}` });
+  Object.assign(context, {
+    fillStyle: theme.surface,
+    textAlign: "center",
+    textBaseline: "middle",
+    font: `600 12px ${theme.font}`,
+  });
   context.fillText(String(i + 1), px, py + 0.5);
 }

@@ -10,7 +10,10 @@ export function points({ model, kvHeads, batch, context, weightBytes, cacheBytes
   const form = shape(model, kvHeads);
   const options = { batch, context, weightBytes, cacheBytes };
   const seen = form.window ? Math.min(context, form.window) : context;
-  const cached = { flops: 4 * form.heads * form.headDim * seen * batch, bytes: 2 * form.kvHeads * form.headDim * seen * batch * cacheBytes };
+  const cached = {
+    flops: 4 * form.heads * form.headDim * seen * batch,
+    bytes: 2 * form.kvHeads * form.headDim * seen * batch * cacheBytes,
+  };
   const work = [
     { name: "decoding a token", moved: "batch", ...decode(form, options) },
     { name: "reading the prompt", moved: "context", ...prefill(form, options) },
@@ -31,7 +34,13 @@ function placed(item, card) {
 export function measuredPoints(rows, names, card) {
   return names.map((name, i) => {
     const [intensity, rate] = [rows[2 * i], rows[2 * i + 1]];
-    return { name, intensity, rate, share: rate / attainable(card, intensity), bound: intensity < card.peak / card.bandwidth ? "memory" : "compute" };
+    return {
+      name,
+      intensity,
+      rate,
+      share: rate / attainable(card, intensity),
+      bound: intensity < card.peak / card.bandwidth ? "memory" : "compute",
+    };
   });
 }
 

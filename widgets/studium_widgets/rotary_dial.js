@@ -19,7 +19,12 @@ const POINTS = 360; // of the curve
 const BASES = [100, 500, 1000, 5000, 10000, 50000, 100000, 500000, 1000000];
 const DIMENSIONS = [4, 8, 16, 32, 64, 128];
 const FACTORS = [1, 1.5, 2, 3, 4, 6, 8, 12, 16];
-const METHODS = [["none", "None"], ["linear", "Position interpolation"], ["ntk", "NTK-aware base"], ["yarn", "YaRN"]];
+const METHODS = [
+  ["none", "None"],
+  ["linear", "Position interpolation"],
+  ["ntk", "NTK-aware base"],
+  ["yarn", "YaRN"],
+];
 const MISTAKES = [
   ["none", "None: it is right"],
   ["key still", "Key is not turned"],
@@ -34,7 +39,9 @@ export default widget((ui) => {
   const { mistake, together, rest } = controls(ui);
   ui.controls(positions[0].element, together, mistake);
   ui.more(positions[1].element, ...rest);
-  ui.invite("let the query move on: the first hands race, the last ones hardly turn. Then switch on “Move both”: all hands turn, but no blue angle changes, and the score stays.");
+  ui.invite(
+    "let the query move on: the first hands race, the last ones hardly turn. Then switch on “Move both”: all hands turn, but no blue angle changes, and the score stays.",
+  );
   if (!ui.get("together")) demonstrate(ui, "query_position", positions[0].all);
   const dials = faces(ui, { moved: () => ui.redraw() });
   const key = legend(ui);
@@ -54,35 +61,49 @@ export default widget((ui) => {
 });
 
 function keyOf(now, theme) {
-  const hands = [{ name: "query", stroke: theme.accent, dash: [] }, { name: "key", stroke: theme.muted, dash: [4, 3] }];
+  const hands = [
+    { name: "query", stroke: theme.accent, dash: [] },
+    { name: "key", stroke: theme.muted, dash: [4, 3] },
+  ];
   const angle = { name: "the angle between them", stroke: theme.accent, mark: "◔" };
-  return [...hands, angle, ...(beyond(now) ? [{ name: "angles seen in training", stroke: theme.muted, mark: "◔" }] : [])];
+  return [
+    ...hands,
+    angle,
+    ...(beyond(now) ? [{ name: "angles seen in training", stroke: theme.muted, mark: "◔" }] : []),
+  ];
 }
 
 // The two positions; while they move together, a change of one is made to the other too.
 function follow(ui) {
-  const near = () => ui.get("method") === "none" && Math.max(ui.get("query_position"), ui.get("key_position")) <= NEAR * ui.get("context");
+  const near = () =>
+    ui.get("method") === "none" &&
+    Math.max(ui.get("query_position"), ui.get("key_position")) <= NEAR * ui.get("context");
   const ends = () => [0, (near() ? NEAR : FURTHEST) * ui.get("context")];
   let offset = 0;
   const keep = () => (offset = ui.get("query_position") - ui.get("key_position"));
-  const along = (from, to, sign) => ui.on(from, () => {
-    if (!ui.get("together")) return keep();
-    const wanted = ui.get(from) + sign * offset;
-    const [low, high] = ends();
-    const kept = Math.min(high, Math.max(low, wanted));
-    ui.set(to, kept);
-    if (kept !== wanted) ui.set(from, kept - sign * offset);
-  });
+  const along = (from, to, sign) =>
+    ui.on(from, () => {
+      if (!ui.get("together")) return keep();
+      const wanted = ui.get(from) + sign * offset;
+      const [low, high] = ends();
+      const kept = Math.min(high, Math.max(low, wanted));
+      ui.set(to, kept);
+      if (kept !== wanted) ui.set(from, kept - sign * offset);
+    });
   keep();
   ui.on("together", keep);
   along("query_position", "key_position", -1);
   along("key_position", "query_position", 1);
-  const made = (name, label) => player(ui, name, { label, ends, duration: 12000, format: (value) => value.toLocaleString("en") });
+  const made = (name, label) =>
+    player(ui, name, { label, ends, duration: 12000, format: (value) => value.toLocaleString("en") });
   return [made("query_position", "Query stands at"), made("key_position", "Key stands at")];
 }
 
 function controls(ui) {
-  const dimensions = ui.array("query") || ui.array("key") ? [] : [slider(ui, "dimensions", { label: "Dimensions d", values: DIMENSIONS })];
+  const dimensions =
+    ui.array("query") || ui.array("key")
+      ? []
+      : [slider(ui, "dimensions", { label: "Dimensions d", values: DIMENSIONS })];
   const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES });
   const together = toggle(ui, "together", { label: "Move both" });
   const rest = [
@@ -124,7 +145,13 @@ function chartOf(now, y, theme) {
   y.range = [Math.min(-0.6 * top, 1.05 * Math.min(...scores)), 1.05 * top];
   const at = Math.abs(now.m - now.n);
   const marks = [{ x: at, label: `offset ${at}: score ${now.score.toFixed(2)}` }];
-  return { x: offsets, series, marks, bands: [{ from: now.context, to: end, label: "not in training" }], layer: (context, axes) => standing(context, axes, at, now.score, theme) };
+  return {
+    x: offsets,
+    series,
+    marks,
+    bands: [{ from: now.context, to: end, label: "not in training" }],
+    layer: (context, axes) => standing(context, axes, at, now.score, theme),
+  };
 }
 
 // Where the score stands on its curve.
@@ -145,12 +172,16 @@ function strangers({ speeds, trained, context, m, n }) {
 function sentence(now, pair) {
   if (pair >= 0) {
     const angle = (now.m - now.n) * now.speeds[pair];
-    const strange = unseen(now.speeds[pair], now.m - now.n, now.trained[pair], now.context) ? " Training never showed it this angle." : "";
+    const strange = unseen(now.speeds[pair], now.m - now.n, now.trained[pair], now.context)
+      ? " Training never showed it this angle."
+      : "";
     return `Pair ${pair} turns once every ${turns(now.speeds[pair])} positions; between the hands lie ${short(Number(angle.toPrecision(4)))} rad, cosine ${Math.cos(angle).toFixed(3)}.${strange}`;
   }
   const moved = score(now, now.m + 100, now.n + 100);
   const same = Math.abs(moved - now.score) <= 1e-9 * Math.max(1, Math.abs(now.score));
-  const shift = same ? "it stays so when both move on by 100" : `with both moved on by 100 it is ${moved.toFixed(4)}: the score no longer depends on the offset alone`;
+  const shift = same
+    ? "it stays so when both move on by 100"
+    : `with both moved on by 100 it is ${moved.toFixed(4)}: the score no longer depends on the offset alone`;
   const count = strangers(now);
   const strange = count ? ` ${count} of ${now.speeds.length} pairs see an angle that training never showed them.` : "";
   return `Offset ${now.m - now.n}: score ${now.score.toFixed(4)}; ${shift}.${strange}`;

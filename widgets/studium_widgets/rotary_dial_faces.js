@@ -22,7 +22,10 @@ export function faces(ui, { moved }) {
     view.box = grid(ui.widthOf(element.parentElement) || 600, now.speeds.length);
     const { size, height, rows, columns, count } = view.box;
     const context = fit(size * columns, height * rows);
-    const centres = Array.from({ length: count }, (_, i) => [(i % columns) * size + size / 2, Math.floor(i / columns) * height + size / 2]);
+    const centres = Array.from({ length: count }, (_, i) => [
+      (i % columns) * size + size / 2,
+      Math.floor(i / columns) * height + size / 2,
+    ]);
     discs(context, centres, size / 2 - 5, now, ui.theme);
     const angles = anglesOf(now, count);
     wedges(context, centres, size / 2 - 5, angles, ui.theme);
@@ -49,10 +52,31 @@ function discs(context, centres, radius, now, theme) {
   circles(context, centres, radius);
   context.fillStyle = theme.raised;
   context.fill();
-  if (beyond(now)) sectors(context, centres, radius, () => -Math.PI / 2, (i) => Math.min(TURN, trained[i] * length), theme.line);
+  if (beyond(now))
+    sectors(
+      context,
+      centres,
+      radius,
+      () => -Math.PI / 2,
+      (i) => Math.min(TURN, trained[i] * length),
+      theme.line,
+    );
   const strange = centres.map((_, i) => unseen(speeds[i], offset, trained[i], length));
-  rings(context, centres.filter((_, i) => !strange[i]), radius, theme.muted, 1);
-  rings(context, centres.filter((_, i) => strange[i]), radius, theme.text, 2.5, [2, 2]);
+  rings(
+    context,
+    centres.filter((_, i) => !strange[i]),
+    radius,
+    theme.muted,
+    1,
+  );
+  rings(
+    context,
+    centres.filter((_, i) => strange[i]),
+    radius,
+    theme.text,
+    2.5,
+    [2, 2],
+  );
 }
 
 /** Whether it matters what training has shown: an offset is longer than that, or the context is stretched. */
@@ -93,7 +117,10 @@ function anglesOf({ query, key, speeds, layout, mistake, m, n }, count) {
     return Math.atan2(vector[b], vector[a]) - Math.PI / 4;
   };
   const turned = mistake === "key still" ? 0 : mistake === "sign" ? -n : n;
-  return Array.from({ length: count }, (_, i) => ({ query: start(query, i) + m * speeds[i], key: start(key, i) + turned * speeds[i] }));
+  return Array.from({ length: count }, (_, i) => ({
+    query: start(query, i) + m * speeds[i],
+    key: start(key, i) + turned * speeds[i],
+  }));
 }
 
 // The angle from the key's hand to the query's, the shorter way round: all that the score hears of the positions.
@@ -129,7 +156,12 @@ function pointers(context, centres, length, angleOf, stroke, dash) {
 
 // How many tokens a turn takes where there is room for words, and the pair's number where there is not.
 function names(context, centres, size, { speeds }, theme) {
-  Object.assign(context, { fillStyle: theme.muted, font: `11px ${theme.font}`, textAlign: "center", textBaseline: "top" });
+  Object.assign(context, {
+    fillStyle: theme.muted,
+    font: `11px ${theme.font}`,
+    textAlign: "center",
+    textBaseline: "top",
+  });
   const words = centres.map((_, i) => short(Math.round(TURN / speeds[i])));
   const unit = [" tokens a turn", " a turn"].find((text) => context.measureText(words[0] + text).width <= size);
   words[0] += unit ?? "";

@@ -13,7 +13,10 @@ export function frequencies({ d, base, method = "none", factor = 1, context = 20
   if (method === "linear") return { frequencies: plain.map((value) => value / factor), gain: 1 };
   if (method !== "yarn") return { frequencies: plain, gain: 1 };
   const ramp = yarnRamp(d, base, context);
-  return { frequencies: plain.map((value, i) => value * (1 - ramp[i] + ramp[i] / factor)), gain: factor > 1 ? 0.1 * Math.log(factor) + 1 : 1 };
+  return {
+    frequencies: plain.map((value, i) => value * (1 - ramp[i] + ramp[i] / factor)),
+    gain: factor > 1 ? 0.1 * Math.log(factor) + 1 : 1,
+  };
 }
 
 /** For each pair how much of it YaRN interpolates, from 0 (fast, as it was) to 1 (slow, divided by the factor). */
@@ -59,7 +62,8 @@ export function score({ query, key, speeds, gain, layout, mistake }, m, n) {
  */
 export function curve(setting, m, offsets) {
   const { query, key, speeds, gain, layout, mistake } = setting;
-  if (mistake === "mixed" || mistake === "sign" || mistake === "key still") return Float64Array.from(offsets, (offset) => score(setting, m, m - offset));
+  if (mistake === "mixed" || mistake === "sign" || mistake === "key still")
+    return Float64Array.from(offsets, (offset) => score(setting, m, m - offset));
   const d = query.length;
   const parts = Array.from(speeds, (speed, i) => {
     const [a, b] = pairOf(i, d, layout);
@@ -73,4 +77,5 @@ export function curve(setting, m, offsets) {
 }
 
 /** Whether the pair of `speed` meets at `offset` an angle that no offset below `context`, at `trained` speed, has shown it. */
-export const unseen = (speed, offset, trained, context) => trained * context < TURN && Math.abs(offset) * speed > trained * context * (1 + 1e-9);
+export const unseen = (speed, offset, trained, context) =>
+  trained * context < TURN && Math.abs(offset) * speed > trained * context * (1 + 1e-9);

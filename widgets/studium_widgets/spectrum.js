@@ -30,11 +30,18 @@ export default widget((ui) => {
   const chart = lineChart(ui, { label: "Energy kept by each cut: arrows read it", x, y, height: 270 });
   const picture = ui.array("matrix") ? (ui.get("image").length ? images(ui) : products(ui)) : null;
   const table = dataTable(ui, { caption: "Values, and the energy that a cut behind each keeps" });
-  ui.add(h("div", { class: "st-spectrum" }, bars.element, chart.element), ...(picture ? [picture.element] : []), table.element);
+  ui.add(
+    h("div", { class: "st-spectrum" }, bars.element, chart.element),
+    ...(picture ? [picture.element] : []),
+    table.element,
+  );
   return () => {
     const now = look();
     bars.draw(barsOf(ui, now));
-    chart.draw({ series: [{ name: "energy kept", y: Array.from(now.kept, (share) => 100 * share) }], marks: [{ x: now.cut, label: `${now.cut} keep ${percent(now.kept[now.cut])}` }] });
+    chart.draw({
+      series: [{ name: "energy kept", y: Array.from(now.kept, (share) => 100 * share) }],
+      marks: [{ x: now.cut, label: `${now.cut} keep ${percent(now.kept[now.cut])}` }],
+    });
     picture?.draw(now);
     table.draw(() => rowsOf(now));
     ui.say(picture?.spoken(now) || sentence(now));
@@ -71,17 +78,36 @@ function source(ui) {
     const weights = singular ? base.values.map((value) => value ** 2) : base.values;
     const cut = Math.min(ui.get("cut"), weights.length);
     if (base.factors) follow(base, cut);
-    return { ...base, weights, kept: shares(weights), cut, names: ui.get("names"), singular, name: ui.get("names")[ui.get("case")] };
+    return {
+      ...base,
+      weights,
+      kept: shares(weights),
+      cut,
+      names: ui.get("names"),
+      singular,
+      name: ui.get("names")[ui.get("case")],
+    };
   };
 }
 
 function decompose(ui, { data, shape: [, rows, columns] }, index) {
   const part = Float64Array.from(data.subarray(index * rows * columns, (index + 1) * rows * columns));
-  const middle = ui.get("kind") === "singular" ? { data: part, means: new Float64Array(columns) } : centred(part, rows, columns);
+  const middle =
+    ui.get("kind") === "singular" ? { data: part, means: new Float64Array(columns) } : centred(part, rows, columns);
   const factors = svd(middle.data, rows, columns);
   const values = ui.get("kind") === "singular" ? factors.s : factors.s.map((s) => s ** 2 / Math.max(1, rows - 1));
   const largest = part.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  return { target: part, ...middle, rows, columns, factors, values, largest, product: new Float64Array(part.length), rank: 0 };
+  return {
+    target: part,
+    ...middle,
+    rows,
+    columns,
+    factors,
+    values,
+    largest,
+    product: new Float64Array(part.length),
+    rank: 0,
+  };
 }
 
 function follow(base, cut) {
@@ -100,7 +126,14 @@ function barsOf(ui, { values, cut, kept, singular }) {
   const left = cut < values.length ? `largest left out: ${rounded(values[cut])}` : "nothing is left out";
   const words = [`k = ${cut}`, `keeps ${percent(kept[cut])}`, left];
   const label = singular ? "singular value" : "eigenvalue";
-  return { values, cut, logarithmic: ui.get("logarithmic"), label, words, spoken: `${cut} kept, ${percent(kept[cut])} of the energy` };
+  return {
+    values,
+    cut,
+    logarithmic: ui.get("logarithmic"),
+    label,
+    words,
+    spoken: `${cut} kept, ${percent(kept[cut])} of the energy`,
+  };
 }
 
 // The matrix, what the kept values give back, and the difference.
@@ -114,10 +147,26 @@ function products(ui) {
     const whole = back(now);
     const rest = now.target.map((value, i) => value - whole[i]);
     const error = Math.sqrt(energy(rest) / (energy(now.target) || 1));
-    const notes = [`${now.rows} × ${now.columns}`, `${now.cut} of ${now.values.length} values`, `an error of ${percent(error)}`];
+    const notes = [
+      `${now.rows} × ${now.columns}`,
+      `${now.cut} of ${now.values.length} values`,
+      `an error of ${percent(error)}`,
+    ];
     const pictures = [now.target, whole].map((data, i) => ({ data, range, palette, note: notes[i], ...shared }));
     const reach = Math.max(...rest.map(Math.abs), 1e-12 * now.largest);
-    maps.draw([...pictures, { data: rest, range: [-reach, reach], palette: "diverging", note: `${notes[2]}; colours to ±${rounded(reach)}`, ...shared }], { from: rounded(range[0]), to: rounded(range[1]), palette });
+    maps.draw(
+      [
+        ...pictures,
+        {
+          data: rest,
+          range: [-reach, reach],
+          palette: "diverging",
+          note: `${notes[2]}; colours to ±${rounded(reach)}`,
+          ...shared,
+        },
+      ],
+      { from: rounded(range[0]), to: rounded(range[1]), palette },
+    );
   };
   const spoken = (now) => {
     const cell = maps.cell();
@@ -138,7 +187,11 @@ function images(ui) {
   const draw = (now) => {
     const shown = tiles(now, ui.get("image"));
     map.draw({ ...shown, range: [Math.min(0, ...now.target), now.largest] });
-    put(note, "textContent", `Above: ${shown.count} rows as they are. Below: from ${now.cut} of ${now.values.length} components and the mean.`);
+    put(
+      note,
+      "textContent",
+      `Above: ${shown.count} rows as they are. Below: from ${now.cut} of ${now.values.length} components and the mean.`,
+    );
   };
   return { element: h("div", { class: "st-images" }, map.element, note), draw, spoken: () => "" };
 }
@@ -165,6 +218,11 @@ function sentence({ values, cut, kept, singular, name }) {
 }
 
 function rowsOf({ values, kept, cut }) {
-  const rows = Array.from(values, (value, i) => [String(i + 1), rounded(value), percent(kept[i + 1]), i < cut ? "kept" : "left out"]);
+  const rows = Array.from(values, (value, i) => [
+    String(i + 1),
+    rounded(value),
+    percent(kept[i + 1]),
+    i < cut ? "kept" : "left out",
+  ]);
   return { columns: ["k", "value", "energy kept", ""], rows };
 }

@@ -7,6 +7,10 @@ const SWEEPS = 40; // 64 × 64 takes about 8
 /**
  * Thin SVD by one-sided Jacobi rotations (Hestenes 1958): {u, s, v}, data[i, j] = Σₖ s[k] u[k, i] v[k, j], s falling.
  * Where s[k] is zero to rounding, it is 0 and the longer side's singular vector is a row of zeros.
+ * @param {ArrayLike<number>} data
+ * @param {number} rows
+ * @param {number} columns
+ * @returns {{u: Float64Array, s: Float64Array, v: Float64Array}}
  */
 export function svd(data, rows, columns) {
   if (rows < columns) {
@@ -21,6 +25,13 @@ export function svd(data, rows, columns) {
 }
 
 // One rotation for each pair of columns that is not yet orthogonal; false when there was none.
+/**
+ * @param {Float64Array} sides
+ * @param {Float64Array} turns
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} floor
+ */
 function turnAll(sides, turns, rows, columns, floor) {
   let turned = false;
   for (let p = 0; p < columns - 1; p++) {
@@ -39,6 +50,14 @@ function turnAll(sides, turns, rows, columns, floor) {
   return turned;
 }
 
+/**
+ * @param {Float64Array} data
+ * @param {number} p
+ * @param {number} q
+ * @param {number} length
+ * @param {number} cosine
+ * @param {number} sine
+ */
 function turn(data, p, q, length, cosine, sine) {
   for (let i = 0; i < length; i++) {
     const [x, y] = [data[p + i], data[q + i]];
@@ -47,6 +66,13 @@ function turn(data, p, q, length, cosine, sine) {
   }
 }
 
+/**
+ * @param {Float64Array} sides
+ * @param {Float64Array} turns
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} floor
+ */
 function sorted(sides, turns, rows, columns, floor) {
   const sizes = Array.from({ length: columns }, (_, k) => Math.sqrt(dot(sides, k * rows, sides, k * rows, rows)));
   const order = sizes.map((_, k) => k).sort((a, b) => sizes[b] - sizes[a]);
@@ -59,33 +85,57 @@ function sorted(sides, turns, rows, columns, floor) {
   return { u, s, v };
 }
 
+/**
+ * @param {ArrayLike<number>} data
+ * @param {number} rows
+ * @param {number} columns
+ */
 function transposed(data, rows, columns) {
   const out = new Float64Array(rows * columns);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j];
   return out;
 }
 
+/** @param {number} size */
 function identity(size) {
   const out = new Float64Array(size * size);
   for (let i = 0; i < size; i++) out[i * size + i] = 1;
   return out;
 }
 
-/** The inner product of `length` numbers of `a` from `p` on and of `b` from `q` on. */
+/**
+ * The inner product of `length` numbers of `a` from `p` on and of `b` from `q` on.
+ * @param {ArrayLike<number>} a
+ * @param {number} p
+ * @param {ArrayLike<number>} b
+ * @param {number} q
+ * @param {number} length
+ */
 export function dot(a, p, b, q, length) {
   let sum = 0;
   for (let i = 0; i < length; i++) sum += a[p + i] * b[q + i];
   return sum;
 }
 
-/** Σ_{i>r} s_i² for r = 0 … s.length: what no rank r can reach (Eckart and Young 1936). */
+/**
+ * Σ_{i>r} s_i² for r = 0 … s.length: what no rank r can reach (Eckart and Young 1936).
+ * @param {ArrayLike<number>} s
+ */
 export function tailEnergies(s) {
   const tails = new Float64Array(s.length + 1);
   for (let r = s.length - 1; r >= 0; r--) tails[r] = tails[r + 1] + s[r] ** 2;
   return tails;
 }
 
-/** Turns `product`, the best one of rank `from`, into the best one of rank `to`: one outer product a step. */
+/**
+ * Turns `product`, the best one of rank `from`, into the best one of rank `to`: one outer product a step.
+ * @param {Float64Array} product
+ * @param {{u: ArrayLike<number>, s: ArrayLike<number>, v: ArrayLike<number>}} factors
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} from
+ * @param {number} to
+ */
 export function moveRank(product, { u, s, v }, rows, columns, from, to) {
   const sign = to > from ? 1 : -1;
   for (let k = Math.min(from, to); k < Math.max(from, to); k++) {
@@ -97,20 +147,32 @@ export function moveRank(product, { u, s, v }, rows, columns, from, to) {
   return product;
 }
 
-/** Sum of squares. */
+/**
+ * Sum of squares.
+ * @param {ArrayLike<number>} data
+ */
 export const energy = (data) => dot(data, 0, data, 0, data.length);
 
-/** {data, means}: the matrix less the mean of each column, and those means. */
+/**
+ * {data, means}: the matrix less the mean of each column, and those means.
+ * @param {ArrayLike<number>} data
+ * @param {number} rows
+ * @param {number} columns
+ */
 export function centred(data, rows, columns) {
   const means = new Float64Array(columns);
   for (let at = 0; at < data.length; at++) means[at % columns] += data[at] / rows;
   return { data: Float64Array.from(data, (value, at) => value - means[at % columns]), means };
 }
 
-/** The smallest cut that keeps `share` of the sum of `weights`, which fall. */
+/**
+ * The smallest cut that keeps `share` of the sum of `weights`, which fall.
+ * @param {Iterable<number> & ArrayLike<number>} weights
+ * @param {number} share
+ */
 export function cutFor(weights, share) {
-  const total = weights.reduce((sum, value) => sum + value, 0);
-  let [kept, cut] = [0, 0];
+  let [total, kept, cut] = [0, 0, 0];
+  for (const weight of weights) total += weight;
   while (cut < weights.length && kept < share * total * (1 - 1e-12)) kept += weights[cut++];
   return cut;
 }

@@ -9,18 +9,27 @@ import { widget } from "./controls/widget.js";
 import { compare, count, layout, mismatches, oddities, pattern, place, slice } from "./tensor_difference_maths.js";
 import { factList, number, sentence, tableRows } from "./tensor_difference_words.js";
 
-const SHOW = [["difference", "Difference"], ["wrong", "Where wrong"]];
+const SHOW = [
+  ["difference", "Difference"],
+  ["wrong", "Where wrong"],
+];
 
 export default widget((ui) => {
   const look = source(ui);
   const facts = h("ul", { class: "st-remarks" });
-  const pictures = matrices(ui, { titles: ["Yours", "Reference", "Yours − reference"], signs: ["−", "="], key: "value" });
+  const pictures = matrices(ui, {
+    titles: ["Yours", "Reference", "Yours − reference"],
+    signs: ["−", "="],
+    key: "value",
+  });
   const table = dataTable(ui, { caption: "Values of this slice that differ" });
   controls(ui, look, pictures.go);
   ui.add(facts, pictures.element, table.element);
   return () => {
     const now = look();
-    facts.replaceChildren(...factList(now).map(({ text, wrong }) => h("li", { class: wrong ? "st-wrong" : false }, text)));
+    facts.replaceChildren(
+      ...factList(now).map(({ text, wrong }) => h("li", { class: wrong ? "st-wrong" : false }, text)),
+    );
     const shown = now.same ? threeMaps(ui, now) : twoMaps(now);
     const palette = shown[1].palette;
     const [from, to] = ends(shown[1].range, now.actual.data);
@@ -46,11 +55,19 @@ function describe(actual, expected, rtol, atol) {
   const same = String(actual.shape) === String(expected.shape);
   const shared = { actual, expected, same, rtol, atol, why: pattern(actual, expected, rtol, atol) };
   const odd = [actual, expected].map(({ data }) => oddities(data));
-  return { ...shared, odd, ...(same ? compare(actual.data, expected.data, rtol, atol) : { axes: mismatches(actual.shape, expected.shape) }) };
+  return {
+    ...shared,
+    odd,
+    ...(same ? compare(actual.data, expected.data, rtol, atol) : { axes: mismatches(actual.shape, expected.shape) }),
+  };
 }
 
 function controls(ui, look, go) {
-  const { same, actual: { shape }, bad } = look();
+  const {
+    same,
+    actual: { shape },
+    bad,
+  } = look();
   if (!same) return;
   let at = -1;
   const onwards = () => {
@@ -58,17 +75,27 @@ function controls(ui, look, go) {
     at = found;
     go(cell);
   };
-  const steppers = shape.slice(0, -2).map((size, axis) => stepper(entry(ui, axis), "index", { label: `Axis ${axis}`, max: size - 1 }));
+  const steppers = shape
+    .slice(0, -2)
+    .map((size, axis) => stepper(entry(ui, axis), "index", { label: `Axis ${axis}`, max: size - 1 }));
   const next = h("button", { type: "button", class: "st-button", ...suppress }, "Next wrong value");
   next.addEventListener("click", onwards, { signal: ui.signal });
   ui.controls(...(bad ? [next] : []));
   ui.more(...steppers, choice(ui, "show", { label: "Third map", options: SHOW }));
-  ui.invite(bad ? "go from one wrong value to the next, and look for what they have in common." : "look through the slices: no value differs.");
+  ui.invite(
+    bad
+      ? "go from one wrong value to the next, and look for what they have in common."
+      : "look through the slices: no value differs.",
+  );
 }
 
 // One number of the list `index`, as a control reads and writes it.
 function entry(ui, axis) {
-  const set = (_, value) => ui.set("index", ui.get("index").map((old, i) => (i === axis ? value : old)));
+  const set = (_, value) =>
+    ui.set(
+      "index",
+      ui.get("index").map((old, i) => (i === axis ? value : old)),
+    );
   return { ...ui, get: () => ui.get("index")[axis] ?? 0, set };
 }
 
@@ -88,8 +115,14 @@ function threeMaps(ui, now) {
   const scale = scaleOf(part(now.expected.data));
   const shared = { rows, columns, flag };
   const dots = now.wrong.subarray(start, start + size);
-  const maps = [now.actual, now.expected].map(({ data }) => ({ ...marked(data.subarray(start, start + size)), data: part(data), ...scale, ...shared }));
-  if (ui.get("show") === "wrong") return [...maps, { data: padded(dots, rows * columns), range: [0, 1], note: "dark where they differ", ...shared }];
+  const maps = [now.actual, now.expected].map(({ data }) => ({
+    ...marked(data.subarray(start, start + size)),
+    data: part(data),
+    ...scale,
+    ...shared,
+  }));
+  if (ui.get("show") === "wrong")
+    return [...maps, { data: padded(dots, rows * columns), range: [0, 1], note: "dark where they differ", ...shared }];
   const [low, high] = extent([part(now.difference)]);
   const reach = Math.max(Math.abs(low), Math.abs(high), now.atol) || 1;
   const note = `±${rounded(reach)}; dots are wrong`;
@@ -111,9 +144,18 @@ function twoMaps({ actual, expected }) {
   const scale = scaleOf(expected.data);
   const maps = [actual, expected].map(({ data, shape }) => {
     const { rows, columns } = layout(shape);
-    const { size } = slice(shape, Array(Math.max(0, shape.length - 2)).fill(0));
-    const note = shape.length > 2 ? `[${shape.slice(0, -2).map(() => "0").join(", ")}] of ${shape.join(" × ")}` : shape.join(" × ");
-    return { ...marked(data.subarray(0, size)), data: padded(data.subarray(0, size), rows * columns), rows, columns, ...scale, note };
+    const first = Array(Math.max(0, shape.length - 2)).fill(0);
+    const { size } = slice(shape, first);
+    const sizes = shape.join(" × ");
+    const note = first.length ? `[${first.join(", ")}] of ${sizes}` : sizes;
+    return {
+      ...marked(data.subarray(0, size)),
+      data: padded(data.subarray(0, size), rows * columns),
+      rows,
+      columns,
+      ...scale,
+      note,
+    };
   });
   return [...maps, null];
 }

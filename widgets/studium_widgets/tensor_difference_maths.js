@@ -70,7 +70,8 @@ export function transposed({ data, shape }) {
   const [rows, columns] = shape.slice(-2);
   const out = new Float64Array(data.length);
   for (let start = 0; start < data.length; start += rows * columns) {
-    for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[start + j * rows + i] = data[start + i * columns + j];
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) out[start + j * rows + i] = data[start + i * columns + j];
   }
   return { data: out, shape: [...shape.slice(0, -2), columns, rows] };
 }
@@ -80,14 +81,29 @@ export function transposed({ data, shape }) {
  * expected), "shifted" (actual = expected + value), "flipped" (along the last axis). Both: {data, shape}.
  */
 export function pattern(actual, expected, rtol, atol) {
-  const equal = (one, other) => String(one.shape) === String(other.shape) && compare(one.data, other.data, rtol, atol).bad === 0;
+  const equal = (one, other) =>
+    String(one.shape) === String(other.shape) && compare(one.data, other.data, rtol, atol).bad === 0;
   if (actual.shape.length > 1 && equal(transposed(actual), expected)) return { kind: "transposed", value: 0 };
-  if (String(actual.shape) !== String(expected.shape) || !actual.data.every(Number.isFinite)) return { kind: "", value: 0 };
+  if (String(actual.shape) !== String(expected.shape) || !actual.data.every(Number.isFinite))
+    return { kind: "", value: 0 };
   const like = (change) => ({ data: Float64Array.from(expected.data, change), shape: expected.shape });
   const scale = ratio(actual.data, expected.data);
-  if (actual.data.some(Boolean) && equal(actual, like((value) => value * scale))) return { kind: "scaled", value: scale };
+  if (
+    actual.data.some(Boolean) &&
+    equal(
+      actual,
+      like((value) => value * scale),
+    )
+  )
+    return { kind: "scaled", value: scale };
   const gap = actual.data.reduce((sum, value, i) => sum + value - expected.data[i], 0) / actual.data.length;
-  if (equal(actual, like((value) => value + gap))) return { kind: "shifted", value: gap };
+  if (
+    equal(
+      actual,
+      like((value) => value + gap),
+    )
+  )
+    return { kind: "shifted", value: gap };
   const width = actual.shape.at(-1) ?? 1;
   const back = (_, i) => expected.data[i - (i % width) + width - 1 - (i % width)];
   return equal(actual, like(back)) ? { kind: "flipped", value: 0 } : { kind: "", value: 0 };

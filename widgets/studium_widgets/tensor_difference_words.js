@@ -17,17 +17,26 @@ const spell = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`
 /** [{text, wrong}]: shapes, types, how many differ, what is odd. */
 export function factList(now) {
   const [mine, its] = now.shapes.length === 2 ? now.shapes : [now.actual.shape, now.expected.shape];
-  const facts = [now.same ? { text: `shape ${spell(mine)}` } : { text: `shape ${spell(mine)}, expected ${spell(its)}`, wrong: true }];
+  const facts = [
+    now.same ? { text: `shape ${spell(mine)}` } : { text: `shape ${spell(mine)}, expected ${spell(its)}`, wrong: true },
+  ];
   const [type, wanted] = now.dtypes;
-  if (type) facts.push({ text: type === wanted ? type : `${type}, the reference is ${wanted}: types are not compared` });
-  if (now.same) facts.push({ text: `${now.bad.toLocaleString("en")} of ${now.wrong.length.toLocaleString("en")} values differ`, wrong: now.bad > 0 });
-  if (now.same && now.largest >= 0) facts.push({ text: `largest difference ${number(Math.abs(now.difference[now.largest]))}` });
+  if (type)
+    facts.push({ text: type === wanted ? type : `${type}, the reference is ${wanted}: types are not compared` });
+  if (now.same)
+    facts.push({
+      text: `${now.bad.toLocaleString("en")} of ${now.wrong.length.toLocaleString("en")} values differ`,
+      wrong: now.bad > 0,
+    });
+  if (now.same && now.largest >= 0)
+    facts.push({ text: `largest difference ${number(Math.abs(now.difference[now.largest]))}` });
   ["yours", "the reference"].forEach((name, i) => {
     const { nan, infinite } = now.odd[i];
     if (nan) facts.push({ text: `${nan} NaN in ${name}`, wrong: true });
     if (infinite) facts.push({ text: `${infinite} infinite in ${name}`, wrong: true });
   });
-  if (count(now.actual.shape) < count(mine)) facts.push({ text: `shown: ${spell(now.actual.shape)} from ${whole(now, 0)}` });
+  if (count(now.actual.shape) < count(mine))
+    facts.push({ text: `shown: ${spell(now.actual.shape)} from ${whole(now, 0)}` });
   return facts;
 }
 
@@ -56,7 +65,8 @@ export function sentence(ui, now, cell) {
 }
 
 function shapeSentence({ axes: [first], actual, expected }) {
-  if (first.axis < 0) return `Yours has ${actual.shape.length} axes, the reference ${expected.shape.length}: compare ${spell(actual.shape)} with ${spell(expected.shape)}.`;
+  if (first.axis < 0)
+    return `Yours has ${actual.shape.length} axes, the reference ${expected.shape.length}: compare ${spell(actual.shape)} with ${spell(expected.shape)}.`;
   return `Axis ${first.axis} is ${first.actual} long in yours and ${first.expected} in the reference.`;
 }
 
@@ -76,12 +86,20 @@ function read(now, at) {
 /** Rows of the table: the first values of the slice that differ; for shapes that differ, the axes. */
 export function tableRows(now) {
   if (!now.same) {
-    const rows = now.axes.map(({ axis, actual, expected }) => [axis < 0 ? "axes" : `axis ${axis}`, String(actual), String(expected)]);
+    const rows = now.axes.map(({ axis, actual, expected }) => [
+      axis < 0 ? "axes" : `axis ${axis}`,
+      String(actual),
+      String(expected),
+    ]);
     return { columns: ["", "yours", "reference"], rows };
   }
   const rows = [];
   const { start, size } = slice(now.actual.shape, now.index);
-  for (let i = now.wrong.indexOf(1, start); i >= 0 && i < start + size && rows.length < ROWS; i = now.wrong.indexOf(1, i + 1)) {
+  for (
+    let i = now.wrong.indexOf(1, start);
+    i >= 0 && i < start + size && rows.length < ROWS;
+    i = now.wrong.indexOf(1, i + 1)
+  ) {
     rows.push([whole(now, i), number(now.actual.data[i]), number(now.expected.data[i]), number(now.difference[i])]);
   }
   return { columns: ["index", "yours", "reference", "difference"], rows };

@@ -19,7 +19,10 @@ import { model } from "./tiling_model.js";
 import { chipParts, measured, number, rowTable, sentence, tableRows } from "./tiling_words.js";
 
 const BLOCKS = [1, 2, 4, 8, 16, 32, 64];
-const ORDERS = [["rows", "Queries outside"], ["columns", "Keys outside"]];
+const ORDERS = [
+  ["rows", "Queries outside"],
+  ["columns", "Keys outside"],
+];
 
 export default widget((ui) => {
   const { read, count } = model(ui);
@@ -29,9 +32,18 @@ export default widget((ui) => {
   ui.controls(clock.element);
   ui.more(...settings(ui));
   demonstrate(ui, "step", clock.all, 3500);
-  ui.invite("play the tiles: the big matrix is never there as a whole, and still every row comes out exact. Then put in a mistake.");
-  const go = (step) => (clock.stop(), ui.set("step", Math.max(0, Math.min(count(), step))));
-  const picture = board(ui, { label: "Tiles: arrows go from tile to tile", picked: go, moved: (by) => go(ui.get("step") + by) });
+  ui.invite(
+    "play the tiles: the big matrix is never there as a whole, and still every row comes out exact. Then put in a mistake.",
+  );
+  const go = (step) => {
+    clock.stop();
+    ui.set("step", Math.max(0, Math.min(count(), step)));
+  };
+  const picture = board(ui, {
+    label: "Tiles: arrows go from tile to tile",
+    picked: go,
+    moved: (by) => go(ui.get("step") + by),
+  });
   const parts = panel(ui);
   const table = dataTable(ui, { caption: "Numbers moved and operations" });
   const sums = fold(ui, "The three numbers of each row on the chip", [parts.rows]);
@@ -48,10 +60,12 @@ export default widget((ui) => {
 });
 
 function settings(ui) {
-  const sizes = ui.array("q") ? [] : [
-    slider(ui, "length", { label: "Tokens N", min: 4, max: 64, step: 4 }),
-    slider(ui, "width", { label: "Head size d", values: [2, 4, 8, 16, 32, 64] }),
-  ];
+  const sizes = ui.array("q")
+    ? []
+    : [
+        slider(ui, "length", { label: "Tokens N", min: 4, max: 64, step: 4 }),
+        slider(ui, "width", { label: "Head size d", values: [2, 4, 8, 16, 32, 64] }),
+      ];
   return [
     ...sizes,
     slider(ui, "block_rows", { label: "Queries in a block", values: BLOCKS }),
@@ -62,20 +76,42 @@ function settings(ui) {
 }
 
 function panel(ui) {
-  const mistake = select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [shown]]) => [name, shown]) });
+  const mistake = select(ui, "mistake", {
+    label: "Put in a mistake",
+    options: Object.entries(MISTAKES).map(([name, [shown]]) => [name, shown]),
+  });
   const effect = h("p", { class: "st-effect", "aria-live": "polite" });
   const rows = h("table", { class: "st-tiling-rows" });
   const traffic = bars(ui, { label: "Numbers moved between slow memory and chip", format: number });
   const chip = stackedBar("On the chip", ["q and a", "k and v", "scores", "m and ℓ"]);
   const tiles = facts(["Rows so far", "Work for each number moved"]);
-  const chart = lineChart(ui, { label: "Numbers moved over the number of tokens", x: { label: "tokens N", log: true }, y: { label: "numbers moved", log: true }, height: 220 });
+  const chart = lineChart(ui, {
+    label: "Numbers moved over the number of tokens",
+    x: { label: "tokens N", log: true },
+    y: { label: "numbers moved", log: true },
+    height: 220,
+  });
   const held = h("h4");
-  const element = h("div", {}, held, chip.element, h("h4", {}, "Numbers moved between slow memory and chip"), traffic.element, tiles.element, mistake, effect);
+  const element = h(
+    "div",
+    {},
+    held,
+    chip.element,
+    h("h4", {}, "Numbers moved between slow memory and chip"),
+    traffic.element,
+    tiles.element,
+    mistake,
+    effect,
+  );
   const draw = (now) => {
     rows.replaceChildren(...rowTable(now));
     const flash = now.all.flash.read + now.all.flash.written;
     const plain = now.all.standard.read + now.all.standard.written;
-    const bar = [{ name: "Standard", value: plain, kind: "context" }, { name: "Tiled", value: flash }, { name: "Tiled, so far", value: now.soFar.read + now.soFar.written }];
+    const bar = [
+      { name: "Standard", value: plain, kind: "context" },
+      { name: "Tiled", value: flash },
+      { name: "Tiled, so far", value: now.soFar.read + now.soFar.written },
+    ];
     traffic.draw(bar, Math.max(plain, flash));
     const scores = now.size ** 2;
     put(held, "textContent", `On the chip: ${number(now.all.chip)} numbers; all scores: ${number(scores)}`);

@@ -12,7 +12,9 @@ export const WRONG = 1e-9; // error above which a row counts as wrong
 export function board(ui, { label, picked, moved }) {
   const { element, fit } = canvas(label);
   const image = document.createElement("canvas");
-  const colour = memo((S, size, dark) => paint(image, { data: S, rows: size, columns: size, range: extremes(S) }, dark));
+  const colour = memo((S, size, dark) =>
+    paint(image, { data: S, rows: size, columns: size, range: extremes(S) }, dark),
+  );
   let [now, place] = [null, null];
   const draw = (latest) => {
     now = latest;
@@ -59,7 +61,17 @@ function drawAll(context, now, place, image, theme) {
 function reveal(context, { size, rows, columns }, { left, top, cell }, image, [i, j], last) {
   const [[r0, r1], [c0, c1]] = [span(i, rows, size), span(j, columns, size)];
   context.globalAlpha = last ? 1 : 0.4;
-  context.drawImage(image, c0, r0, c1 - c0, r1 - r0, left + c0 * cell, top + r0 * cell, (c1 - c0) * cell, (r1 - r0) * cell);
+  context.drawImage(
+    image,
+    c0,
+    r0,
+    c1 - c0,
+    r1 - r0,
+    left + c0 * cell,
+    top + r0 * cell,
+    (c1 - c0) * cell,
+    (r1 - r0) * cell,
+  );
   context.globalAlpha = 1;
 }
 
@@ -104,12 +116,18 @@ function strips(context, now, { left, top, cell }, theme) {
   const { size, rows, columns, list, step } = now;
   const [i, j] = step ? list[step - 1] : [-1, -1];
   const [thin, across] = [EDGE * 0.62, Math.ceil(size / columns)];
-  for (const [name, y] of [["keys K", top - GAP - 2 * thin], ["values V", top - GAP - thin]]) {
+  for (const [name, y] of [
+    ["keys K", top - GAP - 2 * thin],
+    ["values V", top - GAP - thin],
+  ]) {
     for (let block = 0; block < across; block++) {
       const [from, to] = span(block, columns, size);
       box(context, [left + from * cell, y, (to - from) * cell, thin - 3], block === j, theme);
     }
-    label(context, name, left + size * cell - 4, y + thin / 2 - 1, { textAlign: "right", fillStyle: j === across - 1 ? theme.surface : theme.text });
+    label(context, name, left + size * cell - 4, y + thin / 2 - 1, {
+      textAlign: "right",
+      fillStyle: j === across - 1 ? theme.surface : theme.text,
+    });
   }
   for (let block = 0; block < Math.ceil(size / rows); block++) {
     const [from, to] = span(block, rows, size);
@@ -131,17 +149,27 @@ function label(context, text, x, y, style) {
   context.fillText(text, x, y);
 }
 
+const same = ([row, column], [otherRow, otherColumn]) => row === otherRow && column === otherColumn;
+
 // What has become of the tiles, on the tiles: the last one, the first one, and those to come; no word lies on another.
 function words(context, { list, step, size, rows, columns, causal }, { left, top, cell, inner }, theme) {
-  const middle = ([i, j]) => [span(j, columns, size), span(i, rows, size)].map(([from, to]) => ((from + to) / 2) * cell);
+  const middle = ([i, j]) =>
+    [span(j, columns, size), span(i, rows, size)].map(([from, to]) => ((from + to) / 2) * cell);
   const last = list.findLast(([, j]) => j === 0);
   const said = [
     step && ["on the chip", ...middle(list[step - 1])],
     causal && ["hidden by the mask", 0.68 * inner, 0.3 * inner],
-    step > 1 && list[0] + "" !== list[step - 1] + "" && ["thrown away", ...middle(list[0])],
+    step > 1 && !same(list[0], list[step - 1]) && ["thrown away", ...middle(list[0])],
     list.indexOf(last) >= step && ["to come", ...middle(last)],
   ];
-  Object.assign(context, { textAlign: "center", textBaseline: "middle", fillStyle: theme.text, strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  Object.assign(context, {
+    textAlign: "center",
+    textBaseline: "middle",
+    fillStyle: theme.text,
+    strokeStyle: theme.surface,
+    lineWidth: 4,
+    lineJoin: "round",
+  });
   const taken = [];
   for (const [text, x, y] of said.filter(Boolean)) {
     const half = context.measureText(text).width / 2 + 2;
@@ -172,7 +200,10 @@ function outcome(context, { size, state, errors, causal }, { left, top, cell, in
 
 function current(context, { size, rows, columns, list, step }, { left, top, cell }, theme) {
   const [[r0, r1], [c0, c1]] = [span(list[step - 1][0], rows, size), span(list[step - 1][1], columns, size)];
-  for (const [colour, width] of [[theme.surface, 5], [theme.text, 2.5]]) {
+  for (const [colour, width] of [
+    [theme.surface, 5],
+    [theme.text, 2.5],
+  ]) {
     Object.assign(context, { strokeStyle: colour, lineWidth: width });
     context.strokeRect(left + c0 * cell, top + r0 * cell, (c1 - c0) * cell, (r1 - r0) * cell);
   }

@@ -4,7 +4,8 @@ import { normals } from "./random.js";
 
 /** Random q, k, v of `size` × `width`, {q, k, v}: the queries long enough that rows have favourites. */
 export function drawn(size, width, seed) {
-  const make = (which, scale) => Float64Array.from(normals(seed, which, size * width).subarray(0, size * width), (value) => scale * value);
+  const make = (which, scale) =>
+    Float64Array.from(normals(seed, which, size * width).subarray(0, size * width), (value) => scale * value);
   return { q: make(1, 1.6), k: make(2, 1), v: make(3, 1) };
 }
 
@@ -41,14 +42,26 @@ export function tiles({ size, rows, columns, causal, order }) {
 
 /** Running maximum, sum and accumulator of each row before anything was seen; `seen`: keys that a row has met. */
 export function start(size, width) {
-  return { m: new Float64Array(size).fill(-Infinity), l: new Float64Array(size), acc: new Float64Array(size * width), factor: new Float64Array(size).fill(1), seen: new Int32Array(size) };
+  return {
+    m: new Float64Array(size).fill(-Infinity),
+    l: new Float64Array(size),
+    acc: new Float64Array(size * width),
+    factor: new Float64Array(size).fill(1),
+    seen: new Int32Array(size),
+  };
 }
 
 /** Mistakes in the update, as the menu names them, and what they do. */
 export const MISTAKES = {
   none: ["None: correct code", "Each row's result is exact after every tile, for the keys that it has seen."],
-  "no-rescale": ["Accumulator not rescaled", "Where a later tile raises the maximum, what was gathered before counts too much."],
-  "block-maximum": ["Maximum of the tile alone", "The maximum may fall again; then exponentials grow, and the first keys come back too large."],
+  "no-rescale": [
+    "Accumulator not rescaled",
+    "Where a later tile raises the maximum, what was gathered before counts too much.",
+  ],
+  "block-maximum": [
+    "Maximum of the tile alone",
+    "The maximum may fall again; then exponentials grow, and the first keys come back too large.",
+  ],
   inverse: ["Factor turned round: exp(m′ − m)", "What should shrink is blown up."],
 };
 
@@ -143,7 +156,11 @@ export function moved(size, { width, rows, columns, causal, order }) {
 
 /** What the standard algorithm moves: Q, K, V and O once; scores and probabilities written and read. */
 export function standard(size, width) {
-  return { read: 3 * size * width + 2 * size * size, written: size * width + 2 * size * size, flops: 4 * size * size * width };
+  return {
+    read: 3 * size * width + 2 * size * size,
+    written: size * width + 2 * size * size,
+    flops: 4 * size * size * width,
+  };
 }
 
 /** Numbers that the fast memory holds at once: blocks of q, k, v and the accumulator, the tile, m and l. */

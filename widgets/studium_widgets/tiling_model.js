@@ -3,11 +3,27 @@ import { memo } from "./controls/memo.js";
 import * as maths from "./tiling_maths.js";
 
 const LENGTHS = Array.from({ length: 15 }, (_, i) => Math.round(128 * 2 ** (i / 2))); // up to 16384 tokens
-const SHAPE = { size: "length", width: "width", rows: "block_rows", columns: "block_columns", order: "order", causal: "causal", mistake: "mistake" };
+const SHAPE = {
+  size: "length",
+  width: "width",
+  rows: "block_rows",
+  columns: "block_columns",
+  order: "order",
+  causal: "causal",
+  mistake: "mistake",
+};
 
 /** `read()` → what to draw now; `count()` → how many tiles there are. */
 export function model(ui) {
-  const parts = { given: memo(given), drawn: memo(maths.drawn), scores: memo(maths.scores), tiles: memo(tilesOf), run: memo(run), all: memo(totals), growth: memo(growth) };
+  const parts = {
+    given: memo(given),
+    drawn: memo(maths.drawn),
+    scores: memo(maths.scores),
+    tiles: memo(tilesOf),
+    run: memo(run),
+    all: memo(totals),
+    growth: memo(growth),
+  };
   const shape = () => Object.fromEntries(Object.entries(SHAPE).map(([key, name]) => [key, ui.get(name)]));
   const tiles = ({ size, rows, columns, causal, order }) => parts.tiles(size, rows, columns, causal, order);
   const read = () => {
@@ -18,12 +34,22 @@ export function model(ui) {
     const list = tiles(now);
     const step = Math.min(ui.get("step"), list.length);
     const values = Object.values(now);
-    return { ...now, S, list, step, ...parts.run(S, input.v, list, step, ...values), all: parts.all(list, ...values), growth: parts.growth(...values), soFar: maths.traffic(list, step, now) };
+    return {
+      ...now,
+      S,
+      list,
+      step,
+      ...parts.run(S, input.v, list, step, ...values),
+      all: parts.all(list, ...values),
+      growth: parts.growth(...values),
+      soFar: maths.traffic(list, step, now),
+    };
   };
   return { read, count: () => tiles(shape()).length };
 }
 
-const given = (...arrays) => Object.fromEntries(["q", "k", "v"].map((name, i) => [name, Float64Array.from(arrays[i].data)]));
+const given = (...arrays) =>
+  Object.fromEntries(["q", "k", "v"].map((name, i) => [name, Float64Array.from(arrays[i].data)]));
 
 const tilesOf = (size, rows, columns, causal, order) => maths.tiles({ size, rows, columns, causal, order });
 
@@ -43,7 +69,11 @@ function run(S, v, list, step, ...values) {
 
 function totals(list, ...values) {
   const now = shaped(values);
-  return { flash: maths.traffic(list, list.length, now), standard: maths.standard(now.size, now.width), chip: maths.onChip(now) };
+  return {
+    flash: maths.traffic(list, list.length, now),
+    standard: maths.standard(now.size, now.width),
+    chip: maths.onChip(now),
+  };
 }
 
 // Numbers moved over the number of tokens, as a chart takes them.
@@ -53,5 +83,11 @@ function growth(...values) {
     const { read, written } = maths.standard(N, now.width);
     return read + written;
   };
-  return { x: LENGTHS, series: [{ name: "standard", y: LENGTHS.map(whole), kind: "context" }, { name: "tiled", y: LENGTHS.map((N) => maths.moved(N, now)), kind: "chosen" }] };
+  return {
+    x: LENGTHS,
+    series: [
+      { name: "standard", y: LENGTHS.map(whole), kind: "context" },
+      { name: "tiled", y: LENGTHS.map((N) => maths.moved(N, now)), kind: "chosen" },
+    ],
+  };
 }

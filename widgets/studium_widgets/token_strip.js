@@ -28,16 +28,47 @@ export default widget((ui) => {
     stepper(ui, "seed", { label: "Draw", max: 999 }),
     ...(drafted ? [] : [toggle(ui, "greedy", { label: "Greedy" })]),
   );
-  ui.invite(drafted ? "raise the temperature: the draft and the target part, and more tokens are refused." : "raise the temperature: the likely words lose to the rest, until top-p cuts them off.");
-  demonstrate(ui, "temperature", () => Array.from({ length: Math.round(20 * ui.get("temperature")) + 1 }, (_, i) => i / 20));
+  ui.invite(
+    drafted
+      ? "raise the temperature: the draft and the target part, and more tokens are refused."
+      : "raise the temperature: the likely words lose to the rest, until top-p cuts them off.",
+  );
+  demonstrate(ui, "temperature", () =>
+    Array.from({ length: Math.round(20 * ui.get("temperature")) + 1 }, (_, i) => i / 20),
+  );
   let looked = 0; // the source token that has the focus
-  const source = ui.get("source").length ? tokenStrip(ui, { label: "Source", picked: (s) => ((looked = s), ui.redraw()) }) : null;
-  const strip = tokenStrip(ui, { label: drafted ? "Draft and what the target makes of it" : "Text", picked: (t) => t < read().positions && ui.set("position", t) });
+  const source = ui.get("source").length
+    ? tokenStrip(ui, {
+        label: "Source",
+        picked: (s) => {
+          looked = s;
+          ui.redraw();
+        },
+      })
+    : null;
+  const strip = tokenStrip(ui, {
+    label: drafted ? "Draft and what the target makes of it" : "Text",
+    picked: (t) => t < read().positions && ui.set("position", t),
+  });
   const panel = drafted ? drafting(ui) : single(ui);
   const table = dataTable(ui, { caption: "The tokens at this position" });
-  if (source) ui.add(h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, "Source, and how much this token looks at each"), source.element));
-  const says = drafted ? "The draft: ✓ accepted, struck through where refused, + what the target adds" : "The text, and how likely the model found each token. Choose one.";
-  ui.add(h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, says), strip.element), panel.element, table.element);
+  if (source)
+    ui.add(
+      h(
+        "div",
+        { class: "st-strip-line" },
+        h("span", { class: "st-label" }, "Source, and how much this token looks at each"),
+        source.element,
+      ),
+    );
+  const says = drafted
+    ? "The draft: ✓ accepted, struck through where refused, + what the target adds"
+    : "The text, and how likely the model found each token. Choose one.";
+  ui.add(
+    h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, says), strip.element),
+    panel.element,
+    table.element,
+  );
   return () => {
     const now = read();
     if (source) source.draw(sourceItems(ui, now), looked);

@@ -15,7 +15,8 @@ export function model(ui) {
     const V = vocabulary.length;
     const [ids, position, temperature] = ["text", "position", "temperature"].map(ui.get);
     const [rows] = ui.array("logits").shape;
-    if (!ids.length || (ids.length !== rows && ids.length !== rows - 1)) throw new Error(`a text of ${rows} or ${rows - 1} tokens is needed, got ${ids.length}`);
+    if (!ids.length || (ids.length !== rows && ids.length !== rows - 1))
+      throw new Error(`a text of ${rows} or ${rows - 1} tokens is needed, got ${ids.length}`);
     const logits = ui.array("logits");
     const options = ["top_k", "top_p", "min_p"].map(ui.get);
     const here = chosen(logits.data, V, position, temperature, ...options);
@@ -23,17 +24,37 @@ export function model(ui) {
     const token = ui.get("greedy") ? here.rank[0] : maths.pick(here.q, here.rank, u);
     const probabilities = likely(logits.data, V, ids, temperature);
     const text = maths.score(probabilities, bytes(vocabulary, ids));
-    const now = { vocabulary, ids, position, positions: logits.shape[0], here, u, token, probabilities, text, draft: null };
+    const now = {
+      vocabulary,
+      ids,
+      position,
+      positions: logits.shape[0],
+      here,
+      u,
+      token,
+      probabilities,
+      text,
+      draft: null,
+    };
     if (!ui.array("draft")) return now;
     const seen = [ui.get("seed"), ui.get("mistake")];
     const draft = speculation(logits.data, ui.array("draft").data, V, ids, temperature, ...options, ...seen);
     const at = draft.rows[Math.min(position, ids.length - 1)];
-    return { ...now, draft: { ...draft, at, gain: maths.gain(draft.alphas, ui.get("cost")), counts: counted(at, ui.get("trials"), ...seen) } };
+    return {
+      ...now,
+      draft: {
+        ...draft,
+        at,
+        gain: maths.gain(draft.alphas, ui.get("cost")),
+        counts: counted(at, ui.get("trials"), ...seen),
+      },
+    };
   };
 }
 
 /** A uniform number for each seed and position. */
-export const draw = (seed, position) => uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(position + 1, 0x85ebca6b))();
+export const draw = (seed, position) =>
+  uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(position + 1, 0x85ebca6b))();
 
 /** A row of the logits through temperature and filters: {p, rank, q, cut, count, mass, before, after}. */
 export function row(logits, V, position, temperature, topK, topP, minP) {
@@ -51,5 +72,9 @@ function speculate(target, draft, V, ids, temperature, topK, topP, minP, seed, m
   const plain = rows.map(({ p, q }) => ({ p: p.q, q: q.q }));
   if (target.length > ids.length * V) plain.push({ p: at(target, ids.length).q });
   const checked = maths.check(plain, ids, seed, mistake);
-  return { rows: rows.map((pair, t) => ({ ...pair, ...verdicts[t] })), alphas: verdicts.map(({ alpha }) => alpha), checked };
+  return {
+    rows: rows.map((pair, t) => ({ ...pair, ...verdicts[t] })),
+    alphas: verdicts.map(({ alpha }) => alpha),
+    checked,
+  };
 }

@@ -5,14 +5,107 @@ const llama = { gated: true, tied: false, positions: 0, window: 0 };
 
 /** Published shapes. `kvHeads`: key and value heads; `window`: sliding attention, 0 for none; `positions`: learned ones. */
 export const MODELS = {
-  "tinyllama-1.1b": { ...llama, name: "TinyLlama 1.1B", layers: 22, width: 2048, heads: 32, kvHeads: 4, headDim: 64, ffn: 5632, vocabulary: 32000, source: "Zhang et al. 2024, arXiv:2401.02385" },
-  "llama-3.2-1b": { ...llama, name: "Llama 3.2 1B", tied: true, layers: 16, width: 2048, heads: 32, kvHeads: 8, headDim: 64, ffn: 8192, vocabulary: 128256, source: "Meta 2024, the model's configuration" },
-  "llama-2-7b": { ...llama, name: "Llama 2 7B", layers: 32, width: 4096, heads: 32, kvHeads: 32, headDim: 128, ffn: 11008, vocabulary: 32000, source: "Touvron et al. 2023, arXiv:2307.09288" },
-  "mistral-7b": { ...llama, name: "Mistral 7B", window: 4096, layers: 32, width: 4096, heads: 32, kvHeads: 8, headDim: 128, ffn: 14336, vocabulary: 32000, source: "Jiang et al. 2023, arXiv:2310.06825" },
-  "llama-3-8b": { ...llama, name: "Llama 3 8B", layers: 32, width: 4096, heads: 32, kvHeads: 8, headDim: 128, ffn: 14336, vocabulary: 128256, source: "Meta 2024, arXiv:2407.21783" },
-  "llama-2-13b": { ...llama, name: "Llama 2 13B", layers: 40, width: 5120, heads: 40, kvHeads: 40, headDim: 128, ffn: 13824, vocabulary: 32000, source: "Touvron et al. 2023, arXiv:2307.09288" },
-  "llama-3-70b": { ...llama, name: "Llama 3 70B", layers: 80, width: 8192, heads: 64, kvHeads: 8, headDim: 128, ffn: 28672, vocabulary: 128256, source: "Meta 2024, arXiv:2407.21783" },
-  "gpt-3-175b": { gated: false, tied: true, positions: 2048, window: 0, name: "GPT-3 175B", layers: 96, width: 12288, heads: 96, kvHeads: 96, headDim: 128, ffn: 49152, vocabulary: 50257, source: "Brown et al. 2020, arXiv:2005.14165, table 2.1" },
+  "tinyllama-1.1b": {
+    ...llama,
+    name: "TinyLlama 1.1B",
+    layers: 22,
+    width: 2048,
+    heads: 32,
+    kvHeads: 4,
+    headDim: 64,
+    ffn: 5632,
+    vocabulary: 32000,
+    source: "Zhang et al. 2024, arXiv:2401.02385",
+  },
+  "llama-3.2-1b": {
+    ...llama,
+    name: "Llama 3.2 1B",
+    tied: true,
+    layers: 16,
+    width: 2048,
+    heads: 32,
+    kvHeads: 8,
+    headDim: 64,
+    ffn: 8192,
+    vocabulary: 128256,
+    source: "Meta 2024, the model's configuration",
+  },
+  "llama-2-7b": {
+    ...llama,
+    name: "Llama 2 7B",
+    layers: 32,
+    width: 4096,
+    heads: 32,
+    kvHeads: 32,
+    headDim: 128,
+    ffn: 11008,
+    vocabulary: 32000,
+    source: "Touvron et al. 2023, arXiv:2307.09288",
+  },
+  "mistral-7b": {
+    ...llama,
+    name: "Mistral 7B",
+    window: 4096,
+    layers: 32,
+    width: 4096,
+    heads: 32,
+    kvHeads: 8,
+    headDim: 128,
+    ffn: 14336,
+    vocabulary: 32000,
+    source: "Jiang et al. 2023, arXiv:2310.06825",
+  },
+  "llama-3-8b": {
+    ...llama,
+    name: "Llama 3 8B",
+    layers: 32,
+    width: 4096,
+    heads: 32,
+    kvHeads: 8,
+    headDim: 128,
+    ffn: 14336,
+    vocabulary: 128256,
+    source: "Meta 2024, arXiv:2407.21783",
+  },
+  "llama-2-13b": {
+    ...llama,
+    name: "Llama 2 13B",
+    layers: 40,
+    width: 5120,
+    heads: 40,
+    kvHeads: 40,
+    headDim: 128,
+    ffn: 13824,
+    vocabulary: 32000,
+    source: "Touvron et al. 2023, arXiv:2307.09288",
+  },
+  "llama-3-70b": {
+    ...llama,
+    name: "Llama 3 70B",
+    layers: 80,
+    width: 8192,
+    heads: 64,
+    kvHeads: 8,
+    headDim: 128,
+    ffn: 28672,
+    vocabulary: 128256,
+    source: "Meta 2024, arXiv:2407.21783",
+  },
+  "gpt-3-175b": {
+    gated: false,
+    tied: true,
+    positions: 2048,
+    window: 0,
+    name: "GPT-3 175B",
+    layers: 96,
+    width: 12288,
+    heads: 96,
+    kvHeads: 96,
+    headDim: 128,
+    ffn: 49152,
+    vocabulary: 50257,
+    source: "Brown et al. 2020, arXiv:2005.14165, table 2.1",
+  },
 };
 
 /** Accelerators by their makers' data sheets: `memory` bytes, `bandwidth` bytes a second, `peak` dense bf16 (T4: fp16) FLOP/s. */
@@ -37,7 +130,8 @@ export function parameters({ layers, width: d, heads, kvHeads, headDim, ffn, voc
 }
 
 /** Numbers that every token is multiplied with: all weights but the tables that are only looked up. */
-export const multiplied = (model) => parameters(model) - model.positions * model.width - (model.tied ? 0 : model.vocabulary * model.width);
+export const multiplied = (model) =>
+  parameters(model) - model.positions * model.width - (model.tied ? 0 : model.vocabulary * model.width);
 
 /** Bytes of keys and values: 2 × layers × heads × head size × tokens × batch; a window keeps its last tokens only. */
 export function kvBytes({ layers, kvHeads, headDim, window }, { batch, context, bytes }) {
@@ -52,7 +146,12 @@ export const OPTIMISERS = { sgd: 0, momentum: 4, adam: 8, "adam-8bit": 2 };
 
 /** Bytes to train: of `parameters` weights, of which `trained` have gradients and optimiser states; `copy`: keep fp32 too. */
 export function trainingBytes({ parameters: all, trained, bytes, gradient = bytes, optimiser = "adam", copy = false }) {
-  return { weights: bytes * all, gradients: gradient * trained, copy: copy ? 4 * trained : 0, optimiser: OPTIMISERS[optimiser] * trained };
+  return {
+    weights: bytes * all,
+    gradients: gradient * trained,
+    copy: copy ? 4 * trained : 0,
+    optimiser: OPTIMISERS[optimiser] * trained,
+  };
 }
 
 /**

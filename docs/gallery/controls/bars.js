@@ -8,7 +8,10 @@ export default widget((ui) => {
   ui.add(odds.element);
   return () => {
     const p = ui.get("value");
-    odds.draw([{ name: "is", value: p }, { name: "are", value: 1 - p, kind: "context" }]);
+    odds.draw([
+      { name: "is", value: p },
+      { name: "are", value: 1 - p, kind: "context" },
+    ]);
     ui.say(`“is” has ${p.toFixed(2)}, “are” the rest.`);
   };
 });

@@ -9,7 +9,14 @@ export default widget((ui) => {
   return () => {
     const values = Array.from({ length: 16 }, (_, i) => 0.75 ** i);
     const cut = ui.get("number");
-    bars.draw({ values, cut, logarithmic: ui.get("on"), label: "size", words: [`keeps ${cut}`], spoken: `${cut} kept` });
+    bars.draw({
+      values,
+      cut,
+      logarithmic: ui.get("on"),
+      label: "size",
+      words: [`keeps ${cut}`],
+      spoken: `${cut} kept`,
+    });
     ui.say(`${cut} of 16 values are kept.`);
   };
 });

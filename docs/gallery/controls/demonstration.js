@@ -11,7 +11,10 @@ export default widget((ui) => {
   ui.add(counts.element);
   return () => {
     const hidden = ui.get("number");
-    counts.draw([{ name: "hidden", value: hidden }, { name: "read", value: 10 - hidden, kind: "context" }]);
+    counts.draw([
+      { name: "hidden", value: hidden },
+      { name: "read", value: 10 - hidden, kind: "context" },
+    ]);
     ui.say(`${hidden} of 10 words are hidden.`);
   };
 });

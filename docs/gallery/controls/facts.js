@@ -8,7 +8,10 @@ export default widget((ui) => {
   ui.add(tiles.element);
   return () => {
     const count = 128 * ui.get("number");
-    tiles.draw([[String(count), "for 64 × 64"], [`${((100 * count) / 4096).toFixed(1)} %`, "of all"]]);
+    tiles.draw([
+      [String(count), "for 64 × 64"],
+      [`${((100 * count) / 4096).toFixed(1)} %`, "of all"],
+    ]);
     ui.say(`Rank ${ui.get("number")} takes ${count} numbers.`);
   };
 });

@@ -9,7 +9,10 @@ export default widget((ui) => {
   ui.add(fold(ui, "What it costs", [tiles.element]));
   return () => {
     const count = 128 * ui.get("number");
-    tiles.draw([[`${2 * count} B`, "in bf16"], [`${2 * count} FLOPs`, "a token"]]);
+    tiles.draw([
+      [`${2 * count} B`, "in bf16"],
+      [`${2 * count} FLOPs`, "a token"],
+    ]);
     ui.say(`Rank ${ui.get("number")} takes ${count} numbers.`);
   };
 });

@@ -8,7 +8,12 @@ export default widget((ui) => {
   ui.add(flows.element);
   return () => {
     const room = ui.get("number");
-    const links = [[0, 0, 5], [0, 1, 1], [1, 0, 2], [1, 1, 4]].map(([from, to, size]) => ({ from, to, size, over: 0 }));
+    const links = [
+      [0, 0, 5],
+      [0, 1, 1],
+      [1, 0, 2],
+      [1, 1, 4],
+    ].map(([from, to, size]) => ({ from, to, size, over: 0 }));
     const right = [7, 5].map((size, i) => ({ name: `expert ${i}`, size, limit: room, note: "" }));
     const left = ["nouns", "verbs"].map((name, colour) => ({ name, size: 6, colour }));
     links[0].over = Math.max(0, 7 - room);

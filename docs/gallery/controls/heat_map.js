@@ -7,7 +7,10 @@ export default widget((ui) => {
   const map = heatMap(ui, { label: "A matrix", size: 300, moved: ui.redraw });
   ui.add(map.element);
   return () => {
-    const { data, shape: [rows, columns] } = ui.array("matrix");
+    const {
+      data,
+      shape: [rows, columns],
+    } = ui.array("matrix");
     map.draw({ data, rows, columns, range: [-1, 1], palette: ui.get("on") ? "diverging" : "sequential" });
     const [row, column] = map.cursor.cell ?? [0, 0];
     ui.say(`Row ${row}, column ${column}: ${data[row * columns + column].toFixed(2)}.`);

@@ -9,7 +9,14 @@ export default widget((ui) => {
   return () => {
     const x = Array.from({ length: 101 }, (_, i) => i / 100);
     const wave = (shift) => x.map((at) => Math.sin(2 * Math.PI * ui.get("number") * at + shift));
-    chart.draw({ x, series: [{ name: "one", y: wave(0) }, { name: "other", y: wave(1) }], marks: [{ x: 0.5, label: "half" }] });
+    chart.draw({
+      x,
+      series: [
+        { name: "one", y: wave(0) },
+        { name: "other", y: wave(1) },
+      ],
+      marks: [{ x: 0.5, label: "half" }],
+    });
     ui.say(`${ui.get("number")} waves.`);
   };
 });

@@ -7,8 +7,17 @@ export default widget((ui) => {
   const pictures = matrices(ui, { titles: ["Whole", "Part", "Rest"], signs: ["=", "+"], size: 180 });
   ui.add(pictures.element);
   return () => {
-    const { data, shape: [rows, columns] } = ui.array("matrix");
-    const times = (share) => ({ data: data.map((entry) => entry * share), rows, columns, range: [-1, 1], palette: "diverging" });
+    const {
+      data,
+      shape: [rows, columns],
+    } = ui.array("matrix");
+    const times = (share) => ({
+      data: data.map((entry) => entry * share),
+      rows,
+      columns,
+      range: [-1, 1],
+      palette: "diverging",
+    });
     pictures.draw([1, ui.get("value"), 1 - ui.get("value")].map(times), { from: "−1", to: "1", palette: "diverging" });
     ui.say(`The part is ${ui.get("value")} of the whole.`);
   };

@@ -5,7 +5,10 @@ import { widget } from "studium_widgets/controls/widget.js";
 
 export default widget((ui) => {
   ui.controls(slider(ui, "value", { label: "Position", min: 0, max: 1, step: 0.01 }));
-  const strips = ["sequential", "diverging"].map((name) => ({ name, strip: h("div", { style: "height: 26px; border-radius: 6px" }) }));
+  const strips = ["sequential", "diverging"].map((name) => ({
+    name,
+    strip: h("div", { style: "height: 26px; border-radius: 6px" }),
+  }));
   ui.add(...strips.map(({ strip }) => strip));
   return () => {
     for (const { name, strip } of strips) strip.style.background = gradient(name, ui.theme.dark);

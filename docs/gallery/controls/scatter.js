@@ -9,7 +9,13 @@ export default widget((ui) => {
   const plane = scatter(ui, { label: "Models", height: 240, moved: ui.redraw });
   ui.add(plane.element);
   return () => {
-    const points = NAMES.slice(0, ui.get("number")).map((name, i) => ({ name, x: i + 1, y: 12 / (i + 2), kind: i % 2, radius: 6 }));
+    const points = NAMES.slice(0, ui.get("number")).map((name, i) => ({
+      name,
+      x: i + 1,
+      y: 12 / (i + 2),
+      kind: i % 2,
+      radius: 6,
+    }));
     plane.draw({ points, x: { label: "compute", range: [0, 6] }, y: { label: "FID", range: [0, 8] } });
     const chosen = points[plane.cursor.cell?.[1] ?? 0];
     ui.say(`${chosen.name} has an FID of ${chosen.y.toFixed(1)}.`);

@@ -2,6 +2,14 @@ import { select } from "studium_widgets/controls/select.js";
 import { widget } from "studium_widgets/controls/widget.js";
 
 export default widget((ui) => {
-  ui.controls(select(ui, "kind", { label: "Schedule", options: [["sine", "Sine"], ["cosine", "Cosine"]] }));
+  ui.controls(
+    select(ui, "kind", {
+      label: "Schedule",
+      options: [
+        ["sine", "Sine"],
+        ["cosine", "Cosine"],
+      ],
+    }),
+  );
   return () => ui.say(`The schedule is a ${ui.get("kind")}.`);
 });

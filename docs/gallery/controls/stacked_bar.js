@@ -8,7 +8,11 @@ export default widget((ui) => {
   ui.add(bar.element);
   return () => {
     const sizes = [2, 2, 8].map((bytes) => bytes * ui.get("number"));
-    bar.draw(sizes.map((size) => [size, `${size} GB`]), 144, [{ at: 80, text: "80 GB" }]);
+    bar.draw(
+      sizes.map((size) => [size, `${size} GB`]),
+      144,
+      [{ at: 80, text: "80 GB" }],
+    );
     ui.say(`Training needs ${12 * ui.get("number")} GB.`);
   };
 });

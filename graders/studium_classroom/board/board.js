@@ -20,17 +20,28 @@ function frame() {
   const problem = h("p", { class: "note problem", role: "alert", hidden: true });
   const { elements, say } = summary(signal, () => {});
   const redraw = () => state.status && draw();
-  const set = (values) => (Object.assign(state, values), redraw());
+  const set = (values) => {
+    Object.assign(state, values);
+    redraw();
+  };
   const queue = needsQueue((need) => set({ need, lines: [] }));
   const [order, section] = [select("Order", ORDERS), select("Section", {})];
   order.input.addEventListener("change", () => set({ order: order.input.value, lines: [] }));
   section.input.addEventListener("change", () => set({ section: section.input.value, lines: [] }));
   const grid = classGrid((open) => set({ open: JSON.stringify(open) === JSON.stringify(state.open) ? null : open }));
-  const detail = detailPanel((path) => state.ask(path), () => set({ open: null }));
+  const detail = detailPanel(
+    (path) => state.ask(path),
+    () => set({ open: null }),
+  );
   const table = dataTable({ signal }, { caption: "The state of each student in each exercise" });
   const twin = h("div", { class: "studium twin" }, table.element);
   const tools = h("div", { class: "tools" }, order.element, section.element, key());
-  const stage = h("div", { class: "stage" }, h("div", { class: "map" }, tools, grid.element, ...elements, twin), detail.element);
+  const stage = h(
+    "div",
+    { class: "stage" },
+    h("div", { class: "map" }, tools, grid.element, ...elements, twin),
+    detail.element,
+  );
   const course = h("p", { class: "eyebrow" }, place.course);
   const draw = () => {
     const { status } = state;
@@ -40,14 +51,22 @@ function frame() {
     problem.hidden = !status.problem;
     put(problem, "textContent", status.problem && `Grading has stopped: ${status.problem}.`);
     queue.draw(status.queue, state.need);
-    section.offer([...new Set(["", ...status.students.map((row) => row.section)])].sort(), (name) => name || "All sections");
+    section.offer(
+      [...new Set(["", ...status.students.map((row) => row.section)])].sort(),
+      (name) => name || "All sections",
+    );
     grid.draw({ rows, exercises: status.exercises, sentences: status.sentences, open: state.open });
     table.draw(() => twinRows(status, rows));
     stage.classList.toggle("opened", Boolean(state.open));
     detail.draw(status, state.open);
   };
   watchTheme(twin, signal, redraw);
-  main.replaceChildren(h("header", { class: "head" }, course, h("h1", {}, place.assignment), line), problem, queue.element, stage);
+  main.replaceChildren(
+    h("header", { class: "head" }, course, h("h1", {}, place.assignment), line),
+    problem,
+    queue.element,
+    stage,
+  );
   return { state, line, say, redraw };
 }
 
@@ -65,14 +84,19 @@ function select(name, options) {
 }
 
 function key() {
-  const items = Object.entries(STATES).map(([state, { sign, words }]) => h("li", {}, h("span", { "data-state": state, "aria-hidden": "true" }, sign), words));
+  const items = Object.entries(STATES).map(([state, { sign, words }]) =>
+    h("li", {}, h("span", { "data-state": state, "aria-hidden": "true" }, sign), words),
+  );
   return h("ul", { class: "key", "aria-label": "Signs" }, ...items);
 }
 
 // Rows keep their places while somebody moves among them: a line must not go away under the hand.
 function ordered(state, grid) {
-  const rows = state.status.students.filter((row) => (!state.need || row.needs.includes(state.need)) && (!state.section || row.section === state.section));
-  if (!grid.matches(":focus-within, :hover") || !state.lines.length) state.lines = sorted(rows, state).map((row) => row.student);
+  const rows = state.status.students.filter(
+    (row) => (!state.need || row.needs.includes(state.need)) && (!state.section || row.section === state.section),
+  );
+  if (!grid.matches(":focus-within, :hover") || !state.lines.length)
+    state.lines = sorted(rows, state).map((row) => row.student);
   const at = new Map(state.lines.map((student, i) => [student, i]));
   return [...rows].sort((a, b) => (at.get(a.student) ?? Infinity) - (at.get(b.student) ?? Infinity) || 0);
 }
@@ -91,7 +115,10 @@ function twinRows({ exercises }, rows) {
   const names = exercises.map(({ exercise }) => exercise);
   const mark = (row) => (row.score == null ? "" : `${points(row.score)} of ${points(row.max_score)}`);
   const cells = (row) => names.map((name) => STATES[standingOf(row, name).state].words);
-  return { columns: ["student", "section", "handed in", "mark", "needs", ...names], rows: rows.map((row) => [row.student, row.section, row.state, mark(row), row.needs.join(", "), ...cells(row)]) };
+  return {
+    columns: ["student", "section", "handed in", "mark", "needs", ...names],
+    rows: rows.map((row) => [row.student, row.section, row.state, mark(row), row.needs.join(", "), ...cells(row)]),
+  };
 }
 
 async function run() {
@@ -109,13 +136,24 @@ async function run() {
     say(sentence(state.status, before ? changes(before, state.status) : []));
     tell("live", "Live");
   };
-  const lost = () => line.dataset.kind !== "lost" && tell("lost", `No connection since ${moment(Date.now())}: what you see may be out of date. Trying again.`);
-  await follow({ connect: (end) => state.ask("live", { signal: end }), told, lost, isEnd: (error) => error instanceof EndedError });
+  const lost = () =>
+    line.dataset.kind !== "lost" &&
+    tell("lost", `No connection since ${moment(Date.now())}: what you see may be out of date. Trying again.`);
+  await follow({
+    connect: (end) => state.ask("live", { signal: end }),
+    told,
+    lost,
+    isEnd: (error) => error instanceof EndedError,
+  });
 }
 
 function ended(error) {
   const command = `studium classroom board ${place.assignment}`;
-  main.replaceChildren(h("h1", {}, "The board is closed"), h("p", {}, `${error.message[0].toUpperCase()}${error.message.slice(1)}.`), h("p", {}, "Make another link with ", h("code", {}, command), "."));
+  main.replaceChildren(
+    h("h1", {}, "The board is closed"),
+    h("p", {}, `${error.message[0].toUpperCase()}${error.message.slice(1)}.`),
+    h("p", {}, "Make another link with ", h("code", {}, command), "."),
+  );
   if (!(error instanceof EndedError)) throw error;
 }
 

@@ -38,13 +38,25 @@ function standing(status, { student, exercise }) {
 }
 
 async function history(ask, found, { student, exercise }) {
-  const said = [h("p", { class: `verdict ${found?.state}` }, h("span", { "aria-hidden": "true" }, `${STATES[found?.state ?? "untouched"].sign} `), STATES[found?.state ?? "untouched"].words)];
+  const said = [
+    h(
+      "p",
+      { class: `verdict ${found?.state}` },
+      h("span", { "aria-hidden": "true" }, `${STATES[found?.state ?? "untouched"].sign} `),
+      STATES[found?.state ?? "untouched"].words,
+    ),
+  ];
   if (found?.sentence) said.push(h("p", { class: "note" }, found.sentence));
   try {
     const answer = await ask(`status/${[student, exercise].map(encodeURIComponent).join("/")}`);
     const { findings, sentences } = await answer.json();
     const lines = findings.map((one) => line(one, sentences));
-    return [...said, lines.length ? h("ol", { class: "history" }, ...lines) : h("p", { class: "note" }, "No check and no graded submission yet.")];
+    return [
+      ...said,
+      lines.length
+        ? h("ol", { class: "history" }, ...lines)
+        : h("p", { class: "note" }, "No check and no graded submission yet."),
+    ];
   } catch (error) {
     return [...said, h("p", { class: "note", role: "alert" }, `The checks could not be loaded: ${error.message}.`)];
   }
@@ -52,20 +64,45 @@ async function history(ask, found, { student, exercise }) {
 
 function line({ at, outcome, mistake, attempt }, sentences) {
   const what = attempt ? `attempt ${attempt} was graded: ${outcome}` : `check: ${outcome}`;
-  const head = h("p", {}, h("time", { datetime: at }, moment(at)), h("span", { class: `outcome ${outcome.split(" ")[0]}` }, h("span", { "aria-hidden": "true" }, `${SIGNS[outcome]} `), what));
+  const head = h(
+    "p",
+    {},
+    h("time", { datetime: at }, moment(at)),
+    h(
+      "span",
+      { class: `outcome ${outcome.split(" ")[0]}` },
+      h("span", { "aria-hidden": "true" }, `${SIGNS[outcome]} `),
+      what,
+    ),
+  );
   return h("li", {}, head, ...(mistake ? [h("p", { class: "sentence" }, ...prose(sentences[mistake]))] : []));
 }
 
 function mistakes(status, found) {
   const missing = found.missing ? `, ${found.missing} without a check or a mark` : "";
-  const outcomes = h("p", {}, `${found.right} right, ${found.wrong} wrong, ${found.not_attempted} not attempted${missing}.`);
+  const outcomes = h(
+    "p",
+    {},
+    `${found.right} right, ${found.wrong} wrong, ${found.not_attempted} not attempted${missing}.`,
+  );
   if (!found.wrong) return [outcomes, h("p", { class: "note" }, "None of the newest answers is wrong.")];
   const [named, rest] = [found.mistakes, found.unnamed];
-  const chart = bars(null, { label: `Mistakes in ${found.exercise}`, format: (value) => `${value} · ${Math.round((100 * value) / found.wrong)} %` });
+  const chart = bars(null, {
+    label: `Mistakes in ${found.exercise}`,
+    format: (value) => `${value} · ${Math.round((100 * value) / found.wrong)} %`,
+  });
   const items = named.map(({ mistake, count }) => ({ name: plain(status.sentences[mistake]), value: count }));
-  chart.draw([...items, { name: "without a name", value: rest.count, accent: true }], Math.max(rest.count, ...named.map(({ count }) => count), 1));
+  chart.draw(
+    [...items, { name: "without a name", value: rest.count, accent: true }],
+    Math.max(rest.count, ...named.map(({ count }) => count), 1),
+  );
   const unnamed = `No name for ${rest.count} of ${found.wrong} wrong answers (${percent(found.unnamed_of_wrong)}, ${between(found.unnamed_of_wrong)}).`;
-  return [outcomes, h("p", { class: "note" }, "The newest wrong answers, by mistake:"), h("div", { class: "studium" }, chart.element), h("p", { class: "note" }, unnamed)];
+  return [
+    outcomes,
+    h("p", { class: "note" }, "The newest wrong answers, by mistake:"),
+    h("div", { class: "studium" }, chart.element),
+    h("p", { class: "note" }, unnamed),
+  ];
 }
 
 // What stands between backticks is code, as in the report.

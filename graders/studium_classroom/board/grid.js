@@ -2,7 +2,16 @@
 import { h, put } from "studium_widgets/controls/element.js";
 import { count, plain, points, standingOf, STATES } from "./words.js";
 
-const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0], Home: [0, -Infinity], End: [0, Infinity] };
+const STEPS = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  PageUp: [-10, 0],
+  PageDown: [10, 0],
+  Home: [0, -Infinity],
+  End: [0, Infinity],
+};
 const LABEL = "Students down, exercises across; arrow keys move, Enter opens";
 
 /**
@@ -38,7 +47,12 @@ function columnHead(exercise) {
   const [, book, name] = /^(.*?)\.?([^.]+)$/.exec(exercise);
   const bar = Object.keys(STATES).map((state) => h("span", { class: state }));
   const words = [h("span", { class: "book" }, book || "\u00a0"), h("span", { class: "name" }, ...broken(name))];
-  return h("th", { scope: "col", tabindex: -1, "data-exercise": exercise }, ...words, h("span", { class: "states", "aria-hidden": "true" }, ...bar));
+  return h(
+    "th",
+    { scope: "col", tabindex: -1, "data-exercise": exercise },
+    ...words,
+    h("span", { class: "states", "aria-hidden": "true" }, ...bar),
+  );
 }
 
 // A long name breaks behind an underscore.
@@ -47,7 +61,9 @@ const broken = (name) => name.split(/(?<=_)/).flatMap((part, i) => (i ? [h("wbr"
 function fillHead(cell, { exercise }, rows, open) {
   const counts = Object.fromEntries(Object.keys(STATES).map((state) => [state, 0]));
   for (const row of rows) counts[standingOf(row, exercise).state]++;
-  const said = Object.entries(counts).filter(([, number]) => number).map(([state, number]) => `${number} ${STATES[state].words}`);
+  const said = Object.entries(counts)
+    .filter(([, number]) => number)
+    .map(([state, number]) => `${number} ${STATES[state].words}`);
   label(cell, `${exercise}: ${said.join(", ") || "no student"}`);
   for (const part of cell.lastChild.children) part.style.flexGrow = counts[part.className];
   select(cell, open && !open.student && open.exercise === exercise);
@@ -55,8 +71,15 @@ function fillHead(cell, { exercise }, rows, open) {
 
 function lineOf(known, row, columns) {
   if (!known.has(row.student)) {
-    const cells = columns.map((exercise) => h("td", { tabindex: -1, "data-exercise": exercise, "data-student": row.student }, h("span", {}), h("small", {})));
-    const who = h("th", { scope: "row", class: "who" }, h("span", { class: "name" }, row.student), h("span", { class: "mark" }));
+    const cells = columns.map((exercise) =>
+      h("td", { tabindex: -1, "data-exercise": exercise, "data-student": row.student }, h("span", {}), h("small", {})),
+    );
+    const who = h(
+      "th",
+      { scope: "row", class: "who" },
+      h("span", { class: "name" }, row.student),
+      h("span", { class: "mark" }),
+    );
     known.set(row.student, h("tr", {}, who, ...cells));
   }
   return known.get(row.student);
@@ -72,7 +95,10 @@ function fillLine(line, row, columns, sentences, open) {
     put(cell.firstChild, "textContent", sign);
     put(cell.lastChild, "textContent", found.checks ? String(found.checks) : "");
     const tries = found.checks ? `, ${count(found.checks, "check")}` : "";
-    label(cell, `${row.student}, ${exercise}: ${words}${tries}${found.mistake ? `. ${plain(sentences[found.mistake])}` : ""}`);
+    label(
+      cell,
+      `${row.student}, ${exercise}: ${words}${tries}${found.mistake ? `. ${plain(sentences[found.mistake])}` : ""}`,
+    );
     select(cell, open?.student === row.student && open.exercise === exercise);
   });
 }
@@ -115,7 +141,8 @@ function keyed(event, table, opened) {
   if (!cell || event.altKey || event.metaKey || !(step || enters)) return;
   event.preventDefault();
   if (enters) return pick(cell, opened);
-  const [down, across] = event.ctrlKey && step[0] === 0 ? [step[1] === Infinity || step[1] === 1 ? Infinity : -Infinity, step[1]] : step;
+  const [down, across] =
+    event.ctrlKey && step[0] === 0 ? [step[1] === Infinity || step[1] === 1 ? Infinity : -Infinity, step[1]] : step;
   const row = table.rows[clamp(cell.parentElement.rowIndex + down, 0, table.rows.length - 1)];
   row.cells[clamp(cell.cellIndex + across, 1, row.cells.length - 1)].focus();
 }

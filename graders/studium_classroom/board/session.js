@@ -31,8 +31,15 @@ function ask(path, token, options) {
 }
 
 async function fetched(path, options) {
-  const answer = await fetch(`${prefix}/api/${path}`, { credentials: "omit", cache: "no-store", redirect: "error", ...options });
+  const answer = await fetch(`${prefix}/api/${path}`, {
+    credentials: "omit",
+    cache: "no-store",
+    redirect: "error",
+    ...options,
+  });
   if (answer.ok) return answer;
-  const { message } = await answer.json().catch(() => ({ message: `the server answered with the error ${answer.status}` }));
+  const { message } = await answer
+    .json()
+    .catch(() => ({ message: `the server answered with the error ${answer.status}` }));
   throw new ([401, 403].includes(answer.status) ? EndedError : Error)(message);
 }

@@ -23,29 +23,53 @@ const times = (ratio) => (ratio < 10 ? ratio.toFixed(2) : ratio.toFixed(1));
 
 export default widget((ui) => {
   const layersNow = () => MODELS[ui.get("model")].layers;
-  const model = select(ui, "model", { label: "Sizes of", options: Object.keys(MODELS).map((name) => [name, `${name} (H = ${MODELS[name].width}, L = ${MODELS[name].layers})`]) });
+  const model = select(ui, "model", {
+    label: "Sizes of",
+    options: Object.keys(MODELS).map((name) => [
+      name,
+      `${name} (H = ${MODELS[name].width}, L = ${MODELS[name].layers})`,
+    ]),
+  });
   const steps = player(ui, "passed", { label: "Layers passed", ends: () => [0, layersNow()], duration: 5000 });
   const width = slider(ui, "embedding", { label: "E, width of the tables", values: WIDTHS });
-  const sets = slider(ui, "sets", { label: "Sets of layer parameters", values: SETS, format: (count) => (count === 24 ? "one a layer" : String(count)) });
+  const sets = slider(ui, "sets", {
+    label: "Sets of layer parameters",
+    values: SETS,
+    format: (count) => (count === 24 ? "one a layer" : String(count)),
+  });
   ui.controls(sets, steps.element);
   ui.more(model, toggle(ui, "factorised", { label: "Factorise" }), width);
-  ui.invite("lower the sets: the bill shrinks, and the operations stay. Then play, and a token still goes through every layer.");
+  ui.invite(
+    "lower the sets: the bill shrinks, and the operations stay. Then play, and a token still goes through every layer.",
+  );
   demonstrate(ui, "sets", () => SETS.filter((count) => count <= layersNow()).reverse());
   const bills = ["BERT", "yours"].map((name) => billOf(name));
   const flops = bars(ui, { label: "Operations for a sentence of 128 tokens", format: giga });
   const numbers = facts(["Parameters", "Times fewer than BERT", "Times BERT's operations"]);
   const stack = stackOf();
   const table = dataTable(ui, { caption: "Parameters by part" });
-  ui.add(stack.element, ...bills.map(({ element }) => element), titled(`Operations for a sentence of ${TOKENS} tokens`, flops.element), numbers.element, table.element);
+  ui.add(
+    stack.element,
+    ...bills.map(({ element }) => element),
+    titled(`Operations for a sentence of ${TOKENS} tokens`, flops.element),
+    numbers.element,
+    table.element,
+  );
   return () => {
     steps.draw();
     const name = ui.get("model");
     const embedding = ui.get("factorised") ? ui.get("embedding") : null;
-    const both = [stored(name, VOCABULARIES.bert, null, layersNow()), stored(name, VOCABULARIES.albert, embedding, ui.get("sets"))];
+    const both = [
+      stored(name, VOCABULARIES.bert, null, layersNow()),
+      stored(name, VOCABULARIES.albert, embedding, ui.get("sets")),
+    ];
     const spent = [computed(name, null, TOKENS), computed(name, embedding, TOKENS)];
     const [bert, mine] = both.map(total);
     bills.forEach((bill, i) => bill.draw(i ? "Yours" : `BERT-${name}`, both[i], Math.max(bert, mine)));
-    flops.draw(["BERT", "yours"].map((one, i) => ({ name: one, value: spent[i], kind: i ? "chosen" : "context" })), Math.max(...spent));
+    flops.draw(
+      ["BERT", "yours"].map((one, i) => ({ name: one, value: spent[i], kind: i ? "chosen" : "context" })),
+      Math.max(...spent),
+    );
     const [fewer, work] = [bert / mine, spent[1] / spent[0]];
     numbers.draw([
       [digits(mine), `BERT-${name} has ${digits(bert)}`],
@@ -54,7 +78,9 @@ export default widget((ui) => {
     ]);
     stack.draw(uses(layersNow(), ui.get("sets")), Math.min(ui.get("passed"), layersNow()));
     table.draw(() => rows(both));
-    ui.say(`${digits(mine)} parameters in place of ${digits(bert)}: ${times(fewer)} times fewer, for ${work.toFixed(3)} times the operations.`);
+    ui.say(
+      `${digits(mine)} parameters in place of ${digits(bert)}: ${times(fewer)} times fewer, for ${work.toFixed(3)} times the operations.`,
+    );
   };
 });
 
@@ -66,14 +92,21 @@ function billOf(name) {
   const element = h("div", { class: "st-bill-part" }, title, bar.element);
   const draw = (shown, parts, most) => {
     put(title, "textContent", `${shown}: ${digits(total(parts))} parameters`);
-    bar.draw(parts.map((count) => [count, digits(count)]), most);
+    bar.draw(
+      parts.map((count) => [count, digits(count)]),
+      most,
+    );
   };
   return { element, draw };
 }
 
 // What is stored above, what is computed below: one box a set, one box a layer, and the token's place.
 function stackOf() {
-  const [above, below, note] = [h("ol", { class: "st-sets" }), h("ol", { class: "st-layers" }), h("p", { class: "st-note" })];
+  const [above, below, note] = [
+    h("ol", { class: "st-sets" }),
+    h("ol", { class: "st-layers" }),
+    h("p", { class: "st-note" }),
+  ];
   const [kept, run] = [h("h4", {}), h("h4", {})];
   const element = h("div", { class: "st-bill-part" }, kept, above, run, below, note);
   let shown = "";
@@ -91,7 +124,11 @@ function stackOf() {
     });
     put(kept, "textContent", `Stored: ${count} ${count === 1 ? "set" : "sets"} of layer parameters`);
     put(run, "textContent", `Computed: ${sets.length} layers`);
-    put(note, "textContent", passed ? place(sets, passed) : "Play: a token goes through all layers, however few are stored.");
+    put(
+      note,
+      "textContent",
+      passed ? place(sets, passed) : "Play: a token goes through all layers, however few are stored.",
+    );
   };
   return { element, draw };
 }

@@ -17,19 +17,39 @@ const three = (value) => minus(String(Number(value.toPrecision(3))));
 const level = (sigma) => (sigma === 200 ? "∞" : String(sigma));
 
 export default widget((ui) => {
-  ui.controls(slider(ui, "scale", { label: "Scale", min: 0, max: 10, step: 0.25, format: (s) => `s ${s.toFixed(2)}, w ${minus((s - 1).toFixed(2))}` }));
+  ui.controls(
+    slider(ui, "scale", {
+      label: "Scale",
+      min: 0,
+      max: 10,
+      step: 0.25,
+      format: (s) => `s ${s.toFixed(2)}, w ${minus((s - 1).toFixed(2))}`,
+    }),
+  );
   ui.more(
     slider(ui, "steps", { label: "Steps", values: STEPS, format: (steps) => steps.toLocaleString("en") }),
     slider(ui, "mean", { label: "Label's mean", min: 0, max: 2, step: 0.1, format: (value) => value.toFixed(1) }),
-    slider(ui, "variance", { label: "Label's variance", min: 0.1, max: 1.9, step: 0.1, format: (value) => value.toFixed(1) }),
+    slider(ui, "variance", {
+      label: "Label's variance",
+      min: 0.1,
+      max: 1.9,
+      step: 0.1,
+      format: (value) => value.toFixed(1),
+    }),
     slider(ui, "high", { label: "Guided up to σ", values: LEVELS, format: level }),
   );
-  ui.invite("raise the scale. The formula promises one density; the two samplers end in two others, both too narrow or in the wrong place.");
+  ui.invite(
+    "raise the scale. The formula promises one density; the two samplers end in two others, both too narrow or in the wrong place.",
+  );
   demonstrate(ui, "scale", () => Array.from({ length: 4 * ui.get("scale") + 1 }, (_, i) => i / 4));
   const axes = { x: { label: "x" }, y: { label: "density" } };
   const chart = lineChart(ui, { label: "Densities: arrows move the reading", ...axes, height: 340 });
   const tiles = facts(["Promised: variance", "DDPM: variance", "DDIM: variance"]);
-  const note = h("p", { class: "st-effect" }, "A peak that is cut off at the top is narrower than can be drawn beside the others.");
+  const note = h(
+    "p",
+    { class: "st-effect" },
+    "A peak that is cut off at the top is narrower than can be drawn beside the others.",
+  );
   const table = dataTable(ui, { caption: "Mean and variance" });
   ui.add(tiles.element, chart.element, note, table.element);
   const schedule = memo(linearAbar);
@@ -50,11 +70,25 @@ function drawCurves(chart, axes, now, { exact, ddpm, ddim }) {
   const all = { mean: 0, variance: WIDE };
   const end = Math.max(5, ...[exact, ddpm, ddim].map(({ mean, variance }) => mean + 3 * Math.sqrt(variance)));
   const x = Array.from({ length: POINTS }, (_, i) => -5 + ((end + 5) * i) / (POINTS - 1));
-  const series = [["all data", all, "context"], ["with the label", given, "context"], ["promised", exact, "right"], ["DDPM", ddpm, "chosen"], ["DDIM", ddim, "wrong"]];
+  const series = [
+    ["all data", all, "context"],
+    ["with the label", given, "context"],
+    ["promised", exact, "right"],
+    ["DDPM", ddpm, "chosen"],
+    ["DDIM", ddim, "wrong"],
+  ];
   const peak = (...gaussians) => Math.max(...gaussians.map(({ variance }) => 1 / Math.sqrt(2 * Math.PI * variance)));
   const [highest, most] = [1.06 * peak(all, given, exact, ddpm, ddim), 3 * peak(all, given, exact)];
   axes.y.range = [0, Math.min(highest, most)];
-  chart.draw({ x, series: series.map(([name, gaussian, kind]) => ({ name, kind, y: density(gaussian, x), at: nearest(x, gaussian.mean) })) });
+  chart.draw({
+    x,
+    series: series.map(([name, gaussian, kind]) => ({
+      name,
+      kind,
+      y: density(gaussian, x),
+      at: nearest(x, gaussian.mean),
+    })),
+  });
   return highest > most;
 }
 
@@ -72,8 +106,17 @@ function off(ratio) {
 }
 
 function rowsOf(now, { exact, ddpm, ddim }) {
-  const rows = [["all data", { mean: 0, variance: WIDE }], ["with the label", now], ["tilted density", exact], ["DDPM", ddpm], ["DDIM", ddim]];
-  return { columns: ["", "mean", "variance"], rows: rows.map(([name, { mean, variance }]) => [name, three(mean), three(variance)]) };
+  const rows = [
+    ["all data", { mean: 0, variance: WIDE }],
+    ["with the label", now],
+    ["tilted density", exact],
+    ["DDPM", ddpm],
+    ["DDIM", ddim],
+  ];
+  return {
+    columns: ["", "mean", "variance"],
+    rows: rows.map(([name, { mean, variance }]) => [name, three(mean), three(variance)]),
+  };
 }
 
 function sentence({ scale, high }, steps, { exact, ddpm, ddim }) {

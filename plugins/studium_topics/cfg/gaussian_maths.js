@@ -41,5 +41,8 @@ export function sampled({ mean, variance, scale, high }, abar, eta) {
 
 /** The density of {mean, variance} at each of x (N,). */
 export function density({ mean, variance }, x) {
-  return Float64Array.from(x, (value) => Math.exp(-((value - mean) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance));
+  return Float64Array.from(
+    x,
+    (value) => Math.exp(-((value - mean) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance),
+  );
 }

@@ -10,7 +10,18 @@ import { memo } from "studium_widgets/controls/memo.js";
 import { colour } from "studium_widgets/controls/palette.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { widget } from "studium_widgets/controls/widget.js";
-import { closer, cosines, diagonal, finds, loss, nearestPicture, softmaxColumns, softmaxRows, textFeatures, unknownWords } from "./board_maths.js";
+import {
+  closer,
+  cosines,
+  diagonal,
+  finds,
+  loss,
+  nearestPicture,
+  softmaxColumns,
+  softmaxRows,
+  textFeatures,
+  unknownWords,
+} from "./board_maths.js";
 
 const TEMPERATURES = Array.from({ length: 41 }, (_, i) => Number((0.01 * 10 ** (i / 20)).toPrecision(3)));
 const SHOWN = [["captions"], ["images"], ["cosine", "none"]];
@@ -22,11 +33,25 @@ export default widget((ui) => {
   const look = source(ui);
   const thumbs = memo((pictures) => thumbnails(pictures));
   ui.controls(
-    slider(ui, "temperature", { label: "Temperature τ", values: TEMPERATURES, format: (value) => value.toPrecision(2) }),
+    slider(ui, "temperature", {
+      label: "Temperature τ",
+      values: TEMPERATURES,
+      format: (value) => value.toPrecision(2),
+    }),
     choice(ui, "shown", { label: "Softmax over the", options: SHOWN }),
   );
-  ui.more(slider(ui, "closed", { label: "Gap closed", min: 0, max: 1, step: 0.05, format: (share) => `${Math.round(100 * share)} %` }));
-  ui.invite("write into a caption: the row of each image shows at once which caption it now prefers, and the ring is where it should be.");
+  ui.more(
+    slider(ui, "closed", {
+      label: "Gap closed",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      format: (share) => `${Math.round(100 * share)} %`,
+    }),
+  );
+  ui.invite(
+    "write into a caption: the row of each image shows at once which caption it now prefers, and the ring is where it should be.",
+  );
   demonstrate(ui, "temperature", () => TEMPERATURES.filter((tau) => tau >= ui.get("temperature")).reverse());
   const grid = board(ui);
   const list = captionList(ui);
@@ -48,7 +73,9 @@ export default widget((ui) => {
 
 // Everything that is shown, computed again only where what it needs has changed.
 function source(ui) {
-  const towers = memo((embedding, up, bias, down, vocabulary, captions) => textFeatures({ vocabulary, embedding: embedding.data, up: up.data, bias: bias.data, down: down.data }, captions));
+  const towers = memo((embedding, up, bias, down, vocabulary, captions) =>
+    textFeatures({ vocabulary, embedding: embedding.data, up: up.data, bias: bias.data, down: down.data }, captions),
+  );
   const placed = memo((features, texts, closed) => {
     const [count] = features.shape;
     const moved = closer(features.data, texts, count, closed);
@@ -61,7 +88,18 @@ function source(ui) {
     const temperature = ui.get("temperature");
     const shares = { captions: softmaxRows, images: softmaxColumns }[ui.get("shown")];
     const [rows, columns] = [finds(table, count), finds(table, count, true)];
-    return { count, gap, table, shown: ui.get("shown"), cells: shares ? shares(table, count, temperature) : table, rows, columns, loss: loss(table, count, temperature), nearest: nearestPicture(table, count), captions: ui.get("captions") };
+    return {
+      count,
+      gap,
+      table,
+      shown: ui.get("shown"),
+      cells: shares ? shares(table, count, temperature) : table,
+      rows,
+      columns,
+      loss: loss(table, count, temperature),
+      nearest: nearestPicture(table, count),
+      captions: ui.get("captions"),
+    };
   };
 }
 
@@ -116,7 +154,9 @@ function drawAll(ui, view, fit) {
     name(context, ui.theme, String(i + 1), left(view) + (i + 0.5) * cell, TOP / 2, cursor.cell?.[1] === i);
     context.drawImage(images[i], 20, TOP + i * cell, cell - GAP, cell - GAP);
   }
-  now.cells.forEach((value, at) => drawCell(context, ui.theme, view, value, Math.floor(at / now.count), at % now.count));
+  now.cells.forEach((value, at) =>
+    drawCell(context, ui.theme, view, value, Math.floor(at / now.count), at % now.count),
+  );
   for (let i = 0; i < now.count; i++) ring(context, ui.theme, view, [i, i], ui.theme.text, 1.5);
   if (cursor.cell) ring(context, ui.theme, view, cursor.cell, ui.theme.text, 3);
 }
@@ -141,20 +181,26 @@ function drawCell(context, theme, { now, cell }, value, row, column) {
 
 // Black or white, whichever stands out more: the luminance at which both do equally is 0.179.
 function isLight(fill) {
-  const [r, g, b] = fill.match(/\d+/g).map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = fill
+    .match(/\d+/g)
+    .map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 }
 
 function ring(context, theme, { cell }, [row, column], stroke, width) {
   const [x, y] = [20 + cell + column * cell, TOP + row * cell];
-  for (const [shade, thick] of [[theme.surface, width + 2], [stroke, width]]) {
+  for (const [shade, thick] of [
+    [theme.surface, width + 2],
+    [stroke, width],
+  ]) {
     context.strokeStyle = shade;
     context.lineWidth = thick;
     context.strokeRect(x - 0.5, y - 0.5, cell - GAP + 1, cell - GAP + 1);
   }
 }
 
-const short = (shown, value) => (shown === "cosine" ? value.toFixed(2).replace("-", "−").replace("0.", ".") : String(Math.round(100 * value)));
+const short = (shown, value) =>
+  shown === "cosine" ? value.toFixed(2).replace("-", "−").replace("0.", ".") : String(Math.round(100 * value));
 
 // A line of text a caption, beside the image that it belongs to.
 function captionList(ui) {
@@ -168,19 +214,41 @@ function captionList(ui) {
 }
 
 function captionItem(ui, i) {
-  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": `Caption ${i + 1}, of image ${letter(i)}`, ...suppress });
+  const input = h("input", {
+    type: "text",
+    maxlength: LONGEST,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": `Caption ${i + 1}, of image ${letter(i)}`,
+    ...suppress,
+  });
   const picture = h("canvas", { "aria-hidden": "true" });
   const found = h("span", { class: "st-found" });
-  const write = () => ui.set("captions", ui.get("captions").map((old, at) => (at === i ? input.value : old)));
+  const write = () =>
+    ui.set(
+      "captions",
+      ui.get("captions").map((old, at) => (at === i ? input.value : old)),
+    );
   input.addEventListener("input", write, { signal: ui.signal });
-  const element = h("li", {}, picture, h("span", { class: "st-label", "aria-hidden": "true" }, String(i + 1)), input, found);
+  const element = h(
+    "li",
+    {},
+    picture,
+    h("span", { class: "st-label", "aria-hidden": "true" }, String(i + 1)),
+    input,
+    found,
+  );
   const draw = (now, image) => {
     put(input, "value", now.captions[i]);
     if (picture.source !== image) {
       Object.assign(picture, { source: image, width: image.width, height: image.height });
       picture.getContext("2d").drawImage(image, 0, 0);
     }
-    put(found, "textContent", now.columns[i] ? `finds ${letter(i)}` : `→ ${now.nearest[i] === i ? "a tie" : letter(now.nearest[i])}`);
+    put(
+      found,
+      "textContent",
+      now.columns[i] ? `finds ${letter(i)}` : `→ ${now.nearest[i] === i ? "a tie" : letter(now.nearest[i])}`,
+    );
     element.classList.toggle("st-astray", !now.columns[i]);
   };
   return { element, draw };
@@ -220,6 +288,9 @@ function sentence(now, cell) {
 
 function rowsOf({ count, cells, captions }) {
   const columns = ["image", ...captions.map((text, i) => `${i + 1}: ${text}`)];
-  const rows = Array.from({ length: count }, (_, i) => [letter(i), ...Array.from(cells.slice(i * count, (i + 1) * count), (value) => value.toFixed(3))]);
+  const rows = Array.from({ length: count }, (_, i) => [
+    letter(i),
+    ...Array.from(cells.slice(i * count, (i + 1) * count), (value) => value.toFixed(3)),
+  ]);
   return { columns, rows };
 }

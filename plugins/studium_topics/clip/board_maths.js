@@ -4,7 +4,8 @@
 export const wordsOf = (sentence) => sentence.toLowerCase().match(/[a-z]+/g) ?? [];
 
 /** Words that stand in sentences and not in the vocabulary, each once. */
-export const unknownWords = (sentences, vocabulary) => [...new Set(sentences.flatMap(wordsOf))].filter((word) => !vocabulary.includes(word));
+export const unknownWords = (sentences, vocabulary) =>
+  [...new Set(sentences.flatMap(wordsOf))].filter((word) => !vocabulary.includes(word));
 
 /**
  * Features (N, width) flat of N sentences: the mean vector of the known words, one hidden layer of ReLUs, a linear map.
@@ -15,14 +16,18 @@ export function textFeatures(tower, sentences) {
   const [inner, width] = [tower.up.length / hidden, tower.down.length / hidden];
   const out = new Float64Array(sentences.length * width);
   sentences.forEach((sentence, row) => {
-    const middle = product(tower.up, meanWord(tower, sentence, inner), hidden).map((value, i) => Math.max(0, value + tower.bias[i]));
+    const middle = product(tower.up, meanWord(tower, sentence, inner), hidden).map((value, i) =>
+      Math.max(0, value + tower.bias[i]),
+    );
     out.set(product(tower.down, middle, width), row * width);
   });
   return out;
 }
 
 function meanWord({ vocabulary, embedding }, sentence, inner) {
-  const places = wordsOf(sentence).map((word) => vocabulary.indexOf(word)).filter((place) => place >= 0);
+  const places = wordsOf(sentence)
+    .map((word) => vocabulary.indexOf(word))
+    .filter((place) => place >= 0);
   const mean = new Float64Array(inner);
   for (const place of places) {
     for (let i = 0; i < inner; i++) mean[i] += embedding[place * inner + i] / places.length;
@@ -62,7 +67,9 @@ export function closer(pictures, texts, count, amount) {
   const units = [pictures, texts].map((flat) => unitRows(flat, count));
   const [here, there] = units.map((flat) => meanRow(flat, count));
   const gap = here.map((value, i) => value - there[i]);
-  const moved = units.map((flat, side) => flat.map((value, i) => value + (side ? 0.5 : -0.5) * amount * gap[i % gap.length]));
+  const moved = units.map((flat, side) =>
+    flat.map((value, i) => value + (side ? 0.5 : -0.5) * amount * gap[i % gap.length]),
+  );
   const features = moved.map((flat) => unitRows(flat, count));
   const [left, right] = features.map((flat) => meanRow(flat, count));
   return { features, gap: Math.hypot(...left.map((value, i) => value - right[i])) };
@@ -89,17 +96,22 @@ export function softmaxRows(table, count, temperature) {
     const top = part.reduce((a, b) => Math.max(a, b), -Infinity);
     const powers = part.map((value) => Math.exp(value - top));
     const sum = powers.reduce((a, b) => a + b, 0);
-    out.set(powers.map((value) => value / sum), row * count);
+    out.set(
+      powers.map((value) => value / sum),
+      row * count,
+    );
   }
   return out;
 }
 
 /** The softmax of each column. */
-export const softmaxColumns = (table, count, temperature) => transposed(softmaxRows(transposed(table, count), count, temperature), count);
+export const softmaxColumns = (table, count, temperature) =>
+  transposed(softmaxRows(transposed(table, count), count, temperature), count);
 
 /** CLIP's symmetric loss. */
 export function loss(table, count, temperature) {
-  const right = (each) => diagonal(each, count).reduce((sum, share) => sum - Math.log(Math.max(share, 1e-300)), 0) / count;
+  const right = (each) =>
+    diagonal(each, count).reduce((sum, share) => sum - Math.log(Math.max(share, 1e-300)), 0) / count;
   return (right(softmaxRows(table, count, temperature)) + right(softmaxColumns(table, count, temperature))) / 2;
 }
 

@@ -15,14 +15,25 @@ import { kernel } from "./keys_kernel.js";
 const SCALES = [0, 0.5, 1, 1.5, 2];
 const STEPS = 30;
 const percent = (share) => `${Math.round(100 * share)} %`;
-const PARTS = [["out", "zero out"], ["copy", "copy"], ["in", "zero in"]];
-const KEYS = [["zero_out", "Zero out: starts at 0"], ["zero_in", "Zero in: starts at 0"], ["sees_image", "The copy sees the image"], ["pooled", "Pool the hint"]];
+const PARTS = [
+  ["out", "zero out"],
+  ["copy", "copy"],
+  ["in", "zero in"],
+];
+const KEYS = [
+  ["zero_out", "Zero out: starts at 0"],
+  ["zero_in", "Zero in: starts at 0"],
+  ["sees_image", "The copy sees the image"],
+  ["pooled", "Pool the hint"],
+];
 
 export default widget((ui) => {
   const asked = kernel(ui);
   const follow = followed(ui, asked);
   const small = smallControl(ui);
-  ui.controls(slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }));
+  ui.controls(
+    slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }),
+  );
   ui.invite("draw on the board, and the images follow. Then take the control away: pull its scale down to 0.");
   demonstrate(ui, "scale", () => SCALES.filter((scale) => scale <= ui.get("scale")), 2000);
   const table = dataTable(ui, { caption: "Gradients of the small control, one row a step" });
@@ -45,9 +56,26 @@ function followed(ui, asked) {
   const [strip, bare] = [0, 1].map(() => h("div", { class: "st-keys-strip", "aria-hidden": "true" }));
   const [made, without] = [0, 1].map(() => h("h4"));
   const note = h("p", { class: "st-note" });
-  const from = h("p", { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" }, ...buttons, clear);
-  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, made, strip, without, bare));
-  const element = h("section", { class: "st-keys", "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
+  const from = h(
+    "p",
+    { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" },
+    ...buttons,
+    clear,
+  );
+  const sides = h(
+    "div",
+    { class: "st-keys-sides" },
+    h("div", {}, grid.element),
+    h("div", { class: "st-keys-result" }, made, strip, without, bare),
+  );
+  const element = h(
+    "section",
+    { class: "st-keys", "aria-label": "Draw" },
+    h("h4", {}, "Draw where the shape should be"),
+    from,
+    sides,
+    note,
+  );
   const side = ui.get("side");
   const draw = () => {
     const drawing = ui.get("drawing");
@@ -55,7 +83,11 @@ function followed(ui, asked) {
     const shown = asked.fresh() ? { images: ui.array("images"), first: 0 } : stored(ui, drawing, ui.get("scale"));
     const covered = meanOverlap(drawing, paint(strip, shown, side));
     const alone = meanOverlap(drawing, paint(bare, stored(ui, drawing, 0), side));
-    put(made, "textContent", `With the control, scale ${ui.get("scale").toFixed(1)}: ${percent(covered)} overlap with your drawing`);
+    put(
+      made,
+      "textContent",
+      `With the control, scale ${ui.get("scale").toFixed(1)}: ${percent(covered)} overlap with your drawing`,
+    );
     put(without, "textContent", `The same model without it: ${percent(alone)}`);
     put(note, "textContent", asked.says(shown));
     return covered;
@@ -78,7 +110,12 @@ function stored(ui, drawing, wanted) {
   const found = nearest(drawing, ui.get("drawings"));
   const scale = SCALES.findIndex((value) => value >= wanted);
   const size = images * side * side * 3;
-  return { images: { data: films.data, shape: [images] }, first: (found.index * scales + scale) * size, near: found, name: ui.get("names")[found.index] };
+  return {
+    images: { data: films.data, shape: [images] },
+    first: (found.index * scales + scale) * size,
+    near: found,
+    name: ui.get("names")[found.index],
+  };
 }
 
 // One small canvas an image, at its own number of pixels; gives the ink of each as a drawing.
@@ -101,18 +138,49 @@ function paint(strip, { images, first }, side) {
 
 // Three weights, their gradients at the chosen step, and what is wrong with the way that they are connected.
 function smallControl(ui) {
-  const size = bars(ui, { label: "Size of each gradient", format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)) });
+  const size = bars(ui, {
+    label: "Size of each gradient",
+    format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)),
+  });
   const tiles = facts(["Loss", "Change of the base's answer"]);
   const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
-  const settings = h("div", { class: "st-controls st-keys-zeros" }, taken, ...KEYS.map(([name, label]) => toggle(ui, name, { label })));
+  const settings = h(
+    "div",
+    { class: "st-controls st-keys-zeros" },
+    taken,
+    ...KEYS.map(([name, label]) => toggle(ui, name, { label })),
+  );
   const title = h("h4", {}, "Size of each gradient, where residual = out × copy × (image + in × hint)");
-  const element = h("section", { class: "st-keys", "aria-label": "Gradients" }, settings, title, size.element, tiles.element);
+  const element = h(
+    "section",
+    { class: "st-keys", "aria-label": "Gradients" },
+    settings,
+    title,
+    size.element,
+    tiles.element,
+  );
   const draw = () => {
-    const set = Object.fromEntries([["zeroOut", "zero_out"], ["zeroIn", "zero_in"], ["seesImage", "sees_image"], ["pooled", "pooled"]].map(([key, name]) => [key, ui.get(name)]));
+    const set = Object.fromEntries(
+      [
+        ["zeroOut", "zero_out"],
+        ["zeroIn", "zero_in"],
+        ["seesImage", "sees_image"],
+        ["pooled", "pooled"],
+      ].map(([key, name]) => [key, ui.get(name)]),
+    );
     const rows = descent(set, STEPS);
     const now = rows[ui.get("taken")];
-    size.draw(PARTS.map(([name, shown]) => ({ name: shown, value: now[name] })), Math.max(0.05, ...rows.flatMap((row) => PARTS.map(([name]) => row[name]))));
-    tiles.draw([[now.loss.toFixed(3), `it began at ${rows[0].loss.toFixed(3)}`], [now.moved === 0 ? "none" : now.moved.toFixed(2), now.moved === 0 ? "bit for bit the base" : "largest, of 8 pixels"]]);
+    size.draw(
+      PARTS.map(([name, shown]) => ({ name: shown, value: now[name] })),
+      Math.max(0.05, ...rows.flatMap((row) => PARTS.map(([name]) => row[name]))),
+    );
+    tiles.draw([
+      [now.loss.toFixed(3), `it began at ${rows[0].loss.toFixed(3)}`],
+      [
+        now.moved === 0 ? "none" : now.moved.toFixed(2),
+        now.moved === 0 ? "bit for bit the base" : "largest, of 8 pixels",
+      ],
+    ]);
     return rows;
   };
   return { element, draw };
@@ -120,7 +188,10 @@ function smallControl(ui) {
 
 function tableOf(rows) {
   const columns = ["steps taken", ...PARTS.map(([, shown]) => shown), "loss"];
-  return { columns, rows: rows.map((row, i) => [i, ...PARTS.map(([name]) => row[name].toFixed(4)), row.loss.toFixed(4)]) };
+  return {
+    columns,
+    rows: rows.map((row, i) => [i, ...PARTS.map(([name]) => row[name].toFixed(4)), row.loss.toFixed(4)]),
+  };
 }
 
 function sentence(ui, covered, now) {

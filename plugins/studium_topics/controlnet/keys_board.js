@@ -15,7 +15,12 @@ export function board(ui) {
     return row >= 0 && column >= 0 && row < side && column < side ? [row, column] : null;
   };
   const pen = penOf(ui, element, at, side);
-  const cursor = cellCursor(ui, element, { at, size: () => [side, side], moved: () => ui.redraw(), picked: pen.picked });
+  const cursor = cellCursor(ui, element, {
+    at,
+    size: () => [side, side],
+    moved: () => ui.redraw(),
+    picked: pen.picked,
+  });
   const draw = (drawing) => {
     const room = ui.widthOf(element.parentElement) || LARGEST;
     view.cell = Math.max(8, Math.floor(Math.min(LARGEST, room) / side));

@@ -44,16 +44,18 @@ function audited(weights, seen, target) {
 export function overlap(one, other) {
   let [both, either] = [0, 0];
   for (let p = 0; p < one.length; p++) {
-    const count = (one[p] === "1") + (other[p] === "1");
-    both += count === 2;
-    either += count > 0;
+    const [here, there] = [one[p] === "1", other[p] === "1"];
+    if (here && there) both += 1;
+    if (here || there) either += 1;
   }
   return either ? both / either : 1;
 }
 
 /** The drawing that the ink of an image makes: bytes (pixels · 3), ink where the brightest channel is above 0.1. */
 export function inkOf(bytes) {
-  return Array.from({ length: bytes.length / 3 }, (_, p) => (Math.max(bytes[3 * p], bytes[3 * p + 1], bytes[3 * p + 2]) > INK ? "1" : "0")).join("");
+  return Array.from({ length: bytes.length / 3 }, (_, p) =>
+    Math.max(bytes[3 * p], bytes[3 * p + 1], bytes[3 * p + 2]) > INK ? "1" : "0",
+  ).join("");
 }
 
 /** Which of `drawings` covers `drawing` best: {index, overlap}. */

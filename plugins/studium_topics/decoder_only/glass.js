@@ -27,11 +27,25 @@ export default widget((ui) => {
   const { first, rest } = controls(ui, tokens);
   ui.controls(...first);
   ui.more(...rest);
-  ui.invite("move the place. The chosen head finds where this letter came before, and copies what followed it there. Then silence it.");
-  demonstrate(ui, "place", () => [...Array(ui.get("period")).keys()].map((at) => at + ui.get("place") - ui.get("period") + 1).filter((at) => at >= 0), 4000);
+  ui.invite(
+    "move the place. The chosen head finds where this letter came before, and copies what followed it there. Then silence it.",
+  );
+  demonstrate(
+    ui,
+    "place",
+    () =>
+      [...Array(ui.get("period")).keys()]
+        .map((at) => at + ui.get("place") - ui.get("period") + 1)
+        .filter((at) => at >= 0),
+    4000,
+  );
   const line = textLines(ui);
   const grid = glassHeads(ui, layers, heads);
-  const numbers = facts(["Letters copied in the second half", "This head's weight on the letter that followed", "The model's next letter"]);
+  const numbers = facts([
+    "Letters copied in the second half",
+    "This head's weight on the letter that followed",
+    "The model's next letter",
+  ]);
   const map = heatMap(ui, {
     label: "The chosen head: arrows move, Enter looks at that query",
     size: 620,
@@ -39,7 +53,9 @@ export default widget((ui) => {
     picked: ([row]) => ui.set("place", Math.min(row, current().text.length - 2)),
   });
   const key = colourBar(ui, { label: "query ↓ key → weight" });
-  const lens = Array.from({ length: layers + 1 }, (_, after) => guesses(ui, after ? `after layer ${after - 1}` : "before any layer"));
+  const lens = Array.from({ length: layers + 1 }, (_, after) =>
+    guesses(ui, after ? `after layer ${after - 1}` : "before any layer"),
+  );
   const drawn = bars(ui, { label: "What the next token is drawn from", format: percent });
   const next = h("div", { class: "st-lens" }, h("h4", {}, "What would be drawn"), drawn.element);
   const table = dataTable(ui, { caption: "Weights of the chosen head, one row a query" });
@@ -49,39 +65,70 @@ export default widget((ui) => {
   const said = fold(ui, "What the model would say before, between and after the layers", [read]);
   ui.add(line.element, numbers.element, grid.element, weighed, said, table.element);
   return () => {
-    if (ui.get("fresh").length > LONGEST) throw new Error(`at most ${LONGEST} tokens are needed for a text, got ${ui.get("fresh").length}`);
+    if (ui.get("fresh").length > LONGEST)
+      throw new Error(`at most ${LONGEST} tokens are needed for a text, got ${ui.get("fresh").length}`);
     const now = current();
     const [layer, head, place] = [ui.get("layer"), Math.min(ui.get("shown"), heads - 1), ui.get("place")];
-    if (!now.logits[layers].every(Number.isFinite)) throw new Error("weights are needed whose sums a number can hold, got larger ones");
+    if (!now.logits[layers].every(Number.isFinite))
+      throw new Error("weights are needed whose sums a number can hold, got larger ones");
     const rows = now.text.length;
     const shown = now.attention[layer][head];
     const names = now.text.map(nameOf);
     map.draw({ data: shown, rows, columns: rows, range: [0, 1], rowNames: names, columnNames: names, marked: place });
     key.draw({ from: "0", to: "1" });
     grid.draw(now.attention, rows, ui.get("period"));
-    lens.forEach((panel, after) => panel.draw(now.logits[after].subarray(place * tokens, (place + 1) * tokens), now.text[place + 1]));
+    lens.forEach((panel, after) =>
+      panel.draw(now.logits[after].subarray(place * tokens, (place + 1) * tokens), now.text[place + 1]),
+    );
     const last = now.logits[layers];
-    const odds = filtered(last.subarray(place * tokens, (place + 1) * tokens), ui.get("temperature"), ui.get("top_k"), ui.get("top_p"));
-    drawn.draw(best(odds, 6).map((token) => ({ name: nameOf(token), value: odds[token], kind: token === now.text[place + 1] ? "right" : "context" })));
+    const odds = filtered(
+      last.subarray(place * tokens, (place + 1) * tokens),
+      ui.get("temperature"),
+      ui.get("top_k"),
+      ui.get("top_p"),
+    );
+    drawn.draw(
+      best(odds, 6).map((token) => ({
+        name: nameOf(token),
+        value: odds[token],
+        kind: token === now.text[place + 1] ? "right" : "context",
+      })),
+    );
     const { right, of } = copied(last, now.text, tokens);
     const [guess] = best(odds, 1);
     const source = most(shown, rows, place);
-    const told = layer && source ? Math.max(...now.attention[layer - 1].map((below) => below[source * rows + source - 1])) : null;
-    line.draw({ text: now.text, place, period: ui.get("period"), edits: ui.get("edits"), weights: shown.subarray(place * rows, (place + 1) * rows), best: source, told, guess });
+    const told =
+      layer && source ? Math.max(...now.attention[layer - 1].map((below) => below[source * rows + source - 1])) : null;
+    line.draw({
+      text: now.text,
+      place,
+      period: ui.get("period"),
+      edits: ui.get("edits"),
+      weights: shown.subarray(place * rows, (place + 1) * rows),
+      best: source,
+      told,
+      guess,
+    });
     numbers.draw([
       [`${right} of ${of}`, ui.get("silent").length ? `${ui.get("silent").length} heads silent` : "all heads speak"],
       [percent(inductionScore(shown, rows, ui.get("period"))), `of its weight, head ${layer}.${head}, on average`],
       [nameOf(guess), guess === now.text[place + 1] ? "right" : `wrong: it is ${nameOf(now.text[place + 1])}`],
     ]);
-    table.draw(() => ({ columns: ["query", ...names], rows: names.map((name, row) => [name, ...cells(shown, rows, row)]) }));
+    table.draw(() => ({
+      columns: ["query", ...names],
+      rows: names.map((name, row) => [name, ...cells(shown, rows, row)]),
+    }));
     ui.say(sentence(now, layer, head, map.cursor.cell ?? [place, null], rows));
   };
 });
 
 function weightsOf(ui) {
-  const flat = Object.fromEntries(["embedding", "head", "norm", "norms", "q", "k", "v", "o"].map((name) => [name, ui.array(name).data]));
+  const flat = Object.fromEntries(
+    ["embedding", "head", "norm", "norms", "q", "k", "v", "o"].map((name) => [name, ui.array(name).data]),
+  );
   const [tokens, width] = ui.array("embedding").shape;
-  if (width % (2 * ui.get("heads"))) throw new Error(`heads of even width are needed, got ${width} numbers for ${ui.get("heads")} heads`);
+  if (width % (2 * ui.get("heads")))
+    throw new Error(`heads of even width are needed, got ${width} numbers for ${ui.get("heads")} heads`);
   return { ...flat, tokens, width, layers: ui.array("q").shape[0], heads: ui.get("heads") };
 }
 
@@ -90,7 +137,11 @@ function controls(ui, tokens) {
   edit.addEventListener("click", () => change(ui, tokens), { signal: ui.signal });
   const undo = h("button", { type: "button", class: "st-button", ...suppress }, "Undo edits");
   undo.addEventListener("click", () => ui.set("edits", {}), { signal: ui.signal });
-  const mute = h("button", { type: "button", class: "st-button", "aria-pressed": "false", ...suppress }, "Silence this head");
+  const mute = h(
+    "button",
+    { type: "button", class: "st-button", "aria-pressed": "false", ...suppress },
+    "Silence this head",
+  );
   mute.addEventListener("click", () => silence(ui), { signal: ui.signal });
   const show = () => mute.setAttribute("aria-pressed", String(ui.get("silent").includes(numberOf(ui))));
   for (const name of ["silent", "layer", "shown"]) ui.on(name, show);
@@ -98,7 +149,13 @@ function controls(ui, tokens) {
   const place = slider(ui, "place", { label: "Look from place", min: 0, max: 2 * ui.get("fresh").length - 2 });
   const rest = [
     slider(ui, "period", { label: "Starts again after", min: 2, max: ui.get("fresh").length }),
-    slider(ui, "temperature", { label: "Temperature", min: 0.1, max: 3, step: 0.1, format: (value) => value.toFixed(1) }),
+    slider(ui, "temperature", {
+      label: "Temperature",
+      min: 0.1,
+      max: 3,
+      step: 0.1,
+      format: (value) => value.toFixed(1),
+    }),
     stepper(ui, "top_k", { label: "Top-k (0: all)", max: tokens }),
     slider(ui, "top_p", { label: "Top-p", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
     h("div", { class: "st-buttons" }, edit, undo),
@@ -126,15 +183,28 @@ function glassHeads(ui, layers, heads) {
     const canvas = h("canvas", { "aria-hidden": "true" });
     const label = h("span", {});
     const button = h("button", { type: "button", class: "st-glass-head", ...suppress }, canvas, label);
-    button.addEventListener("click", () => (ui.set("layer", layer), ui.set("shown", head)), { signal: ui.signal });
+    button.addEventListener(
+      "click",
+      () => {
+        ui.set("layer", layer);
+        ui.set("shown", head);
+      },
+      { signal: ui.signal },
+    );
     return { layer, head, canvas, label, button };
   });
   const rows = Array.from({ length: layers }, (_, layer) => {
     const own = parts.filter((part) => part.layer === layer).map(({ button }) => button);
-    return h("div", {}, h("h4", {}, `Layer ${layer}`), h("div", { class: "st-glass-layer", role: "group", "aria-label": `Layer ${layer}` }, ...own));
+    return h(
+      "div",
+      {},
+      h("h4", {}, `Layer ${layer}`),
+      h("div", { class: "st-glass-layer", role: "group", "aria-label": `Layer ${layer}` }, ...own),
+    );
   });
   const painted = memo((attention, rowCount, dark) => {
-    for (const { layer, head, canvas } of parts) paint(canvas, { data: attention[layer][head], rows: rowCount, columns: rowCount, range: [0, 1] }, dark);
+    for (const { layer, head, canvas } of parts)
+      paint(canvas, { data: attention[layer][head], rows: rowCount, columns: rowCount, range: [0, 1] }, dark);
     return {};
   });
   const labelled = memo((attention, rowCount, period, chosenLayer, chosenHead, silenced) => {
@@ -161,13 +231,21 @@ function guesses(ui, title) {
   const element = h("div", { class: "st-lens" }, h("h4", {}, title), odds.element);
   const draw = (logits, right) => {
     const probability = filtered(logits);
-    odds.draw(best(probability, GUESSES).map((token) => ({ name: nameOf(token), value: probability[token], kind: token === right ? "right" : "context" })));
+    odds.draw(
+      best(probability, GUESSES).map((token) => ({
+        name: nameOf(token),
+        value: probability[token],
+        kind: token === right ? "right" : "context",
+      })),
+    );
   };
   return { element, draw };
 }
 
 function best(odds, count) {
-  return Array.from(odds, (_, token) => token).sort((a, b) => odds[b] - odds[a]).slice(0, count);
+  return Array.from(odds, (_, token) => token)
+    .sort((a, b) => odds[b] - odds[a])
+    .slice(0, count);
 }
 
 // The key that a query gives the most weight.

@@ -103,8 +103,9 @@ export function copied(logits, text, tokens) {
   const from = text.length / 2 - 1;
   for (let row = from; row < text.length - 1; row++) {
     let best = 0;
-    for (let token = 1; token < tokens; token++) if (logits[row * tokens + token] > logits[row * tokens + best]) best = token;
-    right += best === text[row + 1];
+    for (let token = 1; token < tokens; token++)
+      if (logits[row * tokens + token] > logits[row * tokens + best]) best = token;
+    if (best === text[row + 1]) right += 1;
   }
   return { right, of: text.length - 1 - from };
 }

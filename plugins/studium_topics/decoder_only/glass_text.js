@@ -22,7 +22,8 @@ export function textLines(ui) {
   return { element, draw };
 }
 
-const spoken = ({ text, place, best, guess }) => `The text. From ${nameOf(text[place])} at place ${place} the head looks most at ${nameOf(text[best])} at place ${best}; the model's next letter is ${nameOf(guess)}.`;
+const spoken = ({ text, place, best, guess }) =>
+  `The text. From ${nameOf(text[place])} at place ${place} the head looks most at ${nameOf(text[best])} at place ${best}; the model's next letter is ${nameOf(guess)}.`;
 
 // Whole rounds in a line, so that a letter stands below the same letter of the round before.
 function layout(width, count, period) {
@@ -46,8 +47,16 @@ function paint(context, now, place, theme) {
   text.forEach((token, at) => {
     const weight = at <= here ? weights[at] : 0;
     letter(context, nameOf(token), place.centre(at), place, {
-      ...{ ground: theme.accent, weight, ink: weight > 0.55 ? theme.surface : at > here + 1 ? theme.muted : theme.text },
-      ...{ bold: at === here || at === best, rim: at === here ? theme.accent : at === here + 1 ? (right ? theme.right : theme.warm) : "", dashed: at === here + 1 },
+      ...{
+        ground: theme.accent,
+        weight,
+        ink: weight > 0.55 ? theme.surface : at > here + 1 ? theme.muted : theme.text,
+      },
+      ...{
+        bold: at === here || at === best,
+        rim: at === here ? theme.accent : at === here + 1 ? (right ? theme.right : theme.warm) : "",
+        dashed: at === here + 1,
+      },
       ...{ again: at > 0 && at % period === 0 && theme.muted, edited: at in edits && theme.warm, font: theme.font },
     });
   });
@@ -56,18 +65,42 @@ function paint(context, now, place, theme) {
   if (told !== null && best > 0) {
     const before = place.centre(best - 1);
     bow(context, source, before, -place.box / 2 - 3, theme.muted);
-    label(`1 · the layer below: “${nameOf(text[best - 1])} came before me”, ${percent(told)}`, (source[0] + before[0]) / 2, source[1] - place.box / 2 - 26, { textAlign: "center", fillStyle: theme.muted });
+    label(
+      `1 · the layer below: “${nameOf(text[best - 1])} came before me”, ${percent(told)}`,
+      (source[0] + before[0]) / 2,
+      source[1] - place.box / 2 - 26,
+      { textAlign: "center", fillStyle: theme.muted },
+    );
   }
-  if (best === here) return label("looks at itself", from[0], from[1] + place.box / 2 + 12, { textAlign: "center", fillStyle: theme.accent });
+  if (best === here)
+    return label("looks at itself", from[0], from[1] + place.box / 2 + 12, {
+      textAlign: "center",
+      fillStyle: theme.accent,
+    });
   const step = told === null ? "" : "2 · ";
   if (from[1] === source[1]) bow(context, from, source, place.box / 2 + 3, theme.accent);
   else arrow(context, edge(from, source, place.box), edge(source, from, place.box), theme.accent, []);
-  const middle = [(from[0] + source[0]) / 2, (from[1] + source[1]) / 2 + (from[1] === source[1] ? place.box / 2 + 24 : 0)];
-  label(`${step}looks here, ${percent(weights[best])}`, middle[0] - 12, middle[1], { textAlign: "right", fillStyle: theme.accent });
-  if (guess !== text[best] || from[1] === source[1]) return label(`says ${nameOf(guess)}${right ? "" : ", which is wrong"}`, target[0], target[1] + place.box / 2 + 12, { textAlign: "left", fillStyle: right ? theme.right : theme.warm });
+  const middle = [
+    (from[0] + source[0]) / 2,
+    (from[1] + source[1]) / 2 + (from[1] === source[1] ? place.box / 2 + 24 : 0),
+  ];
+  label(`${step}looks here, ${percent(weights[best])}`, middle[0] - 12, middle[1], {
+    textAlign: "right",
+    fillStyle: theme.accent,
+  });
+  if (guess !== text[best] || from[1] === source[1])
+    return label(`says ${nameOf(guess)}${right ? "" : ", which is wrong"}`, target[0], target[1] + place.box / 2 + 12, {
+      textAlign: "left",
+      fillStyle: right ? theme.right : theme.warm,
+    });
   const colour = right ? theme.right : theme.warm;
   arrow(context, edge(source, target, place.box), edge(target, source, place.box), colour, [4, 3]);
-  return label(`${step ? "3 · " : ""}copies ${nameOf(guess)}`, (source[0] + target[0]) / 2 + 12, (source[1] + target[1]) / 2, { textAlign: "left", fillStyle: colour });
+  return label(
+    `${step ? "3 · " : ""}copies ${nameOf(guess)}`,
+    (source[0] + target[0]) / 2 + 12,
+    (source[1] + target[1]) / 2,
+    { textAlign: "left", fillStyle: colour },
+  );
 }
 
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -85,16 +118,29 @@ function letter(context, text, [x, y], { box }, { ground, weight, ink, bold, rim
     context.stroke();
     context.setLineDash([]);
   }
-  Object.assign(context, { fillStyle: edited || ink, font: `${bold ? 700 : 400} ${Math.min(15, 0.72 * box + 2)}px ${font}` });
+  Object.assign(context, {
+    fillStyle: edited || ink,
+    font: `${bold ? 700 : 400} ${Math.min(15, 0.72 * box + 2)}px ${font}`,
+  });
   context.fillText(text, x, y + 0.5);
   if (again) Object.assign(context, { fillStyle: again }).fillRect(x - box / 2 - 2, y - box / 2, 1, box);
 }
 
 // Words with a rim in the page's colour, inside the frame.
 function say(context, words, x, y, { textAlign, fillStyle, width }, theme) {
-  Object.assign(context, { font: `600 12px ${theme.font}`, fillStyle, textAlign: "left", strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  Object.assign(context, {
+    font: `600 12px ${theme.font}`,
+    fillStyle,
+    textAlign: "left",
+    strokeStyle: theme.surface,
+    lineWidth: 4,
+    lineJoin: "round",
+  });
   const wide = context.measureText(words).width;
-  const left = Math.max(2, Math.min(width - wide - 2, x - (textAlign === "right" ? wide : textAlign === "center" ? wide / 2 : 0)));
+  const left = Math.max(
+    2,
+    Math.min(width - wide - 2, x - (textAlign === "right" ? wide : textAlign === "center" ? wide / 2 : 0)),
+  );
   context.strokeText(words, left, y);
   context.fillText(words, left, y);
 }

@@ -24,10 +24,15 @@ export default widget((ui) => {
   ui.controls(
     steps.element,
     select(ui, "task", { label: "Trained to", options: ui.get("tasks") }),
-    select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) }),
+    select(ui, "fault", {
+      label: "Put in a mistake",
+      options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]),
+    }),
   );
   ui.more(sourceField(ui, letters), slider(ui, "head", { label: "Head", min: 0, max: ui.get("heads") - 1 }));
-  ui.invite("write letter by letter, and follow the blue line from each letter to the place in the source where the decoder looks.");
+  ui.invite(
+    "write letter by letter, and follow the blue line from each letter to the place in the source where the decoder looks.",
+  );
   demonstrate(ui, "written", steps.all, 4000);
   const note = h("p", { class: "st-reader-note" });
   const lines = linesOf();
@@ -35,24 +40,57 @@ export default widget((ui) => {
   const odds = bars(ui, { label: "What the newest token was chosen from", format: percent });
   const table = dataTable(ui, { caption: "The answer, one row a token" });
   const left = h("div", {}, h("h4", {}, "Source above, answer below"), lines.element, note);
-  const right = h("div", {}, h("h4", {}, "Where this head looks: answer ↓ source →"), map.element, h("h4", {}, "What the newest token was chosen from"), odds.element);
+  const right = h(
+    "div",
+    {},
+    h("h4", {}, "Where this head looks: answer ↓ source →"),
+    map.element,
+    h("h4", {}, "What the newest token was chosen from"),
+    odds.element,
+  );
   ui.add(h("div", { class: "st-reader" }, left, right), table.element);
   return () => {
     steps.draw();
     const [task, source, head, fault] = ["task", "source", "head", "fault"].map((name) => ui.get(name));
     const whole = current();
     const written = Math.min(ui.get("written"), whole.length);
-    const slots = [...(fault === "other" ? otherSource(source, letters.length) : source).map((letter) => letters[letter]), "|"];
+    const slots = [
+      ...(fault === "other" ? otherSource(source, letters.length) : source).map((letter) => letters[letter]),
+      "|",
+    ];
     const wanted = [...answerOf(task, source).map((letter) => FIRST + letter), EOS];
-    const now = whole.slice(0, written).map(({ token, looks, odds: all }, at) => ({ name: shown(token), looks: looks[head], odds: all, right: token === wanted[at], token }));
+    const now = whole.slice(0, written).map(({ token, looks, odds: all }, at) => ({
+      name: shown(token),
+      looks: looks[head],
+      odds: all,
+      right: token === wanted[at],
+      token,
+    }));
     lines.draw(slots, now);
     put(note, "textContent", FAULTS[fault][1]);
     const data = new Float32Array(written * slots.length);
     now.forEach(({ looks }, row) => data.set(looks, row * slots.length));
-    map.draw({ data, rows: written, columns: slots.length, range: [0, 1], rowNames: now.map(({ name }) => name), columnNames: slots, marked: written - 1 });
+    map.draw({
+      data,
+      rows: written,
+      columns: slots.length,
+      range: [0, 1],
+      rowNames: now.map(({ name }) => name),
+      columnNames: slots,
+      marked: written - 1,
+    });
     const newest = now[written - 1];
-    const best = newest.odds.map((_, token) => token).sort((a, b) => newest.odds[b] - newest.odds[a]).slice(0, GUESSES);
-    odds.draw(best.map((token) => ({ name: shown(token), value: newest.odds[token], kind: token === newest.token ? "chosen" : "context" })));
+    const best = newest.odds
+      .map((_, token) => token)
+      .sort((a, b) => newest.odds[b] - newest.odds[a])
+      .slice(0, GUESSES);
+    odds.draw(
+      best.map((token) => ({
+        name: shown(token),
+        value: newest.odds[token],
+        kind: token === newest.token ? "chosen" : "context",
+      })),
+    );
     table.draw(() => rows(slots, now));
     ui.say(sentence(slots, now, source.map((letter) => letters[letter]).join("")));
   };
@@ -62,19 +100,42 @@ function modelsOf(ui, count) {
   const flat = ui.array("weights");
   const [, numbers] = flat.shape;
   const sizes = { tokens: count + 3, width: ui.get("width"), heads: ui.get("heads"), hidden: ui.get("hidden") };
-  return Object.fromEntries(ui.get("tasks").map((task, row) => [task, tensorsOf(flat.data.subarray(row * numbers, (row + 1) * numbers), sizes)]));
+  return Object.fromEntries(
+    ui
+      .get("tasks")
+      .map((task, row) => [task, tensorsOf(flat.data.subarray(row * numbers, (row + 1) * numbers), sizes)]),
+  );
 }
 
 // A field for the letters of the source; what is no letter of the model, or there already, is left out.
 function sourceField(ui, letters) {
   const label = `Source (${SHORTEST} to ${LONGEST} different letters, ${letters[0]} to ${letters.at(-1)})`;
   const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", ...suppress });
-  const read = () => [...new Set(input.value.toLowerCase())].map((letter) => letters.indexOf(letter)).filter((number) => number >= 0);
-  const show = () => document.activeElement !== input && put(input, "value", ui.get("source").map((number) => letters[number]).join(""));
-  input.addEventListener("input", () => read().length >= SHORTEST && ui.set("source", read().slice(0, LONGEST)), { signal: ui.signal });
+  const read = () =>
+    [...new Set(input.value.toLowerCase())].map((letter) => letters.indexOf(letter)).filter((number) => number >= 0);
+  const show = () =>
+    document.activeElement !== input &&
+    put(
+      input,
+      "value",
+      ui
+        .get("source")
+        .map((number) => letters[number])
+        .join(""),
+    );
+  input.addEventListener("input", () => read().length >= SHORTEST && ui.set("source", read().slice(0, LONGEST)), {
+    signal: ui.signal,
+  });
   input.addEventListener("blur", show, { signal: ui.signal });
   ui.on("source", show);
-  put(input, "value", ui.get("source").map((number) => letters[number]).join(""));
+  put(
+    input,
+    "value",
+    ui
+      .get("source")
+      .map((number) => letters[number])
+      .join(""),
+  );
   return h("label", { class: "st-control st-source-field" }, h("span", { class: "st-label" }, label), input);
 }
 
@@ -89,19 +150,29 @@ const svg = (name, attributes, text = "") => {
 function linesOf() {
   const element = svg("svg", { class: "st-lines", viewBox: "0 0 440 190", "aria-hidden": "true" });
   const at = (column) => 40 + column * 40;
-  const box = (column, y, name, kind) => [svg("rect", { x: at(column) - 16, y: y - 16, width: 32, height: 32, rx: 6, class: kind }), svg("text", { x: at(column), y }, name)];
+  const box = (column, y, name, kind) => [
+    svg("rect", { x: at(column) - 16, y: y - 16, width: 32, height: 32, rx: 6, class: kind }),
+    svg("text", { x: at(column), y }, name),
+  ];
   const draw = (slots, written) => {
-    const parts = [svg("text", { x: 2, y: 10, class: "st-name" }, "source"), svg("text", { x: 2, y: 182, class: "st-name" }, "answer")];
+    const parts = [
+      svg("text", { x: 2, y: 10, class: "st-name" }, "source"),
+      svg("text", { x: 2, y: 182, class: "st-name" }, "answer"),
+    ];
     written.forEach(({ looks }, row) => {
       const newest = row === written.length - 1;
       looks.forEach((weight, slot) => {
         if (weight < 0.02) return;
         const stroke = { "stroke-width": (newest ? 7 : 2) * weight, "stroke-opacity": newest ? 1 : 0.35 * weight };
-        parts.push(svg("line", { x1: at(slot), y1: 56, x2: at(row), y2: 130, class: newest ? "" : "st-earlier", ...stroke }));
+        parts.push(
+          svg("line", { x1: at(slot), y1: 56, x2: at(row), y2: 130, class: newest ? "" : "st-earlier", ...stroke }),
+        );
       });
     });
     slots.forEach((name, column) => parts.push(...box(column, 38, name, "")));
-    written.forEach(({ name, right }, column) => parts.push(...box(column, 148, name, right ? (column === written.length - 1 ? "st-newest" : "") : "st-wrong")));
+    written.forEach(({ name, right }, column) =>
+      parts.push(...box(column, 148, name, right ? (column === written.length - 1 ? "st-newest" : "") : "st-wrong")),
+    );
     element.replaceChildren(...parts);
   };
   return { element, draw };
@@ -110,8 +181,17 @@ function linesOf() {
 const most = (looks) => looks.indexOf(Math.max(...looks));
 
 function rows(slots, written) {
-  const each = written.map(({ name, looks, odds, token, right }) => [name, percent(odds[token]), right ? "yes" : "no", slots[most(looks)], ...looks.map((weight) => weight.toFixed(2))]);
-  return { columns: ["token", "probability", "right", "looks most at", ...slots.map((name, slot) => `${slot}: ${name}`)], rows: each };
+  const each = written.map(({ name, looks, odds, token, right }) => [
+    name,
+    percent(odds[token]),
+    right ? "yes" : "no",
+    slots[most(looks)],
+    ...looks.map((weight) => weight.toFixed(2)),
+  ]);
+  return {
+    columns: ["token", "probability", "right", "looks most at", ...slots.map((name, slot) => `${slot}: ${name}`)],
+    rows: each,
+  };
 }
 
 function sentence(slots, written, source) {

@@ -20,11 +20,25 @@ export const FAULTS = {
 /** The tensors of a model by name: `sizes` are {tokens, width, heads, hidden}. */
 export function tensorsOf(flat, { tokens, width, heads, hidden }) {
   const attention = (name) => [..."qkvo"].map((part) => [`${name}.${part}`, width * width]);
-  const last = (name) => [[`${name}.up`, hidden * width], [`${name}.down`, hidden * width], [`${name}.norm`, width]];
+  const last = (name) => [
+    [`${name}.up`, hidden * width],
+    [`${name}.down`, hidden * width],
+    [`${name}.norm`, width],
+  ];
   const order = [
     ["shared", tokens * width],
-    ...attention("encoder"), ["encoder.norm", width], ...last("encoder.mlp"), ["encoder.table", BUCKETS * heads], ["encoder.end", width],
-    ...attention("self"), ["self.norm", width], ...attention("cross"), ["cross.norm", width], ...last("mlp"), ["decoder.table", BUCKETS * heads], ["decoder.end", width],
+    ...attention("encoder"),
+    ["encoder.norm", width],
+    ...last("encoder.mlp"),
+    ["encoder.table", BUCKETS * heads],
+    ["encoder.end", width],
+    ...attention("self"),
+    ["self.norm", width],
+    ...attention("cross"),
+    ["cross.norm", width],
+    ...last("mlp"),
+    ["decoder.table", BUCKETS * heads],
+    ["decoder.end", width],
   ];
   let at = 0;
   const found = Object.fromEntries(order.map(([name, size]) => [name, flat.subarray(at, (at += size))]));
@@ -55,8 +69,26 @@ export function memoryOf(model, source) {
   const { width, hidden } = model;
   let x = embedded(model.shared, width, source);
   const z = rmsnorm(x, width, model["encoder.norm"], EPS);
-  x = sum(x, attend(model, z, pairOf(model, z, "encoder"), "encoder", (t, s, head) => model["encoder.table"][bucket(s - t, true) * model.heads + head]).out);
-  x = sum(x, feedForward(rmsnorm(x, width, model["encoder.mlp.norm"], EPS), model["encoder.mlp.up"], model["encoder.mlp.down"], width, hidden));
+  x = sum(
+    x,
+    attend(
+      model,
+      z,
+      pairOf(model, z, "encoder"),
+      "encoder",
+      (t, s, head) => model["encoder.table"][bucket(s - t, true) * model.heads + head],
+    ).out,
+  );
+  x = sum(
+    x,
+    feedForward(
+      rmsnorm(x, width, model["encoder.mlp.norm"], EPS),
+      model["encoder.mlp.up"],
+      model["encoder.mlp.down"],
+      width,
+      hidden,
+    ),
+  );
   return pairOf(model, rmsnorm(x, width, model["encoder.end"], EPS), "cross");
 }
 
@@ -71,7 +103,9 @@ export function decode(model, ids, memory) {
   const { out, weights } = attend(model, z, memory, "cross", () => 0);
   x = sum(x, out);
   x = sum(x, feedForward(rmsnorm(x, width, model["mlp.norm"], EPS), model["mlp.up"], model["mlp.down"], width, hidden));
-  const end = rmsnorm(x.subarray(x.length - width), width, model["decoder.end"], EPS).map((value) => value / Math.sqrt(width));
+  const end = rmsnorm(x.subarray(x.length - width), width, model["decoder.end"], EPS).map(
+    (value) => value / Math.sqrt(width),
+  );
   return { logits: linear(end, model.shared, width, tokens), looks: weights.map((rows) => rows[ids.length - 1]) };
 }
 
@@ -92,7 +126,10 @@ export function answer(model, letters, fault, longest, count) {
 
 function pairOf(model, states, name) {
   const { width } = model;
-  return { keys: linear(states, model[`${name}.k`], width, width), values: linear(states, model[`${name}.v`], width, width) };
+  return {
+    keys: linear(states, model[`${name}.k`], width, width),
+    values: linear(states, model[`${name}.v`], width, width),
+  };
 }
 
 // All heads; `bias(query, key, head)`. `weights`: for each head, one array a query.
@@ -113,5 +150,10 @@ function attend(model, z, { keys, values }, name, bias) {
 }
 
 function feedForward(z, up, down, width, hidden) {
-  return linear(linear(z, up, width, hidden).map((value) => Math.max(value, 0)), down, hidden, width);
+  return linear(
+    linear(z, up, width, hidden).map((value) => Math.max(value, 0)),
+    down,
+    hidden,
+    width,
+  );
 }

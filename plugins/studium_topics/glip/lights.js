@@ -18,14 +18,32 @@ const LARGEST = 384; // px of an image's side
 export default widget((ui) => {
   const look = source(ui);
   const line = captionLine(ui);
-  const words = player(ui, "word", { label: "Word by word", ends: () => [0, Math.max(1, tokensOf(ui.get("caption")).length)], duration: 6000 });
+  const words = player(ui, "word", {
+    label: "Word by word",
+    ends: () => [0, Math.max(1, tokensOf(ui.get("caption")).length)],
+    duration: 6000,
+  });
   ui.controls(line, words.element);
   ui.more(
     stepper(ui, "image", { label: "Image", max: ui.array("pixels").shape[0] - 1 }),
-    slider(ui, "threshold", { label: "Score at least", min: 0.05, max: 0.95, step: 0.05, format: (value) => value.toFixed(2) }),
-    slider(ui, "overlap", { label: "Overlap at most", min: 0.05, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
+    slider(ui, "threshold", {
+      label: "Score at least",
+      min: 0.05,
+      max: 0.95,
+      step: 0.05,
+      format: (value) => value.toFixed(2),
+    }),
+    slider(ui, "overlap", {
+      label: "Overlap at most",
+      min: 0.05,
+      max: 1,
+      step: 0.05,
+      format: (value) => value.toFixed(2),
+    }),
   );
-  ui.invite("write another shape and colour into the caption, and see which boxes answer; then go through it word by word.");
+  ui.invite(
+    "write another shape and colour into the caption, and see which boxes answer; then go through it word by word.",
+  );
   demonstrate(ui, "word", words.all);
   const scene = sceneOf(ui);
   const strip = h("div", { class: "st-lit-words" });
@@ -57,7 +75,13 @@ function source(ui) {
   });
   return () => {
     const [image, threshold, overlap] = ["image", "threshold", "overlap"].map(ui.get);
-    const { count, table, tokens } = compare(ui.array("regions"), image, read(ui.array("embedding"), ui.array("kernel"), ui.get("vocabulary"), ui.get("caption")), ui.get("log_scale"), ui.get("bias"));
+    const { count, table, tokens } = compare(
+      ui.array("regions"),
+      image,
+      read(ui.array("embedding"), ui.array("kernel"), ui.get("vocabulary"), ui.get("caption")),
+      ui.get("log_scale"),
+      ui.get("bias"),
+    );
     const boxes = ui.array("boxes").data.subarray(4 * image * count, 4 * (image + 1) * count);
     const word = Math.min(ui.get("word"), tokens.length);
     const asked = word ? [{ text: tokens[word - 1], tokens: [word - 1] }] : phrasesOf(tokens);
@@ -65,17 +89,40 @@ function source(ui) {
       const scores = scoresOf(table, tokens.length, phrase.tokens);
       return { ...phrase, scores, best: Math.max(...scores), kept: remaining(boxes, scores, threshold, overlap) };
     });
-    return { caption: ui.get("caption"), image, threshold, tokens, table, count, side: Math.round(Math.sqrt(count)), boxes, word, found };
+    return {
+      caption: ui.get("caption"),
+      image,
+      threshold,
+      tokens,
+      table,
+      count,
+      side: Math.round(Math.sqrt(count)),
+      boxes,
+      word,
+      found,
+    };
   };
 }
 
 function captionLine(ui) {
-  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": "Your caption", ...suppress });
+  const input = h("input", {
+    type: "text",
+    maxlength: LONGEST,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Your caption",
+    ...suppress,
+  });
   input.addEventListener("input", () => ui.set("caption", input.value), { signal: ui.signal });
   const show = () => put(input, "value", ui.get("caption"));
   ui.on("caption", show);
   show();
-  return h("label", { class: "st-control st-lit-caption" }, h("span", { class: "st-label" }, "Your caption: names with full stops between them"), input);
+  return h(
+    "label",
+    { class: "st-control st-lit-caption" },
+    h("span", { class: "st-label" }, "Your caption: names with full stops between them"),
+    input,
+  );
 }
 
 // The image with its boxes; a word that is chosen leaves only the regions bright that it suits.
@@ -135,15 +182,27 @@ function drawBoxes(context, theme, { now, size }) {
   const unit = size / now.side;
   now.found.forEach(({ text, kept, scores }, i) => {
     for (const place of kept) {
-      const [left, top, right, bottom] = [0, 1, 2, 3].map((part) => Math.min(size - 2, Math.max(2, now.boxes[4 * place + part] * unit)));
-      outline(context, theme, [left, top, right - left, bottom - top], theme.series[i % theme.series.length], 2.5, DASHES[i % DASHES.length]);
+      const [left, top, right, bottom] = [0, 1, 2, 3].map((part) =>
+        Math.min(size - 2, Math.max(2, now.boxes[4 * place + part] * unit)),
+      );
+      outline(
+        context,
+        theme,
+        [left, top, right - left, bottom - top],
+        theme.series[i % theme.series.length],
+        2.5,
+        DASHES[i % DASHES.length],
+      );
       label(context, theme, `${text} ${scores[place].toFixed(2)}`, left, top, size);
     }
   });
 }
 
 function outline(context, theme, [x, y, width, height], stroke, thick, dash = []) {
-  for (const [shade, line, gaps] of [[theme.surface, thick + 3, []], [stroke, thick, dash]]) {
+  for (const [shade, line, gaps] of [
+    [theme.surface, thick + 3, []],
+    [stroke, thick, dash],
+  ]) {
     context.setLineDash(gaps);
     context.strokeStyle = shade;
     context.lineWidth = line;
@@ -167,7 +226,14 @@ function drawWords(ui, strip, now, cell) {
   const key = JSON.stringify([now.tokens, now.word, values]);
   if (strip.key === key) return;
   strip.key = key;
-  const part = (word, token) => h("span", { class: `st-lit-word${now.word === token + 1 ? " st-lit-chosen" : ""}` }, h("b", {}, word), h("span", {}, values[token].toFixed(2)), h("i", { style: `width:${Math.round(100 * values[token])}%`, "aria-hidden": "true" }));
+  const part = (word, token) =>
+    h(
+      "span",
+      { class: `st-lit-word${now.word === token + 1 ? " st-lit-chosen" : ""}` },
+      h("b", {}, word),
+      h("span", {}, values[token].toFixed(2)),
+      h("i", { style: `width:${Math.round(100 * values[token])}%`, "aria-hidden": "true" }),
+    );
   strip.replaceChildren(...now.tokens.map(part));
 }
 
@@ -183,7 +249,11 @@ function noteOf(vocabulary, now) {
 }
 
 function rowsOf(now, cell) {
-  if (cell) return { columns: ["word", "probability here"], rows: now.tokens.map((word, token) => [word, probabilityOf(now, token, cell).toFixed(2)]) };
+  if (cell)
+    return {
+      columns: ["word", "probability here"],
+      rows: now.tokens.map((word, token) => [word, probabilityOf(now, token, cell).toFixed(2)]),
+    };
   const rows = now.found.map(({ text, best, kept }) => [text, best.toFixed(2), kept.length]);
   return { columns: [now.word ? "word" : "phrase", "best score", "boxes"], rows };
 }
@@ -191,7 +261,10 @@ function rowsOf(now, cell) {
 function sentence(now, { rows }, cell) {
   if (!now.tokens.length) return "The caption is empty, so nothing is asked for: 0 boxes.";
   const shown = rows.slice(0, 8);
-  if (cell) return `Region in row ${cell[0] + 1}, column ${cell[1] + 1}: ${shown.map(([word, value]) => `${word} ${value}`).join(", ")}.`;
-  const parts = shown.map(([text, best, count]) => `“${text}” ${count === 1 ? "1 box" : `${count} boxes`}, best score ${best}`);
+  if (cell)
+    return `Region in row ${cell[0] + 1}, column ${cell[1] + 1}: ${shown.map(([word, value]) => `${word} ${value}`).join(", ")}.`;
+  const parts = shown.map(
+    ([text, best, count]) => `“${text}” ${count === 1 ? "1 box" : `${count} boxes`}, best score ${best}`,
+  );
   return `${now.word ? `Word ${now.word} alone: ` : ""}${parts.join("; ") || "no phrase, 0 boxes"}.`;
 }

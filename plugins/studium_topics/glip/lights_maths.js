@@ -4,7 +4,8 @@
 export const tokensOf = (caption) => caption.toLowerCase().match(/[a-z]+|\./g) ?? [];
 
 /** Words of a caption that the vocabulary does not have, each once. */
-export const unknownWords = (caption, vocabulary) => [...new Set(tokensOf(caption))].filter((word) => !vocabulary.includes(word));
+export const unknownWords = (caption, vocabulary) =>
+  [...new Set(tokensOf(caption))].filter((word) => !vocabulary.includes(word));
 
 /** The phrases of tokens, split at full stops: [{text, tokens}] with the places of their words. */
 export function phrasesOf(tokens) {
@@ -30,7 +31,8 @@ export function wordVectors({ vocabulary, embedding, kernel }, tokens) {
       if (id < 0) continue;
       for (let to = 0; to < width; to++) {
         const row = (tap * width + to) * width;
-        for (let from = 0; from < width; from++) out[place * width + to] += kernel[row + from] * embedding[id * width + from];
+        for (let from = 0; from < width; from++)
+          out[place * width + to] += kernel[row + from] * embedding[id * width + from];
       }
     }
   });
@@ -54,13 +56,17 @@ export function probabilities(regions, words, width, logScale, bias) {
 /** The score of each of N regions for the tokens at `places`: the mean of their probabilities. */
 export function scoresOf(table, tokens, places) {
   const count = tokens ? table.length / tokens : 0;
-  return Array.from({ length: count }, (_, region) => places.reduce((sum, place) => sum + table[region * tokens + place], 0) / places.length);
+  return Array.from(
+    { length: count },
+    (_, region) => places.reduce((sum, place) => sum + table[region * tokens + place], 0) / places.length,
+  );
 }
 
 /** The intersection over union of boxes i and j of a flat (N, 4) array. */
 export function overlapOf(boxes, i, j) {
   const [a, b] = [boxes.subarray(4 * i, 4 * i + 4), boxes.subarray(4 * j, 4 * j + 4)];
-  const shared = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
+  const shared =
+    Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
   return shared / (area(a) + area(b) - shared);
 }

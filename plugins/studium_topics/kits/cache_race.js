@@ -21,23 +21,45 @@ export default widget((ui) => {
   const run = race(ui);
   const again = h("button", { type: "button", class: "st-button st-main", ...suppress }, "Race with a clock");
   again.addEventListener("click", run.again, { signal: ui.signal });
-  ui.controls(h("div", { class: "st-control" }, again), slider(ui, "written", { label: "Characters", min: 1, max: ui.get("length") }));
+  ui.controls(
+    h("div", { class: "st-control" }, again),
+    slider(ui, "written", { label: "Characters", min: 1, max: ui.get("length") }),
+  );
   ui.more(temperature(ui), ...choices(ui));
   ui.invite("let them race, and then again with twice as many characters. Who falls behind, and how far?");
   const sheets = LANES.map(({ name }) => paper(`The text ${name}`));
   const lanes = LANES.map(({ title }, i) => h("div", { class: "st-part" }, h("h4", {}, title), sheets[i].element));
   const work = bars(ui, { label: "Multiply-adds so far, in millions", format: (value) => `${millions(value)} M` });
   const tiles = facts(["Multiply-adds", "For the last character", "Time in this page"]);
-  const chart = lineChart(ui, { label: "Multiply-adds of each character", x: { label: "character" }, y: { label: "million multiply-adds" }, height: 220 });
+  const chart = lineChart(ui, {
+    label: "Multiply-adds of each character",
+    x: { label: "character" },
+    y: { label: "million multiply-adds" },
+    height: 220,
+  });
   const table = dataTable(ui, { caption: "Multiply-adds of both lanes, in millions" });
-  ui.add(h("div", { class: "st-sheets" }, ...lanes), h("div", {}, h("span", { class: "st-label" }, "Multiply-adds so far, in millions"), work.element), tiles.element, chart.element, table.element);
+  ui.add(
+    h("div", { class: "st-sheets" }, ...lanes),
+    h("div", {}, h("span", { class: "st-label" }, "Multiply-adds so far, in millions"), work.element),
+    tiles.element,
+    chart.element,
+    table.element,
+  );
   whenSeen(ui, lanes[0], run.begin);
   return () => {
     const now = run.state();
-    sheets.forEach((sheet, i) => sheet.draw(given(ui), worded(ui, now.pens[i].written.slice(0, now.shown[i])), { writes: now.running && now.shown[i] < now.wanted, room: now.wanted }));
+    sheets.forEach((sheet, i) =>
+      sheet.draw(given(ui), worded(ui, now.pens[i].written.slice(0, now.shown[i])), {
+        writes: now.running && now.shown[i] < now.wanted,
+        room: now.wanted,
+      }),
+    );
     const spent = now.pens.map((pen, i) => sum(pen.costs.slice(0, now.shown[i])) / 1e6);
     const plan = planned(now, now.wanted);
-    work.draw(LANES.map(({ name }, i) => ({ name, value: spent[i], kind: i === 0 ? "wrong" : "chosen" })), sum(plan[0]));
+    work.draw(
+      LANES.map(({ name }, i) => ({ name, value: spent[i], kind: i === 0 ? "wrong" : "chosen" })),
+      sum(plan[0]),
+    );
     tiles.draw(numbers(now));
     chart.draw(curves(now, plan));
     table.draw(() => rowsOf(now));
@@ -52,7 +74,10 @@ function race(ui) {
   const begun = LANES.map(({ way }) => penOf(ui, way));
   const now = { weights, pens: [], clocks: [0, 0], timed: false };
   let [seen, round, timing] = [false, 0, false];
-  const begin = () => ((seen = true), ui.redraw());
+  const begin = () => {
+    seen = true;
+    ui.redraw();
+  };
   const again = () => {
     [round, timing] = [round + 1, true];
     begin();
@@ -87,7 +112,11 @@ const against = (values, unit) => `${values.map(millions).join(" against ")} ${u
 
 // What each of the first `count` characters takes, in millions, for each lane.
 function planned({ weights, pens: [{ start }] }, count) {
-  const each = (kept) => Array.from({ length: count }, (_, i) => multiplications(weights, start.length + i, kept && i ? 1 : start.length + i) / 1e6);
+  const each = (kept) =>
+    Array.from(
+      { length: count },
+      (_, i) => multiplications(weights, start.length + i, kept && i ? 1 : start.length + i) / 1e6,
+    );
   return [each(false), each(true)];
 }
 
@@ -98,14 +127,21 @@ function curves({ wanted, shown }, plan) {
 
 function numbers({ pens, shown, wanted, clocks, timed }) {
   const both = Math.min(...shown);
-  if (!both) return [["–", ""], ["–", ""], ["–", ""]];
+  if (!both)
+    return [
+      ["–", ""],
+      ["–", ""],
+      ["–", ""],
+    ];
   const spent = pens.map((pen) => sum(pen.costs.slice(0, both)) / 1e6);
   const last = pens.map((pen) => pen.costs[both - 1] / 1e6);
   const done = timed && both === wanted && pens.every((pen) => pen.written.length === wanted);
   return [
     [times(spent), `${against(spent, "million")}, for ${both} characters`],
     [times(last), `${against(last, "million")}, for character ${both}`],
-    done ? [times(clocks), `${clocks.map((ms) => Math.round(ms).toLocaleString("en")).join(" against ")} ms`] : ["–", timed ? "the clock runs" : "let them race with a clock"],
+    done
+      ? [times(clocks), `${clocks.map((ms) => Math.round(ms).toLocaleString("en")).join(" against ")} ms`]
+      : ["–", timed ? "the clock runs" : "let them race with a clock"],
   ];
 }
 
@@ -114,7 +150,15 @@ function rowsOf(now) {
   const costs = now.pens.map((pen) => pen.costs.slice(0, both).map((cost) => cost / 1e6));
   const row = (at) => [String(at + 1), ...costs.map((each) => millions(each[at]))];
   const some = Array.from({ length: both }, (_, i) => i).filter((i) => i === both - 1 || i % 20 === 19);
-  return { columns: ["character", ...LANES.map(({ name }) => name)], rows: [["to write", now.wanted, now.wanted], ["written", ...now.shown], ...some.map(row), ["all together", ...costs.map((each) => millions(sum(each)))]] };
+  return {
+    columns: ["character", ...LANES.map(({ name }) => name)],
+    rows: [
+      ["to write", now.wanted, now.wanted],
+      ["written", ...now.shown],
+      ...some.map(row),
+      ["all together", ...costs.map((each) => millions(sum(each)))],
+    ],
+  };
 }
 
 function sentence({ shown, wanted }, spent) {

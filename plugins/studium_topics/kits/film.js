@@ -27,15 +27,20 @@ export default widget((ui) => {
   const { first, rest } = controlsOf(ui, guided);
   ui.controls(play.element, ...first);
   ui.more(...rest);
-  ui.invite(guided
-    ? "move the guidance scale to 0, then far up, and see what becomes of the same noise."
-    : "drag the step back into the noise, then put in a mistake and see how these very images change.");
+  ui.invite(
+    guided
+      ? "move the guidance scale to 0, then far up, and see what becomes of the same noise."
+      : "drag the step back into the noise, then put in a mistake and see how these very images change.",
+  );
   const grid = canvases(ui.get("images"), ui.get("side"));
   const note = h("p", { class: "st-note" });
   const table = dataTable(ui, { caption: "All pixels of all images, after each step" });
   ui.add(grid.element, note, table.element);
   ui.on("sampling_steps", () => ui.set("step", ui.get("sampling_steps")));
-  whenSeen(ui, grid.element, () => ((seen = true), ui.redraw()));
+  whenSeen(ui, grid.element, () => {
+    seen = true;
+    ui.redraw();
+  });
   return () => {
     begin();
     const wanted = Math.min(ui.model.get("step"), made.steps);
@@ -64,26 +69,50 @@ function settingsOf(ui) {
   const setting = Object.fromEntries(["scale", "eta", "mistake", "seed", "images"].map((name) => [name, ui.get(name)]));
   const none = names.length || -1;
   const label = ui.get("kind") < 0 ? none : ui.get("kind");
-  return { ...setting, label, none, abar: ui.array("abar").data, steps: ui.get("sampling_steps"), size: ui.get("channels") * side * side };
+  return {
+    ...setting,
+    label,
+    none,
+    abar: ui.array("abar").data,
+    steps: ui.get("sampling_steps"),
+    size: ui.get("channels") * side * side,
+  };
 }
 
 function controlsOf(ui, guided) {
   const names = ui.get("names");
   const levels = ui.array("abar").data.length;
   const kinds = [[-1, "anything"], ...names.map((name, i) => [i, name])];
-  const scale = slider(ui, "scale", { label: "Guidance scale", min: 0, max: 8, step: 0.5, format: (value) => value.toFixed(1) });
-  const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, label]) => [name, label]) });
+  const scale = slider(ui, "scale", {
+    label: "Guidance scale",
+    min: 0,
+    max: 8,
+    step: 0.5,
+    format: (value) => value.toFixed(1),
+  });
+  const mistake = select(ui, "mistake", {
+    label: "Put in a mistake",
+    options: MISTAKES.map(([name, label]) => [name, label]),
+  });
   const labels = names.length ? [select(ui, "kind", { label: "Draw", options: kinds }), scale] : [];
   const rest = [
-    slider(ui, "sampling_steps", { label: "Steps", values: [5, 10, 20, 25, 50, 100, 200].filter((steps) => steps <= levels) }),
+    slider(ui, "sampling_steps", {
+      label: "Steps",
+      values: [5, 10, 20, 25, 50, 100, 200].filter((steps) => steps <= levels),
+    }),
     stepper(ui, "seed", { label: "Seed", max: 999 }),
   ];
-  return guided ? { first: labels, rest: [mistake, ...rest] } : { first: [...labels.slice(0, 1), mistake], rest: [...labels.slice(1), ...rest] };
+  return guided
+    ? { first: labels, rest: [mistake, ...rest] }
+    : { first: [...labels.slice(0, 1), mistake], rest: [...labels.slice(1), ...rest] };
 }
 
 function canvases(count, side) {
   const all = Array.from({ length: count }, () => h("canvas", { width: side, height: side, "aria-hidden": "true" }));
-  const draw = (images, channels) => all.forEach((canvas, i) => canvas.getContext("2d").putImageData(new ImageData(rgba(images[i], channels), side, side), 0, 0));
+  const draw = (images, channels) =>
+    all.forEach((canvas, i) =>
+      canvas.getContext("2d").putImageData(new ImageData(rgba(images[i], channels), side, side), 0, 0),
+    );
   return { draw, element: h("div", { class: "st-denoising" }, ...all) };
 }
 

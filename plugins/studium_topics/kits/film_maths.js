@@ -5,10 +5,18 @@ import { normals } from "studium_widgets/random.js";
 /** Each mistake: its name, what the menu calls it, and what to look for. */
 export const MISTAKES = [
   ["none", "None: correct code", ""],
-  ["noise-at-0", "Noise added at t = 0", "The last step should give its mean alone. Look at the flat ground: can you see the noise?"],
+  [
+    "noise-at-0",
+    "Noise added at t = 0",
+    "The last step should give its mean alone. Look at the flat ground: can you see the noise?",
+  ],
   ["no-noise", "Noise left out", "The ancestral mean needs its noise. Without it the images lose their contrast."],
   ["sigma-squared", "σ² used for σ", "σ is below 1, so its square is too little noise."],
-  ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)", "Each step takes away too much of the noise that the network sees."],
+  [
+    "sqrt-one-minus-alpha",
+    "√(1 − α) for √(1 − ᾱ)",
+    "Each step takes away too much of the noise that the network sees.",
+  ],
   ["first-timesteps", "First n timesteps", "The sampler takes pure noise for an image that is nearly clean."],
 ];
 
@@ -54,7 +62,8 @@ export function rgba(x, channels) {
   const area = x.length / channels;
   const out = new Uint8ClampedArray(4 * area).fill(255);
   for (let pixel = 0; pixel < area; pixel++) {
-    for (let colour = 0; colour < 3; colour++) out[4 * pixel + colour] = 127.5 * (x[Math.min(colour, channels - 1) * area + pixel] + 1);
+    for (let colour = 0; colour < 3; colour++)
+      out[4 * pixel + colour] = 127.5 * (x[Math.min(colour, channels - 1) * area + pixel] + 1);
   }
   return out;
 }
@@ -62,7 +71,8 @@ export function rgba(x, channels) {
 /** Mean and standard deviation of all numbers of a state. */
 export function spread(images) {
   let [sum, squares, count] = [0, 0, 0];
-  for (const x of images) for (const value of x) [sum, squares, count] = [sum + value, squares + value * value, count + 1];
+  for (const x of images)
+    for (const value of x) [sum, squares, count] = [sum + value, squares + value * value, count + 1];
   const mean = sum / count;
   return { mean, deviation: Math.sqrt(Math.max(0, squares / count - mean * mean)) };
 }

@@ -9,7 +9,8 @@ import { chosen, HIDDEN, idsOf, pen } from "./writing.js";
 const BUDGET = 10; // ms of one frame that go into the models
 const LONGEST = 38; // characters of a prompt
 
-export const temperature = (ui) => slider(ui, "temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, format: (value) => value.toFixed(2) });
+export const temperature = (ui) =>
+  slider(ui, "temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, format: (value) => value.toFixed(2) });
 
 /** Controls of the draw that are not the first to try. */
 export function choices(ui) {
@@ -28,10 +29,22 @@ export function penOf(ui, way = {}) {
   const make = memo((weights, asked) => {
     const setting = JSON.parse(asked);
     const choice = (logits, at) => chosen(logits, at, setting);
-    const made = pen(weights, { start: setting.start, count: ui.get("length"), choose: (logits, at) => choice(logits, at).token, ...way });
-    return Object.assign(made, { choice: (at) => ({ ...choice(made.rows[at], setting.start.length + at), token: made.written[at] }) });
+    const made = pen(weights, {
+      start: setting.start,
+      count: ui.get("length"),
+      choose: (logits, at) => choice(logits, at).token,
+      ...way,
+    });
+    return Object.assign(made, {
+      choice: (at) => ({ ...choice(made.rows[at], setting.start.length + at), token: made.written[at] }),
+    });
   });
-  const asked = () => ({ temperature: ui.get("temperature"), topK: ui.get("top_k"), seed: ui.get("seed"), start: startOf(ui) });
+  const asked = () => ({
+    temperature: ui.get("temperature"),
+    topK: ui.get("top_k"),
+    seed: ui.get("seed"),
+    start: startOf(ui),
+  });
   return (weights, round = 0) => make(weights, JSON.stringify(asked()), round);
 }
 
@@ -50,7 +63,10 @@ export const worded = (ui, ids) => ids.map((id) => ui.get("vocabulary")[id]).joi
 export function growing(ui, element, count = 1) {
   const begun = Array.from({ length: count }, () => penOf(ui));
   let [seen, first] = [false, true];
-  whenSeen(ui, element, () => ((seen = true), ui.redraw()));
+  whenSeen(ui, element, () => {
+    seen = true;
+    ui.redraw();
+  });
   return (models) => {
     const pens = models.map((weights, i) => begun[i](weights));
     const wanted = ui.get("written");

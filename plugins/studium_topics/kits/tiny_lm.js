@@ -6,17 +6,40 @@ import { collect, embedded, linear, products, rmsnorm, sum } from "./transformer
 
 const EPS = 1.1920929e-7; // of nn.RMSNorm in float32
 const BASE = 10000;
-const PARTS = { q: "attention.q", k: "attention.k", v: "attention.v", o: "attention.o", up: "mlp.up", down: "mlp.down" };
+const PARTS = {
+  q: "attention.q",
+  k: "attention.k",
+  v: "attention.v",
+  o: "attention.o",
+  up: "mlp.up",
+  down: "mlp.down",
+};
 
 /** The weights of a TinyLM, of its tensors by name ({data, shape}, as in the state dict). */
 export function weightsOf(tensors, heads) {
   const layers = [...tensors.keys()].filter((name) => /^layers\.\d+\.attention\.q\.weight$/.test(name)).length;
-  const each = (names) => joined(Array.from({ length: layers }, (_, n) => names.map((name) => tensors.get(`layers.${n}.${name}.weight`).data)).flat());
+  const each = (names) =>
+    joined(
+      Array.from({ length: layers }, (_, n) =>
+        names.map((name) => tensors.get(`layers.${n}.${name}.weight`).data),
+      ).flat(),
+    );
   const stacked = Object.fromEntries(Object.entries(PARTS).map(([part, name]) => [part, each([name])]));
   const [embedding, head, norm] = ["embedding", "head", "norm"].map((name) => tensors.get(`${name}.weight`).data);
   const [tokens, width] = tensors.get("embedding.weight").shape;
   const [hidden] = tensors.get("layers.0.mlp.up.weight").shape;
-  return { embedding, head, norm, norms: each(["attention_norm", "mlp_norm"]), ...stacked, tokens, width, hidden, layers, heads };
+  return {
+    embedding,
+    head,
+    norm,
+    norms: each(["attention_norm", "mlp_norm"]),
+    ...stacked,
+    tokens,
+    width,
+    hidden,
+    layers,
+    heads,
+  };
 }
 
 /** The weights with `share` · b a added to each matrix that has factors "layers_0_attention_q.a" and "….b" in `factors`. */
@@ -26,7 +49,9 @@ export function merged(weights, factors, share) {
     out[part] = Float32Array.from(weights[part]);
     const size = out[part].length / weights.layers;
     for (let layer = 0; layer < weights.layers; layer++) {
-      const [a, b] = ["a", "b"].map((factor) => factors.get(`layers_${layer}_${name.replace(".", "_")}.${factor}.weight`));
+      const [a, b] = ["a", "b"].map((factor) =>
+        factors.get(`layers_${layer}_${name.replace(".", "_")}.${factor}.weight`),
+      );
       if (a) addProduct(out[part].subarray(layer * size, (layer + 1) * size), b, a, share);
     }
   }
@@ -115,7 +140,10 @@ function erf(x) {
 
 function joined(parts) {
   const out = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  parts.reduce((at, part) => (out.set(part, at), at + part.length), 0);
+  parts.reduce((at, part) => {
+    out.set(part, at);
+    return at + part.length;
+  }, 0);
   return out;
 }
 

@@ -13,12 +13,23 @@ import { merged } from "./tiny_lm.js";
 
 export default widget((ui) => {
   const play = player(ui, "written", { label: "Characters", ends: () => [0, ui.get("length")], duration: 12000 });
-  ui.controls(slider(ui, "share", { label: "Scale of the adapter", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }), play.element);
+  ui.controls(
+    slider(ui, "share", {
+      label: "Scale of the adapter",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      format: (value) => value.toFixed(2),
+    }),
+    play.element,
+  );
   ui.more(temperature(ui), ...choices(ui));
   ui.invite("move the scale down to 0 and up again. Where do recipes become tales, and what does it write in between?");
   const sheets = ["The base", "The base with the adapter"].map(paper);
   const title = h("h4", {});
-  const parts = [h("h4", {}, "The base model alone"), title].map((head, i) => h("div", { class: "st-part" }, head, sheets[i].element));
+  const parts = [h("h4", {}, "The base model alone"), title].map((head, i) =>
+    h("div", { class: "st-part" }, head, sheets[i].element),
+  );
   const tiles = facts(["Numbers of the base", "Numbers of the adapter", "Characters until the texts part"]);
   const table = dataTable(ui, { caption: "The adapter beside the base" });
   ui.add(h("div", { class: "st-sheets" }, ...parts), tiles.element, table.element);
@@ -27,10 +38,20 @@ export default widget((ui) => {
     play.draw();
     const now = text();
     put(title, "textContent", `The base model with ${now.share.toFixed(2)} of the adapter`);
-    sheets.forEach((sheet, i) => sheet.draw(given(ui), now.texts[i], { from: i && now.parts ? now.parts : undefined, kind: "other", writes: !now.arrived, room: ui.get("length") }));
+    sheets.forEach((sheet, i) =>
+      sheet.draw(given(ui), now.texts[i], {
+        from: i && now.parts ? now.parts : undefined,
+        kind: "other",
+        writes: !now.arrived,
+        room: ui.get("length"),
+      }),
+    );
     tiles.draw([
       [now.base.toLocaleString("en"), "frozen, and shared by all adapters"],
-      [now.adapter.toLocaleString("en"), `rank ${ui.get("rank")}: ${((100 * now.adapter) / now.base).toFixed(1)} % of the base`],
+      [
+        now.adapter.toLocaleString("en"),
+        `rank ${ui.get("rank")}: ${((100 * now.adapter) / now.base).toFixed(1)} % of the base`,
+      ],
       [String(now.parts), now.parts < now.shown ? "with the same draws" : "of these, so they are the same"],
     ]);
     table.draw(() => rowsOf(ui, now));
@@ -56,7 +77,15 @@ function both(ui, element) {
 }
 
 function rowsOf(ui, { base, adapter, share, parts, shown }) {
-  const rows = [["numbers of the base", base], ["numbers of the adapter", adapter], ["rank", ui.get("rank")], ["alpha", ui.get("alpha")], ["scale", share.toFixed(2)], ["characters written", shown], ["the same at the beginning", parts]];
+  const rows = [
+    ["numbers of the base", base],
+    ["numbers of the adapter", adapter],
+    ["rank", ui.get("rank")],
+    ["alpha", ui.get("alpha")],
+    ["scale", share.toFixed(2)],
+    ["characters written", shown],
+    ["the same at the beginning", parts],
+  ];
   return { columns: ["what", "how much"], rows: rows.map(([what, value]) => [what, value.toLocaleString("en")]) };
 }
 

@@ -135,7 +135,8 @@ function conv3(x, side, weight, bias) {
   const padded = pad(x, side);
   for (let o = 0; o < bias.length; o++) {
     out.fill(bias[o], o * area, (o + 1) * area);
-    for (let c = 0; c < inputs; c++) addPlane(out, o * area, padded, c * wide * wide, weight, (o * inputs + c) * 9, side);
+    for (let c = 0; c < inputs; c++)
+      addPlane(out, o * area, padded, c * wide * wide, weight, (o * inputs + c) * 9, side);
   }
   return out;
 }
@@ -150,9 +151,15 @@ function addPlane(out, to, padded, from, weight, at, side) {
     let [p, q] = [from + row * wide, to + row * side];
     for (let column = 0; column < side; column++, p++, q++) {
       out[q] +=
-        a * padded[p] + b * padded[p + 1] + c * padded[p + 2] +
-        d * padded[p + wide] + e * padded[p + wide + 1] + f * padded[p + wide + 2] +
-        g * padded[p + 2 * wide] + h * padded[p + 2 * wide + 1] + i * padded[p + 2 * wide + 2];
+        a * padded[p] +
+        b * padded[p + 1] +
+        c * padded[p + 2] +
+        d * padded[p + wide] +
+        e * padded[p + wide + 1] +
+        f * padded[p + wide + 2] +
+        g * padded[p + 2 * wide] +
+        h * padded[p + 2 * wide + 1] +
+        i * padded[p + 2 * wide + 2];
     }
   }
 }

@@ -30,8 +30,27 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "The last characters, and the probability that the model gave to each" });
   ui.add(
     h("div", {}, sheet.element, note),
-    h("div", { class: "st-paper-line" }, h("span", { class: "st-label" }, "The last characters, and how sure the model was of each. The least sure is chosen; choose another."), strip.element),
-    h("div", { class: "st-others" }, heading, others.element, h("p", { class: "st-note" }, "Bar: the probability with which it was drawn, after temperature and top-k. Stroke: what the model says, at temperature 1.")),
+    h(
+      "div",
+      { class: "st-paper-line" },
+      h(
+        "span",
+        { class: "st-label" },
+        "The last characters, and how sure the model was of each. The least sure is chosen; choose another.",
+      ),
+      strip.element,
+    ),
+    h(
+      "div",
+      { class: "st-others" },
+      heading,
+      others.element,
+      h(
+        "p",
+        { class: "st-note" },
+        "Bar: the probability with which it was drawn, after temperature and top-k. Stroke: what the model says, at temperature 1.",
+      ),
+    ),
     table.element,
   );
   ui.on("written", () => (picked = null));
@@ -41,10 +60,23 @@ export default widget((ui) => {
     const now = text();
     first = Math.max(0, now.shown - STRIP);
     const at = picked !== null && picked >= first && picked < now.shown ? picked : doubtful(now.odds, first);
-    sheet.draw(given(ui), now.text, { from: now.text.length - now.again, kind: "repeated", writes: !now.arrived, room: ui.get("length") });
-    put(note, "textContent", now.again ? `Underlined: the last ${now.again} characters stand further up already, in the same order.` : "");
+    sheet.draw(given(ui), now.text, {
+      from: now.text.length - now.again,
+      kind: "repeated",
+      writes: !now.arrived,
+      room: ui.get("length"),
+    });
+    put(
+      note,
+      "textContent",
+      now.again ? `Underlined: the last ${now.again} characters stand further up already, in the same order.` : "",
+    );
     strip.draw(items(now, first, vocabulary), Math.min(at - first, now.shown - 1));
-    put(heading, "textContent", `Instead of “${visible(vocabulary[now.pen.written[at]])}”, character ${at + 1}, it might have written`);
+    put(
+      heading,
+      "textContent",
+      `Instead of “${visible(vocabulary[now.pen.written[at]])}”, character ${at + 1}, it might have written`,
+    );
     others.draw(alternatives(now.pen, at, vocabulary));
     table.draw(() => rowsOf(now, first, vocabulary));
     ui.say(sentence(ui, now));
@@ -63,7 +95,11 @@ function alternatives(pen, at, vocabulary) {
   const said = softmax(pen.rows[at]);
   const likeliest = Array.from(ranking(said).subarray(0, OTHERS));
   if (!likeliest.includes(token)) likeliest[OTHERS - 1] = token;
-  return likeliest.map((id) => ({ name: `${id === token ? "▸ " : ""}${visible(vocabulary[id])}`, value: here.q[id], mark: said[id] }));
+  return likeliest.map((id) => ({
+    name: `${id === token ? "▸ " : ""}${visible(vocabulary[id])}`,
+    value: here.q[id],
+    mark: said[id],
+  }));
 }
 
 // The text as far as it is shown, the probability of each of its characters, and how much of its end repeats its beginning.
@@ -73,7 +109,11 @@ function reading(ui, element) {
   const odds = memo(confidence);
   const again = memo(repeated);
   return () => {
-    const { pens: [pen], shown, arrived } = grown(weights);
+    const {
+      pens: [pen],
+      shown,
+      arrived,
+    } = grown(weights);
     const text = worded(ui, pen.written.slice(0, shown));
     return { pen, shown, arrived, text, again: again(text), odds: odds(pen, Math.max(1, shown)) };
   };
@@ -82,15 +122,28 @@ function reading(ui, element) {
 const places = ({ shown }, first) => Array.from({ length: shown - first }, (_, i) => first + i);
 
 function items(now, first, vocabulary) {
-  return places(now, first).map((at) => ({ text: vocabulary[now.pen.written[at]], share: now.odds[at], note: share(now.odds[at]) }));
+  return places(now, first).map((at) => ({
+    text: vocabulary[now.pen.written[at]],
+    share: now.odds[at],
+    note: share(now.odds[at]),
+  }));
 }
 
 function rowsOf(now, first, vocabulary) {
   const row = (at) => {
     const { here, token } = now.pen.choice(at);
-    return [String(at + 1), visible(vocabulary[token]), share(now.odds[at]), visible(vocabulary[here.rank[0]]), String(here.count)];
+    return [
+      String(at + 1),
+      visible(vocabulary[token]),
+      share(now.odds[at]),
+      visible(vocabulary[here.rank[0]]),
+      String(here.count),
+    ];
   };
-  return { columns: ["place", "written", "probability", "likeliest", "could be drawn"], rows: places(now, first).map(row) };
+  return {
+    columns: ["place", "written", "probability", "likeliest", "could be drawn"],
+    rows: places(now, first).map(row),
+  };
 }
 
 function sentence(ui, { arrived, again, odds }) {

@@ -26,10 +26,15 @@ export default widget((ui) => {
   const plain = memo((prompt) => without(weights, prompt, passes));
   const cached = memo((prompt, fault) => through(weights, prompt, passes, fault));
   const steps = player(ui, "written", { label: "Tokens written", ends: () => [1, passes] });
-  const fault = select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) });
+  const fault = select(ui, "fault", {
+    label: "Put in a mistake",
+    options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]),
+  });
   ui.controls(steps.element, fault);
   ui.more(slider(ui, "page", { label: "Slots in a page", values: [1, 2, 4, 8, 16, 32] }));
-  ui.invite("play: without a cache every pass computes all tokens again, with one only the newest. Then put in a mistake.");
+  ui.invite(
+    "play: without a cache every pass computes all tokens again, with one only the newest. Then put in a mistake.",
+  );
   demonstrate(ui, "written", steps.all, 4000);
   const line = texts();
   const lanes = ["Without a cache", "With a cache"].map((title) => laneOf(ui, title));
@@ -40,7 +45,13 @@ export default widget((ui) => {
   const pages = pageTable();
   const effect = h("p", { class: "st-lane-note" });
   const table = dataTable(ui, { caption: "Both lanes, one row a pass" });
-  const grid = h("div", { class: "st-lanes" }, ...lanes.map(({ element }) => element), titled("Work so far", flops.element), titled("Memory of the cache", memory.element, pages.element));
+  const grid = h(
+    "div",
+    { class: "st-lanes" },
+    ...lanes.map(({ element }) => element),
+    titled("Work so far", flops.element),
+    titled("Memory of the cache", memory.element, pages.element),
+  );
   ui.add(line.element, effect, key.element, grid, numbers.element, table.element);
   return () => {
     steps.draw();
@@ -51,13 +62,24 @@ export default widget((ui) => {
     const spent = [false, true].map((use) => work(weights, prompt.length, written, use));
     line.draw(prompt, found, written, characters);
     put(effect, "textContent", FAULTS[ui.get("fault")][1]);
-    lanes.forEach(({ map }, use) => map.draw({ ...lane(prompt.length, passes, written, use === 1, SHADES), range: [0, 1] }));
+    lanes.forEach(({ map }, use) =>
+      map.draw({ ...lane(prompt.length, passes, written, use === 1, SHADES), range: [0, 1] }),
+    );
     key.draw(keys(ui.theme.dark));
     const most = work(weights, prompt.length, passes, false);
-    flops.draw(["without", "with"].map((name, i) => ({ name, value: spent[i], kind: i ? "chosen" : "wrong" })), most);
+    flops.draw(
+      ["without", "with"].map((name, i) => ({ name, value: spent[i], kind: i ? "chosen" : "wrong" })),
+      most,
+    );
     const reserved = Math.ceil(held / page) * page;
     const room = Math.ceil((prompt.length + passes - 1) / page) * page;
-    memory.draw([{ name: "tokens", value: bytes(weights, held) }, { name: "pages", value: bytes(weights, reserved) }], bytes(weights, room));
+    memory.draw(
+      [
+        { name: "tokens", value: bytes(weights, held) },
+        { name: "pages", value: bytes(weights, reserved) },
+      ],
+      bytes(weights, room),
+    );
     pages.draw(held, page);
     numbers.draw([
       [`${(spent[0] / spent[1]).toFixed(1)} ×`, `after ${written} ${written === 1 ? "token" : "tokens"}`],
@@ -98,7 +120,12 @@ function texts() {
   const lines = ["without", "with"].map((name) => ({ name, text: h("span", { class: "st-written" }) }));
   const prompt = h("span", { class: "st-prompt" });
   const row = (name, text) => [h("dt", {}, name), h("dd", {}, text)];
-  const element = h("dl", { class: "st-lane-texts" }, ...row("prompt", prompt), ...lines.flatMap(({ name, text }) => row(name, text)));
+  const element = h(
+    "dl",
+    { class: "st-lane-texts" },
+    ...row("prompt", prompt),
+    ...lines.flatMap(({ name, text }) => row(name, text)),
+  );
   const draw = (ids, { plain, cached }, written, characters) => {
     put(prompt, "textContent", ids.map((token) => shown(characters[token])).join(""));
     [plain, cached].forEach((tokens, i) => {
@@ -117,7 +144,9 @@ function pageTable() {
   const element = h("div", { class: "st-pages", "aria-hidden": "true" });
   const draw = (held, page) => {
     const boxes = Array.from({ length: Math.ceil(held / page) }, (_, number) => {
-      const slots = Array.from({ length: page }, (__, slot) => h("i", number * page + slot < held ? {} : { class: "st-empty" }));
+      const slots = Array.from({ length: page }, (__, slot) =>
+        h("i", number * page + slot < held ? {} : { class: "st-empty" }),
+      );
       return h("span", {}, ...slots);
     });
     element.replaceChildren(...boxes);
@@ -128,7 +157,14 @@ function pageTable() {
 function rows(weights, prompt, { plain, cached }, characters) {
   const each = plain.map((token, at) => {
     const cost = (use) => millions(work(weights, prompt.length, at + 1, use));
-    return [at + 1, shown(characters[token]), shown(characters[cached[at]]), cost(false), cost(true), kilobytes(bytes(weights, prompt.length + at))];
+    return [
+      at + 1,
+      shown(characters[token]),
+      shown(characters[cached[at]]),
+      cost(false),
+      cost(true),
+      kilobytes(bytes(weights, prompt.length + at)),
+    ];
   });
   return { columns: ["pass", "without", "with", "work so far, without", "with", "cache"], rows: each };
 }

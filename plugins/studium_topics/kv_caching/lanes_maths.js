@@ -5,9 +5,18 @@ import { emptyCache, read } from "../kits/tiny_lm.js";
 /** What can go wrong, by name: what it is called, and what it does. */
 export const FAULTS = {
   nothing: ["None: correct code", "Every token is the same: a cache changes the work, not the result."],
-  positions: ["positions start again", "Each new token says that it stands at the beginning; its distance to all that came before is wrong."],
-  "top-left": ["mask at the top left", "The one new query is taken for the first: it sees the oldest key alone. This is is_causal=True with a cache."],
-  stale: ["the last text left in", "The cache was not emptied: the model reads this text as if another one stood before it."],
+  positions: [
+    "positions start again",
+    "Each new token says that it stands at the beginning; its distance to all that came before is wrong.",
+  ],
+  "top-left": [
+    "mask at the top left",
+    "The one new query is taken for the first: it sees the oldest key alone. This is is_causal=True with a cache.",
+  ],
+  stale: [
+    "the last text left in",
+    "The cache was not emptied: the model reads this text as if another one stood before it.",
+  ],
 };
 
 /** `count` greedy tokens behind `prompt`, reading everything anew for each. */

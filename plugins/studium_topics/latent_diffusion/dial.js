@@ -21,9 +21,17 @@ export default widget((ui) => {
   ui.controls(
     slider(ui, "latents", { label: "Latents", values: LATENTS }),
     slider(ui, "weight", { label: "KL weight", values: WEIGHTS, format: three }),
-    select(ui, "reduction", { label: "Put in a mistake", options: [["sum", "None: the loss adds up sums"], ["mean", "Means in place of sums"]] }),
+    select(ui, "reduction", {
+      label: "Put in a mistake",
+      options: [
+        ["sum", "None: the loss adds up sums"],
+        ["mean", "Means in place of sums"],
+      ],
+    }),
   );
-  ui.invite("lower the KL weight until the digits come back. Then put in the mistake, one word in the loss, and count the latents that stay in use.");
+  ui.invite(
+    "lower the KL weight until the digits come back. Then put in the mistake, one word in the loss, and count the latents that stay in use.",
+  );
   demonstrate(ui, "latents", () => LATENTS.filter((latents) => latents <= ui.get("latents")));
   const tiles = facts(["Latents in use", "Variance lost"]);
   const axes = { x: { label: "direction of the data", range: [0, DRAWN + 1] }, y: { label: "variance", log: true } };
@@ -37,7 +45,10 @@ export default widget((ui) => {
     const now = look(ui);
     tiles.draw([
       [String(now.active), `of ${now.latents}, for ${now.size} pixels`],
-      [percent(now.lost), now.active ? "with unused directions and the latents' noise" : "every digit becomes the mean"],
+      [
+        percent(now.lost),
+        now.active ? "with unused directions and the latents' noise" : "every digit becomes the mean",
+      ],
     ]);
     chart.draw(curves(now));
     map.draw(board(now));
@@ -49,7 +60,10 @@ export default widget((ui) => {
 function look(ui) {
   const [latents, weight, reduction] = ["latents", "weight", "reduction"].map((name) => ui.get(name));
   const [mean, variances, directions] = ["mean", "variances", "directions"].map((name) => ui.array(name).data);
-  const { data: images, shape: [count, size] } = ui.array("images");
+  const {
+    data: images,
+    shape: [count, size],
+  } = ui.array("images");
   const least = border(weight, reduction, size, latents);
   const { active, lost } = optimum(variances, latents, least);
   const back = reconstructions({ images, count, mean, variances, directions }, active, least);
@@ -80,7 +94,11 @@ function board({ images, back, count, size }) {
 }
 
 function rowsOf({ variances, active }) {
-  const rows = Array.from(variances.slice(0, DRAWN), (variance, i) => [String(i + 1), three(variance), i < active ? "in use" : "not in use"]);
+  const rows = Array.from(variances.slice(0, DRAWN), (variance, i) => [
+    String(i + 1),
+    three(variance),
+    i < active ? "in use" : "not in use",
+  ]);
   return { columns: ["direction", "variance", ""], rows: [["in use", String(active), ""], ...rows] };
 }
 

@@ -10,7 +10,7 @@ export function optimum(variances, latents, least) {
   let [active, lost, all] = [0, 0, 0];
   variances.forEach((variance, i) => {
     const kept = i < latents && variance > least;
-    active += kept;
+    if (kept) active += 1;
     lost += kept ? least : variance;
     all += variance;
   });

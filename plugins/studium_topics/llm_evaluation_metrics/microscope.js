@@ -6,7 +6,19 @@ import { fold } from "studium_widgets/controls/fold.js";
 import { select } from "studium_widgets/controls/select.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
-import { bleu, chrf, common, cut, exactMatch, matches, rougeL, rougeN, rougeWords, stretches, tokenF1 } from "./microscope_maths.js";
+import {
+  bleu,
+  chrf,
+  common,
+  cut,
+  exactMatch,
+  matches,
+  rougeL,
+  rougeN,
+  rougeWords,
+  stretches,
+  tokenF1,
+} from "./microscope_maths.js";
 
 const LONGEST = 300;
 const TRIES = [
@@ -15,7 +27,12 @@ const TRIES = [
   ["Repeats", "The the the the minister the the treaty the."],
   ["The reference", null],
 ];
-const CUTS = [["spaces", "cut at spaces"], ["punctuation", "punctuation apart"], ["lower", "and lower case"], ["characters", "characters"]];
+const CUTS = [
+  ["spaces", "cut at spaces"],
+  ["punctuation", "punctuation apart"],
+  ["lower", "and lower case"],
+  ["characters", "characters"],
+];
 const [, [, RIGHT]] = TRIES; // says what MEANT says
 const MEANT = "The minister did not sign the treaty on Friday.";
 const FIRST = ["BLEU", "ROUGE-L", "chrF"];
@@ -30,8 +47,13 @@ export default widget((ui) => {
   );
   ui.invite("take system A, then system B: the sentence that says the opposite has the higher BLEU, ROUGE-L and chrF.");
   const grams = tape("It says, in n-grams as BLEU counts them");
-  const sides = [tape("Longest common subsequence: hypothesis"), tape("It should say; marked is the longest common subsequence")];
-  const [scores, others] = ["Metrics", "All metrics, and the parts of BLEU"].map((label) => bars(ui, { label, format: (value) => value.toFixed(1) }));
+  const sides = [
+    tape("Longest common subsequence: hypothesis"),
+    tape("It should say; marked is the longest common subsequence"),
+  ];
+  const [scores, others] = ["Metrics", "All metrics, and the parts of BLEU"].map((label) =>
+    bars(ui, { label, format: (value) => value.toFixed(1) }),
+  );
   const stroke = h("p", { class: "st-note" }, "Out of 100. The stroke: system B, which is right in other words.");
   const table = dataTable(ui, { caption: "Metrics" });
   const rest = fold(ui, "All metrics, and the parts of BLEU", [sides[0].element, others.element]);
@@ -41,11 +63,27 @@ export default widget((ui) => {
     grams.draw(now.grams);
     sides.forEach((side, i) => side.draw(now.words[i]));
     const comparable = ui.get("reference") === MEANT;
-    const bar = ([name, value, part], mark) => ({ name, value: 100 * value, kind: part ? "context" : "chosen", ...mark });
-    scores.draw(now.rows.filter(([name]) => FIRST.includes(name)).map((row) => bar(row, { mark: comparable ? 100 * now.right(row[0]) : undefined })), 100);
+    const bar = ([name, value, part], mark) => ({
+      name,
+      value: 100 * value,
+      kind: part ? "context" : "chosen",
+      ...mark,
+    });
+    scores.draw(
+      now.rows
+        .filter(([name]) => FIRST.includes(name))
+        .map((row) => bar(row, { mark: comparable ? 100 * now.right(row[0]) : undefined })),
+      100,
+    );
     stroke.hidden = !comparable;
-    others.draw(now.rows.filter(([name]) => !FIRST.includes(name)).map((row) => bar(row)), 100);
-    table.draw(() => ({ columns: ["metric", "score"], rows: now.rows.map(([name, value]) => [name, (100 * value).toFixed(1)]) }));
+    others.draw(
+      now.rows.filter(([name]) => !FIRST.includes(name)).map((row) => bar(row)),
+      100,
+    );
+    table.draw(() => ({
+      columns: ["metric", "score"],
+      rows: now.rows.map(([name, value]) => [name, (100 * value).toFixed(1)]),
+    }));
     ui.say(now.sentence);
   };
 });
@@ -58,9 +96,15 @@ function stateOf(ui) {
   const grams = stretches(mine, n).map((gram, i) => ({ text: gram.replaceAll("\u0001", " "), mark: marks[i] }));
   const lists = texts.map(rougeWords);
   const pairs = common(...lists);
-  const words = lists.map((list, side) => list.map((text, at) => ({ text, mark: pairs.some((pair) => pair[side] === at) ? "match" : "none" })));
+  const words = lists.map((list, side) =>
+    list.map((text, at) => ({ text, mark: pairs.some((pair) => pair[side] === at) ? "match" : "none" })),
+  );
   const rows = [
-    ...score.precisions.map(([matched, all], i) => [`${i + 1}-grams, ${matched} of ${all}`, all ? matched / all : 0, true]),
+    ...score.precisions.map(([matched, all], i) => [
+      `${i + 1}-grams, ${matched} of ${all}`,
+      all ? matched / all : 0,
+      true,
+    ]),
     ["brevity penalty", score.brevity, true],
     ["BLEU", score.score],
     ["ROUGE-1", rougeN(...texts, 1)],
@@ -71,7 +115,12 @@ function stateOf(ui) {
     ["token F1", tokenF1(...texts)],
   ];
   const [found, clipped] = ["match", "clipped"].map((kind) => marks.filter((mark) => mark === kind).length);
-  const right = (name) => ({ BLEU: () => bleu(cut[ui.get("tokeniser")](RIGHT), theirs).score, "ROUGE-L": () => rougeL(RIGHT, texts[1]), chrF: () => chrf(RIGHT, texts[1]) })[name]();
+  const right = (name) =>
+    ({
+      BLEU: () => bleu(cut[ui.get("tokeniser")](RIGHT), theirs).score,
+      "ROUGE-L": () => rougeL(RIGHT, texts[1]),
+      chrF: () => chrf(RIGHT, texts[1]),
+    })[name]();
   const value = (name) => (100 * rows.find(([title]) => title === name)[1]).toFixed(1);
   const sentence = `${found} of ${marks.length} ${n}-grams match, ${clipped} clipped. BLEU ${value("BLEU")}, ROUGE-L ${value("ROUGE-L")}, chrF ${value("chrF")}.`;
   return { grams, words, rows, right, sentence };
@@ -102,12 +151,15 @@ function tape(title) {
   let before = "";
   const draw = (parts) => {
     if (before === (before = JSON.stringify(parts))) return;
-    list.replaceChildren(...parts.map(({ text, mark }) => h("li", { class: `st-scope-gram st-scope-${mark}`, title: WORDS[mark] }, text)));
+    list.replaceChildren(
+      ...parts.map(({ text, mark }) => h("li", { class: `st-scope-gram st-scope-${mark}`, title: WORDS[mark] }, text)),
+    );
   };
   return { element, draw };
 }
 
 function key() {
-  const entry = ([mark, text]) => h("li", {}, h("span", { class: `st-scope-gram st-scope-${mark}`, "aria-hidden": "true" }, "n"), ` ${text}`);
+  const entry = ([mark, text]) =>
+    h("li", {}, h("span", { class: `st-scope-gram st-scope-${mark}`, "aria-hidden": "true" }, "n"), ` ${text}`);
   return h("ul", { class: "st-scope-key" }, ...Object.entries(WORDS).map(entry));
 }

@@ -15,7 +15,8 @@ export const cut = {
 };
 
 /** The stretches of n neighbouring tokens, each as one string. */
-export const stretches = (tokens, n) => Array.from({ length: Math.max(0, tokens.length - n + 1) }, (_, i) => tokens.slice(i, i + n).join("\u0001"));
+export const stretches = (tokens, n) =>
+  Array.from({ length: Math.max(0, tokens.length - n + 1) }, (_, i) => tokens.slice(i, i + n).join("\u0001"));
 
 function counted(list) {
   const counts = new Map();
@@ -34,11 +35,15 @@ export function matches(hypothesis, reference, n) {
   });
 }
 
-const shared = (hypothesis, reference, n) => matches(hypothesis, reference, n).filter((mark) => mark === "match").length;
+const shared = (hypothesis, reference, n) =>
+  matches(hypothesis, reference, n).filter((mark) => mark === "match").length;
 
 /** {precisions: [[matched, all], …] for n = 1 to 4, brevity, score} of token lists. */
 export function bleu(hypothesis, reference) {
-  const precisions = [1, 2, 3, 4].map((n) => [shared(hypothesis, reference, n), Math.max(0, hypothesis.length - n + 1)]);
+  const precisions = [1, 2, 3, 4].map((n) => [
+    shared(hypothesis, reference, n),
+    Math.max(0, hypothesis.length - n + 1),
+  ]);
   const brevity = hypothesis.length ? Math.min(1, Math.exp(1 - reference.length / hypothesis.length)) : 0;
   const logs = precisions.map(([matched, all]) => (matched ? Math.log(matched / all) : -Infinity));
   return { precisions, brevity, score: brevity * Math.exp(logs.reduce((sum, log) => sum + log, 0) / 4) };
@@ -85,15 +90,18 @@ export function rougeL(hypothesis, reference) {
 export function chrf(hypothesis, reference) {
   const [mine, theirs] = [characters(hypothesis), characters(reference)];
   const lengths = [1, 2, 3, 4, 5, 6].filter((n) => mine.length >= n && theirs.length >= n);
-  const mean = (tokens) => lengths.reduce((sum, n) => sum + shared(mine, theirs, n) / (tokens.length - n + 1), 0) / lengths.length;
+  const mean = (tokens) =>
+    lengths.reduce((sum, n) => sum + shared(mine, theirs, n) / (tokens.length - n + 1), 0) / lengths.length;
   if (!lengths.length) return 0;
   const [precision, recall] = [mean(mine), mean(theirs)];
   return precision + recall ? (5 * precision * recall) / (4 * precision + recall) : 0;
 }
 
-const normalised = (text) => words([...text.toLowerCase()].filter((one) => !MARKS.includes(one)).join("")).filter((word) => !ARTICLES.has(word));
+const normalised = (text) =>
+  words([...text.toLowerCase()].filter((one) => !MARKS.includes(one)).join("")).filter((word) => !ARTICLES.has(word));
 
-export const exactMatch = (hypothesis, reference) => Number(normalised(hypothesis).join(" ") === normalised(reference).join(" "));
+export const exactMatch = (hypothesis, reference) =>
+  Number(normalised(hypothesis).join(" ") === normalised(reference).join(" "));
 
 export function tokenF1(hypothesis, reference) {
   const [mine, theirs] = [normalised(hypothesis), normalised(reference)];

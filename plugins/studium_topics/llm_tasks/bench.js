@@ -28,13 +28,20 @@ export default widget((ui) => {
     toggle(ui, "blocks", { label: "Mask of blocks" }),
     toggle(ui, "reset", { label: "Positions start again" }),
   );
-  ui.invite("let the loss see the answer one place late: the first token of each answer goes dark, and the model never learns how to begin.");
+  ui.invite(
+    "let the loss see the answer one place late: the first token of each answer goes dark, and the model never learns how to begin.",
+  );
   const tape = tapeOf();
   const note = h("p", { class: "st-fb-note" });
   const key = legend(ui);
   const numbers = facts(["Tokens that the loss sees", "Pairs across examples", "Judged by"]);
   const map = heatMap(ui, { label: "Which token looks at which", size: 400 });
-  const grid = h("div", { class: "st-fb-mask" }, h("h4", {}, "A row is a token that looks, a column a token that it reads"), map.element);
+  const grid = h(
+    "div",
+    { class: "st-fb-mask" },
+    h("h4", {}, "A row is a token that looks, a column a token that it reads"),
+    map.element,
+  );
   const table = dataTable(ui, { caption: "Tokens, in order" });
   ui.add(tape.element, key.element, note, numbers.element, grid, table.element);
   return () => {
@@ -62,7 +69,9 @@ export default widget((ui) => {
     }));
     const answer = texts.filter((_, i) => lit[i] && row[i].example === 0).join(" ");
     const across = leaks ? ` ${leaks} pairs of tokens reach across examples.` : "";
-    ui.say(`${names[task]}: the loss sees ${seen} of ${row.length} tokens; in the first example these are: ${answer}.${across}`);
+    ui.say(
+      `${names[task]}: the loss sees ${seen} of ${row.length} tokens; in the first example these are: ${answer}.${across}`,
+    );
   };
 });
 
@@ -72,8 +81,19 @@ function tapeOf() {
   const draw = (row, lit, at) => {
     const chips = row.map((token, i) => {
       const right = lit[i] === token.lit;
-      const names = ["st-fb-token", token.special && "st-fb-special", lit[i] && "st-fb-lit", !right && "st-fb-wrong", token.place === 0 && i > 0 && "st-fb-first"];
-      return h("li", { class: names.filter(Boolean).join(" ") }, h("span", {}, token.text), h("small", {}, String(at[i])));
+      const names = [
+        "st-fb-token",
+        token.special && "st-fb-special",
+        lit[i] && "st-fb-lit",
+        !right && "st-fb-wrong",
+        token.place === 0 && i > 0 && "st-fb-first",
+      ];
+      return h(
+        "li",
+        { class: names.filter(Boolean).join(" ") },
+        h("span", {}, token.text),
+        h("small", {}, String(at[i])),
+      );
     });
     element.replaceChildren(...chips);
   };
@@ -82,5 +102,9 @@ function tapeOf() {
 
 function keys(theme, loss) {
   const wrong = loss === "answer" ? [] : [{ name: "should be the other way", mark: "┅", stroke: theme.warm }];
-  return [{ name: "lit: the loss sees it", mark: "■", stroke: theme.accent }, { name: "dark: only read", mark: "□", stroke: theme.muted }, ...wrong];
+  return [
+    { name: "lit: the loss sees it", mark: "■", stroke: theme.accent },
+    { name: "dark: only read", mark: "□", stroke: theme.muted },
+    ...wrong,
+  ];
 }

@@ -39,7 +39,7 @@ export function maskOf(row, blocks) {
     for (let seen = 0; seen <= looks; seen++) {
       const own = row[looks].example === row[seen].example;
       data[looks * n + seen] = own ? OWN : blocks ? HIDDEN : LEAK;
-      leaks += !own && !blocks;
+      if (!own && !blocks) leaks += 1;
     }
   }
   return { data, leaks };

@@ -10,8 +10,14 @@ import { widget } from "studium_widgets/controls/widget.js";
 import { divisors, errors, merged, results, sharedBy } from "./wiring_maths.js";
 import { astray, mean, percent, wiring } from "./wiring_picture.js";
 
-const ORDERS = [["grouped", "None: head h looks at h // (H / G)"], ["tiled", "Head h looks at h % G, as repeat does"]];
-const WAYS = [["mean", "Mean of the group"], ["first", "Its first head"]];
+const ORDERS = [
+  ["grouped", "None: head h looks at h // (H / G)"],
+  ["tiled", "Head h looks at h % G, as repeat does"],
+];
+const WAYS = [
+  ["mean", "Mean of the group"],
+  ["first", "Its first head"],
+];
 
 export default widget((ui) => {
   const { look, ahead } = source(ui);
@@ -19,11 +25,17 @@ export default widget((ui) => {
   const [heads] = ui.array("query").shape;
   const whole = { ...ui, get: (name) => (name === "groups" ? ui.get(name) || heads : ui.get(name)) };
   ui.controls(
-    slider(whole, "groups", { label: "Heads of keys and values, G", values: divisors(heads), format: (groups) => `${groups} of ${heads}${groups === 1 ? " (MQA)" : groups === heads ? " (MHA)" : ""}` }),
+    slider(whole, "groups", {
+      label: "Heads of keys and values, G",
+      values: divisors(heads),
+      format: (groups) => `${groups} of ${heads}${groups === 1 ? " (MQA)" : groups === heads ? " (MHA)" : ""}`,
+    }),
     select(ui, "order", { label: "Put in a mistake", options: ORDERS }),
   );
   ui.more(choice(ui, "merge", { label: "A shared head is", options: WAYS }));
-  ui.invite("halve G again and again. The cache shrinks with it, and neighbours that are alike share their keys and values at little cost; those that differ pay for it.");
+  ui.invite(
+    "halve G again and again. The cache shrinks with it, and neighbours that are alike share their keys and values at little cost; those that differ pay for it.",
+  );
   demonstrate(ui, "groups", () => [...divisors(heads)].reverse());
   const wires = wiring(ui, () => ui.redraw());
   const table = dataTable(ui, { caption: "Query heads" });
@@ -55,11 +67,17 @@ function everySetting(query, keys, values, tokens) {
   const [heads, size] = query.shape;
   const model = { query: query.data, heads, size, tokens };
   const truth = results(model, keys, values, heads, "grouped");
-  const left = WAYS.flatMap(([way]) => ORDERS.flatMap(([order]) => divisors(heads).map((groups) => [groups, order, way])));
+  const left = WAYS.flatMap(([way]) =>
+    ORDERS.flatMap(([order]) => divisors(heads).map((groups) => [groups, order, way])),
+  );
   const known = {};
   const errorsOf = (groups, order, way) => {
     const shared = (data) => merged(data, heads, groups, way);
-    return (known[[groups, order, way]] ??= errors(results(model, shared(keys), shared(values), groups, order), truth, heads));
+    return (known[[groups, order, way]] ??= errors(
+      results(model, shared(keys), shared(values), groups, order),
+      truth,
+      heads,
+    ));
   };
   const another = () => {
     const setting = left.shift();
@@ -79,7 +97,8 @@ function sentence(now, chosen) {
   const count = error.filter((_, head) => astray(now, head)).length;
   const cache = `${heads} query heads share ${groups} heads of keys and values, ${percent(groups / heads)} of the cache`;
   if (order === "tiled" && !count) return `${cache}; both orders are the same here, and the mistake does not show.`;
-  if (count) return `${cache}; ${count} wires go astray: mean error ${percent(mean(error))} in place of ${percent(mean(right))}.`;
+  if (count)
+    return `${cache}; ${count} wires go astray: mean error ${percent(mean(error))} in place of ${percent(mean(right))}.`;
   return `${cache}; mean error ${percent(mean(error))}.`;
 }
 

@@ -1,10 +1,12 @@
 // Heads that share keys and values: who looks at whom, what merging makes of them, and what comes out. No DOM.
 
 /** The whole numbers that divide `heads`, rising. */
-export const divisors = (heads) => Array.from({ length: heads }, (_, i) => i + 1).filter((groups) => heads % groups === 0);
+export const divisors = (heads) =>
+  Array.from({ length: heads }, (_, i) => i + 1).filter((groups) => heads % groups === 0);
 
 /** The shared head that query head `h` looks at. "tiled" is what `repeat` makes of it. */
-export const sharedBy = (h, heads, groups, order) => (order === "tiled" ? h % groups : Math.floor((h * groups) / heads));
+export const sharedBy = (h, heads, groups, order) =>
+  order === "tiled" ? h % groups : Math.floor((h * groups) / heads);
 
 /** Heads (H, `block`) flat, merged to `groups` of them: the mean of neighbours, or the "first" of each group. */
 export function merged(data, heads, groups, way) {

@@ -8,7 +8,8 @@ const [HIGHEST, GROUND] = [50, 122]; // px: where a column of 100 % ends, and wh
 const [TOP, BOTTOM, CACHE] = [152, 272, 342]; // px: of the dots, and of the cache
 
 /** Whether the mistake sends a query head to another group's keys and values. */
-export const astray = ({ heads, groups, order }, head) => sharedBy(head, heads, groups, order) !== sharedBy(head, heads, groups, "grouped");
+export const astray = ({ heads, groups, order }, head) =>
+  sharedBy(head, heads, groups, order) !== sharedBy(head, heads, groups, "grouped");
 export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 export const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
@@ -18,9 +19,13 @@ export function wiring(ui, moved) {
   const view = { element, now: null, width: 0 };
   const compose = () => view.now && drawAll(ui, view, fit(view.width, HEIGHT));
   view.cursor = cellCursor(ui, element, {
-    at: (x) => view.now && [0, Math.min(view.now.heads - 1, Math.max(0, Math.floor((x / view.width) * view.now.heads)))],
+    at: (x) =>
+      view.now && [0, Math.min(view.now.heads - 1, Math.max(0, Math.floor((x / view.width) * view.now.heads)))],
     size: () => [1, view.now.heads],
-    moved: () => (compose(), moved()),
+    moved: () => {
+      compose();
+      moved();
+    },
   });
   view.chosen = () => view.cursor.cell?.[1] ?? -1;
   view.draw = (now) => {
@@ -80,10 +85,20 @@ function drawCache(context, theme, { heads, groups }, width) {
 
 function captions(context, theme, { heads, groups, order, error, right }) {
   context.textAlign = "left";
-  const off = order === "tiled" ? `Off by ${percent(mean(error))}, without the mistake ${percent(mean(right))}` : `Each head's result is off by ${percent(mean(error))}`;
+  const off =
+    order === "tiled"
+      ? `Off by ${percent(mean(error))}, without the mistake ${percent(mean(right))}`
+      : `Each head's result is off by ${percent(mean(error))}`;
   label(context, theme, off, 2, 10, true);
   const cache = groups === heads ? "the whole cache" : `${percent(groups / heads)} of the cache`;
-  label(context, theme, `${groups === 1 ? "1 head" : `${groups} heads`} of keys and values: ${cache}`, 2, CACHE - 14, true);
+  label(
+    context,
+    theme,
+    `${groups === 1 ? "1 head" : `${groups} heads`} of keys and values: ${cache}`,
+    2,
+    CACHE - 14,
+    true,
+  );
 }
 
 function wire(context, from, to, colour, wrong, bold) {

@@ -6,7 +6,9 @@ export const DRAWS = 24; // for the error bars
 /** Rows of `data` (rows × width), each multiplied by size / width^(1/4), as arrays. */
 export function rowsOf({ data, shape: [rows, width] }, size) {
   const factor = size / width ** 0.25;
-  return Array.from({ length: rows }, (_, row) => Array.from(data.slice(row * width, (row + 1) * width), (value) => value * factor));
+  return Array.from({ length: rows }, (_, row) =>
+    Array.from(data.slice(row * width, (row + 1) * width), (value) => value * factor),
+  );
 }
 
 export const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
@@ -47,7 +49,7 @@ export function estimate(queries, keys, drawn, kind) {
   const rows = queries.map((query) => {
     const own = features(query, drawn);
     const weights = keyFeatures.map((of) => dot(own, of));
-    negative += weights.reduce((sum, weight) => sum + weight, 0) < 0;
+    if (weights.reduce((sum, weight) => sum + weight, 0) < 0) negative += 1;
     return shares(weights);
   });
   return { rows, negative };
@@ -73,7 +75,9 @@ export function relativeError(query, key, count, kind) {
 
 /** The 10th and the 90th percentile of each key's share over many estimates of one query's row. */
 export function bars(estimates, query) {
-  const keys = estimates[0].rows[query].map((_, key) => estimates.map(({ rows }) => rows[query][key]).sort((a, b) => a - b));
+  const keys = estimates[0].rows[query].map((_, key) =>
+    estimates.map(({ rows }) => rows[query][key]).sort((a, b) => a - b),
+  );
   const at = (part) => Math.round(part * (estimates.length - 1));
   return keys.map((sorted) => [sorted[at(0.1)], sorted[at(0.9)]]);
 }

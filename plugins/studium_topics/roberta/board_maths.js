@@ -3,11 +3,17 @@ import { uniforms } from "studium_widgets/random.js";
 
 export const [NONE, MASK, RANDOM, KEPT] = [0, 1, 2, 3];
 const special = (text) => ({ text, special: true });
-const plain = (sentence) => sentence.split(/\s+/).filter(Boolean).map((text) => ({ text, special: false }));
+const plain = (sentence) =>
+  sentence
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((text) => ({ text, special: false }));
 
 /** The rows [{tokens: [{text, special}], note}] that a recipe makes of sentences; `documents` has the document of each. */
 export function rowsOf(sentences, documents, recipe, length, seed = 0) {
-  return recipe === "full" ? fullRows(sentences, documents, length) : pairRows(sentences, documents, recipe === "nsp", seed);
+  return recipe === "full"
+    ? fullRows(sentences, documents, length)
+    : pairRows(sentences, documents, recipe === "nsp", seed);
 }
 
 function fullRows(sentences, documents, length) {
@@ -44,13 +50,17 @@ function pairRows(sentences, documents, nsp, seed) {
     const draw = Math.ceil(next() * others.length) - 1;
     const second = nsp && wrong && others.length ? others[draw] : sentences[i + 1];
     const note = nsp ? (second === sentences[i + 1] ? "IsNext" : "NotNext") : "";
-    rows.push({ tokens: [special("<s>"), ...plain(sentences[i]), special("</s>"), ...plain(second), special("</s>")], note });
+    rows.push({
+      tokens: [special("<s>"), ...plain(sentences[i]), special("</s>"), ...plain(second), special("</s>")],
+      note,
+    });
   }
   return rows;
 }
 
 /** Which mask epoch 1, 2, … takes: 0, 1, 2, … */
-export const versionOf = (masking, copies, epoch) => ({ once: 0, copies: (epoch - 1) % copies, dynamic: epoch - 1 })[masking];
+export const versionOf = (masking, copies, epoch) =>
+  ({ once: 0, copies: (epoch - 1) % copies, dynamic: epoch - 1 })[masking];
 
 /** What mask number `version` does with each of `count` words: NONE, MASK, RANDOM or KEPT. */
 export function maskOf(seed, version, count, rate) {
@@ -63,7 +73,8 @@ export function maskOf(seed, version, count, rate) {
 }
 
 /** The expected share of tokens that are asked for at least once in `epoch` epochs. */
-export const coverage = (masking, copies, epoch, rate) => 1 - (1 - rate) ** { once: 1, copies: Math.min(epoch, copies), dynamic: epoch }[masking];
+export const coverage = (masking, copies, epoch, rate) =>
+  1 - (1 - rate) ** { once: 1, copies: Math.min(epoch, copies), dynamic: epoch }[masking];
 
 /** The masks of epochs 1 to `epochs`: an array of arrays. */
 export const masksOf = (seed, masking, copies, epochs, count, rate) =>

@@ -23,14 +23,30 @@ export default widget((ui) => {
     slider(ui, "mean", { label: "Mean span length", min: 1, max: 8, step: 0.5, format: (value) => value.toFixed(1) }),
   );
   ui.more(
-    choice(ui, "hiding", { label: "Hide", options: [["spans", "spans"], ["coin", "a coin a word"]] }),
-    choice(ui, "task", { label: "The decoder writes", options: [["missing", "what is missing"], ["whole", "the whole text"]] }),
+    choice(ui, "hiding", {
+      label: "Hide",
+      options: [
+        ["spans", "spans"],
+        ["coin", "a coin a word"],
+      ],
+    }),
+    choice(ui, "task", {
+      label: "The decoder writes",
+      options: [
+        ["missing", "what is missing"],
+        ["whole", "the whole text"],
+      ],
+    }),
     stepper(ui, "seed", { label: "Mask", max: 99 }),
     back.element,
   );
   ui.invite("lengthen the spans at the same rate: as many words are hidden, and the decoder has less to write.");
   demonstrate(ui, "rate", () => Array.from({ length: ui.get("rate") - 4 }, (_, i) => 5 + i));
-  const tapes = { text: tape("Text"), inputs: tape("Inputs: the encoder reads"), targets: tape("Targets: the decoder writes") };
+  const tapes = {
+    text: tape("Text"),
+    inputs: tape("Inputs: the encoder reads"),
+    targets: tape("Targets: the decoder writes"),
+  };
   const numbers = facts(["Hidden words", "Spans", "Tokens a step"]);
   const cost = bars(ui, { label: "Tokens", format: String });
   const table = dataTable(ui, { caption: "Spans" });
@@ -40,15 +56,27 @@ export default widget((ui) => {
     const shown = Math.min(ui.get("back"), now.count);
     back.draw();
     tapes.text.draw(now.words.map((word, at) => ({ word, span: now.spans[at], mark: false })));
-    tapes.inputs.draw(now.inputs.flatMap((part) => (part.mark && part.span >= 0 && part.span < shown ? now.parts[part.span] : [part])));
+    tapes.inputs.draw(
+      now.inputs.flatMap((part) => (part.mark && part.span >= 0 && part.span < shown ? now.parts[part.span] : [part])),
+    );
     tapes.targets.draw(now.targets, ui.get("task") === "whole" ? 0 : shown);
     numbers.draw([
       [`${now.hidden} of ${now.words.length}`, `${((100 * now.hidden) / now.words.length).toFixed(0)} %`],
       [String(now.count), now.count ? `mean length ${(now.hidden / now.count).toFixed(2)}` : "nothing is hidden"],
-      [String(now.inputs.length + now.targets.length), `${Math.round(100 * now.share)} % of the ${now.inputs.length + now.whole} for the whole text`],
+      [
+        String(now.inputs.length + now.targets.length),
+        `${Math.round(100 * now.share)} % of the ${now.inputs.length + now.whole} for the whole text`,
+      ],
     ]);
-    const rows = [["inputs", now.inputs.length], ["targets", now.targets.length], ["whole text", now.whole]];
-    cost.draw(rows.map(([name, value], i) => ({ name, value, kind: i === 2 ? "context" : "chosen" })), now.whole + 1);
+    const rows = [
+      ["inputs", now.inputs.length],
+      ["targets", now.targets.length],
+      ["whole text", now.whole],
+    ];
+    cost.draw(
+      rows.map(([name, value], i) => ({ name, value, kind: i === 2 ? "context" : "chosen" })),
+      now.whole + 1,
+    );
     table.draw(() => tableOf(now));
     ui.say(sentence(ui, now, shown));
   };
@@ -61,7 +89,10 @@ function stateOf(ui) {
   const missing = corrupted(words, spans);
   const parts = [];
   words.forEach((word, at) => spans[at] >= 0 && (parts[spans[at]] ??= []).push({ word, span: spans[at], mark: false }));
-  const all = [...words.map((word, at) => ({ word, span: spans[at], mark: false })), { word: "</s>", span: -1, mark: true }];
+  const all = [
+    ...words.map((word, at) => ({ word, span: spans[at], mark: false })),
+    { word: "</s>", span: -1, mark: true },
+  ];
   const targets = ui.get("task") === "whole" ? all : missing.targets;
   const [hidden, count, whole] = [flags.filter(Boolean).length, parts.length, all.length];
   const share = (missing.inputs.length + targets.length) / (missing.inputs.length + whole);
@@ -69,7 +100,14 @@ function stateOf(ui) {
 }
 
 function textLine(ui) {
-  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": "Your text", ...suppress });
+  const input = h("input", {
+    type: "text",
+    maxlength: LONGEST,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Your text",
+    ...suppress,
+  });
   input.addEventListener("input", () => ui.set("text", input.value), { signal: ui.signal });
   const show = () => put(input, "value", ui.get("text"));
   ui.on("text", show);
@@ -84,7 +122,9 @@ function tape(title) {
   let before = "";
   const draw = (parts, gone = 0) => {
     if (before === (before = JSON.stringify([parts, gone]))) return;
-    words.replaceChildren(...parts.flatMap(({ word, span, mark }) => [h("span", { class: classOf(span, mark, gone) }, word), " "]));
+    words.replaceChildren(
+      ...parts.flatMap(({ word, span, mark }) => [h("span", { class: classOf(span, mark, gone) }, word), " "]),
+    );
   };
   return { element, draw };
 }
@@ -97,7 +137,10 @@ function classOf(span, mark, gone) {
 function tableOf({ parts, inputs, targets }) {
   const names = inputs.filter(({ span, mark }) => mark && span >= 0).map(({ word }) => word);
   const rows = parts.map((part, span) => [names[span], part.map(({ word }) => word).join(" "), part.length]);
-  return { columns: ["sentinel", "hidden words", "length"], rows: [...rows, ["inputs", "", inputs.length], ["targets", "", targets.length]] };
+  return {
+    columns: ["sentinel", "hidden words", "length"],
+    rows: [...rows, ["inputs", "", inputs.length], ["targets", "", targets.length]],
+  };
 }
 
 function sentence(ui, now, shown) {

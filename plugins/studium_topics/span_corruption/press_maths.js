@@ -51,7 +51,8 @@ export function spansOf(flags) {
 }
 
 /** A sentinel's name: <X>, <Y>, <Z>, <A>, … */
-export const sentinel = (span) => `<${"XYZABCDEFGHIJKLMNOPQRSTUVW"[span % 26]}${span < 26 ? "" : Math.floor(span / 26)}>`;
+export const sentinel = (span) =>
+  `<${"XYZABCDEFGHIJKLMNOPQRSTUVW"[span % 26]}${span < 26 ? "" : Math.floor(span / 26)}>`;
 
 /** {inputs, targets}: lists of {word, span, mark}; `mark` is true for sentinels and the end. */
 export function corrupted(words, spans) {
@@ -59,7 +60,8 @@ export function corrupted(words, spans) {
   words.forEach((word, at) => {
     const span = spans[at];
     if (span < 0) return inputs.push({ word, span, mark: false });
-    if (spans[at - 1] !== span) [inputs, targets].forEach((side) => side.push({ word: sentinel(span), span, mark: true }));
+    if (spans[at - 1] !== span)
+      [inputs, targets].forEach((side) => side.push({ word: sentinel(span), span, mark: true }));
     return targets.push({ word, span, mark: false });
   });
   const end = { word: "</s>", span: -1, mark: true };

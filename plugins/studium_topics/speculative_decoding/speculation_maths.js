@@ -5,7 +5,10 @@ import { uniforms } from "studium_widgets/random.js";
 /** What can be done wrong, by name: what it is called, and what it does. */
 export const MISTAKES = {
   none: ["None: correct code", "Agreement and length change the speed alone. The distance from the target stays 0."],
-  "replaced-from-target": ["replacement from the target", "Words that the draft likes too much come out too often: they may be kept, and may come back as the replacement."],
+  "replaced-from-target": [
+    "replacement from the target",
+    "Words that the draft likes too much come out too often: they may be kept, and may come back as the replacement.",
+  ],
   "kept-always": ["every draft kept", "Now the draft writes, and the target adds one word a pass."],
   "ratio-upside-down": ["kept with q / p", "Just the words that the draft likes too much are always kept."],
 };
@@ -57,11 +60,20 @@ function onePass({ size, target, draft }, text, gamma, mistake, next) {
   for (let token = text[before - 1]; drafted.length < gamma; ) {
     const [p, q] = [row(target, token), row(draft, token)];
     token = pick(q, next());
-    drafted.push({ token, p: p[token], q: q[token], bar: bar(p[token], q[token], mistake), needle: next(), rows: [p, q], fate: "unseen" });
+    drafted.push({
+      token,
+      p: p[token],
+      q: q[token],
+      bar: bar(p[token], q[token], mistake),
+      needle: next(),
+      rows: [p, q],
+      fate: "unseen",
+    });
   }
   for (const one of drafted) {
     one.fate = one.needle <= one.bar ? "kept" : "rejected";
-    if (one.fate === "rejected") return { before, drafted, last: { token: pick(replacement(...one.rows, mistake), next()), kind: "replacement" } };
+    if (one.fate === "rejected")
+      return { before, drafted, last: { token: pick(replacement(...one.rows, mistake), next()), kind: "replacement" } };
   }
   return { before, drafted, last: { token: pick(row(target, drafted[gamma - 1].token), next()), kind: "bonus" } };
 }

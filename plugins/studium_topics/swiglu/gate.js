@@ -15,7 +15,13 @@ import { widget } from "studium_widgets/controls/widget.js";
 import { images, unit } from "./gate_maths.js";
 
 const [HALF, SIDE, MOST] = [2, 81, 240]; // of the plane, its points along a side, and px of an image at most
-const KINDS = [["swiglu", "SwiGLU: z σ(βz)"], ["geglu", "GEGLU: z Φ(z)"], ["reglu", "ReGLU: max(0, z)"], ["glu", "GLU: σ(z)"], ["bilinear", "Bilinear: z"]];
+const KINDS = [
+  ["swiglu", "SwiGLU: z σ(βz)"],
+  ["geglu", "GEGLU: z Φ(z)"],
+  ["reglu", "ReGLU: max(0, z)"],
+  ["glu", "GLU: σ(z)"],
+  ["bilinear", "Bilinear: z"],
+];
 const BETAS = [0.05, 0.1, 0.2, 0.5, 1, 1.7, 3, 5, 10, 20];
 const STEPS = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 const TURN = Array.from({ length: 25 }, (_, i) => 5 * i - 120); // degrees, before what is in force
@@ -25,24 +31,40 @@ const degrees = (value) => `${String(value).replace("-", "−")}°`;
 
 export default widget((ui) => {
   const angle = { min: -180, max: 180, step: 5, format: degrees };
-  ui.controls(select(ui, "kind", { label: "Gate", options: KINDS }), toggle(ui, "pair", { label: "Add the opposite unit" }));
+  ui.controls(
+    select(ui, "kind", { label: "Gate", options: KINDS }),
+    toggle(ui, "pair", { label: "Add the opposite unit" }),
+  );
   ui.more(
     slider(ui, "gate_angle", { label: "Gate direction", ...angle }),
     slider(ui, "value_angle", { label: "Value direction", ...angle }),
     slider(ui, "beta", { label: "β of SwiGLU", values: BETAS }),
   );
-  ui.invite("drag the ring over the images. Then add the opposite unit: two SwiGLU units together give the exact product.");
+  ui.invite(
+    "drag the ring over the images. Then add the opposite unit: two SwiGLU units together give the exact product.",
+  );
   const boards = PARTS.map((part) => board(ui, part));
   const key = colourBar(ui, { label: "Colours" });
   const tiles = facts(["Product at the ring", "Off the exact product"]);
   const table = dataTable(ui, { caption: "The unit at some inputs" });
-  ui.add(h("div", { class: "st-gates" }, ...boards.map(({ element }) => element)), key.element, tiles.element, table.element);
+  ui.add(
+    h("div", { class: "st-gates" }, ...boards.map(({ element }) => element)),
+    key.element,
+    tiles.element,
+    table.element,
+  );
   demonstrate(ui, "value_angle", () => TURN.map((by) => ui.get("value_angle") + by));
   const painted = memo((...settings) => images(named(settings), SIDE, HALF));
   return () => {
     const settings = ["kind", "beta", "gate_angle", "value_angle", "pair"].map(ui.get);
     const found = painted(...settings);
-    const now = { ...unit(named(settings))(ui.get("x1"), ui.get("x2")), x1: ui.get("x1"), x2: ui.get("x2"), off: found.off, pair: ui.get("pair") };
+    const now = {
+      ...unit(named(settings))(ui.get("x1"), ui.get("x2")),
+      x1: ui.get("x1"),
+      x2: ui.get("x2"),
+      off: found.off,
+      pair: ui.get("pair"),
+    };
     boards.forEach((each, i) => each.draw(found[PARTS[i]], [now.x1, now.x2], now[PARTS[i]]));
     key.draw({ from: "−", to: "+", palette: "diverging" });
     tiles.draw(tilesOf(now));
@@ -68,7 +90,11 @@ function board(ui, part) {
     paint(image, { data, rows: SIDE, columns: SIDE, range: [-most, most], palette: "diverging" }, ui.theme.dark);
     const context = fit(view.size, view.size);
     context.drawImage(image, 0, 0, view.size, view.size);
-    ring(context, ui.theme, point.map((value, axis) => ((axis ? HALF - value : value + HALF) / (2 * HALF)) * view.size));
+    ring(
+      context,
+      ui.theme,
+      point.map((value, axis) => ((axis ? HALF - value : value + HALF) / (2 * HALF)) * view.size),
+    );
     put(note, "textContent", `${two(here)} at the ring; from ${two(Math.min(...data))} to ${two(Math.max(...data))}`);
   };
   return { element, draw };
@@ -76,16 +102,33 @@ function board(ui, part) {
 
 function steer(ui, picture, view) {
   const go = (point) => {
-    point.forEach((value, axis) => ui.set(axis ? "x2" : "x1", Math.max(-HALF, Math.min(HALF, Number(value.toFixed(2))))));
+    point.forEach((value, axis) =>
+      ui.set(axis ? "x2" : "x1", Math.max(-HALF, Math.min(HALF, Number(value.toFixed(2))))),
+    );
   };
-  const drag = ({ offsetX, offsetY }) => go([(offsetX / view.size) * 2 * HALF - HALF, HALF - (offsetY / view.size) * 2 * HALF]);
-  picture.addEventListener("pointerdown", (event) => (picture.setPointerCapture(event.pointerId), drag(event)), { signal: ui.signal });
+  const drag = ({ offsetX, offsetY }) =>
+    go([(offsetX / view.size) * 2 * HALF - HALF, HALF - (offsetY / view.size) * 2 * HALF]);
+  picture.addEventListener(
+    "pointerdown",
+    (event) => {
+      picture.setPointerCapture(event.pointerId);
+      drag(event);
+    },
+    {
+      signal: ui.signal,
+    },
+  );
   picture.addEventListener("pointermove", (event) => event.buttons && drag(event), { signal: ui.signal });
-  keys(ui, picture, STEPS, (step, { shiftKey }) => go(["x1", "x2"].map((name, axis) => ui.get(name) + step[axis] * (shiftKey ? 0.5 : 0.1))));
+  keys(ui, picture, STEPS, (step, { shiftKey }) =>
+    go(["x1", "x2"].map((name, axis) => ui.get(name) + step[axis] * (shiftKey ? 0.5 : 0.1))),
+  );
 }
 
 function ring(context, theme, [x, y]) {
-  for (const [stroke, width] of [[theme.surface, 6], [theme.text, 2.5]]) {
+  for (const [stroke, width] of [
+    [theme.surface, 6],
+    [theme.text, 2.5],
+  ]) {
     context.strokeStyle = stroke;
     context.lineWidth = width;
     context.beginPath();
@@ -109,10 +152,20 @@ function sentence({ gate, value, product, off, pair, x1, x2 }) {
 }
 
 function rowsOf({ x1, x2, off }, at) {
-  const points = [[x1, x2], [-2, -2], [-2, 2], [2, -2], [2, 2], [0, 0]];
+  const points = [
+    [x1, x2],
+    [-2, -2],
+    [-2, 2],
+    [2, -2],
+    [2, 2],
+    [0, 0],
+  ];
   const rows = points.map(([a, b]) => {
     const { gate, value, product, exact } = at(a, b);
     return [`(${two(a)}, ${two(b)})`, ...[gate, value, product, exact].map(two)];
   });
-  return { columns: ["input", "gate", "value", "product", "exact product"], rows: [...rows, ["over the plane", "", "", `${Math.round(100 * off)} % off`, ""]] };
+  return {
+    columns: ["input", "gate", "value", "product", "exact product"],
+    rows: [...rows, ["over the plane", "", "", `${Math.round(100 * off)} % off`, ""]],
+  };
 }

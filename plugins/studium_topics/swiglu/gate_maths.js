@@ -4,7 +4,13 @@ const logistic = (z) => 1 / (1 + Math.exp(-z));
 
 /** φ(z) of each kind; `beta` is the sharpness of SwiGLU's. */
 export function activation(kind, beta) {
-  return { glu: logistic, bilinear: (z) => z, reglu: (z) => Math.max(0, z), geglu: (z) => z * normal(z), swiglu: (z) => z * logistic(beta * z) }[kind];
+  return {
+    glu: logistic,
+    bilinear: (z) => z,
+    reglu: (z) => Math.max(0, z),
+    geglu: (z) => z * normal(z),
+    swiglu: (z) => z * logistic(beta * z),
+  }[kind];
 }
 
 // Φ by its power series near 0 and by a continued fraction in the tails.

@@ -22,7 +22,13 @@ export default widget((ui) => {
   ui.more(
     named("negative", "Negative prompt"),
     slider(ui, "steps", { label: "Steps", min: 1, max: 32 }),
-    choice(ui, "spacing", { label: "Times", options: [["straight", "straight"], ["DDIM", "DDIM"]] }),
+    choice(ui, "spacing", {
+      label: "Times",
+      options: [
+        ["straight", "straight"],
+        ["DDIM", "DDIM"],
+      ],
+    }),
     slider(ui, "seed", { label: "First seed", min: 0, max: 999 }),
   );
   ui.invite("write another colour or shape. Then set the guidance to 0: the images no longer do what they are told.");
@@ -73,7 +79,9 @@ function begun(ui, net) {
   const [basis, mean] = [ui.array("basis"), ui.array("mean")];
   const size = basis.shape[1] * 64;
   const times = timesOf(ui.get("spacing"), ui.get("steps"), ui.array("levels").data);
-  const latents = Array.from({ length: IMAGES }, (_, i) => noiseOf(ui.get("seed") + i, size).map((value) => times[0] * value));
+  const latents = Array.from({ length: IMAGES }, (_, i) =>
+    noiseOf(ui.get("seed") + i, size).map((value) => times[0] * value),
+  );
   const [text, away] = ["prompt", "negative"].map((name) => net.text(idsOf(ui.get(name), ui.get("vocabulary"))));
   const pixels = latents.map((z) => pixelsOf(z, mean.data, basis.data));
   return { times, latents, pixels, text, away, scale: ui.get("scale"), step: 0, image: 0 };
@@ -97,16 +105,23 @@ function show({ canvas, caption }, pixels, text) {
 
 function words(prompt, negative, vocabulary) {
   const unknown = unknownWords(`${prompt} ${negative}`, vocabulary);
-  const skipped = unknown.length ? ` Left out, because no caption of the training had them: ${unknown.slice(0, 8).join(", ")}.` : "";
+  const skipped = unknown.length
+    ? ` Left out, because no caption of the training had them: ${unknown.slice(0, 8).join(", ")}.`
+    : "";
   return `The model knows the words ${vocabulary.slice(1).join(" ")}.${skipped}`;
 }
 
 function rowsOf(seed, pixels) {
-  return { columns: ["seed", "red", "green", "blue"], rows: pixels.map((each, i) => [String(seed + i), ...standsOut(each).map(String)]) };
+  return {
+    columns: ["seed", "red", "green", "blue"],
+    rows: pixels.map((each, i) => [String(seed + i), ...standsOut(each).map(String)]),
+  };
 }
 
 function sentence(ui, { step, times }) {
   const asked = `Eight images of “${ui.get("prompt")}”`;
   const last = times.length - 1;
-  return step < last ? `${asked}: step ${step} of ${last}.` : `${asked}, drawn in ${last} ${last === 1 ? "step" : "steps"}.`;
+  return step < last
+    ? `${asked}: step ${step} of ${last}.`
+    : `${asked}, drawn in ${last} ${last === 1 ? "step" : "steps"}.`;
 }

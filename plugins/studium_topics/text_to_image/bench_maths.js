@@ -9,10 +9,15 @@ const PATCH = 2; // pixels a side that a latent position holds
 const wordsOf = (text) => text.toLowerCase().match(/[a-z]+/g) ?? [];
 
 /** The ids of the known words, at most LENGTH; the others are left out. */
-export const idsOf = (text, vocabulary) => wordsOf(text).map((word) => vocabulary.indexOf(word)).filter((id) => id > 0).slice(0, LENGTH);
+export const idsOf = (text, vocabulary) =>
+  wordsOf(text)
+    .map((word) => vocabulary.indexOf(word))
+    .filter((id) => id > 0)
+    .slice(0, LENGTH);
 
 /** The words that are in no vocabulary, each once. */
-export const unknownWords = (text, vocabulary) => [...new Set(wordsOf(text))].filter((word) => !vocabulary.includes(word));
+export const unknownWords = (text, vocabulary) =>
+  [...new Set(wordsOf(text))].filter((word) => !vocabulary.includes(word));
 
 /**
  * A painter out of its packed parameters: {text(ids), velocity(z, t, text)}. `text`: the sum of the words' vectors, halved,
@@ -40,7 +45,9 @@ export function guided({ velocity }, z, t, text, away, scale) {
 /** The times of `steps` steps, falling to 0: even ones, or those of evenly spaced timesteps of DDPM. */
 export function timesOf(spacing, steps, levels) {
   const even = Array.from({ length: steps + 1 }, (_, step) => 1 - step / steps);
-  return spacing === "straight" ? even : even.map((share) => (share ? levels[Math.round(levels.length * share) - 1] : 0));
+  return spacing === "straight"
+    ? even
+    : even.map((share) => (share ? levels[Math.round(levels.length * share) - 1] : 0));
 }
 
 /** The noise that an image with this seed begins with. */
@@ -68,8 +75,14 @@ export function pixelsOf(z, mean, basis) {
 /** The mean colour (red, green, blue; 0 to 255) of the quarter of the pixels that differ most from their mean. */
 export function standsOut(pixels) {
   const count = pixels.length / 4;
-  const mean = [0, 1, 2].map((part) => Array.from({ length: count }, (_, at) => pixels[4 * at + part]).reduce((a, b) => a + b) / count);
+  const mean = [0, 1, 2].map(
+    (part) => Array.from({ length: count }, (_, at) => pixels[4 * at + part]).reduce((a, b) => a + b) / count,
+  );
   const far = (at) => [0, 1, 2].reduce((sum, part) => sum + (pixels[4 * at + part] - mean[part]) ** 2, 0);
-  const chosen = Array.from({ length: count }, (_, at) => at).sort((a, b) => far(b) - far(a)).slice(0, count / 4);
-  return [0, 1, 2].map((part) => Math.round(chosen.reduce((sum, at) => sum + pixels[4 * at + part], 0) / chosen.length));
+  const chosen = Array.from({ length: count }, (_, at) => at)
+    .sort((a, b) => far(b) - far(a))
+    .slice(0, count / 4);
+  return [0, 1, 2].map((part) =>
+    Math.round(chosen.reduce((sum, at) => sum + pixels[4 * at + part], 0) / chosen.length),
+  );
 }

@@ -26,7 +26,13 @@ export default widget((ui) => {
     const x = Array.from({ length: 100 }, (_, i) => i);
     const shifts = ui.array("shifts").data;
     const wave = (line) => x.map((i) => Math.sin((i * count) / 16 + shifts[line]));
-    chart.draw({ x, series: [{ name: "one", y: wave(0) }, { name: "other", y: wave(1) }] });
+    chart.draw({
+      x,
+      series: [
+        { name: "one", y: wave(0) },
+        { name: "other", y: wave(1) },
+      ],
+    });
     table.draw(() => ({ columns: ["waves", "first"], rows: [[String(count), wave(1)[0].toFixed(2)]] }));
     ui.say(`There are ${count} waves.`);
   };

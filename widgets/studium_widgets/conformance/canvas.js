@@ -13,7 +13,8 @@ function channels(colour) {
   return [...paper.getImageData(0, 0, 1, 1).data];
 }
 
-const over = ([r, g, b], alpha, under) => [r, g, b].map((value, i) => Math.round(alpha * value + (1 - alpha) * under[i]));
+const over = ([r, g, b], alpha, under) =>
+  [r, g, b].map((value, i) => Math.round(alpha * value + (1 - alpha) * under[i]));
 
 /** The page behind a view: the nearest background that is opaque. */
 kit.surface = (view) => {
@@ -26,7 +27,12 @@ kit.surface = (view) => {
 
 // What is on the canvas already where the text will stand: five points along its middle.
 function behind(context, text, x, y) {
-  const { width, actualBoundingBoxLeft: left, actualBoundingBoxAscent: up, actualBoundingBoxDescent: down } = context.measureText(text);
+  const {
+    width,
+    actualBoundingBoxLeft: left,
+    actualBoundingBoxAscent: up,
+    actualBoundingBoxDescent: down,
+  } = context.measureText(text);
   const at = context.getTransform();
   const middle = y + (down - up) / 2;
   return [0.1, 0.3, 0.5, 0.7, 0.9].map((share) => {
@@ -70,7 +76,9 @@ pen.strokeRect = function (...given) {
 /** Draws the view again and gives {surface, series, texts, lines}: the palette of series, and lines for each canvas. */
 kit.colours = async (view) => {
   const { SERIES } = await import("studium_widgets/controls/theme.js");
-  const series = Object.values(SERIES).flat().map((colour) => channels(colour).slice(0, 3));
+  const series = Object.values(SERIES)
+    .flat()
+    .map((colour) => channels(colour).slice(0, 3));
   kit.recording = { surface: kit.surface(view), texts: [], lines: new Map() };
   const { el } = window.views[view];
   el.style.width = `${el.clientWidth - 20}px`; // a new width draws everything, caches included

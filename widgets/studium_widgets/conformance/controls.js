@@ -1,6 +1,7 @@
 // What a view offers to move, and how it looks: the checks' hands and eyes.
 const FOCUSABLE = "input, select, textarea, button, summary, a[href], [tabindex]";
-const PICTURE = "canvas, [role=application], [role=grid], [role=slider], [role=listbox], [role=tablist], [role=spinbutton]";
+const PICTURE =
+  "canvas, [role=application], [role=grid], [role=slider], [role=listbox], [role=tablist], [role=spinbutton]";
 const NARROW = 1; // px that may stick out: rounding
 
 kit.frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -8,7 +9,8 @@ kit.frame = () => new Promise((done) => requestAnimationFrame(() => requestAnima
 const usable = (element) => !element.disabled && element.checkVisibility({ visibilityProperty: true });
 
 /** Every element of the view that can have the focus now. */
-kit.focusable = (root) => [...root.querySelectorAll(FOCUSABLE)].filter((element) => usable(element) && element.tabIndex >= 0);
+kit.focusable = (root) =>
+  [...root.querySelectorAll(FOCUSABLE)].filter((element) => usable(element) && element.tabIndex >= 0);
 
 /** What a person would call the element. */
 kit.call = (element) => {
@@ -27,10 +29,14 @@ kit.moving = (root) => {
 };
 
 const say = (element, ...types) => types.forEach((type) => element.dispatchEvent(new Event(type, { bubbles: true })));
-const press = (element, key) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const press = (element, key) =>
+  element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 
 function movesOf(element) {
-  const put = (value) => () => (Object.assign(element, { value }), say(element, "input", "change"));
+  const put = (value) => () => {
+    Object.assign(element, { value });
+    return say(element, "input", "change");
+  };
   const name = kit.call(element);
   const move = (how, run) => ({ name, how, run: () => element.isConnected && usable(element) && run() });
   const ends = () => ["min", "max"].map((end) => move(`to its ${end}imum`, put(element[end])));
@@ -39,7 +45,8 @@ function movesOf(element) {
     return [...ends(), move("to the middle", put(middle))];
   }
   if (element.type === "number") return ends();
-  if (element.localName === "select") return [...element.options].map((option) => move(`to ${option.value}`, put(option.value)));
+  if (element.localName === "select")
+    return [...element.options].map((option) => move(`to ${option.value}`, put(option.value)));
   if (element.type === "radio") return [move("on", () => element.click())];
   if (element.type === "checkbox") return [0, 1].map(() => move("over", () => element.click()));
   if (element.localName === "button") return [0, 1].map(() => move("by a click", () => element.click()));
@@ -132,7 +139,8 @@ kit.outside = (view) => {
   return out.filter((element) => !out.includes(element.parentElement)).map((element) => element.outerHTML.slice(0, 90));
 };
 
-kit.summary = (view) => [...window.views[view].el.querySelectorAll("[aria-live], [role=status]")].map((said) => said.textContent.trim());
+kit.summary = (view) =>
+  [...window.views[view].el.querySelectorAll("[aria-live], [role=status]")].map((said) => said.textContent.trim());
 
 kit.clear = () => {
   for (const { abort, el } of window.views) {

@@ -128,7 +128,7 @@ def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool 
     for widget in widgets:
         shot = widget.snapshot()
         if kernel:
-            view = {"source": widget._esm, "state": shot["state"] | {"_alt": shot["alt"]}}
+            view = {"source": widget._esm, "state": shot["state"] | {"_alt": shot["alt"], "_caption": widget._caption}}
             page.evaluate("view => window.mountWidget(view)", view)
         else:
             page.evaluate("view => window.mountSaved(view)", {"source": widget.module(), "snapshot": shot})

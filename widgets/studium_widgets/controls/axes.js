@@ -6,7 +6,8 @@ export const MARGIN = { left: 52, right: 14, top: 12, bottom: 38 }; // px around
 const LETTER = 7.8; // px of a digit, 12 px high, in the widest of usual fonts
 
 /** px left of the plot: room for the ticks' numbers and for the name beside them, so that neither lies on the other. */
-export const leftOf = (values) => Math.max(MARGIN.left, 26 + LETTER * Math.max(0, ...values.map((value) => short(value).length)));
+export const leftOf = (values) =>
+  Math.max(MARGIN.left, 26 + LETTER * Math.max(0, ...values.map((value) => short(value).length)));
 
 /** A value of what `label` names, as text. A year is no amount: 2018, and no comma in it. */
 export const written = ({ label }, value) => (/\byear\b/i.test(label) ? String(value) : short(value));

@@ -20,14 +20,20 @@ export function bars(ui, { label, max = 1, format = (value) => value.toFixed(2),
 }
 
 function row(ui, ask, index) {
-  const parts = { name: h("span", { class: "st-bar-name" }), bar: h("span", { class: "st-bar" }), value: h("span", { class: "st-value" }) };
+  const parts = {
+    name: h("span", { class: "st-bar-name" }),
+    bar: h("span", { class: "st-bar" }),
+    value: h("span", { class: "st-value" }),
+  };
   parts.mark = h("span", { class: "st-bar-guess", hidden: true });
   parts.stroke = h("span", { class: "st-mark", hidden: true });
   const track = h("span", { class: "st-track" }, parts.bar, parts.stroke, parts.mark);
   parts.bar.setAttribute("aria-hidden", "true");
   if (ask) {
     parts.input = h("input", { type: "range", min: 0, max: 1, step: 0.01, class: "st-bar-slider", ...suppress });
-    parts.input.addEventListener("input", () => ask.put(index, parts.input.valueAsNumber * parts.top), { signal: ui.signal });
+    parts.input.addEventListener("input", () => ask.put(index, parts.input.valueAsNumber * parts.top), {
+      signal: ui.signal,
+    });
     track.append(parts.input);
   }
   parts.element = h("li", {}, parts.name, track, parts.value);

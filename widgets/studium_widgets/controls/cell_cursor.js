@@ -5,9 +5,12 @@ const JUMPS = { PageUp: [-10, 0], PageDown: [10, 0], Home: [0, -Infinity], End: 
  * A cursor over the cells of a picture, moved by pointer and by keyboard.
  * `at(x, y)` → [row, column] or null; `size()` → [rows, columns]; `moved(cell)` on every change, null when it leaves;
  * `picked(cell)` on click, Enter and Space. Gives {cell} (null or [row, column]) and move(cell).
+ * @param {any} ui
+ * @param {HTMLElement} element
+ * @param {{at: (x: number, y: number) => number[] | null, size: () => number[], moved: (cell: any) => void, picked?: (cell: any) => void}} options
  */
 export function cellCursor(ui, element, { at, size, moved, picked = () => {} }) {
-  const cursor = { cell: null };
+  const cursor = /** @type {any} */ ({ cell: null });
   const listen = (type, listener) => element.addEventListener(type, listener, { signal: ui.signal });
   cursor.move = (cell) => {
     if (String(cell) === String(cursor.cell)) return;

@@ -1,10 +1,15 @@
 import { h, suppress, uniqueName } from "./element.js";
 
-/** Two to four options side by side, bound to the string `name`: native radio buttons. Options as in `select`. */
+/**
+ * Two to four options side by side, bound to the string `name`: native radio buttons. Options as in `select`.
+ * @param {any} ui
+ * @param {string} name
+ * @param {{label: string, options: any[]}} options
+ */
 export function choice(ui, name, { label, options }) {
   const group = uniqueName(name);
   const inputs = [];
-  const part = ([value, shown = value]) => {
+  const part = (/** @type {any[]} */ [value, shown = value]) => {
     const input = h("input", { type: "radio", name: group, value, ...suppress });
     input.addEventListener("change", () => ui.set(name, value), { signal: ui.signal });
     inputs.push(input);

@@ -16,7 +16,11 @@ export function vertical(top, height, logarithmic) {
   const floor = Math.log10(safe) - DECADES;
   const place = (value) => low - (Math.max(0, Math.log10(Math.max(value, 1e-300)) - floor) / DECADES) * (low - high);
   const powers = Array.from({ length: DECADES + 1 }, (_, i) => 10 ** (Math.ceil(floor) + i));
-  return { place: (value) => Math.max(high - 6, place(value)), ticks: powers.filter((value) => value <= safe), bottom: low };
+  return {
+    place: (value) => Math.max(high - 6, place(value)),
+    ticks: powers.filter((value) => value <= safe),
+    bottom: low,
+  };
 }
 
 /** Grid lines with their numbers from `left` to `right`, and the axis' name above. */

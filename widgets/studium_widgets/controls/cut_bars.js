@@ -4,7 +4,16 @@ import { fit } from "./canvas.js";
 import { h, suppress } from "./element.js";
 import { keys } from "./keys.js";
 
-const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -8, PageUp: 8, Home: -Infinity, End: Infinity };
+const STEPS = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -8,
+  PageUp: 8,
+  Home: -Infinity,
+  End: Infinity,
+};
 
 /**
  * Bars with a cut bound to the whole number `name`, from `least` on: so many values are kept, the rest is hatched.
@@ -88,7 +97,8 @@ function labels(context, now, { left, right, at, bottom, step, count }, theme) {
   context.fillStyle = theme.muted;
   context.textAlign = "center";
   const every = count > 40 ? 16 : count > 12 ? 4 : 1;
-  for (let i = 1; i <= count; i++) if (i === 1 || i % every === 0) context.fillText(String(i), left + (i - 0.5) * step, bottom + 11);
+  for (let i = 1; i <= count; i++)
+    if (i === 1 || i % every === 0) context.fillText(String(i), left + (i - 0.5) * step, bottom + 11);
   context.fillText("index i", (left + right) / 2, bottom + 27);
 }
 

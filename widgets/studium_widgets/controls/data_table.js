@@ -11,7 +11,9 @@ export function dataTable(ui, { caption }) {
     if (!element.open) return;
     const { columns, rows } = content();
     const head = h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)));
-    const body = rows.map(([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((value) => h("td", {}, value))));
+    const body = rows.map(([first, ...rest]) =>
+      h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((value) => h("td", {}, value))),
+    );
     table.replaceChildren(h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, ...body));
   };
   element.addEventListener("toggle", fill, { signal: ui.signal });

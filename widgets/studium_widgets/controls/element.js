@@ -3,7 +3,13 @@
 /** Spread into the attributes of every focusable element: on a parent it has no effect. */
 export const suppress = { "data-lm-suppress-shortcuts": "true" };
 
-/** A DOM element. `false` and `null` attributes are left out; `true` is written as an empty one. */
+/**
+ * A DOM element. `false` and `null` attributes are left out; `true` is written as an empty one.
+ * @param {string} tag
+ * @param {Record<string, any>} attributes
+ * @param {any[]} children
+ * @returns {any}
+ */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

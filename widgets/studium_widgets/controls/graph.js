@@ -10,15 +10,20 @@ const [NAME, NOTED] = [76, 114]; // px for names at the left, and for names with
  * Flows from the nodes at the left to those at the right. Up and down go from one right node to the next.
  * `draw({left: [{name, size, colour}], right: [{name, size, limit, note}], links: [{from, to, size, over}]})`: sizes are in
  * one unit. Of a link, `over` did not fit: it is orange, and ends beyond the bucket of `limit` as stripes. `moved(index | null)`.
+ * @param {any} ui
+ * @param {{label: string, height?: number, moved?: ((at: any) => void)}} options
  */
 export function flowGraph(ui, { label, height = 400, moved = () => {} }) {
   const { element, fit } = canvas(label);
-  const view = { element, content: null, box: null };
+  const view = /** @type {any} */ ({ element, content: null, box: null });
   const compose = () => view.content && drawAll(ui, view, fit);
   view.cursor = cellCursor(ui, element, {
     at: (_, y) => view.box && rowAt(view.box.right, y),
     size: () => [view.content.right.length, 1],
-    moved: (cell) => (compose(), moved(cell && cell[0])),
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[0] : null);
+    },
   });
   view.chosen = () => view.cursor.cell?.[0] ?? -1;
   view.draw = (content) => {
@@ -58,7 +63,9 @@ function drawAll(ui, view, fit) {
   const colours = content.left.map(({ colour }) => hues[colour % hues.length]);
   for (const place of [...box.left, ...box.right]) Object.assign(place, { filled: 0, spilt: 0 });
   buckets(context, content, box, ui.theme);
-  content.links.forEach((link) => band(context, link, content, box, { kept: colours[link.from], lost: ui.theme.warm }, view.chosen()));
+  content.links.forEach((link) =>
+    band(context, link, content, box, { kept: colours[link.from], lost: ui.theme.warm }, view.chosen()),
+  );
   names(context, content, box, colours, view.chosen(), ui.theme);
 }
 
@@ -73,7 +80,10 @@ function buckets(context, { right }, { right: places, unit, x2 }, theme) {
 function band(context, { from, to, size, over }, { right }, box, { kept, lost }, chosen) {
   const [start, end] = [box.left[from], box.right[to]];
   const faint = chosen >= 0 && chosen !== to;
-  for (const [amount, spilt] of [[size - over, false], [over, true]]) {
+  for (const [amount, spilt] of [
+    [size - over, false],
+    [over, true],
+  ]) {
     if (!amount) continue;
     context.fillStyle = context.strokeStyle = spilt ? lost : kept;
     const [y1, thick] = [start.top + start.filled * box.unit, amount * box.unit];
@@ -124,7 +134,7 @@ function names(context, { left, right }, box, colours, chosen, theme) {
   left.forEach(({ name }, i) => {
     context.fillStyle = colours[i];
     context.fillRect(NAME, box.left[i].top, WIDTH, box.left[i].room);
-    write(context, name, NAME - 6, box.left[i], { active: false, most: NAME }, theme);
+    write(context, name, NAME - 6, box.left[i], { active: false, most: NAME, ink: null }, theme);
   });
   context.textAlign = "left";
   right.forEach(({ name, note, limit }, e) => {
@@ -138,7 +148,8 @@ function names(context, { left, right }, box, colours, chosen, theme) {
 
 // A note stands below its name where there is room for two lines.
 function tell(context, { name, note }, x, { top, room }, active, theme) {
-  const line = (text, at, ink) => write(context, text, x, { top: at, room: 0 }, { active: active || ink, most: NOTED, ink }, theme);
+  const line = (text, at, ink) =>
+    write(context, text, x, { top: at, room: 0 }, { active: active || ink, most: NOTED, ink }, theme);
   const middle = top + room / 2;
   if (!note) return line(name, middle);
   if (room < 28) return line(`${name}: ${note}`, middle, theme.warm);
@@ -146,6 +157,7 @@ function tell(context, { name, note }, x, { top, room }, active, theme) {
   line(note, middle + 8, theme.warm);
 }
 
+/** @param {any} context */
 function write(context, text, x, { top, room }, { active, most, ink }, theme) {
   context.font = `${active ? "600 " : ""}12px ${theme.font}`;
   context.fillStyle = ink ?? (active ? theme.text : theme.muted);

@@ -14,17 +14,22 @@ const STRIPE = 7; // px from one stripe to the next
  * `draw({data, rows, columns, range: [low, high], palette?, rowNames?, columnNames?, marked?, flag?, dots?})`: `data` has rows × columns
  * numbers, NaN is striped; `marked` is a row to point out, `flag` a cell [row, column], `dots` a 1 for each cell that gets a dot.
  * `overlay()` redraws the cursor alone.
+ * @param {any} ui
+ * @param {{label: string, size?: number, square?: boolean, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
 export function heatMap(ui, { label, size = 460, square = true, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
   const image = document.createElement("canvas");
-  const view = { element, picture: null, holes: false, box: null, font: null, widths: null };
+  const view = /** @type {any} */ ({ element, picture: null, holes: false, box: null, font: null, widths: null });
   const overlay = () => view.picture && compose(ui, view, image, fit);
   view.overlay = overlay;
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => cellAt(view, x, y),
     size: () => [view.picture.rows, view.picture.columns],
-    moved: (cell) => (overlay(), moved(cell)),
+    moved: (cell) => {
+      overlay();
+      moved(cell);
+    },
     picked,
   });
   view.draw = (picture) => {
@@ -48,7 +53,7 @@ export function paint(image, { data, rows, columns, range: [low, high], palette 
   let holes = false;
   for (let i = 0; i < out.length; i++) {
     const level = (data[i] - low) * scale;
-    if (level === level) out[i] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
+    if (!Number.isNaN(level)) out[i] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
     else holes = true;
   }
   context.putImageData(pixels, 0, 0);
@@ -129,7 +134,13 @@ function dots(context, { dots: shown, columns }, { left, top, cell, rowHeight },
   for (let i = 0; i < shown.length; i++) {
     if (!shown[i]) continue;
     context.beginPath();
-    context.arc(left + ((i % columns) + 0.5) * cell, top + (Math.floor(i / columns) + 0.5) * rowHeight, Math.min(3, cell / 5), 0, 7);
+    context.arc(
+      left + ((i % columns) + 0.5) * cell,
+      top + (Math.floor(i / columns) + 0.5) * rowHeight,
+      Math.min(3, cell / 5),
+      0,
+      7,
+    );
     context.fillStyle = theme.text;
     context.strokeStyle = theme.surface;
     context.lineWidth = 1.5;
@@ -143,7 +154,10 @@ function flag(context, { left, top, width, height, cell, rowHeight }, [row, colu
   const radius = Math.max(1, Math.min(Math.max(7, 0.62 * Math.max(cell, rowHeight)), Math.min(width, height) / 2 - 3));
   const inside = (at, size) => Math.max(radius + 3, Math.min(size - radius - 3, at));
   const [x, y] = [inside(left + (column + 0.5) * cell, width), inside(top + (row + 0.5) * rowHeight, height)];
-  for (const [stroke, width] of [[theme.surface, 5], [theme.text, 2]]) {
+  for (const [stroke, width] of [
+    [theme.surface, 5],
+    [theme.text, 2],
+  ]) {
     context.strokeStyle = stroke;
     context.lineWidth = width;
     context.beginPath();
@@ -154,7 +168,10 @@ function flag(context, { left, top, width, height, cell, rowHeight }, [row, colu
 
 function outline(context, { left, top, cell, rowHeight }, [row, column], span, theme, width) {
   const [x, y, w] = [left + column * cell, top + row * rowHeight, Math.max(cell * span, 3)];
-  for (const [stroke, thick] of [[theme.surface, width + 2], [theme.text, width]]) {
+  for (const [stroke, thick] of [
+    [theme.surface, width + 2],
+    [theme.text, width],
+  ]) {
     context.lineWidth = thick;
     context.strokeStyle = stroke;
     context.strokeRect(x, y, w, Math.max(rowHeight, 3));
@@ -175,7 +192,8 @@ function names(context, { rowNames, columnNames }, box, theme, cell, widths) {
   };
   context.save();
   Object.assign(context, { textBaseline: "middle", textAlign: "right" });
-  if (box.left && box.rowHeight > 6) write(rowNames, box.rowHeight, box.left, cell?.[0], (y) => [box.left - 6, box.top + y]);
+  if (box.left && box.rowHeight > 6)
+    write(rowNames, box.rowHeight, box.left, cell?.[0], (y) => [box.left - 6, box.top + y]);
   if (box.flat) {
     context.textAlign = "center";
     write(columnNames, box.cell, box.cell, cell?.[1], (x) => [box.left + x, box.top / 2]);

@@ -27,8 +27,8 @@ function entry({ name, stroke, dash, mark }) {
 function piece(stroke, dash) {
   const [svg, line] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
   const place = { x1: 1, y1: 4, x2: 27, y2: 4, stroke, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") };
-  for (const [name, value] of Object.entries(place)) line.setAttribute(name, value);
-  for (const [name, value] of Object.entries({ width: 28, height: 8 })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries(place)) line.setAttribute(name, String(value));
+  for (const [name, value] of Object.entries({ width: 28, height: 8 })) svg.setAttribute(name, String(value));
   svg.append(line);
   return svg;
 }

@@ -15,23 +15,53 @@ import { extent, short } from "./ticks.js";
  * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
  * Lines have their names beside them where there is room for all; a legend above names what has no room. A line with `at`,
  * the index of a point, has its name there, left of it.
+ * @param {any} ui
+ * @param {{label: string, x: any, y: any, height?: number, moved?: (at: any) => void}} options
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
   const key = legend(ui);
-  const view = { element: document.createElement("div"), picture, content: null, axes: null, places: new Map(), named: false, legend: false };
+  const view = {
+    element: document.createElement("div"),
+    picture,
+    content: null,
+    axes: null,
+    places: new Map(),
+    named: false,
+    legend: false,
+  };
   view.element.className = "st-chart";
   view.element.append(key.element, picture);
   const compose = () => view.content && drawAll(ui, view, fit);
   const size = () => [1, view.content.x.length];
   const at = (left) => view.axes && [0, nearest(view.content.x, view.axes.x.invert(left))];
-  view.cursor = cellCursor(ui, picture, { at, size, moved: (cell) => (compose(), moved(cell && cell[1])) });
+  view.cursor = cellCursor(ui, picture, {
+    at,
+    size,
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[1] : null);
+    },
+  });
   view.draw = (content) => {
-    view.content = { marks: [], bands: [], named: [], ...content, x: content.x ?? content.series[0].y.map((_, i) => i) };
+    view.content = {
+      marks: [],
+      bands: [],
+      named: [],
+      ...content,
+      x: content.x ?? content.series[0].y.map((_, i) => i),
+    };
     const width = Math.max(160, ui.widthOf(view.element) || 480);
     view.axes = axes(view.content, x, y, width, height);
     const mark = (i) => MARKS[i % MARKS.length];
-    const names = [...content.series.map(({ name, dots, kind }, i) => ({ name, stroke: ink(ui.theme, i, kind), ...(dots && { mark: mark(i) }) })), ...view.content.named];
+    const names = [
+      ...content.series.map(({ name, dots, kind }, i) => ({
+        name,
+        stroke: ink(ui.theme, i, kind),
+        ...(dots && { mark: mark(i) }),
+      })),
+      ...view.content.named,
+    ];
     compose();
     key.draw(names.length > 1 && view.legend ? names : []);
     key.element.style.visibility = view.named ? "hidden" : "";
@@ -80,14 +110,17 @@ function drawAll(ui, view, fit) {
 function drawSeries(context, x, line, i, place, theme) {
   const shown = line.share === undefined ? x.length : Math.ceil(line.share * x.length);
   const stroke = ink(theme, i, line.kind);
-  if (!line.dots) return drawLine(context, x, line.y.slice(0, shown), { stroke, dash: DASHES[i % DASHES.length] }, place);
+  if (!line.dots)
+    return drawLine(context, x, line.y.slice(0, shown), { stroke, dash: DASHES[i % DASHES.length] }, place);
   for (let at = 0; at < shown; at++) {
-    if (Number.isFinite(line.y[at])) marker(context, i, place.x.place(x[at]), place.y.place(line.y[at]), 5, theme, { fill: stroke });
+    if (Number.isFinite(line.y[at]))
+      marker(context, i, place.x.place(x[at]), place.y.place(line.y[at]), 5, theme, { fill: stroke });
   }
 }
 
 // A shaded stretch of the x axis, cut at the edges: [left, right] in px.
-const stretch = ({ from, to }, { x, width }) => [from, to].map((at) => Math.min(width - MARGIN.right, Math.max(x.ends[0], x.place(at))));
+const stretch = ({ from, to }, { x, width }) =>
+  [from, to].map((at) => Math.min(width - MARGIN.right, Math.max(x.ends[0], x.place(at))));
 
 function drawBand(context, band, place, theme) {
   const [left, right] = stretch(band, place);
@@ -145,7 +178,10 @@ function drawReading(context, { x, series }, index, place, theme) {
   const at = place.x.place(x[index]);
   context.strokeStyle = theme.muted;
   segment(context, at, MARGIN.top, at, place.height - MARGIN.bottom);
-  const lines = [`${place.x.label} ${short(x[index])}`, ...series.map((line) => `${line.name} ${short(line.y[index])}`)];
+  const lines = [
+    `${place.x.label} ${short(x[index])}`,
+    ...series.map((line) => `${line.name} ${short(line.y[index])}`),
+  ];
   series.forEach((line, i) => {
     context.fillStyle = ink(theme, i, line.kind);
     context.beginPath();

@@ -3,9 +3,25 @@
 const SHAPES = [
   (c, r) => c.arc(0, 0, r, 0, 2 * Math.PI),
   (c, r) => c.rect(-0.88 * r, -0.88 * r, 1.76 * r, 1.76 * r),
-  (c, r) => polygon(c, [[0, -1.2 * r], [1.1 * r, 0.8 * r], [-1.1 * r, 0.8 * r]]),
-  (c, r) => polygon(c, [[0, -1.3 * r], [1.3 * r, 0], [0, 1.3 * r], [-1.3 * r, 0]]),
-  (c, r) => polygon(c, [[0, 1.2 * r], [1.1 * r, -0.8 * r], [-1.1 * r, -0.8 * r]]),
+  (c, r) =>
+    polygon(c, [
+      [0, -1.2 * r],
+      [1.1 * r, 0.8 * r],
+      [-1.1 * r, 0.8 * r],
+    ]),
+  (c, r) =>
+    polygon(c, [
+      [0, -1.3 * r],
+      [1.3 * r, 0],
+      [0, 1.3 * r],
+      [-1.3 * r, 0],
+    ]),
+  (c, r) =>
+    polygon(c, [
+      [0, 1.2 * r],
+      [1.1 * r, -0.8 * r],
+      [-1.1 * r, -0.8 * r],
+    ]),
   (c, r) => polygon(c, star(r)),
 ];
 
@@ -13,7 +29,15 @@ const SHAPES = [
 export const MARKS = ["●", "■", "▲", "◆", "▼", "★"];
 
 /** Draws the mark of series `i` around (x, y), about `radius` px large, with a rim in the page's colour. */
-export function marker(context, i, x, y, radius, theme, { fill = theme.series[i % theme.series.length], rim = theme.surface } = {}) {
+export function marker(
+  context,
+  i,
+  x,
+  y,
+  radius,
+  theme,
+  { fill = theme.series[i % theme.series.length], rim = theme.surface } = {},
+) {
   context.save();
   context.translate(x, y);
   context.beginPath();

@@ -6,8 +6,13 @@ import { colourBar } from "./legend.js";
  * Matrices side by side in one colour scale, with one cursor over all. `titles`: one each; `signs`: what stands between them.
  * `draw(pictures, {from, to, palette})`: pictures as `heatMap` takes them, with `note`, a line below; null hides one.
  * `moved`, `picked` as in `heatMap`. Gives {element, draw, cell(), go(cell)}.
+ * @param {any} ui
+ * @param {{titles: string[], signs: string[], key?: string, size?: number, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
-export function matrices(ui, { titles, signs, key: keyLabel = "entry", size = 300, moved = () => ui.redraw(), picked }) {
+export function matrices(
+  ui,
+  { titles, signs, key: keyLabel = "entry", size = 300, moved = () => ui.redraw(), picked },
+) {
   let cell = null;
   const follow = (next) => {
     cell = next;
@@ -20,7 +25,12 @@ export function matrices(ui, { titles, signs, key: keyLabel = "entry", size = 30
   const parts = titles.map((title) => part(ui, title, { size, moved: follow, picked }));
   const key = colourBar(ui, { label: keyLabel });
   const between = signs.map((sign) => h("span", { class: "st-between", "aria-hidden": "true" }, sign));
-  const element = h("div", { class: "st-matrices" }, ...parts.flatMap(({ figure }, i) => [figure, ...between.slice(i, i + 1)]), key.element);
+  const element = h(
+    "div",
+    { class: "st-matrices" },
+    ...parts.flatMap(({ figure }, i) => [figure, ...between.slice(i, i + 1)]),
+    key.element,
+  );
   const draw = (pictures, scale) => {
     between.forEach((sign) => (sign.style.visibility = pictures.includes(null) ? "hidden" : ""));
     pictures.forEach((picture, i) => {

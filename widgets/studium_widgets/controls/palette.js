@@ -16,7 +16,11 @@ const tables = new Map();
 /** 256 colours as little-endian 0xAABBGGRR, ready for a Uint32Array over image data. `name`: sequential, diverging. */
 export function table(name, dark) {
   const key = `${name} ${dark ? "dark" : "light"}`;
-  if (!tables.has(key)) tables.set(key, Uint32Array.from({ length: 256 }, (_, i) => packed(name, dark, i / 255)));
+  if (!tables.has(key))
+    tables.set(
+      key,
+      Uint32Array.from({ length: 256 }, (_, i) => packed(name, dark, i / 255)),
+    );
   return tables.get(key);
 }
 

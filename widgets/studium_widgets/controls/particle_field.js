@@ -67,7 +67,8 @@ function shading() {
     const pixels = context.createImageData(side, side);
     const out = new Uint32Array(pixels.data.buffer);
     const colours = table("sequential", dark);
-    for (let i = 0; i < out.length; i++) out[i] = colours[Math.round((Math.ceil(BANDS * Math.sqrt(values[i]) - 0.12) / BANDS) * DEEPEST)];
+    for (let i = 0; i < out.length; i++)
+      out[i] = colours[Math.round((Math.ceil(BANDS * Math.sqrt(values[i]) - 0.12) / BANDS) * DEEPEST)];
     context.putImageData(pixels, 0, 0);
     return image;
   };
@@ -104,16 +105,42 @@ function paintRings(context, { rings = [], scale, size, theme }) {
 function paintMarks(context, { marks = [], scale, size, theme }) {
   for (const { x, y, lines, strong } of marks) {
     const fonts = lines.map((_, i) => (i ? `12px ${theme.font}` : `600 ${strong ? 17 : 13}px ${theme.font}`));
-    const wide = Math.max(...lines.map((text, i) => (Object.assign(context, { font: fonts[i] }), context.measureText(text).width))) / 2 + 6;
+    const wide =
+      Math.max(
+        ...lines.map((text, i) => {
+          Object.assign(context, { font: fonts[i] });
+          return context.measureText(text).width;
+        }),
+      ) /
+        2 +
+      6;
     const inside = (at, edge) => Math.max(edge, Math.min(size - edge, at));
-    const [left, top] = [inside(size / 2 + x * scale, wide), inside(size / 2 - y * scale, 8 * lines.length + 4) - 8 * (lines.length - 1)];
-    lines.forEach((text, i) => write(context, text, left, top + 16 * i, { font: fonts[i], fillStyle: strong && !i ? theme.accent : theme.text, textAlign: "center" }, theme));
+    const [left, top] = [
+      inside(size / 2 + x * scale, wide),
+      inside(size / 2 - y * scale, 8 * lines.length + 4) - 8 * (lines.length - 1),
+    ];
+    lines.forEach((text, i) =>
+      write(
+        context,
+        text,
+        left,
+        top + 16 * i,
+        { font: fonts[i], fillStyle: strong && !i ? theme.accent : theme.text, textAlign: "center" },
+        theme,
+      ),
+    );
   }
 }
 
 // Words with a rim in the page's colour, which are read on any ground.
 function write(context, text, x, y, style, theme) {
-  Object.assign(context, { textBaseline: "middle", lineJoin: "round", lineWidth: 4, strokeStyle: theme.surface, ...style });
+  Object.assign(context, {
+    textBaseline: "middle",
+    lineJoin: "round",
+    lineWidth: 4,
+    strokeStyle: theme.surface,
+    ...style,
+  });
   context.strokeText(text, x, y);
   context.fillText(text, x, y);
 }
@@ -183,7 +210,10 @@ function dots() {
 function speckle(words, side, points, half, ink, width) {
   const scale = side / (2 * half);
   for (let i = 0; i < points.length; i += 2) {
-    const [left, top] = [Math.round(side / 2 + points[i] * scale - width / 2), Math.round(side / 2 - points[i + 1] * scale - width / 2)];
+    const [left, top] = [
+      Math.round(side / 2 + points[i] * scale - width / 2),
+      Math.round(side / 2 - points[i + 1] * scale - width / 2),
+    ];
     if (!(left >= 0 && top >= 0 && left + width < side && top + width < side)) continue; // outside, or not walked yet
     for (let y = top; y < top + width; y++) words.fill(ink, y * side + left, y * side + left + width);
   }
@@ -201,7 +231,10 @@ function packed(colour) {
 function paintPointers(context, { pointers, probe, scale, size, theme }) {
   const [x, y] = [size / 2 + probe[0] * scale, size / 2 - probe[1] * scale];
   for (const { dx, dy, colour, dash } of pointers) {
-    for (const [style, width] of [[theme.surface, 5.5], [colour, 3]]) {
+    for (const [style, width] of [
+      [theme.surface, 5.5],
+      [colour, 3],
+    ]) {
       Object.assign(context, { strokeStyle: style, lineWidth: width, lineCap: "round" });
       context.setLineDash(width === 3 ? dash : []);
       context.beginPath();

@@ -6,6 +6,9 @@ import { slider } from "./slider.js";
  * may be the larger. `duration`: ms from end to end. Where motion is to be reduced, each press goes on by a tenth.
  * `draw()` follows ends that have moved; `stop()` pauses; `all()`: the numbers up to the one in force, from the first, or all
  * where that is the first one, for `demonstrate`. Gives {element, draw, stop, all}.
+ * @param {any} ui
+ * @param {string} name
+ * @param {{label: string, ends: () => number[], duration?: number, format?: (value: any) => string}} options
  */
 export function player(ui, name, { label, ends, duration = 6000, format }) {
   const range = slider(ui, name, { label, min: Math.min(...ends()), max: Math.max(...ends()), format });

@@ -29,8 +29,15 @@ export function prediction(ui, { count, how, called }) {
     made.addEventListener("click", action, { signal: ui.signal });
     return made;
   };
-  const pass = () => (ui.set("prediction", []), reveal());
-  const [show, skip, retry] = [button("Reveal", reveal), button("Show without predicting", pass), button("Predict again", again)];
+  const pass = () => {
+    ui.set("prediction", []);
+    reveal();
+  };
+  const [show, skip, retry] = [
+    button("Reveal", reveal),
+    button("Show without predicting", pass),
+    button("Predict again", again),
+  ];
   show.classList.add("st-main");
   const question = h("span", { class: "st-prediction-question" });
   const element = h("div", { class: "st-prediction" }, question, show, skip, retry);
@@ -72,7 +79,8 @@ export function curveVerdict(values, truth, x, { name, label, range, log }) {
   const { score, distance, worst, rises } = judge(values, truth, range, log);
   const off = log ? `by a factor of ${short(round(distance))}` : `by ${short(round(distance))}`;
   const where = `most at ${label} ${short(x[worst])}, where it is ${short(truth[worst])} and you said ${short(round(values[worst]))}`;
-  const way = rises[0] === rises[1] ? `You saw that it ${WAYS[rises[1]]}` : `It ${WAYS[rises[1]]}; yours ${WAYS[rises[0]]}`;
+  const way =
+    rises[0] === rises[1] ? `You saw that it ${WAYS[rises[1]]}` : `It ${WAYS[rises[1]]}; yours ${WAYS[rises[0]]}`;
   return `${score} of 100 for ${name}. ${way}. On average you were off ${off}, ${where}.`;
 }
 

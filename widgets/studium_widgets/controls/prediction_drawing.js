@@ -73,7 +73,8 @@ function keyed(event, chart, guess, state) {
   const to = state.at < 0 ? 0 : Math.min(count - 1, Math.max(0, state.at + (place ?? 0) * stride));
   const known = state.at < 0 ? null : values[state.at];
   const pixel = known == null ? (low + high) / 2 : axes.y.place(known);
-  const moved = height === undefined ? values[to] ?? axes.y.invert(pixel) : within(axes.y, pixel + height * (low - high));
+  const moved =
+    height === undefined ? (values[to] ?? axes.y.invert(pixel)) : within(axes.y, pixel + height * (low - high));
   chart.cursor.move([0, to]);
   guess.put(to, moved, state.at);
   state.at = to;

@@ -10,15 +10,20 @@ const NAMED = 40; // points up to which names are written where there is room
  * Named points in a plane; the arrow keys go through them from left to right.
  * `draw({points: [{name, x, y, kind, radius, faint?}], x, y, path?, chosen?})`: `x`, `y`: {label, log, range}; points sorted
  * by x; `kind` is the number of a shape and colour; `path` is a list of places to join. `moved(index | null)`, `picked(index)`.
+ * @param {any} ui
+ * @param {{label: string, height?: number, moved?: (at: any) => void, picked?: (at: any) => void}} options
  */
 export function scatter(ui, { label, height = 360, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
-  const view = { element, content: null, axes: null };
+  const view = /** @type {any} */ ({ element, content: null, axes: null });
   const compose = () => view.content && drawAll(ui, view, fit);
   view.cursor = cellCursor(ui, element, {
     at: (x, y) => view.axes && nearest(view, x, y),
     size: () => [1, Math.max(1, view.content.points.length)],
-    moved: (cell) => (compose(), moved(cell && cell[1])),
+    moved: (cell) => {
+      compose();
+      moved(cell ? cell[1] : null);
+    },
     picked: ([, index]) => picked(index),
   });
   view.draw = (content) => {
@@ -49,7 +54,9 @@ function drawAll(ui, { content, axes, cursor }, fit) {
   if (content.path) drawPath(context, content.path, axes, ui.theme);
   const under = cursor?.cell?.[1] ?? -1;
   const order = content.points.map((_, i) => i).sort((a, b) => content.points[b].radius - content.points[a].radius); // small ones on top
-  order.forEach((i) => drawPoint(context, content.points[i], axes, ui.theme, i === under || content.points[i].name === content.chosen));
+  order.forEach((i) =>
+    drawPoint(context, content.points[i], axes, ui.theme, i === under || content.points[i].name === content.chosen),
+  );
   if (content.points.length <= NAMED) names(context, content, axes, ui.theme);
 }
 
@@ -82,7 +89,10 @@ function along(path, axes) {
   return places.slice(1).flatMap(([x, y], i) => {
     const [x0, y0] = places[i];
     const count = Math.ceil(Math.hypot(x - x0, y - y0) / 4);
-    return Array.from({ length: count }, (_, step) => [x0 + ((x - x0) * step) / count, y0 + ((y - y0) * step) / count]).map(([a, b]) => [a - 2, b - 2, a + 2, b + 2]);
+    return Array.from({ length: count }, (_, step) => [
+      x0 + ((x - x0) * step) / count,
+      y0 + ((y - y0) * step) / count,
+    ]).map(([a, b]) => [a - 2, b - 2, a + 2, b + 2]);
   });
 }
 
@@ -93,15 +103,33 @@ function names(context, { points, path }, axes, theme) {
     return [x - point.radius, y - point.radius, x + point.radius, y + point.radius];
   });
   taken.push(...along(path ?? [], axes));
-  const free = ([a, b, c, d]) => a > axes.x.ends[0] && c < axes.width && b > 0 && d < axes.height - MARGIN.bottom && taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
+  const free = ([a, b, c, d]) =>
+    a > axes.x.ends[0] &&
+    c < axes.width &&
+    b > 0 &&
+    d < axes.height - MARGIN.bottom &&
+    taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (const point of points.toSorted((a, b) => Boolean(a.faint) - Boolean(b.faint))) {
-    Object.assign(context, { font: `${point.faint ? 400 : 600} 12px ${theme.font}`, fillStyle: point.faint ? theme.muted : theme.text });
+  for (const point of points.toSorted((a, b) => Number(Boolean(a.faint)) - Number(Boolean(b.faint)))) {
+    Object.assign(context, {
+      font: `${point.faint ? 400 : 600} 12px ${theme.font}`,
+      fillStyle: point.faint ? theme.muted : theme.text,
+    });
     const [x, y] = placed(axes, point);
     const width = context.measureText(point.name).width;
     const gap = point.radius + 5;
-    const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - gap - 6], [x - width / 2, y + gap + 6], [x + 4, y - gap - 6], [x - 4 - width, y - gap - 6], [x + 4, y + gap + 6], [x - 4 - width, y + gap + 6], [x - width / 2, y + gap + 20]];
+    const spots = [
+      [x + gap, y],
+      [x - gap - width, y],
+      [x - width / 2, y - gap - 6],
+      [x - width / 2, y + gap + 6],
+      [x + 4, y - gap - 6],
+      [x - 4 - width, y - gap - 6],
+      [x + 4, y + gap + 6],
+      [x - 4 - width, y + gap + 6],
+      [x - width / 2, y + gap + 20],
+    ];
     const spot = spots.find(([left, middle]) => free([left, middle - 7, left + width, middle + 7]));
     if (!spot) continue;
     taken.push([spot[0], spot[1] - 7, spot[0] + width, spot[1] + 7]);

@@ -3,6 +3,9 @@ import { h, suppress } from "./element.js";
 /**
  * A range input bound to the number `name`.
  * `values`: run over these values (a log scale, say) instead of min, max and step. `format(value)` → what is shown.
+ * @param {any} ui
+ * @param {string} name
+ * @param {{label: string, min?: number, max?: number, step?: number, values?: number[], format?: (value: any) => string}} options
  */
 export function slider(ui, name, { label, min, max, step = 1, values, format = String }) {
   const range = values ? { min: 0, max: values.length - 1, step: 1 } : { min, max, step };

@@ -8,10 +8,23 @@ import { h, put } from "./element.js";
 export function stackedBar(label, names) {
   const pieces = names.map((_, i) => h("span", { class: `st-piece st-piece-${i}` }));
   const values = names.map(() => h("span", { class: "st-value" }));
-  const items = names.map((name, i) => h("li", {}, h("span", { class: `st-piece-key st-piece-${i}`, "aria-hidden": "true" }), h("span", {}, name), values[i]));
+  const items = names.map((name, i) =>
+    h(
+      "li",
+      {},
+      h("span", { class: `st-piece-key st-piece-${i}`, "aria-hidden": "true" }),
+      h("span", {}, name),
+      values[i],
+    ),
+  );
   const bar = h("div", { class: "st-stack", "aria-hidden": "true" }, ...pieces);
   const ruler = h("div", { class: "st-ruler", "aria-hidden": "true" });
-  const element = h("div", {}, h("div", { class: "st-stack-box" }, bar, ruler), h("ul", { class: "st-stack-key", "aria-label": label }, ...items));
+  const element = h(
+    "div",
+    {},
+    h("div", { class: "st-stack-box" }, bar, ruler),
+    h("ul", { class: "st-stack-key", "aria-label": label }, ...items),
+  );
   let strokes = "";
   const draw = (parts, most, marks = []) => {
     parts.forEach(([value, text], i) => {
@@ -22,7 +35,11 @@ export function stackedBar(label, names) {
     const wanted = marks.map(({ at, text }) => `${((100 * at) / most).toFixed(1)} ${text}`).join("|");
     if (wanted === strokes) return;
     strokes = wanted;
-    ruler.replaceChildren(...marks.map(({ at, text }) => h("span", { class: at > most / 2 ? "st-before" : null, style: `left: ${(100 * at) / most}%` }, text)));
+    ruler.replaceChildren(
+      ...marks.map(({ at, text }) =>
+        h("span", { class: at > most / 2 ? "st-before" : null, style: `left: ${(100 * at) / most}%` }, text),
+      ),
+    );
   };
   return { element, draw };
 }

@@ -27,7 +27,10 @@ export function watchTheme(element, signal, changed) {
   };
   system.addEventListener("change", read, { signal });
   const host = new MutationObserver(read);
-  const marks = { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "data-theme", "class"] };
+  const marks = {
+    attributes: true,
+    attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "data-theme", "class"],
+  };
   for (const page of [document.documentElement, document.body]) host.observe(page, marks);
   signal.addEventListener("abort", () => host.disconnect(), { once: true });
   read();

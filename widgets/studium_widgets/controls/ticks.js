@@ -27,8 +27,11 @@ export function logTicks(low, high, count = 5) {
 export function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return value.toExponential(Number.isInteger(Math.log10(size)) ? 0 : 1).replace("e+", "e");
-  return (size >= 1000 ? Number(value.toPrecision(6)).toLocaleString("en") : String(Number(value.toPrecision(4)))).replace("-", "−");
+  if (size < 1e-3 || size >= 1e6)
+    return value.toExponential(Number.isInteger(Math.log10(size)) ? 0 : 1).replace("e+", "e");
+  return (
+    size >= 1000 ? Number(value.toPrecision(6)).toLocaleString("en") : String(Number(value.toPrecision(4)))
+  ).replace("-", "−");
 }
 
 /** [smallest, largest] over several arrays; numbers that are not finite are passed over. */

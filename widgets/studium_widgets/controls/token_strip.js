@@ -11,7 +11,14 @@ const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -
  * what a screen reader adds.
  */
 export function tokenStrip(ui, { label, picked }) {
-  const element = h("div", { class: "st-tokens", role: "listbox", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal", ...suppress });
+  const element = h("div", {
+    class: "st-tokens",
+    role: "listbox",
+    tabindex: 0,
+    "aria-label": label,
+    "aria-orientation": "horizontal",
+    ...suppress,
+  });
   let [chips, chosen] = [[], -1];
   const waiting = new Set(); // chips whose words are old, the oldest first
   const choose = (index) => {
@@ -22,7 +29,9 @@ export function tokenStrip(ui, { label, picked }) {
     element.focus();
     chips[index].element.scrollIntoView({ block: "nearest" });
   };
-  element.addEventListener("click", (event) => choose(chips.findIndex((chip) => chip.element.contains(event.target))), { signal: ui.signal });
+  element.addEventListener("click", (event) => choose(chips.findIndex((chip) => chip.element.contains(event.target))), {
+    signal: ui.signal,
+  });
   keys(ui, element, STEPS, (step) => choose(Math.max(0, Math.min(chips.length - 1, chosen + step))));
   const draw = (items, index) => {
     chosen = index;
@@ -46,8 +55,19 @@ export function tokenStrip(ui, { label, picked }) {
 }
 
 function chip() {
-  const parts = { text: h("span", { class: "st-chip-text" }), bar: h("span", { class: "st-chip-bar" }), note: h("span", { class: "st-chip-note" }), shown: {} };
-  parts.element = h("div", { class: "st-chip", role: "option", id: uniqueName("token") }, parts.text, h("span", { class: "st-chip-track" }, parts.bar), parts.note);
+  const parts = {
+    text: h("span", { class: "st-chip-text" }),
+    bar: h("span", { class: "st-chip-bar" }),
+    note: h("span", { class: "st-chip-note" }),
+    shown: {},
+  };
+  parts.element = h(
+    "div",
+    { class: "st-chip", role: "option", id: uniqueName("token") },
+    parts.text,
+    h("span", { class: "st-chip-track" }, parts.bar),
+    parts.note,
+  );
   return parts;
 }
 
@@ -68,4 +88,5 @@ function annotate({ element, note, shown }) {
 }
 
 /** A token as it can be seen: spaces and line ends have signs. */
-export const visible = (text) => (text === "" ? "∅" : text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥"));
+export const visible = (text) =>
+  text === "" ? "∅" : text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥");

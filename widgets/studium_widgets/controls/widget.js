@@ -1,6 +1,7 @@
 // The frame of every widget: state, drawing, saving, theme, and an end that leaves nothing behind.
 import { decode } from "./arrays.js";
 import { h, suppress } from "./element.js";
+import { saveButton } from "./save_image.js";
 import { summary } from "./summary.js";
 import { watchTheme } from "./theme.js";
 import { inFrame, throttle } from "./timing.js";
@@ -38,8 +39,10 @@ function start(setup, model, el, signal) {
   let draw = () => {};
   const redraw = inFrame(() => guarded(element, draw), signal);
   const { widthOf, resized } = widths(redraw);
-  const ui = { ...state(model, signal), element, signal, redraw, say, widthOf };
+  const ui = /** @type {any} */ ({ ...state(model, signal), element, signal, redraw, say, widthOf });
   ui.theme = watchTheme(element, signal, redraw);
+  const save = saveButton(ui, model.get("_caption"), { picture: () => stage, failed: say });
+  if (save) element.append(save);
   ui.controls = (...parts) => controls.append(...parts);
   ui.more = opener.add;
   ui.invite = opener.invite;
@@ -56,7 +59,15 @@ function frame(model, signal) {
   const controls = h("div", { class: "st-controls" });
   const opener = opening();
   const stage = h("div", { class: "st-stage" });
-  const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, opener.line, controls, opener.rest, stage, ...elements);
+  const element = h(
+    "section",
+    { class: "studium", "aria-label": model.get("_alt") },
+    opener.line,
+    controls,
+    opener.rest,
+    stage,
+    ...elements,
+  );
   const relabel = () => element.setAttribute("aria-label", model.get("_alt"));
   listen(model, "change:_alt", relabel, signal);
   return { element, controls, opener, stage, say };

@@ -12,7 +12,10 @@ export function toFragment(changes) {
 export function fromFragment(fragment, saved, rules) {
   const changes = Object.fromEntries(fragment.split("&").filter(Boolean).map(parsed));
   const unknown = Object.keys(changes).find((name) => !Object.hasOwn(rules, name));
-  const problem = unknown === undefined ? findProblem({ ...saved, ...changes }, rules) : `it needs the name of a state, got ${unknown}`;
+  const problem =
+    unknown === undefined
+      ? findProblem({ ...saved, ...changes }, rules)
+      : `it needs the name of a state, got ${unknown}`;
   if (problem) throw new Error(problem);
   return changes;
 }

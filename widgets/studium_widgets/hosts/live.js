@@ -23,7 +23,9 @@ export function live(view, { name, style, state }) {
 
 // One style element a widget, however many views there are; a newer text replaces an older one.
 function addStyle(name, text) {
-  const known = [...document.head.querySelectorAll("style[data-studium]")].find((style) => style.dataset.studium === name);
+  const known = [...document.head.querySelectorAll("style[data-studium]")].find(
+    (style) => style.dataset.studium === name,
+  );
   const style = known ?? document.head.appendChild(h("style", { "data-studium": name }));
   if (style.textContent !== text) style.textContent = text;
 }

@@ -39,7 +39,8 @@ function findRelation(state, rules) {
     const wrong = [value].flat().find((number) => number < low || number > high);
     if (wrong !== undefined) return `${name} needs a number from ${low} to ${high}, got ${spelt(wrong)}`;
     const wanted = last(each ?? some) + 1;
-    if (wanted >= 0 && value.length !== wanted && (each || value.length)) return `${name} needs ${wanted} items, got ${value.length}`;
+    if (wanted >= 0 && value.length !== wanted && (each || value.length))
+      return `${name} needs ${wanted} items, got ${value.length}`;
   }
   return "";
 }
@@ -107,7 +108,15 @@ function isTensor(value) {
 function described({ type, enum: choices, minimum, maximum, dtype, shape }) {
   if (choices) return `one of ${choices.map(spelt).join(", ")}`;
   if (type === "tensor") return `${dtype} numbers of ${shape ? `shape (${shape.join(", ")})` : "any shape"}`;
-  const kind = { integer: "a whole number", number: "a finite number", boolean: "true or false", string: "text", array: "a list", object: "named values" }[type] ?? "a value";
+  const kind =
+    {
+      integer: "a whole number",
+      number: "a finite number",
+      boolean: "true or false",
+      string: "text",
+      array: "a list",
+      object: "named values",
+    }[type] ?? "a value";
   if (minimum !== undefined && maximum !== undefined) return `${kind} from ${minimum} to ${maximum}`;
   if (minimum !== undefined) return `${kind} of at least ${minimum}`;
   return maximum === undefined ? kind : `${kind} of at most ${maximum}`;
@@ -115,6 +124,10 @@ function described({ type, enum: choices, minimum, maximum, dtype, shape }) {
 
 function spelt(value) {
   if (value === undefined) return "nothing";
-  const text = isObject(value) ? `{${Object.keys(value).slice(0, 4).join(", ")}}` : Array.isArray(value) ? "a list" : JSON.stringify(value);
+  const text = isObject(value)
+    ? `{${Object.keys(value).slice(0, 4).join(", ")}}`
+    : Array.isArray(value)
+      ? "a list"
+      : JSON.stringify(value);
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }

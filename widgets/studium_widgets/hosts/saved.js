@@ -28,7 +28,11 @@ export function saved(view, { name, style, rules }) {
       const wanted = { ...snapshot.state, ...fromFragment(fragment, snapshot.state, rules) };
       for (const [key] of state) model.set(key, wanted[key]);
     };
-    return { fragment: () => toFragment(model.changes()), restore, onChange: (listener) => model.on("change", listener) };
+    return {
+      fragment: () => toFragment(model.changes()),
+      restore,
+      onChange: (listener) => model.on("change", listener),
+    };
   };
   return { render, show };
 }
@@ -40,7 +44,8 @@ function refuse(element, sentence) {
 
 function findFault(snapshot, name) {
   if (!isObject(snapshot) || !isObject(snapshot.state)) return "it needs a name and a state, got neither";
-  if (snapshot.version !== VERSION) return `it needs data of version ${VERSION}, got another: update Studium or run the cell again`;
+  if (snapshot.version !== VERSION)
+    return `it needs data of version ${VERSION}, got another: update Studium or run the cell again`;
   if (snapshot.widget !== name) return `it needs the widget ${name}, got another`;
   if (typeof snapshot.alt !== "string" || snapshot.alt.length > 2000) return "it needs a sentence that describes it";
   return isTooLarge(snapshot.state) ? `it needs at most ${LARGEST / 1e6} MB of state, got more` : "";

@@ -42,13 +42,15 @@
       if (scrolls === box.hasAttribute("tabindex")) continue;
       const name = box.matches(".code") ? "Code" : box.matches(".formula") ? "Formula" : "Output";
       const marks = { tabindex: "0", role: "group", "aria-label": `${name}, wider than the page` };
-      for (const [key, value] of Object.entries(marks)) scrolls ? box.setAttribute(key, value) : box.removeAttribute(key);
+      for (const [key, value] of Object.entries(marks))
+        scrolls ? box.setAttribute(key, value) : box.removeAttribute(key);
     }
   };
 
   /** What goes on to the right fades out there. */
   const markRest = () => {
-    for (const box of all(".scroll")) box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+    for (const box of all(".scroll"))
+      box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
   };
 
   const addCopyButtons = () => {
@@ -90,10 +92,20 @@
     };
     mark.addEventListener("input", move);
     move();
-    form.querySelector("details").replaceWith(
-      make("div", { class: "scale" }, make("span", {}, number(low)), make("span", {}, "your guess ", label), make("span", {}, number(high))),
-      line, show, said,
-    );
+    form
+      .querySelector("details")
+      .replaceWith(
+        make(
+          "div",
+          { class: "scale" },
+          make("span", {}, number(low)),
+          make("span", {}, "your guess ", label),
+          make("span", {}, number(high)),
+        ),
+        line,
+        show,
+        said,
+      );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const found = make("span", { class: "found", "aria-hidden": "true" }, make("span", {}, number(value)));

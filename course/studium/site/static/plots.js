@@ -4,7 +4,12 @@
   const CLEAR = "rgba(0,0,0,0)";
   const [NARROW, LINE] = [560, 20]; // px
   // One tool, while the pointer is on the figure: save it as an image.
-  const TOOLBAR = { displayModeBar: "hover", displaylogo: false, modeBarButtons: [["toImage"]], toImageButtonOptions: { scale: 2 } };
+  const TOOLBAR = {
+    displayModeBar: "hover",
+    displaylogo: false,
+    modeBarButtons: [["toImage"]],
+    toImageButtonOptions: { scale: 2 },
+  };
   const touch = matchMedia("(pointer: coarse)").matches;
 
   const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--plot-ink").trim();

@@ -72,7 +72,8 @@
     const title = item.appendChild(document.createElement("p"));
     title.className = "title";
     title.append(passage.heading);
-    if (passage.heading !== passage.lesson) title.appendChild(document.createElement("span")).textContent = passage.lesson;
+    if (passage.heading !== passage.lesson)
+      title.appendChild(document.createElement("span")).textContent = passage.lesson;
     if (passage.text) item.append(excerpt(passage.text, words));
     item.addEventListener("click", () => open(item));
     return item;

@@ -40,7 +40,10 @@
     frame.dataset.page = frame.getAttribute("src");
     const label = () => (state ? "Copy a link to this state" : "Copy a link");
     const link = copier(label, () => address("", state ? `${widget.id}&${state}` : widget.id));
-    const code = copier(() => "Copy the HTML to embed it", () => embedding(frame, state));
+    const code = copier(
+      () => "Copy the HTML to embed it",
+      () => embedding(frame, state),
+    );
     addEventListener("message", ({ source, data }) => {
       const told = data?.["studium-widget-state"];
       if (source !== frame.contentWindow || typeof told !== "string" || told === state) return;
