@@ -17,6 +17,10 @@ _STOCK = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+_OURS = {
+    "Execute": "studium_graders.grading.preprocessor.SplitExecute",
+    "SaveAutoGrades": "studium_graders.grading.preprocessor.SaveGrades",
+}
 _RELEASE = [
     "nbgrader.preprocessors.IncludeHeaderFooter",
     "nbgrader.preprocessors.InstantiateTests",
@@ -74,7 +78,7 @@ def release_starting_cells(config: Any) -> None:
     """
     own = config.GenerateAssignment.get("preprocessors")
     config.GenerateAssignment.preprocessors = [
-        "studium_graders.starting_cells.StartingCells" if _is(item, "ClearSolutions") else item
+        "studium_graders.starting_cells.StartingCells" if _name(item) == "ClearSolutions" else item
         for item in (own if isinstance(own, list) else _RELEASE)
     ]
 
@@ -104,10 +108,10 @@ def grade_with_engine(config: Any) -> None:
         config.GenerateFeedback.preprocessors = _FEEDBACK
     own = config.Autograde.get("autograde_preprocessors")
     config.Autograde.autograde_preprocessors = [
-        "studium_graders.grading.preprocessor.SplitExecute" if _is(item, "Execute") else item
-        for item in (own if isinstance(own, list) else _STOCK)
+        _OURS.get(_name(item), item) for item in (own if isinstance(own, list) else _STOCK)
     ]
 
 
-def _is(item: Any, name: str) -> bool:
-    return bool(getattr(item, "__name__", str(item)).rpartition(".")[2] == name)
+def _name(item: Any) -> str:
+    """Return the bare name of a preprocessor, which a configuration has as a class or as a dotted name."""
+    return str(getattr(item, "__name__", item)).rpartition(".")[2]

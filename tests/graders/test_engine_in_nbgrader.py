@@ -191,6 +191,20 @@ def test_no_execute_still_leaves_the_notebook_alone(course: Path, nbgrader: Call
     assert [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"] == [[]] * 5
 
 
+def test_a_test_for_review_has_no_mark_and_waits_in_formgraders_queue(
+    course: Path, nbgrader: Callable[..., str], tmp_path: Path
+) -> None:
+    own = tmp_path / "course"
+    shutil.copytree(course, own)
+    (own / "course.toml").write_text('id = "c1"\n\n[grading]\nunverified = "review"\n')
+    nbgrader(own, "autograde", "ps1", "--student", "right", "--force")
+    with gradebook(own) as book:
+        found = book.find_submission("ps1", "right").notebooks[0].grades
+        waiting = {grade.name for grade in found if grade.needs_manual_grade}
+        assert waiting == {"visible", "hidden", "noisy", "partial", "essay"}
+        assert {grade.auto_score for grade in found if grade.name in waiting} == {None}
+
+
 def test_nbgraders_own_course_earns_what_its_documentation_says(ps1_course: Path, nbgrader: Callable[..., str]) -> None:
     with (ps1_course / "nbgrader_config.py").open("a") as file:
         file.write(LINES)
@@ -258,14 +272,17 @@ def test_a_formgrader_that_stays_open_tells_mistakes_by_the_kit_that_is_there_no
     assert (done.stdout, done.returncode) == ("True\nTrue\n", 0), done.stderr
 
 
-def test_execute_is_replaced_and_no_other_preprocessor_of_nbgraders() -> None:
+def test_execute_and_the_saving_of_marks_are_replaced_and_no_other_preprocessor_of_nbgraders() -> None:
     config = Config()
     grade_with_engine(config)
     stock = [f"{kind.__module__}.{kind.__name__}" for kind in Autograde().autograde_preprocessors]
     ours = [import_item(name) for name in config.Autograde.autograde_preprocessors]
     made = [f"{kind.__module__}.{kind.__name__}" for kind in ours]
-    assert made == ["studium_graders.grading.preprocessor.SplitExecute", *stock[1:]]
-    assert stock[0].endswith(".Execute")
+    replaced = {before: after for before, after in zip(stock, made, strict=True) if before != after}
+    assert {before.rpartition(".")[2]: after for before, after in replaced.items()} == {
+        "Execute": "studium_graders.grading.preprocessor.SplitExecute",
+        "SaveAutoGrades": "studium_graders.grading.preprocessor.SaveGrades",
+    }
 
 
 def test_execute_is_replaced_where_a_course_has_a_list_of_its_own() -> None:

@@ -106,6 +106,14 @@ class ClassRun:
         }
 
 
+def leaks(run: ClassRun, case: Case) -> list[str]:
+    """Name the secrets that students are shown after a case, and the paths that it has left."""
+    own, found = run.cases[case.id], run.outcomes[case.id]
+    shown = [text for text in (*own.forbidden, CANARY, TOKEN) if text in found.shown]
+    shown += [text for text in (CANARY, TOKEN) if any(text in page for page in found.pages)]
+    return shown + [path for path in own.leaves if Path(path).exists()]
+
+
 class _Watcher:
     def begin(self, total: int, sandbox: str) -> None: ...
 

@@ -1,11 +1,13 @@
 """``make redteam``: the attacks on our engine beside stock nbgrader, attack by attack, then in figures for each class.
 
-An attack is blocked, or earns points only in tests that are labelled unverified, or has succeeded.
+An attack is *blocked* (no undeserved point, nothing leaked), *unverified* (points only in tests so labelled) or has
+*succeeded* (anything else). One that succeeds, or an honest answer with wrong marks, ends the command with status 1.
 
 ``python -m tests.redteam.matrix [ID…]``. Stock marks are those of ``stock.json``; ours are made now.
 """
 
 import argparse
+import sys
 import tempfile
 import warnings
 from collections import Counter, defaultdict
@@ -16,7 +18,7 @@ from rich.table import Table
 from studium_graders.engine.sandbox import Level, probe
 
 from . import stock
-from .class_run import ClassRun, run_class
+from .class_run import ClassRun, leaks, run_class
 from .classroom import COURSES
 from .corpus import Case, cases
 
@@ -39,11 +41,13 @@ def main() -> None:
         Path(made).chmod(0o755)
         for course in COURSES:
             if own := [case for case in chosen if case.course == course]:
-                rows += _rows(Path(made), course, own)
+                rows += (made_now := _rows(Path(made), course, own))
+                print(f"{course}: {dict(Counter(row[3] for row in made_now))}", file=sys.stderr, flush=True)
     console = Console(width=150, highlight=False)
     console.print(_matrix([row for row in rows if not row[0].honest]))
     console.print(_matrix([row for row in rows if row[0].honest and row[3] == WRONG], "Honest answers marked wrongly"))
     console.print(_figures(rows))
+    sys.exit(any(row[3] in (SUCCEEDED, WRONG) for row in rows))
 
 
 def _rows(folder: Path, course: str, own: list[Case]) -> list[Row]:
@@ -65,7 +69,7 @@ def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
         return KNOWN
     if case.honest:
         return WRONG if wrong else RIGHT
-    if wrong - run.labelled(case):
+    if leaks(run, case) or wrong - run.labelled(case):
         return SUCCEEDED
     if wrong:
         return TOLD if wrong <= run.passed_vacuously else UNVERIFIED

@@ -1,7 +1,8 @@
 """The engine inside nbgrader: ``nbgrader autograde`` and formgrader's button grade with tests beyond students' reach.
 
 ``nbgrader_config.grade_with_engine(c)`` replaces nbgrader's ``Execute`` with ``SplitExecute``. It writes outputs from
-which nbgrader's own SaveAutoGrades computes exactly the engine's points; everything after it is nbgrader's.
+which nbgrader's own SaveAutoGrades computes exactly the engine's points, and ``SaveGrades`` takes back those that wait
+for a person; everything after it is nbgrader's.
 """
 
 import json
@@ -17,7 +18,7 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters.base import NbGraderException
-from nbgrader.preprocessors import Execute
+from nbgrader.preprocessors import Execute, SaveAutoGrades
 from studium.catalogue.catalogue import load_catalogue
 from studium.errors import StudiumError
 from traitlets import Bool
@@ -36,6 +37,9 @@ from studium_graders.results.autograded import autograded_files
 from studium_graders.results.exercise_files import packages_of
 from studium_graders.results.mistakes import Sentences
 from studium_graders.results.store import exercise_hashes
+from studium_graders.results.unverified import for_review
+
+_WAITING = "studium_waiting"  # where the resources name the tests that a person decides
 
 
 class SplitExecute(Execute):  # type: ignore[misc]
@@ -66,6 +70,9 @@ class SplitExecute(Execute):  # type: ignore[misc]
                 raise StudiumError(f"{names['student']} could not be graded: {book.detail}; try it again and report it")
             for note in filter(None, (book.detail, *book.repairs, *book.notes)):
                 self.log.warning("%s of %s: %s", book.name, names["student"], note)
+        if self._reviews():
+            result = for_review(result)
+        resources[_WAITING] = [test.grade_id for test in result.tests if test.outcome == "review"]
         sentences = Sentences(load_catalogue(), hidden=says_hidden(Path(self.parent.parent.coursedir.root)))
         files = autograded_files(submission, result, material, sentences)
         document = files[f"{names['notebook']}.ipynb"]
@@ -109,6 +116,23 @@ class SplitExecute(Execute):  # type: ignore[misc]
             seconds = self.timeout if self.timeout and self.timeout > 0 else limits.submission_seconds
             limits = msgspec.structs.replace(limits, call_seconds=min(float(seconds), MOST_SECONDS))
         return limits, gpu
+
+    def _reviews(self) -> bool:
+        """Return whether points of unverified tests wait for a person in this course."""
+        root = Path(self.parent.parent.coursedir.root)
+        return (root / FILE).is_file() and read_course(root).grading.unverified == "review"
+
+
+class SaveGrades(SaveAutoGrades):  # type: ignore[misc]
+    """Saves nbgrader's marks; a test that waits for a person has none, and is in the formgrader's queue."""
+
+    def _add_score(self, cell: NotebookNode, resources: dict[str, Any]) -> None:
+        super()._add_score(cell, resources)
+        name = cell.metadata["nbgrader"]["grade_id"]
+        if name in resources.get(_WAITING, ()):
+            grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+            grade.auto_score, grade.needs_manual_grade = None, True
+            self.gradebook.db.commit()
 
 
 def _exercises(material: Material) -> str:

@@ -65,20 +65,6 @@ def test_what_a_topic_needs_for_its_figures_is_read_from_its_files_and_its_exerc
     assert {name for name in sys.modules if name.startswith("topic_of_tests")} == {"topic_of_tests"}
 
 
-@pytest.mark.parametrize(
-    ("source", "wanted"),
-    [
-        ("from torch.func import grad, vmap", True),
-        ("from torch import nn, func", True),
-        ("fast = torch.compile(model)", True),
-        ("import torch\nfrom torch import nn\nprefunc = re.compile('a')", False),
-    ],
-)
-def test_torchs_compiler_is_imported_where_a_word_says_that_it_is_used(source: str, wanted: bool) -> None:
-    for cell in (Cell("a", "given", source), Cell("b", "answer", "", reference=source), Cell("c", "test", source)):
-        assert ("torch._dynamo.config" in public_imports(material(cell))) is wanted
-
-
 def test_what_is_imported_on_demand_is_imported_and_what_is_not_there_passes(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "lazy_one.py").write_text("def __getattr__(name):\n    import lazy_two\n    return lazy_two\n")

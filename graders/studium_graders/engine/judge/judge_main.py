@@ -20,7 +20,7 @@ from studium.exercises.model import Exercise
 from studium_graders.course.limits import Limits
 from studium_graders.engine.judge.apart import run_apart
 from studium_graders.engine.judge.events import Finished, Judged, Planned, Ran
-from studium_graders.engine.judge.guard import install, settle
+from studium_graders.engine.judge.guard import install
 from studium_graders.engine.judge.judge_job import (
     AtMost,
     Fault,
@@ -134,7 +134,6 @@ def _settle(prepared: Prepared, folder: str) -> None:
     tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
     os.chdir(own)
     write_files(prepared.files)
-    settle(own, prepared.files.keys())
     if sys.platform == "linux":
         confine(own, prepared.rules, programs=prepared.programs)
 

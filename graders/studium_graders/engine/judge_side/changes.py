@@ -19,6 +19,8 @@ from studium_graders.engine.kinds.contents import (
     overwrite,
     walk,
 )
+from studium_graders.engine.kinds.generators import CLASSES as GENERATORS
+from studium_graders.engine.kinds.generators import moved_on
 from studium_graders.engine.kinds.plain import Facts
 from studium_graders.engine.wire.channel import ProtocolError
 from studium_graders.engine.wire.codec import Decoder, Open
@@ -90,7 +92,10 @@ class Arguments:
                     raise self._watch.refuse("your code made of an argument what the judge cannot take over")
                 if not allowed:
                     self._before.setdefault(number, copied(value))
-                overwrite(value, decoder.change(node), self._is_open)
+                held = decoder.change(node)
+                if type(value) in GENERATORS and not moved_on(value, held):
+                    raise self._watch.refuse("your code set a random generator of the test to another state")
+                overwrite(value, held, self._is_open)
                 self._watched.agree([number])
 
     def changed(self) -> dict[int, Any]:

@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import struct
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,6 @@ _FLOATING = ("float64", "float32", "float16", "bfloat16", "complex64", "complex1
 DTYPES = {name: getattr(torch, name) for name in (*_FLOATING, "int64", "int32", "int16", "int8", "uint8", "bool")}
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _DEVICE = "cpu"
-_GENERATOR_BYTES = 5056
-_WORDS = 624  # of the state of a Mersenne Twister
 
 
 def is_dense(value: torch.Tensor) -> bool:
@@ -143,29 +140,6 @@ def overwrite(value: torch.Tensor, other: torch.Tensor) -> None:
         take_grad(value, None if grad is None else grad.detach().clone())
 
 
-def _read_generator(decoder: Decoder, parts: list[Any]) -> torch.Generator:
-    (index,) = parts
-    return torch.Generator(_DEVICE).set_state(generator_state(bytes(decoder.buffer(index))))
-
-
-def generator_state(state: bytes) -> torch.Tensor:
-    """Return the state of a generator; raise ProtocolError where it would read beyond its words."""
-    if len(state) != _GENERATOR_BYTES:
-        raise ProtocolError("no state of a generator")
-    _, left, seeded, position = struct.unpack_from("<QiiQ", state)
-    if seeded != 1 or ((left, position) != (1, 0) and not (0 < left <= _WORDS and left + position == _WORDS + 1)):
-        raise ProtocolError("no state of a generator")
-    return torch.from_numpy(np.frombuffer(bytearray(state), np.uint8))
-
-
-def _overwrite_generator(value: torch.Generator, other: torch.Generator) -> None:
-    value.set_state(other.get_state())
-
-
-def _generator_bytes(value: torch.Generator) -> bytes:
-    return value.get_state().numpy().tobytes()
-
-
 def _read_dtype(_: Decoder, parts: list[Any]) -> torch.dtype:
     (name,) = parts
     found: torch.dtype = DTYPES[name]
@@ -192,14 +166,6 @@ def _overwrite(value: torch.Tensor, other: Any) -> None:
 
 KINDS = (
     Kind("tensor", CLASSES, _write, _read, content=content, overwrite=_overwrite),
-    Kind(
-        "generator",
-        (torch.Generator,),
-        lambda encoder, value: [encoder.buffer(_generator_bytes(value))],
-        _read_generator,
-        content=_generator_bytes,
-        overwrite=_overwrite_generator,
-    ),
     Kind("dtype", (torch.dtype,), _write_dtype, _read_dtype),
     Kind("size", (torch.Size,), lambda _, value: [*value], lambda _, parts: torch.Size(sizes_of(parts))),
     Kind("device", (torch.device,), _write_device, lambda _, parts: torch.device(_DEVICE, *parts[:0])),

@@ -16,7 +16,6 @@ _FIXED = {
     "OMP_NUM_THREADS": "1",  # a process with threads cannot be forked
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # memory comes in large pages: see huge_pages
     "MPLBACKEND": "agg",
     "TQDM_DISABLE": "1",
     "NBGRADER_EXECUTION": "autograde",  # as in nbgrader, so that a notebook can tell that it is being graded

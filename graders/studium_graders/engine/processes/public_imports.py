@@ -14,35 +14,25 @@ from studium.exercises.syntax import parse
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.processes.purity import is_secret, topic_packages
 
-_COMPILING = re.compile(r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export))\b")
-_STARTING = re.compile(r"\b(triton|cpp_extension)\b")
+_COMPILING = re.compile(
+    r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export)|triton|cpp_extension)\b"
+)
 _MAGIC = re.compile(r"^([ \t]*)[%!].*", re.MULTILINE)  # a line that is for IPython
-_COMPILER = "torch._dynamo.config"  # any part of it
 
 
 def public_imports(material: Material) -> tuple[str, ...]:
-    """Name what the released notebooks import, and topics' modules for them; neither tests nor solutions are read.
-
-    Except that torch's compiler is among it where a word in any cell says that it will be used: it takes a second.
-    """
+    """Name what the released notebooks import, and topics' modules for them; neither tests nor solutions are read."""
     cells = (cell for book in material.notebooks for cell in book.cells if cell.kind in ("given", "answer"))
     names = list(dict.fromkeys(name for cell in cells for name in imported(cell.source)))
     for name in names:  # it grows meanwhile
         names += [other for other in _needed_in_topic(name) if other not in names]
-    return tuple(dict.fromkeys([*names, *compiler_of(material)]))
-
-
-def compiler_of(material: Material) -> list[str]:
-    """Name a part of torch's compiler where a word in a cell says that it will be used, else nothing."""
-    cells = (cell for book in material.notebooks for cell in book.judged().cells)
-    return [_COMPILER] if any(_COMPILING.search(f"{cell.source}\n{cell.reference}") for cell in cells) else []
+    return tuple(names)
 
 
 def starts_compilers(material: Material) -> bool:
     """Return whether a word in a cell says that a C compiler and the like will be started."""
     cells = (cell for book in material.notebooks for cell in book.judged().cells)
-    words = any(_STARTING.search(f"{cell.source}\n{cell.reference}") for cell in cells)
-    return words or bool(compiler_of(material))
+    return any(_COMPILING.search(f"{cell.source}\n{cell.reference}") for cell in cells)
 
 
 def imported(source: str, package: str = "") -> Iterator[str]:

@@ -45,11 +45,6 @@ def _use_torch() -> None:
     import torch
     from torch import nn
 
-    from studium_graders.engine.processes.late_compiler import compare_without_distributed_tensors, import_compiler_late
-    from studium_graders.engine.processes.late_imports import complete_when_needed
-
-    import_compiler_late()
-    compare_without_distributed_tensors()
     for devices in (torch.cuda, torch.xpu, torch.mtia):  # seeding keeps a traceback for each, which takes 1 to 3 ms
         vars(devices)["traceback"] = types.SimpleNamespace(format_stack=list)
     torch.set_num_threads(1)
@@ -67,7 +62,6 @@ def _use_torch() -> None:
     torch.save(model.state_dict(), file := io.BytesIO())
     file.seek(0)
     torch.load(file)
-    complete_when_needed()
 
 
 def _use_shell(shell: Any) -> None:

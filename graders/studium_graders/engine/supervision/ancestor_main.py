@@ -9,16 +9,13 @@ import logging
 import socket
 import sys
 
-from studium_graders.engine.processes.huge_pages import use_huge_pages
-from studium_graders.engine.processes.late_imports import import_torch
 from studium_graders.engine.processes.links import receive
 
 SECRETS = False
 
 
 def prepare(setup: bytes) -> None:
-    """Import and use once what every process needs; what its descendants add is too little for large pages."""
-    import_torch()
+    """Import and use once what every process needs."""
     from studium_graders.engine.student_side.warm_up import warm_up
 
     warm_up()
@@ -26,7 +23,6 @@ def prepare(setup: bytes) -> None:
         "studium_graders.engine.student_side.student_main"
     )  # a judge's process needs most of its modules too
     _keep_locks()
-    use_huge_pages()
 
 
 def _keep_locks() -> None:

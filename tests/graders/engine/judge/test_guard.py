@@ -8,19 +8,15 @@ import pytest
 from studium_graders.engine.judge.guard import EvaluationRefusedError, ReachRefusedError, install, watched
 
 HELPERS = """
-import ast, collections, contextlib, dataclasses, marshal, os, pickle
-import socket, sqlite3, subprocess, sys, typing, unittest.mock
+import ast, collections, dataclasses, marshal, os, pickle, socket, subprocess, typing, unittest.mock
 def evaluate(text):
     return eval(text)
 def unpickle(data):
     return pickle.loads(data)
 def unmarshal(data):
     return marshal.loads(data)
-def hints(f):
-    return typing.get_type_hints(f)
-def opened(path):
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute("select 1").fetchone()[0]
+def forked():
+    return os.fork() or os._exit(0)
 def started(name):
     return subprocess.run([name])
 def connected(port):
@@ -30,12 +26,10 @@ EVALUATING = {
     "evaluate(f('1'))": "def f(x):\n    return x",
     "unpickle(f(1))": "import pickle\ndef f(x):\n    return pickle.dumps(print)",
     "unmarshal(f(1))": "import marshal\ndef f(x):\n    return marshal.dumps(x)",
-    "hints(f)": "def f(x: 'print(1) or int'):\n    return x",
     "f(1).__class__ and evaluate('2' + '3')": "def f(x):\n    return x",
 }
 REACHING = {
-    "opened(f('/etc/passwd'))": "def f(x):\n    return x",
-    "opened(f('file:/etc/passwd'))": "def f(x):\n    return x",
+    "forked()": "def f(x):\n    return x",
     "started(f('true'))": "def f(x):\n    return x",
     "connected(f(9))": "def f(x):\n    return x",
 }
@@ -72,17 +66,13 @@ def test_a_refusal_counts_though_the_test_catches_it(test):
 @pytest.mark.parametrize(
     "test",
     [
-        "assert eval('f(1)') == 1",
         "assert ast.literal_eval(str(f([1]))) == [1]",
         "assert collections.namedtuple('P', 'x')(f(1)).x == dataclasses.make_dataclass('Q', ['x'])(f(1)).x",
         "assert typing.Optional['P'] and unittest.mock.create_autospec(f)",
         "import colorsys, scipy.stats\nassert scipy.stats.norm(f(1)).mean() == 1",
-        "assert opened(':memory:') == f(1)",
-        "assert opened('own.db') == f(1)",
-        "import tempfile\nnumber, _ = tempfile.mkstemp()\nwith open(number, 'w') as file:\n    file.write(f('x'))",
     ],
 )
-def test_what_libraries_generate_and_what_the_test_says_itself_is_allowed(test):
+def test_what_libraries_generate_and_what_an_import_runs_is_allowed(test):
     assert refused(test) is None
 
 
