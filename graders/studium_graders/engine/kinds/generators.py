@@ -1,7 +1,7 @@
 """Random generators of Python's, NumPy's and torch's that a test made itself: they come back moved on.
 
 A student's code could choose what a test draws next, zeros alone for one. So a state counts only where drawing leads
-from the judge's own to it, and a number that was drawn ahead of its use is dropped.
+from the judge's own to it; one number that is drawn ahead of its use is the student's word.
 """
 
 import random
@@ -24,7 +24,6 @@ _MOST_BITS = 64  # of the number of draws from PCG64
 _FACTOR = 47026247687942121848144207491837523525  # by which PCG64 multiplies at each draw
 _TORCH = struct.Struct("<QiiQ")  # seed, how many numbers are left, whether it is seeded, the place of the next one
 _TORCH_BYTES = 5056
-_TORCH_USED = _TORCH.size + 8 * _WORDS  # what follows are numbers that were drawn ahead
 
 
 def moved_on(value: Any, other: Any) -> bool:
@@ -72,21 +71,22 @@ def _leads_by_steps(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
 
 
 def _write_random(encoder: Encoder, value: random.Random) -> list[Any]:
-    return [encoder.buffer(array("I", value.getstate()[1]).tobytes())]
+    _, words, normal = value.getstate()
+    return [encoder.buffer(array("I", words).tobytes()), normal]
 
 
 def _read_random(decoder: Decoder, parts: list[Any]) -> random.Random:
-    (index,) = parts
+    index, normal = parts
     value = random.Random()
-    value.setstate((value.VERSION, tuple(array("I", bytes(decoder.buffer(index)))), None))
+    value.setstate((value.VERSION, tuple(array("I", bytes(decoder.buffer(index)))), normal))
     return value
 
 
-def _state(value: np.random.Generator) -> tuple[int, int]:
+def _state(value: np.random.Generator) -> tuple[int, int, int, int]:
     if type(value.bit_generator) is not np.random.PCG64:
         raise StaysError
     state: Any = value.bit_generator.state
-    return state["state"]["state"], state["state"]["inc"]
+    return state["state"]["state"], state["state"]["inc"], state["has_uint32"], state["uinteger"]
 
 
 def _write_numpy(encoder: Encoder, value: np.random.Generator) -> list[Any]:
@@ -94,10 +94,10 @@ def _write_numpy(encoder: Encoder, value: np.random.Generator) -> list[Any]:
 
 
 def _read_numpy(decoder: Decoder, parts: list[Any]) -> np.random.Generator:
-    state, increment = [integer(decoder.part(part)) for part in parts]
+    state, increment, has_half, half = [integer(decoder.part(part)) for part in parts]
     made = np.random.PCG64(0)
     held: Any = {"state": state, "inc": increment}
-    made.state = {"bit_generator": _NAME, "state": held, "has_uint32": 0, "uinteger": 0}
+    made.state = {"bit_generator": _NAME, "state": held, "has_uint32": has_half, "uinteger": half}
     return np.random.Generator(made)
 
 
@@ -125,8 +125,7 @@ def torch_state(state: bytes) -> torch.Tensor:
     _, left, seeded, place = _TORCH.unpack_from(state)
     if seeded != 1 or ((left, place) != (1, 0) and not (0 < left <= _WORDS and left + place == _WORDS + 1)):
         raise ProtocolError("no state of a generator")
-    used = bytearray(state[:_TORCH_USED]) + bytes(_TORCH_BYTES - _TORCH_USED)
-    return torch.from_numpy(np.frombuffer(used, np.uint8))
+    return torch.from_numpy(np.frombuffer(bytearray(state), np.uint8))
 
 
 KINDS = (

@@ -57,13 +57,3 @@ def test_an_answer_that_sets_the_state_of_a_generator_is_for_review(make_student
     with student.test(None) as watch, pytest.raises(RefusedError, match="random generator"):
         student.get(function)(rng)
     assert "random generator" in str(watch.refusal)
-
-
-def test_a_number_that_was_drawn_ahead_is_dropped(make_student):
-    student, rng, own = make_student(CELL), torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
-    with student.test(None) as watch:
-        given = student.get("draw")(rng)
-    assert watch.refusal is None
-    assert torch.equal(given, torch.randn(3, generator=own))
-    assert torch.equal(torch.rand(2, generator=rng), torch.rand(2, generator=own))
-    assert rng.get_state()[-8:].sum() == 0
