@@ -40,6 +40,7 @@ class Arguments:
         self._watched = Watched(is_open)
         self._open: list[list[int]] = []
         self._before: dict[int, Any] = {}  # of what is to be withheld at the end of the call
+        self._told: frozenset[int] = frozenset()
         self._next = 0
         self._crossed = Crossed(is_open)
 
@@ -76,6 +77,17 @@ class Arguments:
         if not any(number in numbers for numbers in self._open):
             self._watch.allows(KEPT)
         return value
+
+    def expect(self, changes: Sequence[tuple[int, Node]]) -> None:
+        """Hear what has changed before the value of a reply is read, which may be one of these arguments."""
+        self._told = frozenset(number for number, _ in changes)
+
+    def holds(self, value: Any) -> bool:
+        """Whether an argument will be here what it is for the student's code: nothing in it is withheld."""
+        if self._watch.applied or self._watch.would_allow(CHANGES):
+            return True
+        withheld = self._told | self._before.keys()
+        return not withheld or withheld.isdisjoint(map(self.number_of, walk([value], self._is_open, _nothing)))
 
     def count(self) -> int:
         """Return how many arguments of the call that was opened last may change."""

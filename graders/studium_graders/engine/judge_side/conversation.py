@@ -118,6 +118,7 @@ class Conversation:
             raise session.refuse(f"the judge cannot tell: {reply.sentence[:200]}")
         decoder = Decoder(KINDS, session, buffers)
         if isinstance(reply, Gave):
+            session.arguments.expect(reply.told.changes)
             value = decoder.value(reply.value)
             session.hear(reply.told, decoder, for_now=False)
             return value

@@ -66,6 +66,10 @@ class Session:
         """Return the judge's own object that was an argument."""
         return self.arguments.value(number)
 
+    def holds(self, value: Any) -> bool:
+        """Return whether an argument is here what it is for the student's code."""
+        return self.arguments.holds(value)
+
     def lent(self, number: int) -> Any:
         """Return what was lent. Raise RuntimeError for what an earlier test lent."""
         if number not in self._lent:

@@ -66,6 +66,9 @@ class Taking(Protocol):
     def argument(self, number: int) -> Any:
         """Return the judge's own object that was an argument."""
 
+    def holds(self, value: Any) -> bool:
+        """Return whether an argument is here what it is for the student's code."""
+
     def lent(self, number: int) -> Any:
         """Return the judge's own object that was lent."""
 
@@ -290,11 +293,14 @@ class Decoder:
         return self._built[index]
 
     def argument(self, number: Any, content: Node) -> Any:
-        """Return the judge's own object where the reference gives it back, and else a copy of its content."""
+        """Return the judge's own object where the reference gives it back and no change of it is withheld.
+
+        Else return a copy of what the student's code sees in it.
+        """
         if type(number) is not int:
             raise ProtocolError("no argument")
         own = self.taking.argument(number)
-        if self._own_arguments or self.taking.allows(ARGUMENT):
+        if self._own_arguments or (self.taking.holds(own) and self.taking.allows(ARGUMENT)):
             return own
         before = self._built, self._places
         self._built, self._places = [_UNFINISHED], [0]

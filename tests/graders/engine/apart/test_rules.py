@@ -21,6 +21,15 @@ def clear(xs):
     return xs
 def sort(xs): xs.sort()
 def same(xs): return xs
+def grow(xs):
+    xs.append(9)
+    return xs
+def grow_inside(ys):
+    ys[0].append(9)
+    return ys
+def walk(f, x):
+    x += f(x)
+    return x
 def minus(p, x): p.data -= x
 def shift(p): p += 1
 def draw(rng): return torch.randn(2, generator=rng)
@@ -86,6 +95,27 @@ def test_a18_arguments_emptied_in_place_earn_nothing(student):
     with student.test(NONE) as watched, pytest.raises(AssertionError):
         test(student.get("clear"))
     assert watched.withheld
+
+
+def test_an_argument_that_comes_back_changed_comes_with_its_change(student):
+    """Where the reference gives an argument back as it was, a changed one is a copy, and the test's own stays."""
+    argument, xs = frozenset({"argument"}), [3]
+    with student.test(argument) as watched:
+        assert student.get("same")(xs) is xs
+        assert student.get("grow")(xs) == [3, 9]
+        assert student.get("grow_inside")([xs]) == [[3, 9]]
+    assert (xs, watched.withheld) == ([3], True)
+    with student.test(argument, applied=True):
+        assert student.get("grow")(xs) is xs
+    assert xs == [3, 9]
+
+
+def test_a_walk_in_place_gives_the_end_of_the_walk(student):
+    """The callback sees each step, and the result is the last one."""
+    x = torch.ones(2)
+    with student.test(frozenset({"argument"})) as watched:
+        assert student.get("walk")(lambda at: 2 * at, x).tolist() == [3, 3]
+    assert (x.tolist(), watched.withheld) == ([1, 1], True)
 
 
 def test_g31_a_change_that_no_second_run_bears_is_found(student):
