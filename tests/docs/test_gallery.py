@@ -24,6 +24,7 @@ NOT_SHOWN = {
         "memo",
         "prediction_drawing",
         "prediction_score",
+        "save_image",
     ),
     *("theme", "ticks", "timing", "widget"),
 }

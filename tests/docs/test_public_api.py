@@ -21,6 +21,7 @@ ADVICE = (
 
 def script(name: str) -> ModuleType:
     """A script in docs/, which is in no package."""
+    sys.path.insert(0, str(DOCS))  # as Python does it for a script
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

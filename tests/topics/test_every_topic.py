@@ -129,7 +129,7 @@ def test_experiments_take_their_blocks_from_the_reference(topic):
         assert [name for name in wanted if not hasattr(reference, name)] == []
 
 
-PRINTED = {"cfg": "for w, fid, score, fid_half, score_half in PAPER"}
+PRINTED = {"cfg": "for w, fid, score, other, another in PAPER"}
 """Lessons that print a paper's whole table from a constant, and the line that does."""
 
 

@@ -313,6 +313,18 @@ drawn = lesson.mine(sample)(
 ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, label="eight triangles from your sampler")
 
 # %% [markdown] tags=["experiment"]
+# The film at the top was made by our network. These digits come from the network that you trained, and your `sample` drew
+# them. Press *Save as image* if you want to show them to somebody: the caption below is saved with them.
+
+# %% tags=["experiment"]
+mine = all(lesson.mine(function) is function for function in (train, sample))
+whose = "a network that I trained, and my own sampler" if mine else "the lesson's training loop and sampler"
+claim, measured = f"Digits drawn from pure noise in 100 steps by {whose}", f"loss {sum(late) / len(late):.3f}"
+names = [f"after {k} steps" for k in shown]
+keepsake = ImageGrid(film[shown, :24], steps=names, step=len(shown) - 1, columns=8, label="24 digits to keep")
+keepsake.captioned(lesson.topic.title, claim, measured)
+
+# %% [markdown] tags=["experiment"]
 # ## Two judges
 #
 # How good are these images? The <dfn>energy distance</dfn> between two distributions is $2\,\mathbb E\lVert a - b\rVert
@@ -486,22 +498,7 @@ figures.roll_samples(result)
 # The authors found that predicting $x_0$ led to "worse sample quality early in our experiments" (section 3.2). Here is
 # one reason. At the cleanest levels, the input is almost the answer, so even a small relative error in $\hat x_0$ is a
 # large error in the noise. And the noise is what we subtract in the last steps.
-
-# %% [markdown] tags=["experiment"]
-# ## A picture to keep
 #
-# The film at the top was made by our network. This one comes from the network that you trained, and `sample` drew it.
-# Press *Save as image* if you want to show it to somebody: the caption below the picture is saved with it.
-
-# %% tags=["experiment"]
-mine = all(lesson.mine(function) is function for function in (train, sample))
-whose = "a network that I trained, and my own sampler" if mine else "the lesson's training loop and sampler"
-claim, measured = f"Digits drawn from pure noise in 100 steps by {whose}", f"loss {sum(late) / len(late):.3f}"
-names = [f"after {k} steps" for k in shown]
-keepsake = ImageGrid(film[shown, :24], steps=names, step=len(shown) - 1, columns=8, label="24 digits to keep")
-keepsake.captioned(lesson.topic.title, claim, measured)
-
-# %% [markdown] tags=["experiment"]
 # ## Further
 #
 # The rest of this lesson goes beyond its two main ideas, the loss and the exact test of a sampler. The exercises are

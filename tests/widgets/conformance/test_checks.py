@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 SOUND = Path(__file__).with_name("waves.js").read_text(encoding="utf-8")
 NAMED_BUTTON = '"aria-label": "Play", ...suppress };\n  const play = h("button", options, "▶")'
 NAMELESS_BUTTON = '...suppress };\n  const play = h("button", options)'
+DRAWN = '{ name: "other", y: wave(1) },\n      ],\n    });\n'  # the end of what the chart draws
 END = "  return () => {\n"
 BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "a button with no name": (keyboard.controls_have_names, NAMED_BUTTON, NAMELESS_BUTTON, "a button has no name"),
@@ -150,13 +151,13 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
     "faint text on a canvas": (sight.text_stands_out, END, END + "ui.theme.muted = '#bbb';", "faint on a light page"),
     "faint lines": (sight.lines_stand_out, END, END + "ui.theme.series = ['#ccc', '#666'];", "#cccccc"),
     "colours that look alike": (
-        *(sight.colours_tell_apart, 'other", y: wave(1) }] });'),
-        'other", y: wave(1) }] });\n' + "    strokes(chart, ['#c24e00', '#7a6200']);",
+        *(sight.colours_tell_apart, DRAWN),
+        DRAWN + "    strokes(chart, ['#c24e00', '#7a6200']);",
         "look alike",
     ),
     "series told apart by colour alone": (
-        *(sight.colours_tell_apart, 'other", y: wave(1) }] });'),
-        'other", y: wave(1) }] });\n' + "    strokes(chart, ui.theme.series);",
+        *(sight.colours_tell_apart, DRAWN),
+        DRAWN + "    strokes(chart, ui.theme.series);",
         "only colour",
     ),
     "a picture that never rests": (
