@@ -313,8 +313,7 @@ drawn = lesson.mine(sample)(
 ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, label="eight triangles from your sampler")
 
 # %% [markdown] tags=["experiment"]
-# The film at the top was made by our network. These digits come from the network that you trained, and your `sample` drew
-# them. Press *Save as image* if you want to show them to somebody: the caption below is saved with them.
+# *Save as image* keeps your digits, with a caption.
 
 # %% tags=["experiment"]
 mine = all(lesson.mine(function) is function for function in (train, sample))
