@@ -8,14 +8,14 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+
+from studium.workers.ends import data_limit
 
 if sys.platform.startswith("linux"):
     import resource
 
 Limiter = Callable[[float], AbstractContextManager[None]]
 _SIGNS = ("can't allocate memory", "Cannot allocate memory", "bad_alloc", "Unable to allocate")
-_MB = 1 << 20
 
 
 class TooMuchMemoryError(AssertionError):
@@ -73,10 +73,8 @@ def _lowered(megabytes: float) -> tuple[int, int] | None:
     if not sys.platform.startswith("linux"):
         return None
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])  # data and stack, as the limit counts them
-    wanted = pages * resource.getpagesize() + int(megabytes * _MB)
     with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, before[1]))
+        resource.setrlimit(resource.RLIMIT_DATA, (data_limit(megabytes), before[1]))
         return before
     return None
 

@@ -59,7 +59,7 @@ def reproduce(
             (told,) = results(partial(_tell, topic.slug, index, profile, list(seeds), threads), _told)
         except DiedError as error:
             raise TopicError(
-                f"an experiment of {topic.slug} ended early: {error}; free some memory, or choose a smaller profile"
+                f"an experiment of {topic.slug} ended early: {error}; a smaller profile needs less memory and time"
             ) from None
         if isinstance(told, str):
             raise TopicError(told)

@@ -40,7 +40,12 @@ def limit_memory(more_mb: float) -> None:
         return
     import resource
 
-    pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack, as RLIMIT_DATA counts them
-    most = pages * resource.getpagesize() + int(more_mb * 2**20)
+    most = data_limit(more_mb)
     with contextlib.suppress(ValueError, OSError):  # a lower limit is already set
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def data_limit(more_mb: float) -> int:
+    """Return the RLIMIT_DATA in bytes with which this process can allocate so many MB more. Only Linux has it."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])  # data and stack, as the limit counts them
+    return pages * os.sysconf("SC_PAGE_SIZE") + int(more_mb * 2**20)

@@ -113,29 +113,17 @@ function sourceField(ui, letters) {
   const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", ...suppress });
   const read = () =>
     [...new Set(input.value.toLowerCase())].map((letter) => letters.indexOf(letter)).filter((number) => number >= 0);
-  const show = () =>
-    document.activeElement !== input &&
-    put(
-      input,
-      "value",
-      ui
-        .get("source")
-        .map((number) => letters[number])
-        .join(""),
-    );
+  const write = () => {
+    const source = ui.get("source").map((number) => letters[number]);
+    put(input, "value", source.join(""));
+  };
+  const show = () => document.activeElement !== input && write();
   input.addEventListener("input", () => read().length >= SHORTEST && ui.set("source", read().slice(0, LONGEST)), {
     signal: ui.signal,
   });
   input.addEventListener("blur", show, { signal: ui.signal });
   ui.on("source", show);
-  put(
-    input,
-    "value",
-    ui
-      .get("source")
-      .map((number) => letters[number])
-      .join(""),
-  );
+  write();
   return h("label", { class: "st-control st-source-field" }, h("span", { class: "st-label" }, label), input);
 }
 

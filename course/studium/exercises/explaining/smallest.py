@@ -7,9 +7,9 @@ from functools import cached_property, partial
 import numpy as np
 
 from studium.exercises.explaining.budget import Budget, can_interrupt
-from studium.exercises.explaining.common import Common
 from studium.exercises.explaining.cutting import smaller, weight
 from studium.exercises.explaining.evidence import Case, Evidence, Verdict, alike, attempt, draws
+from studium.exercises.explaining.invariants import Invariants
 from studium.exercises.explaining.nearby import nearby
 from studium.exercises.explaining.values import array, parts
 from studium.exercises.explaining.writing import outcomes, written_call
@@ -31,9 +31,9 @@ class Search:
     tries: int = 0
 
     @cached_property
-    def common(self) -> Common:
+    def invariants(self) -> Invariants:
         """What all recorded calls have in common."""
-        return Common.of([self.evidence.named(case.call) for case in self.evidence.cases])
+        return Invariants.of([self.evidence.named(case.call) for case in self.evidence.cases])
 
     def smallest(self) -> Case | None:
         """Return the smallest wrong call of visible tests; where none is wrong, one made from a right call."""
@@ -66,7 +66,7 @@ class Search:
         for call in calls:
             if self.tries >= most:
                 return None
-            if not self.common.kept(self.evidence.named(call)):
+            if not self.invariants.hold_in(self.evidence.named(call)):
                 continue
             self.tries += 1
             found = attempt(self.budget, partial(self._tried, case, call))

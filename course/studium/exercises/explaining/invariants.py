@@ -18,7 +18,7 @@ Axis = tuple[str, int]  # an argument's name, and the axis counted from the fron
 
 
 @dataclass(frozen=True)
-class Common:
+class Invariants:
     """``equal`` are groups of axes that have one size in each call, ``fixed`` the sizes that never change while others
     of the same argument do, ``shares`` the arguments that add up to 1 along the last axis.
     """
@@ -28,7 +28,7 @@ class Common:
     shares: frozenset[str]
 
     @classmethod
-    def of(cls, calls: Sequence[Mapping[str, Any]]) -> "Common":
+    def of(cls, calls: Sequence[Mapping[str, Any]]) -> "Invariants":
         """Return what calls, as arguments by name, have in common."""
         known = [dict(_axes(call)) for call in calls]
         sizes = {axis: [one[axis] for one in known] for axis in (known[0] if known else ()) if _in_all(axis, known)}
@@ -41,7 +41,7 @@ class Common:
         shares = frozenset.intersection(*map(frozenset, names)) if names else frozenset()
         return cls(tuple(tuple(group) for group in groups.values() if len(group) > 1), fixed, shares)
 
-    def kept(self, call: Mapping[str, Any]) -> bool:
+    def hold_in(self, call: Mapping[str, Any]) -> bool:
         """Return whether another call has all of this in common with them."""
         axes = dict(_axes(call))
         return (
