@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from studium_widgets import ImageGrid
 
-LINES = ("Denoising diffusion", "My sampler drew these from noise.", "Loss 0.041")
+LINES = ("Denoising diffusion (DDPM)", "My sampler drew these from noise.", "Loss 0.041")
 
 
 def grid() -> ImageGrid:
@@ -43,7 +43,7 @@ def test_a_saved_image_shows_the_picture_and_below_it_the_caption(mount):
     name, image = saved(page)
     pixels = np.asarray(image)
     below = pixels[-4 * 22 * 2 - 24 :]
-    assert name == "denoising-diffusion.png"
+    assert name == "denoising-diffusion-ddpm.png"
     assert len(np.unique(pixels[: len(pixels) - len(below)].reshape(-1, 3), axis=0)) > 50  # shades of the images
     assert (np.abs(below.astype(int) - below[0, 0]).max(axis=(1, 2)) > 100).sum() > 4 * 10  # rows of ink
 

@@ -18,7 +18,8 @@ export function saveButton(ui, caption, { picture, failed }) {
   const save = async () => {
     try {
       const lines = caption.split("\n");
-      download(await imageOf(picture(), lines, ui.theme), `${lines[0].toLowerCase().replace(/\W+/g, "-")}.png`);
+      const words = lines[0].toLowerCase().match(/[\p{L}\d]+/gu);
+      download(await imageOf(picture(), lines, ui.theme), `${words.join("-")}.png`);
     } catch {
       failed("This browser can't save it: take a screenshot.");
     }
