@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import textwrap
+import warnings
 from typing import Any
 
 from studium_graders.course.limits import Limits
@@ -51,6 +52,7 @@ class Forked:
 
     def _be_student(self, here: socket.socket, there: socket.socket, limits: Limits) -> None:
         make_current(self.shell)
+        warnings.resetwarnings()  # they are errors in tests, but not in a student's process
         gc.freeze()  # else looking for garbage copies the memory of all tests
         here.close()
         for _, other in self._running:
