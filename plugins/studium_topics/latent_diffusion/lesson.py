@@ -384,8 +384,8 @@ if lesson.profile.name == "smoke":
     print("(a few training steps, to see that it runs: the figures of STUDIUM_PROFILE=laptop mean something)")
 lesson.found("best factor", result.best)
 ImageGrid(
-    torch.cat([found.images[4:30:3][:8] for found in rows.values()]),
-    captions=[name if i == 0 else NAMES[4 + 3 * i] for name in rows for i in range(8)],
+    torch.cat([found.images[4:30:3][:8] for found in result.by_factor.values()]),
+    captions=[f"f = {factor}" if i == 0 else NAMES[4 + 3 * i] for factor in result.by_factor for i in range(8)],
     columns=8,
     label="the same eight captions from pixels, and from latents with f = 4, 8 and 16",
 )
