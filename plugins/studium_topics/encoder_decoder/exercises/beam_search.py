@@ -111,7 +111,7 @@ def _(beam_search, rng):
             rows = [after.get(tuple(text[1:]), [0.0, 1.0, 0.0, 0.0]) for text in texts.tolist()]
             return torch.tensor(rows).log(), [texts]
 
-        tokens, _ = beam_search(look_up, 0, 1, width, 3, alpha)
+        tokens, _ = beam_search(look_up, 2, 1, width, 3, alpha)
         message = f"a beam of {width}, alpha {alpha}; the probabilities after each answer are {after}"
         assert_close(list(map(int, tokens)), wanted, message=message)
     reads = []

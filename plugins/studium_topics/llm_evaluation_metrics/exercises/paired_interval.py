@@ -58,36 +58,6 @@ def _(paired_interval, rng):
 
 @paired_interval.hidden("draws items, scores the sums, and takes the outer 5 % off", points=2)
 def _(paired_interval, rng):
-    count, draws, scored = 12, 150, []
-
-    def recorded(sums):
-        """Score lists of 12 numbers or of 12 rows of numbers."""
-        rows = torch.stack([torch.as_tensor(one).double() for one in sums], -1)
-        scored.extend(rows.reshape(-1, rows.shape[-1]).tolist())
-        return sum((at + 1) * one for at, one in enumerate(sums)) ** 3
-
-    one = torch.eye(count, dtype=torch.float64)  # its sums are how often each item was drawn
-    lead, low, high = (float(x) for x in paired_interval(one, 3 * one, recorded, draws, rng))
-    assert_close(lead, 26.0 * 78**3, rtol=1e-6, message="the lead, where b has three times the sums of a")
-    times = [[round(one) for one in sums] for sums in scored if abs(sum(sums) - count) < 1e-6]
-    thrice = [[round(one / 3) for one in sums] for sums in scored if abs(sum(sums) - 3 * count) < 1e-6]
-    what = f"with 12 items and {draws} draws"
-    some = [round(one, 3) for one in next((sums for sums in scored if sum(sums) not in (12, 36)), [])]
-    assert len(times) + len(thrice) == len(scored), f"each score is of the sums over 12 drawn items, got sums {some}"
-    assert sorted(times) == sorted(thrice), f"each draw must take the same items from a and b, {what}"
-    drawn = [sums for sums in times if sums != [1] * count]
-    assert draws - 3 <= len(drawn) <= draws, f"{draws} draws make as many different scores of a, got {len(drawn)}"
-    often = [sum(sums[at] for sums in drawn) for at in range(count)]
-    assert min(often) > 0.6 * draws, f"each item is as likely as any other, and they were drawn {often} times {what}"
-    squares = sum(x * x for sums in drawn for x in sums) / draws  # 2 · 12 - 1 on average, with replacement
-    assert abs(squares - 23) < 3, f"draw the 12 items independently, with replacement; draws like {drawn[:3]} are not"
-    leads = sorted(26.0 * sum((at + 1) * x for at, x in enumerate(sums)) ** 3 for sums in drawn)
-    for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
-        at = int(share * (len(leads) - 1))
-        inside = leads[at - 1] * (1 - 1e-6) <= found <= leads[at + 2] * (1 + 1e-6)
-        where = f"the {name} end must be the {share:.1%} quantile of the leads of your draws"
-        assert inside, f"{where}, about {leads[at]:.0f} of {leads[0]:.0f} to {leads[-1]:.0f}, got {found:.0f}"
-
     def ratio(sums):
         return sums[0] / sums[1]
 
@@ -117,6 +87,36 @@ def _(paired_interval, rng):
             where = f"the {name} end of the interval {what}"
             assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.45 * spread, message=where)
             offsets.append((found - float(leads.quantile(share))) / spread)
+
+    count, draws, scored = 12, 150, []
+
+    def recorded(sums):
+        """Score lists of 12 numbers or of 12 rows of numbers."""
+        rows = torch.stack([torch.as_tensor(one).double() for one in sums], -1)
+        scored.extend(rows.reshape(-1, rows.shape[-1]).tolist())
+        return sum((at + 1) * one for at, one in enumerate(sums)) ** 3
+
+    one = torch.eye(count, dtype=torch.float64)  # its sums are how often each item was drawn
+    lead, low, high = (float(x) for x in paired_interval(one, 3 * one, recorded, draws, rng))
+    assert_close(lead, 26.0 * 78**3, rtol=1e-6, message="the lead, where b has three times the sums of a")
+    times = [[round(one) for one in sums] for sums in scored if abs(sum(sums) - count) < 1e-6]
+    thrice = [[round(one / 3) for one in sums] for sums in scored if abs(sum(sums) - 3 * count) < 1e-6]
+    what = f"with 12 items and {draws} draws"
+    some = [round(one, 3) for one in next((sums for sums in scored if sum(sums) not in (12, 36)), [])]
+    assert len(times) + len(thrice) == len(scored), f"each score is of the sums over 12 drawn items, got sums {some}"
+    assert sorted(times) == sorted(thrice), f"each draw must take the same items from a and b, {what}"
+    drawn = [sums for sums in times if sums != [1] * count]
+    assert draws - 3 <= len(drawn) <= draws, f"{draws} draws make as many different scores of a, got {len(drawn)}"
+    often = [sum(sums[at] for sums in drawn) for at in range(count)]
+    assert min(often) > 0.6 * draws, f"each item is as likely as any other, and they were drawn {often} times {what}"
+    squares = sum(x * x for sums in drawn for x in sums) / draws  # 2 · 12 - 1 on average, with replacement
+    assert abs(squares - 23) < 3, f"draw the 12 items independently, with replacement; draws like {drawn[:3]} are not"
+    leads = sorted(26.0 * sum((at + 1) * x for at, x in enumerate(sums)) ** 3 for sums in drawn)
+    for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
+        at = int(share * (len(leads) - 1))
+        inside = leads[at - 1] * (1 - 1e-6) <= found <= leads[at + 2] * (1 + 1e-6)
+        where = f"the {name} end must be the {share:.1%} quantile of the leads of your draws"
+        assert inside, f"{where}, about {leads[at]:.0f} of {leads[0]:.0f} to {leads[-1]:.0f}, got {found:.0f}"
     for name, each in (("low", offsets[::2]), ("high", offsets[1::2])):
         mean = sum(each) / len(each)
         assert abs(mean) < 0.2, f"on average, the {name} end is {mean:+.2f} standard errors from where it should be"

@@ -51,7 +51,7 @@ def _(greedy_matches, rng):
     ids = torch.tensor([[0, 1, 2, 1], [0, 1, 1, 2], [3, 0, 0, 0]])
     lit = torch.tensor([[False, True, True, False]] * 3)
     best = torch.tensor([[1, 2, 0, 1], [2, 1, 0, 2], [0, 0, 3, 3]])
-    found = torch.as_tensor(greedy_matches(20 * F.one_hot(best, 4).double(), ids, lit))
+    found = torch.as_tensor(greedy_matches(20 * F.one_hot(best, 5).double(), ids, lit))
     assert_close(found, torch.tensor([True, False, True]), message="three conversations of four tokens")
     for rows, length, size in ((9, 8, 5), (12, 6, 3), (7, 11, 4)):
         weight = torch.randn(size, size, size, generator=rng, dtype=torch.float64)
