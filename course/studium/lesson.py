@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import (
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
     from studium.desk.journal import Journal
 
+
+class Captioned(Protocol):
+    """A widget with *Save as image*, as every one of ``studium_widgets`` is."""
+
+    def captioned(self, lesson: str, claim: str, measured: str) -> Self: ...
+
+
+_W = TypeVar("_W", bound=Captioned)
 
 STAND_IN = "so the course's own version runs instead."
 """The end of the line that ``Lesson.mine`` prints if an answer is not right."""
@@ -115,14 +123,22 @@ class Lesson:
 
     def mine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return your function if it is right; otherwise print a note and return a correct one."""
-        exercise = self._exercise(function)
-        known = self._functions.get(exercise.id) is function and exercise.id in self._results
-        result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function, seconds=0)
-        if result.outcome == "right" or exercise.public:
+        exercise, outcome = self._exercise(function), self._outcome(function)
+        if outcome == "right" or exercise.public:
             return function
-        state = "not right" if result.outcome == "wrong" else result.outcome
+        state = "not right" if outcome == "wrong" else outcome
         print(f"{exercise.id} is {state} yet, {STAND_IN}")  # noqa: T201
         return exercise.solution
+
+    def keepsake(self, widget: _W, claim: str, measured: str, *functions: Callable[..., Any]) -> _W:
+        """Return the widget with *Save as image*, whose caption has lesson, claim, measured number and date.
+
+        The caption names the functions that made the picture, and calls them the learner's own if all are right.
+        """
+        own = all(self._outcome(function) == "right" for function in functions)
+        names = " and ".join(self._exercise(function).id for function in functions)
+        whose = "my own" if own else "the lesson's"
+        return widget.captioned(self.topic.title, f"{claim}, with {whose} {names}", measured)
 
     def predict(self, name: str, guess: "float | EllipsisType", question: str = "") -> Note:
         """Record what you expect, before you look. The first guess counts; ``...`` means no guess yet."""
@@ -155,6 +171,12 @@ class Lesson:
         from studium.desk.store import Store
 
         return Journal(Store(), Path.cwd())
+
+    def _outcome(self, function: Callable[..., Any]) -> str:
+        exercise = self._exercise(function)
+        known = self._functions.get(exercise.id) is function and exercise.id in self._results
+        result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function, seconds=0)
+        return result.outcome
 
     def _exercise(self, function: Any) -> Exercise:
         name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))

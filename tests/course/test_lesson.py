@@ -4,6 +4,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from studium import open_lesson
 from studium.exercises.verdict import VERDICT
+from studium_widgets import ImageGrid
 
 
 def unscaled(weight, a, b, alpha):
@@ -81,6 +82,14 @@ def test_mine_is_the_courses_own_with_a_note_if_it_is_not(lesson, capsys):
     assert lesson.mine(unscaled).__name__ == "merge"
     assert lesson.mine(unscaled) is not unscaled
     assert "merge is not right yet, so the course's own version runs instead." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "whose"), [(correct, "my own"), (unscaled, "the lesson's")])
+def test_a_keepsake_says_whose_code_made_the_picture(lesson, answer, whose, capsys):
+    kept = lesson.keepsake(ImageGrid.example(), "A cat", "loss 0.1", answer)
+    title, claim, measured, _ = kept._caption.split("\n")
+    assert (title, claim, measured) == (lesson.topic.title, f"A cat, with {whose} merge", "loss 0.1")
+    assert not capsys.readouterr().out
 
 
 def test_an_unknown_function_is_answered_with_the_nearest(lesson):

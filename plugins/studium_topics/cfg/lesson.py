@@ -196,12 +196,13 @@ drawn = [
     lesson.mine(sample_digits)(model, wanted, NULL, [s] * len(abar), abar, torch.Generator().manual_seed(1))
     for s in rows
 ]
-ImageGrid(
+grid = ImageGrid(
     torch.cat([film[-1] for film in drawn]),
     captions=[f"s = {s:g}" if digit == 0 else str(digit) for s in rows for digit in range(10)],
     columns=10,
     label="the digits 0 to 9 at five guidance scales, from my sampler",
 )
+lesson.keepsake(grid, "The digits 0 to 9, as asked for", f"s from 0 to 8, {len(abar)} steps", sample_digits)
 
 # %% tags=["experiment"]
 shown = [0, 20, 40, 55, 65, 75, 80, 85, 90, 95, 100]

@@ -206,7 +206,13 @@ show_table(
     [(f"{s:g}", " ".join(map(str, judge()(digits).tolist()))) for s, digits in zip(films, last, strict=True)],
 )
 captions = [f"s = {s:g}: {digit}" for s in films for digit in range(10)]
-ImageGrid(last.view(40, 1, 8, 8), captions=captions, columns=10, label="0 to 9 as asked for, a row for each scale")
+grid = ImageGrid(
+    last.view(40, 1, 8, 8), captions=captions, columns=10, label="0 to 9 as asked for, a row for each scale"
+)
+read = int((judge()(last[-1]) == asked).sum())
+lesson.keepsake(
+    grid, "The digits 0 to 9, as a classifier asked", f"{read} of 10 are read right at s = 10", guided_sample
+)
 
 # %% tags=["experiment"]
 shown = [0, 30, 50, 60, 70, 75, 80, 85, 90, 95, 100]

@@ -274,7 +274,10 @@ names = shapes.NAMES
 probabilities, losses = lesson.mine(name_images)(drawn(0), batches, 2e-3, images, names, shapes.TEMPLATES)
 print(f"loss of the first and the last batch: {losses[0]:.3f} and {losses[-1]:.3f}, of ln 48 = {math.log(48):.3f}")
 best = probabilities.argmax(-1)
-ImageGrid(images, captions=[names[i] for i in best], columns=4, low=0, high=1, label="what the model calls them")
+grid = ImageGrid(images, captions=[names[i] for i in best], columns=4, low=0, high=1, label="what the model calls them")
+lesson.keepsake(
+    grid, "Images that no training caption named", f"loss {losses[0]:.2f}, then {losses[-1]:.2f}", name_images
+)
 
 # %% [markdown] tags=["experiment"]
 # Most colours are right, but many forms are not. In the experiment below we train for longer.

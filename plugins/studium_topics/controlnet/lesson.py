@@ -232,12 +232,14 @@ ImageGrid(
 )
 
 # %% tags=["experiment"]
-ImageGrid(
+grid = ImageGrid(
     torch.cat([2 * hints.expand(-1, 3, -1, -1) - 1, film[-1], free[-1]]),
     captions=["drawing"] * 8 + ["controlled"] * 8 + ["only the base"] * 8,
     columns=8,
     label="drawings, images of your controlled model, and images of the base",
 )
+measured = f"{len(losses)} steps of training, loss {losses[-1]:.3f}"
+lesson.keepsake(grid, "Noise that follows a drawing", measured, train_control, controlled_sample)
 
 # %% [markdown] tags=["experiment"]
 # The base draws what the caption describes, but somewhere, while the controlled model draws it where you want it. If

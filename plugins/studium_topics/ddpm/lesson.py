@@ -316,12 +316,9 @@ ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, la
 # *Save as image* keeps your digits, with a caption.
 
 # %% tags=["experiment"]
-mine = all(lesson.mine(function) is function for function in (train, sample))
-whose = "a network that I trained, and my own sampler" if mine else "the lesson's training loop and sampler"
-claim, measured = f"Digits drawn from pure noise in 100 steps by {whose}", f"loss {sum(late) / len(late):.3f}"
-names = [f"after {k} steps" for k in shown]
-keepsake = ImageGrid(film[shown, :24], steps=names, step=len(shown) - 1, columns=8, label="24 digits to keep")
-keepsake.captioned(lesson.topic.title, claim, measured)
+names, measured = [f"after {k} steps" for k in shown], f"loss {sum(late) / len(late):.3f}"
+kept = ImageGrid(film[shown, :24], steps=names, step=len(shown) - 1, columns=8, label="24 digits to keep")
+lesson.keepsake(kept, "Digits drawn from pure noise in 100 steps", measured, train, sample)
 
 # %% [markdown] tags=["experiment"]
 # ## Two judges

@@ -228,7 +228,8 @@ found, losses = lesson.mine(ground)(drawn(0), batches, 4e-3, asked.images, names
 print(f"loss of the first batch {losses[0]:.2f}, of the last {losses[-1]:.2f}")
 for name, (boxes, scores) in zip(names, found[0], strict=True):
     print(f"{name:12} {len(boxes)} boxes   {', '.join(f'score {score:.2f}' for score in scores.tolist())}")
-ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=3, label="what each name finds")
+grid = ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=3, label="what each name finds")
+lesson.keepsake(grid, "One image, asked for six names", f"loss {losses[0]:.2f}, then {losses[-1]:.2f}", ground)
 
 # %% [markdown] tags=["experiment"]
 # "Red disc" was in none of the captions and had no box in training, because it is one of six names that are **held

@@ -285,13 +285,15 @@ asked = ["red ring", "green disc", "blue cross", "yellow square", "purple triang
 start = torch.randn(len(asked), 4, 4, 4, generator=torch.Generator().manual_seed(1))
 film = lesson.mine(draw_images)(noise_in(net, abar), first.decode, scale, start, tokens(asked), 2.0, abar, 25)
 kept = [0, 5, 10, 14, 17, 20, 22, 25]
-ImageGrid(
+grid = ImageGrid(
     film[kept],
     steps=[f"after {k} of 25 steps" for k in kept],
     captions=asked,
     columns=8,
     label="what I asked for, drawn in 64 numbers and decoded",
 )
+measured = f"{start[0].numel()} numbers an image, 25 steps"
+lesson.keepsake(grid, "Shapes as asked for, drawn in latents", measured, draw_images)
 
 # %% [markdown] tags=["experiment"]
 # Try other captions in `asked`. The last two are shorter than any full caption in the training data, and the model

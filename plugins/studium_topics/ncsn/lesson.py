@@ -301,7 +301,9 @@ with torch.no_grad():
 shown = [0, 5, 9, 12, 13, 14, 15, 16, 17, 18, 20, 22]
 film = torch.stack([*(frames[k] / (1 + 2 * ladder[max(k - 1, 0)]) for k in shown), clean])  # noise scaled to fit
 names = ["start", *(f"σ = {ladder[k - 1]:.2g}" for k in shown[1:]), "clean"]
-ImageGrid(film, steps=names, columns=8, label="24 digits from your annealed sampler")
+grid = ImageGrid(film, steps=names, step=len(names) - 1, columns=8, label="24 digits from your annealed sampler")
+measured = f"{len(ladder)} levels of noise, loss {sum(late) / len(late):.2f}"
+lesson.keepsake(grid, "Digits from noise, down a ladder of scores", measured, train_scores, annealed_langevin)
 
 # %% [markdown] tags=["experiment"]
 # Press Play. You won't see much while the noise is as large as the contrast of the images. Coarse strokes appear below

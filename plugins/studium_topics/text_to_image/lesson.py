@@ -195,12 +195,14 @@ print(f"loss of the first tenth {sum(losses[:tenth]) / tenth:.2f}, of the last {
 prompts = ["a small red ring", "a large blue disc", "a large yellow triangle", "a small green cross"]
 draw = lesson.mine(text_to_image)
 images = draw(model, tokens, noise_of, data.patches.decode, prompts, range(8), evenly(16), 3.0)
-ImageGrid(
+grid = ImageGrid(
     images.flatten(0, 1),
     captions=[f"{prompt}, seed {seed}" for prompt in prompts for seed in range(8)],
     columns=8,
     label="four prompts, eight seeds, from my own pipeline",
 )
+measured = f"{len(losses)} steps of training, loss {sum(losses[-tenth:]) / tenth:.2f}"
+lesson.keepsake(grid, "Four prompts, eight seeds", measured, text_to_image)
 
 # %% [markdown] tags=["experiment"]
 # Your own pipeline drew these images. Many are wrong, because the training was short. Look along a column: a seed gives
