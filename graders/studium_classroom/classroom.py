@@ -156,26 +156,31 @@ class Classroom:
         """Check a notebook against all tests. Raise TooManyError, or StudiumError if it cannot be checked."""
         now = utc_now()
         course.assignment(name, person.places[course.id].role, now)
-        per_hour = course.course.classroom.checks_per_hour
-        left = await asyncio.to_thread(self.checks.left, course.id, name, person.name, per_hour, now)
-        if not left:
-            raise TooManyError(
-                f"{per_hour} checks of {name} an hour are allowed, and you have used them up; wait a while"
-            )
         key = (course.id, person.name)
         if key in self._checking:
             raise TooManyError(
                 "only one check at a time is allowed, and one of yours is still running; wait for its answer"
             )
-        self._checking.add(key)
+        self._checking.add(key)  # until it is noted, so that the next one counts it
         try:
+            left = await asyncio.to_thread(self._require_check, course, person, name, now)
             job = CheckJob(str(course.root), name, asked.notebook, asked.document, asked.exercise, self.terms.trust)
             done = await self._checker.check(job)
+            await asyncio.to_thread(self.checks.note, course.id, name, person.name, done.answer, done.mistakes)
         finally:
             self._checking.discard(key)
-        await asyncio.to_thread(self.checks.note, course.id, name, person.name, done.answer, done.mistakes)
         self.live.changed(course.id, name)
         return msgspec.structs.replace(done.answer, checks_left=left - 1)
+
+    def _require_check(self, course: CourseFolder, person: Person, name: str, now: datetime) -> int:
+        """Return how many checks somebody has left this hour. Raise TooManyError if there is none."""
+        per_hour = course.course.classroom.checks_per_hour
+        left = self.checks.left(course.id, name, person.name, per_hour, now)
+        if not left:
+            raise TooManyError(
+                f"{per_hour} checks of {name} an hour are allowed, and you have used them up; wait a while"
+            )
+        return left
 
     def feedback(self, course: CourseFolder, student: str, name: str, attempt: int, notebook: str) -> bytes:
         """Return a page of a student's own feedback. Raise RefusedError if there is none to see."""

@@ -16,6 +16,7 @@ MOST_FILES, MOST_DEPTH, MOST_NAME = 1000, 8, 200
 MOST_ENTRIES = 2 * MOST_FILES  # folders have entries too
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP archive can store
 _PASSED_OVER = ("__pycache__", "node_modules")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others all at once, however much comes out
 _BAD = frozenset('\\:*?"<>|')  # forbidden in file names on some system
 
 
@@ -103,6 +104,8 @@ def _odd(entry: zipfile.ZipInfo) -> str:
         return "its name"
     if len(parts) > MOST_DEPTH or max(len(part.encode()) for part in parts) > MOST_NAME:
         return "the path is too long"
+    if entry.compress_type not in _METHODS:
+        return "neither stored nor deflated"
     return "" if kind in (0, stat.S_IFREG) else "not a regular file"
 
 
@@ -116,14 +119,10 @@ def _require_no_folder_is_a_file(names: Iterable[str]) -> None:
 
 
 def _read_all(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
-    too_large = f"an archive may unpack to at most {MOST_UNPACKED >> 20} MB: this one is larger; leave some files out"
     if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-        raise ArchiveError(too_large)
-    left = MOST_UNPACKED  # an entry may lie about its size
+        raise ArchiveError(
+            f"an archive may unpack to at most {MOST_UNPACKED >> 20} MB: this one is larger; leave some files out"
+        )
     for entry in entries:
-        with archive.open(entry) as file:
-            content = file.read(left + 1)
-        left -= len(content)
-        if left < 0:
-            raise ArchiveError(too_large)
-        yield entry.filename, content
+        with archive.open(entry) as file:  # which may lie about its size: no more than that is unpacked
+            yield entry.filename, file.read(entry.file_size)

@@ -131,5 +131,6 @@ def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
 
 
 def _problem(student: str, result: ClassResult) -> str:
-    """Return what the run reported about a student without a mark."""
-    return next((text for text in result.problems if student in text), f"{student} was not recorded")
+    """Return what the run reported about a student without a mark: the sentence that begins with the student's id."""
+    own = (text for text in result.problems if text.partition(" ")[0].strip("'") == student)
+    return next(own, f"{student} was not recorded")

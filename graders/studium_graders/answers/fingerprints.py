@@ -17,6 +17,8 @@ from studium.exercises.syntax import parse
 
 _GRAM, _WINDOW = 5, 4  # nodes in a hash, and hashes of which one is kept
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\S")
+MOST_READ = 1 << 16  # characters of a cell, since the tree of a megabyte needs half a gigabyte
+_DEEPEST = 100  # nodes within one another, since what walks a tree calls itself
 
 
 @lru_cache(maxsize=65_536)
@@ -28,13 +30,23 @@ def fingerprints(source: str) -> frozenset[int]:
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the syntax tree of a student's cell, None if it is not Python."""
+    """Return the syntax tree of a student's cell, None if it is not Python, or longer or deeper than people write."""
+    if len(source) > MOST_READ:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about strings with odd escapes
-            return parse(source)
+            tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    return None if _is_deep(tree) else tree
+
+
+def _is_deep(tree: ast.Module) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
 
 
 def _winnowed(sequence: list[str]) -> Iterator[int]:
@@ -90,6 +102,6 @@ def _label(node: ast.AST, own: set[str]) -> str:
 
 
 def _broken(source: str) -> Iterator[list[str]]:
-    for line in source.splitlines():
+    for line in source[:MOST_READ].splitlines():
         if tokens := _TOKEN.findall(line.partition("#")[0]):
             yield tokens

@@ -1,6 +1,7 @@
 """A student's wrong answer as the code that registers it as a misconception, for the topic's author to name."""
 
 import ast
+from contextlib import suppress
 
 from studium.exercises.syntax import parse
 
@@ -15,6 +16,12 @@ def misconception_code(name: str, source: str) -> str:
     Comments and docstrings, in which students write their names, are left out. If the cell has more than the function,
     or the function calls itself, everything goes into one function.
     """
+    with suppress(ValueError):  # an f-string that Python cannot write
+        return _misconception_code(name, source)
+    return ""
+
+
+def _misconception_code(name: str, source: str) -> str:
     tree = parsed(source)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name] if tree else []
     if tree is None or not functions:
@@ -36,8 +43,10 @@ def misconception_code(name: str, source: str) -> str:
 
 def without_remarks(source: str) -> str:
     """Return the code without comments and docstrings; text that is not Python is dropped completely."""
-    tree = parsed(source)
-    return f"{ast.unparse(_Bare().visit(tree))}\n" if tree else "# Python cannot read this answer\n"
+    with suppress(ValueError):  # an f-string that Python cannot write
+        if tree := parsed(source):
+            return f"{ast.unparse(_Bare().visit(tree))}\n"
+    return "# Python cannot read this answer\n"
 
 
 def without_bare_constants(tree: ast.Module) -> ast.Module:

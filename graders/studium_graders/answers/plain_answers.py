@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 
-from studium_graders.answers.fingerprints import own_names, parsed
+from studium_graders.answers.fingerprints import MOST_READ, own_names, parsed
 from studium_graders.answers.misconception_code import without_bare_constants
 
 
 @lru_cache(maxsize=4096)  # the same stubs and answers come up again and again
 def plain_code(source: str) -> str:
     """Return code with one statement per line; for a cell that is not Python, its text without comments and layout."""
-    with suppress(RecursionError, ValueError):
+    with suppress(ValueError):
         if (tree := parsed(source)) and (code := ast.unparse(_with_numbers(without_bare_constants(tree)))):
             return code
     return plain_text("\n".join(line.partition("#")[0] for line in source.splitlines()))
@@ -26,7 +26,8 @@ def plain_text(source: str) -> str:
 
 
 def remarks(source: str) -> Iterator[str]:
-    """Return the comments of a cell, and its docstrings and other stand-alone strings."""
+    """Return the comments at the start of a cell, and its docstrings and other stand-alone strings."""
+    source = source[:MOST_READ]
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError):

@@ -96,8 +96,13 @@ def written_in(cells: Iterable[tuple[str, Cell, str]]) -> Written:
         if own and own != given:
             exact.append((name, source.strip()))
             plain.append((name, own))
-            most = max(most, len([line for line in own.splitlines() if line not in given.splitlines()]))
+            most = max(most, _own_lines(own, given))
     return Written(tuple(exact), tuple(plain), most, tuple(said))
+
+
+def _own_lines(own: str, given: str) -> int:
+    known = set(given.splitlines())
+    return sum(line not in known for line in own.splitlines())
 
 
 def same_answers(everybody: Mapping[str, Written], given: str = "") -> SameAnswers:

@@ -3,7 +3,9 @@
 import io
 import stat
 import struct
+import tracemalloc
 import zipfile
+import zlib
 
 import pytest
 from studium.classroom import archive
@@ -108,6 +110,27 @@ def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused_whatever_it_
     assert bomb.count(small) == 2  # in the entry and in the directory
     with pytest.raises(ArchiveError, match="may unpack to at most 1 MB"):
         unpack(bomb)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_neither_stored_nor_deflated_is_refused_since_it_would_unpack_all_at_once(method):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as written:
+        written.writestr("zeros", bytes(1 << 20))
+    with pytest.raises(ArchiveError, match="got 'zeros' \\(neither stored nor deflated\\)"):
+        unpack(made.getvalue())
+
+
+def test_of_an_entry_no_more_is_unpacked_than_the_size_that_it_gives():
+    content, size, given = pack({"zeros": bytes(8 << 20)}), 8 << 20, 10
+    for was, lie in ((size, given), (zlib.crc32(bytes(size)), zlib.crc32(bytes(given)))):
+        content = content.replace(was.to_bytes(4, "little"), lie.to_bytes(4, "little"))
+    tracemalloc.start()
+    try:
+        assert unpack(content) == {"zeros": bytes(given)}
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_too_many_files_are_refused_on_both_sides(monkeypatch):

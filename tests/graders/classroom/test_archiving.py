@@ -12,6 +12,7 @@ from studium.cli.app import build_app
 from studium.errors import UsageError
 from studium_classroom.archiving import archive_course
 from studium_classroom.classroom import Classroom
+from studium_classroom.members import InvitationError
 from studium_classroom.roles import Place, Role
 from studium_classroom.submissions import GradedOutcome
 from typer.testing import CliRunner
@@ -120,6 +121,22 @@ def test_an_archive_goes_into_a_server_that_has_other_courses_and_takes_their_nu
     with pytest.raises(UsageError, match=f"already has submissions of {C}"):
         restore(str(archived), "--into", str(tmp_path / "twice"), "--course", str(tmp_path))
     assert not (tmp_path / "twice").exists()
+
+
+def test_a_restored_place_has_no_earlier_invitation_and_no_open_board(archived, course, tmp_path):
+    (tmp_path / "classroom.toml").write_text(f'courses = ["{course}"]\n')
+    server = Classroom([course], tmp_path / "classroom-data")
+    invitation = server.members.invite(C, "ada", Place(Role.TA))
+    server.members.put("another", "ada", Place(Role.STUDENT))
+    elsewhere = server.members.invite("another", "ada", Place(Role.TA))
+    board = server.boards.link(C, "ada", Place(Role.TA))
+    restore(str(archived), "--into", str(tmp_path / "again"), "--course", str(tmp_path))
+    for exchange, secret in ((server.members.join, invitation), (server.boards.open, board)):
+        with pytest.raises(InvitationError, match="unknown, used or older"):
+            exchange(secret)
+    assert server.members.places("ada")[C] == Place(Role.STUDENT, "a")
+    assert server.members.join(elsewhere).course == "another"
+    server.database.close()
 
 
 def test_what_is_no_archive_or_leads_out_is_refused_and_nothing_is_written(archived, tmp_path):

@@ -1,8 +1,10 @@
 """Checks on the course server: what a student is told of visible tests, of hidden ones, and of the mistake."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
+from msgspec.structs import replace
 from studium.catalogue.catalogue import Catalogue
 from studium.classroom.messages import CheckedExercise
 from studium_classroom.jobs import checking
@@ -53,6 +55,23 @@ def test_hidden_tests_run_apart_and_after_the_notebook_as_students_have_it(ask: 
     assert found.mistake == "You measured along the axes."
     assert [len(tests) for tests in runs] == [1, 4]
     assert set(runs[0]) < set(runs[1])
+
+
+def test_a_run_with_hidden_tests_says_nothing_of_visible_ones(ask: Ask, monkeypatch: pytest.MonkeyPatch):
+    grade, runs = checking.Engine.grade, count()
+
+    def spoiled(engine, submission):
+        result = grade(engine, submission)
+        if not next(runs):
+            return result
+        tests = [replace(test, outcome="failed", message="heard") for test in result.notebooks[0].tests]
+        return replace(result, notebooks=[replace(result.notebooks[0], tests=tests, detail="it ended")])
+
+    monkeypatch.setattr(checking.Engine, "grade", spoiled)
+    found = ask(total="def total(values):\n    return float(sum(values))\n")["total"]
+    assert [(test.passed, test.message) for test in found.tests] == [(True, "")]
+    assert found.outcome == ("wrong" if found.hidden_total else "right")
+    assert next(runs) == 2
 
 
 def test_where_hidden_tests_count_for_nothing_there_is_one_run_without_them(ask: Ask, course, runs: list[list[str]]):

@@ -13,6 +13,7 @@ from studium_classroom.jobs.forms import Failed, GradeDone, GradeJob, HandedIn
 from studium_classroom.jobs.worker import WorkerDied
 from studium_classroom.jobs.worker_main import _answer
 from studium_classroom.submissions import FAILED, GRADED, Graded
+from studium_graders.grading.class_result import ClassResult
 
 C, A = "course101", "ps1"
 
@@ -200,6 +201,13 @@ def test_a_worker_says_whose_fault_it_is_and_nothing_of_the_inside(capfd):
     assert failed.fault == "work"
     assert "IsADirectoryError" in failed.sentence
     assert "/srv" not in failed.sentence
+
+
+def test_why_somebody_has_no_mark_is_what_was_said_about_that_student_and_no_other():
+    said = ["anna was not graded: her folder is a file", "'ann' was not recorded: the folder could not be written"]
+    result = ClassResult("ps1", "L2", problems=[*said, "the history of anna and an is locked"])
+    found = {name: grading._problem(name, result) for name in ("an", "ann", "anna")}
+    assert found == {"an": "an was not recorded", "ann": said[1], "anna": said[0]}
 
 
 def test_after_students_code_was_looked_at_an_error_of_the_course_may_be_a_submissions(course, counting, monkeypatch):

@@ -1,5 +1,6 @@
 """How often somebody may ask: submissions in an hour, and tokens that fail."""
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from studium.classroom.client import ClassroomError
+from studium.classroom.messages import CheckAnswer, CheckedExercise, CheckRequest
 from studium_classroom import handed_in
 from studium_classroom.guesses import MOST_FAILED, Guesses
+from studium_classroom.jobs.forms import CheckDone
 from studium_classroom.refusals import TooManyError
 from studium_classroom.roles import Person, Place, Role
 
@@ -104,6 +107,42 @@ def test_submissions_of_an_earlier_hour_count_no_more(served, archive):
         earlier = datetime.now(UTC) - timedelta(minutes=61)
         served.classroom.submissions.take(C, A, "ada", archive(total=f"# {number}"), earlier, late=False)
     assert served.client("ada").submit(C, A, archive(total="# 3")).attempt == 3
+
+
+def test_a_check_ends_once_it_is_counted_so_that_of_many_at_once_no_more_run_than_an_hour_has_room_for(
+    served, monkeypatch
+):
+    limit = "[classroom]\nchecks_per_hour = 1\n"
+    change_course(served, '[[assignments]]\nname = "ps1"', f'{limit}\n[[assignments]]\nname = "ps1"')
+    classroom, ada = served.classroom, Person("ada", {C: Place(Role.STUDENT)})
+    note, begun, goes_on = classroom.checks.note, threading.Event(), threading.Event()
+
+    class Checker:
+        async def check(self, job):
+            return CheckDone(CheckAnswer("counting", [CheckedExercise("total", "right")]))
+
+    def noted(*values):
+        begun.set()
+        goes_on.wait(60)
+        note(*values)
+
+    monkeypatch.setattr(classroom, "_checker", Checker())
+    monkeypatch.setattr(classroom.checks, "note", noted)
+
+    def check():
+        return classroom.check(classroom.courses[C], ada, A, CheckRequest("counting", "{}"))
+
+    async def many():
+        first = asyncio.create_task(check())
+        await asyncio.to_thread(begun.wait, 60)
+        with pytest.raises(TooManyError, match="only one check at a time is allowed"):
+            await check()
+        goes_on.set()
+        assert (await first).checks_left == 0
+        with pytest.raises(TooManyError, match="1 checks of ps1 an hour are allowed, and you have used them up"):
+            await check()
+
+    asyncio.run(many())
 
 
 def test_an_address_whose_tokens_fail_again_and_again_has_to_wait_and_a_token_that_worked_goes_on(served):

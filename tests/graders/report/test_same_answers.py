@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from studium_graders.answers.fingerprints import MOST_READ, fingerprints, parsed
+from studium_graders.answers.misconception_code import misconception_code, without_remarks
 from studium_graders.answers.named_students import NamedStudents
 from studium_graders.answers.plain_answers import plain_code
 from studium_graders.answers.same_answers import Mention, SameAnswers, Written, same_answers, written_in
@@ -78,6 +80,34 @@ def test_another_computation_is_another_answer_and_a_formula_too_deep_to_write_i
     assert plain_code("x = " + "-" * 3000 + "1") != ""
     deep = "x = " + " + ".join(["1"] * sys.getrecursionlimit())
     assert plain_code(deep) == deep
+
+
+ODD = {
+    "a long sum": "1" + " + 1" * 1500,
+    "a long chain": "x" + ".real" * 1500,
+    "many signs": "-" * 1500 + "1",
+    "many conditions": "1 if x else " * 900 + "1",
+    "a string that no f-string can have": "f\"{'\x01'}\"",
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_an_answer_that_python_can_hardly_write_again_costs_nobody_the_report(odd: str) -> None:
+    source = f"def f(x):\n    return {odd}\n"
+    assert fingerprints(source)
+    assert plain_code(source)
+    assert without_remarks(source) == "# Python cannot read this answer\n"
+    assert misconception_code("f", source) == ""
+
+
+def test_a_cell_of_megabytes_is_compared_as_text_and_read_for_comments_at_its_start() -> None:
+    source = "# as s002\n" + "x = 1\n" * (MOST_READ // 6)
+    assert parsed(source) is None
+    assert parsed("x = 1\n" * 1000)
+    everybody = {"s001": handed_in(source), "s002": handed_in(source), "s003": handed_in(f"{source}y = 1")}
+    found = same_answers(everybody)
+    assert groups(found) == [("s001 s002", "identical", False)]
+    assert {one.student for one in found.mentions} == {"s001", "s003"}
 
 
 def test_the_copied_file_with_its_owners_id_in_a_comment_is_told() -> None:
