@@ -9,8 +9,9 @@ import msgspec
 from nbgrader.api import new_uuid
 from sqlalchemy import delete, or_
 from sqlalchemy.orm import Session
-from studium.errors import CourseError, UnknownNameError, UsageError
+from studium.errors import UnknownNameError, UsageError
 
+from studium_graders.marking.errors import HeldError
 from studium_graders.marking.outline import Question
 from studium_graders.marking.rows import Row, answers_with, cells_of, claims_of, markings_of, rows_of, rubric_of
 from studium_graders.marking.tables import MOST_TEXT, Claim, RubricItem
@@ -23,10 +24,6 @@ MOST_COMMENT = 10_000  # characters
 _MOST_ITEMS = 50
 
 
-class HeldError(CourseError):
-    """Somebody else is marking an answer, or it has changed since it was opened."""
-
-
 class Item(msgspec.Struct, frozen=True):
     """One item of a rubric, and how many answers have it."""
 
@@ -34,6 +31,14 @@ class Item(msgspec.Struct, frozen=True):
     text: str
     points: float
     used: int = 0
+
+
+class Rubric(msgspec.Struct, frozen=True):
+    """The rubric of a question after a change, and how many answers were marked again because of it."""
+
+    question: str
+    items: list[Item]
+    again: int = 0
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -170,13 +175,13 @@ class Desk:
 
     # ------------------------------------------------------------------------------------------------------- rubric
 
-    def rubric(self, question: str) -> list[Item]:
-        """Return the items of a question's rubric."""
+    def rubric(self, question: str) -> Rubric:
+        """Return a question's rubric."""
         self._require(question)
         with marking_transaction(self._url, self._assignment) as session:
-            return _items(session, cells_of(session, self._assignment)[question][0])
+            return Rubric(question, _items(session, cells_of(session, self._assignment)[question][0]))
 
-    def add(self, question: str, text: str, points: float) -> Item:
+    def add(self, question: str, text: str, points: float) -> Rubric:
         """Add an item at the end of a question's rubric."""
         self._require(question)
         values = _checked(text, points)
@@ -186,19 +191,19 @@ class Desk:
             if len(rubric) >= _MOST_ITEMS:
                 raise UsageError(f"a rubric may have {_MOST_ITEMS} items; change or remove one of them")
             position = max((item.position for item in rubric), default=0) + 1
-            item = RubricItem(id=new_uuid(), cell_id=cell, position=position, **values)
-            session.add(item)
-            return Item(item.id, item.text, item.points)
+            session.add(RubricItem(id=new_uuid(), cell_id=cell, position=position, **values))
+            session.flush()
+            return Rubric(question, _items(session, cell))
 
-    def change(self, item: str, text: str, points: float) -> int:
-        """Change an item, and return how many answers were marked again because of it: all that have it, or none."""
+    def change(self, item: str, text: str, points: float) -> Rubric:
+        """Change an item, and mark again all answers that have it, or none."""
         return self._mark_again(item, **_checked(text, points))
 
-    def remove(self, item: str) -> int:
-        """Remove an item, and return how many answers lost it; one without any other item or points waits again."""
+    def remove(self, item: str) -> Rubric:
+        """Remove an item, also from answers that have it; one without any other item or points waits again."""
         return self._mark_again(item)
 
-    def _mark_again(self, item: str, **values: object) -> int:
+    def _mark_again(self, item: str, **values: object) -> Rubric:
         with marking_transaction(self._url, self._assignment) as session:
             cells = {cell: (name, most) for name, (cell, most) in cells_of(session, self._assignment).items()}
             found = session.get(RubricItem, item)
@@ -206,7 +211,10 @@ class Desk:
                 raise UsageError(f"the rubric has no item {item[:40]!a} any more; choose among its items")
             having = set(answers_with(session, item))
             rows = [row for row in rows_of(session, self._assignment) if row.id in having]
-            return mark_again(session, rows, self._outline, cells[found.cell_id][1], found, **values)
+            cell, (question, most) = found.cell_id, cells[found.cell_id]
+            again = mark_again(session, rows, self._outline, most, found, **values)
+            session.flush()
+            return Rubric(question, _items(session, cell), again)
 
     # -------------------------------------------------------------------------------------------------------- claims
 

@@ -15,7 +15,8 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
 from studium.errors import CourseError, UnknownNameError, UsageError
-from studium_graders.marking.desk import HOLDS, Desk, HeldError, Opened
+from studium_graders.marking.desk import HOLDS, Desk, Item, Opened
+from studium_graders.marking.errors import HeldError
 
 from .conftest import ESSAY, OUTLINE, PART, STUDENTS, TASK, TEST, Book, nbgraders_warnings
 
@@ -39,6 +40,10 @@ def of(desk: Desk, student: str, question: str = ESSAY) -> Opened:
                 return found
             found = desk.next(question, found.answer if found else "", marked=is_marked)
     raise AssertionError(f"{student} has no answer to {question}")
+
+
+def added(desk: Desk, question: str, text: str, points: float) -> Item:
+    return desk.add(question, text, points).items[-1]
 
 
 def marked(book: Book, student: str, *items: str, points: float | None = None, comment: str = "") -> float:
@@ -168,7 +173,7 @@ def test_two_assistants_who_mark_at_once_never_hold_the_same_answer(book):
 
 def test_nbgrader_has_the_mark_and_the_comment_with_the_rubrics_lines_first(book):
     desk = book.desk()
-    right, slip = desk.add(ESSAY, "names the rank", 3), desk.add(ESSAY, "forgets  the\nscale", -0.5)
+    right, slip = added(desk, ESSAY, "names the rank", 3), added(desk, ESSAY, "forgets  the\nscale", -0.5)
     assert marked(book, "ada", right.id, slip.id, points=1, comment="well written\r\nindeed ") == 3.5
     assert book.mark("ada") == (3.5, False)
     assert book.comment("ada") == "+3 names the rank\n-0.5 forgets the scale\nwell written\nindeed"
@@ -178,7 +183,7 @@ def test_nbgrader_has_the_mark_and_the_comment_with_the_rubrics_lines_first(book
 
 def test_no_more_than_the_questions_points_are_given_and_no_less_than_nothing(book):
     desk = book.desk()
-    much, little = desk.add(ESSAY, "much", 9), desk.add(ESSAY, "little", -9)
+    much, little = added(desk, ESSAY, "much", 9), added(desk, ESSAY, "little", -9)
     assert marked(book, "ada", much.id) == 5
     assert marked(book, "bob", little.id) == 0
 
@@ -205,11 +210,11 @@ def test_points_that_are_no_ordinary_number_are_refused(book, points):
     with pytest.raises(UsageError, match="points must be a number up to 10000"):
         marked(book, "ada", points=points)
     with pytest.raises(UsageError, match="an item's points must be a number"):
-        book.desk().add(ESSAY, "much", points)
+        added(book.desk(), ESSAY, "much", points)
 
 
 def test_what_somebody_changed_in_the_formgrader_counts_and_is_shown(book):
-    item = book.desk().add(ESSAY, "names the rank", 3)
+    item = added(book.desk(), ESSAY, "names the rank", 3)
     marked(book, "ada", item.id, comment="good")
     book.in_the_formgrader("ada", 4.5, "+3 names the rank\nvery good")
     found = of(book.desk(), "ada")
@@ -222,7 +227,7 @@ def test_two_questions_about_one_answer_share_its_comment_and_keep_each_others_l
             gradebook.find_grade(cell, "own", "ps1", "ada").needs_manual_grade = True
         gradebook.db.commit()
     desk = book.desk()
-    one, other = desk.add(TEST, "right idea", 1), desk.add(PART, "tidy", 0.5)
+    one, other = added(desk, TEST, "right idea", 1), added(desk, PART, "tidy", 0.5)
     for question, item, comment in ((TEST, one, "nice"), (PART, other, "nice work")):
         found = taken(desk, question)
         assert found.comment == ("" if item is one else "nice")
@@ -238,15 +243,15 @@ def test_two_questions_about_one_answer_share_its_comment_and_keep_each_others_l
 
 def test_a_changed_item_marks_again_all_answers_that_have_it_and_no_others(book):
     desk = book.desk()
-    item, other = desk.add(ESSAY, "names the rank", 2), desk.add(ESSAY, "tidy", 1)
+    item, other = added(desk, ESSAY, "names the rank", 2), added(desk, ESSAY, "tidy", 1)
     marked(book, "ada", item.id, other.id, comment="good")
     marked(book, "bob", item.id, points=-1)
     marked(book, "cleo", other.id)
-    assert desk.change(item.id, "names and explains the rank", 3) == 2
+    assert desk.change(item.id, "names and explains the rank", 3).again == 2
     assert [book.mark(name) for name in STUDENTS] == [(4, False), (2, False), (1, False), (None, True)]
     assert book.comment("ada") == "+3 names and explains the rank\n+1 tidy\ngood"
     assert book.comment("cleo") == "+1 tidy"
-    assert [(one.text, one.points, one.used) for one in desk.rubric(ESSAY)] == [
+    assert [(one.text, one.points, one.used) for one in desk.rubric(ESSAY).items] == [
         ("names and explains the rank", 3, 2),
         ("tidy", 1, 2),
     ]
@@ -254,18 +259,18 @@ def test_a_changed_item_marks_again_all_answers_that_have_it_and_no_others(book)
 
 def test_a_removed_item_takes_its_points_along_and_an_answer_with_nothing_else_waits_again(book):
     desk = book.desk()
-    item, other = desk.add(ESSAY, "names the rank", 2), desk.add(ESSAY, "tidy", 1)
+    item, other = added(desk, ESSAY, "names the rank", 2), added(desk, ESSAY, "tidy", 1)
     marked(book, "ada", item.id, other.id)
     marked(book, "bob", item.id)
-    assert desk.remove(item.id) == 2
+    assert desk.remove(item.id).again == 2
     assert [book.mark(name) for name in ("ada", "bob")] == [(1, False), (None, True)]
     assert (book.comment("ada"), book.comment("bob")) == ("+1 tidy", None)
-    assert [one.text for one in desk.rubric(ESSAY)] == ["tidy"]
+    assert [one.text for one in desk.rubric(ESSAY).items] == ["tidy"]
 
 
 def test_points_that_the_formgrader_added_stay_when_an_item_changes(book):
     desk = book.desk()
-    item = desk.add(ESSAY, "names the rank", 2)
+    item = added(desk, ESSAY, "names the rank", 2)
     marked(book, "ada", item.id)
     book.in_the_formgrader("ada", 2.5, "+2 names the rank")
     desk.change(item.id, "names the rank", 1)
@@ -274,7 +279,7 @@ def test_points_that_the_formgrader_added_stay_when_an_item_changes(book):
 
 def test_an_item_of_another_question_or_one_that_is_gone_is_refused(book):
     desk = book.desk()
-    foreign, gone = desk.add(TASK, "neat", 1), desk.add(ESSAY, "old", 1)
+    foreign, gone = added(desk, TASK, "neat", 1), added(desk, ESSAY, "old", 1)
     desk.remove(gone.id)
     for item in (foreign.id, gone.id):
         with pytest.raises(UsageError, match="has no item"):
@@ -286,7 +291,7 @@ def test_an_item_of_another_question_or_one_that_is_gone_is_refused(book):
 @pytest.mark.parametrize("text", ["", " \n", "x" * 201])
 def test_an_item_needs_a_short_text(book, text):
     with pytest.raises(UsageError, match="needs a text of at most 200 characters"):
-        book.desk().add(ESSAY, text, 1)
+        added(book.desk(), ESSAY, text, 1)
 
 
 # --------------------------------------------------------------------------------------------------- all or nothing
@@ -294,7 +299,7 @@ def test_an_item_needs_a_short_text(book, text):
 
 def test_an_error_among_the_answers_that_are_marked_again_changes_none_of_them(book, monkeypatch):
     desk = book.desk()
-    item = desk.add(ESSAY, "names the rank", 2)
+    item = added(desk, ESSAY, "names the rank", 2)
     for name in ("ada", "bob", "cleo"):
         marked(book, name, item.id)
     written = []
@@ -310,7 +315,7 @@ def test_an_error_among_the_answers_that_are_marked_again_changes_none_of_them(b
         desk.change(item.id, "names the rank", 1)
     assert len(written) == 2
     assert {book.mark(name) for name in ("ada", "bob", "cleo")} == {(2, False)}
-    assert desk.rubric(ESSAY)[0].points == 2
+    assert desk.rubric(ESSAY).items[0].points == 2
 
 
 KILLED = """
@@ -335,7 +340,7 @@ KILLED = """
 
 def test_a_process_that_is_killed_between_writing_and_committing_leaves_the_marks_as_they_were(book):
     desk = book.desk()
-    item = desk.add(ESSAY, "names the rank", 2)
+    item = added(desk, ESSAY, "names the rank", 2)
     marked(book, "ada", item.id, comment="good")
     answer = of(desk, "ada").answer
     desk.give_back()
