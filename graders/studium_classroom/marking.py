@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from studium_graders.marking.forms import Counts, Opened, Shown
 
 from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder, utc_now
@@ -13,8 +14,8 @@ from studium_classroom.members import Members
 from studium_classroom.roles import Person
 
 if TYPE_CHECKING:
-    from studium_graders.marking.desk import Counts, Desk, Opened
-    from studium_graders.marking.showing import Showing, Shown
+    from studium_graders.marking.desk import Desk
+    from studium_graders.marking.showing import Showing
     from studium_graders.results.mistakes import Sentences
 
 _Stamp = tuple[tuple[str, int, int], ...]
@@ -27,14 +28,14 @@ class Questions(msgspec.Struct, frozen=True):
     title: str
     assignment: str
     person: str
-    questions: "list[Counts]"
+    questions: list[Counts]
 
 
 class AnswerPage(msgspec.Struct, frozen=True):
     """An answer that somebody has taken, and what to show of it. Both are None if no answer is left to take."""
 
-    opened: "Opened | None" = None
-    shown: "Shown | None" = None
+    opened: Opened | None = None
+    shown: Shown | None = None
 
 
 class Marking:

@@ -6,7 +6,7 @@ import { count, points } from "./words.js";
 export function questionList(chosen) {
   const hide = h("input", { type: "checkbox", checked: true });
   const rows = h("tbody", {});
-  const heads = ["Question", "Points", "Done", "Waiting", "By you", "Held by others", ""];
+  const heads = ["Question", "", "Done", "Waiting", "By you", "Held by others", "Points"];
   const table = h(
     "table",
     {},
@@ -58,11 +58,11 @@ function row(question, chosen) {
     "tr",
     {},
     h("th", { scope: "row" }, title),
-    figure(points(max_score)),
+    h("td", {}, h("div", { class: "buttons" }, button("Mark", waiting, false), button("Look again", marked, true))),
     h("td", {}, bar, h("span", { class: "figure" }, ` ${marked} of ${count(all, "answer")}`)),
     figure(waiting),
     figure(mine),
     figure(held),
-    h("td", { class: "buttons" }, button("Mark", waiting, false), button("Look again", marked, true)),
+    figure(points(max_score)),
   );
 }

@@ -10,7 +10,8 @@ from studium_classroom.web.base import ClassroomHandler, EmptyPageHandler, allow
 from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest
 
 if TYPE_CHECKING:
-    from studium_graders.marking.desk import Desk, Opened
+    from studium_graders.marking.desk import Desk
+    from studium_graders.marking.forms import Opened
 
     from studium_classroom.marking import AnswerPage
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 
-import msgspec
 from nbgrader.api import new_uuid
 from sqlalchemy import delete, or_
 from sqlalchemy.orm import Session
 from studium.errors import UnknownNameError, UsageError
 
 from studium_graders.marking.errors import HeldError
+from studium_graders.marking.forms import Counts, Item, Opened, Rubric
 from studium_graders.marking.outline import Question
 from studium_graders.marking.rows import Row, answers_with, cells_of, claims_of, markings_of, rows_of, rubric_of
 from studium_graders.marking.tables import MOST_TEXT, Claim, RubricItem
@@ -22,56 +22,6 @@ HOLDS = timedelta(minutes=30)  # how long somebody has an answer without doing a
 MOST_POINTS = 10_000.0
 MOST_COMMENT = 10_000  # characters
 _MOST_ITEMS = 50
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One item of a rubric, and how many answers have it."""
-
-    id: str
-    text: str
-    points: float
-    used: int = 0
-
-
-class Rubric(msgspec.Struct, frozen=True):
-    """The rubric of a question after a change, and how many answers were marked again because of it."""
-
-    question: str
-    items: list[Item]
-    again: int = 0
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """A question: how many answers wait for a person, are marked, are marked by you, and are held by others now."""
-
-    question: str
-    title: str
-    max_score: float
-    waiting: int
-    marked: int
-    mine: int
-    held: int
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """An answer that you hold. ``mark`` is the one by hand, ``auto`` the test's own; ``points`` are beside the rubric.
-
-    ``changed`` is true if it was marked before and has changed since; ``stamp`` names what you have seen.
-    """
-
-    answer: str
-    student: str
-    question: str
-    max_score: float
-    auto: float | None
-    mark: float | None
-    items: list[str]
-    points: float | None
-    comment: str
-    changed: bool
-    marked_by: str
-    rubric: list[Item]
-    stamp: str
 
 
 class Desk:

@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import msgspec
 from nbgrader.coursedir import CourseDirectory
 
 from studium_graders.course.finding import open_course
@@ -17,42 +16,9 @@ from studium_graders.feedback.model import Section
 from studium_graders.feedback.page_limits import Room
 from studium_graders.feedback.sections import Sources, sections_of
 from studium_graders.feedback.stored import read_result, result_of
+from studium_graders.marking.forms import Shown, ShownAnswer, ShownCheck
 from studium_graders.marking.outline import outline_of
 from studium_graders.results.mistakes import Sentences
-
-
-class ShownAnswer(msgspec.Struct, frozen=True):
-    """One cell of the answer: harmless HTML, and that of its outputs."""
-
-    label: str
-    html: str
-    outputs_html: list[str]
-
-
-class ShownCheck(msgspec.Struct, frozen=True):
-    """What was checked, in words; ``own`` is true for the cell that is marked."""
-
-    name: str
-    word: str
-    points: float
-    max_points: float
-    message: str
-    mistake: str
-    own: bool
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """An answer. ``question_html``, ``test_html`` and ``solution_html`` are "" if the course has none.
-
-    ``notice`` tells why there is no answer to see.
-    """
-
-    question_html: str
-    answers: list[ShownAnswer]
-    checks: list[ShownCheck]
-    test_html: str
-    solution_html: str
-    notice: str = ""
 
 
 class Showing:

@@ -13,13 +13,17 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
-from studium.catalogue.catalogue import Catalogue
+from studium.catalogue.catalogue import Catalogue, load_catalogue
+from studium.classroom.connections import join as joined
+from studium.cli.app import build_app
+from studium.errors import UnknownNameError
 from studium_classroom.boards import Boards, MarkingPages
 from studium_classroom.classroom import Classroom
 from studium_classroom.members import InvitationError
-from studium_classroom.roles import Place, Role
+from studium_classroom.roles import Person, Place, Role
 from studium_graders.course.finding import open_course
 from studium_graders.feedback import write_feedback
+from typer.testing import CliRunner
 
 from ...redteam.pages import active_content
 from .conftest import ASSIGNMENTS, ROLES, Served, join, serving
@@ -237,3 +241,38 @@ def test_who_marked_what_is_in_the_audit_log(marked_by_hand):
     (line, *_) = marked_by_hand.classroom.audit.of(C)
     assert (line.user, line.action) == ("eve", "mark")
     assert "ada" not in line.subject
+
+
+# ------------------------------------------------------------------------------------------------------ the command
+
+
+def test_the_command_lists_what_waits_and_its_link_opens_the_page(marked_by_hand, data_folder):
+    served = marked_by_hand
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(build_app(load_catalogue()), ["classroom", "mark", A, *words])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.stdout
+
+    root = served.classroom.courses[C].root
+    shown = run("--course", str(root))
+    assert re.search(r"why low rank +3 +0 +0 +0 +5", shown)
+    assert f"http://127.0.0.1:8710/mark/{C}/{A}#" in shown
+    secret = served.classroom.members.invite(C, "tom", Place(Role.TA, "a"))
+    joined(f"{served.url}/join#{secret}")
+    found = json.loads(run("--json"))
+    assert {one["question"]: one["waiting"] for one in found["questions"]} == {ESSAY: 2, PLOT: 2}
+    assert served.classroom.marking_pages.open(found["link"].partition("#")[2]).user == "tom"
+    for question in (ESSAY, PLOT):
+        for name in NAMES:
+            assert marked(served, name, "grace", question, points=1.0).status_code == 200
+    assert re.search(r"draw +0 +2 +0 +\d +3", run())
+
+
+def test_an_assignment_in_which_nothing_waits_says_so(served, data_folder):
+    with pytest.raises(UnknownNameError, match="later"):
+        served.classroom.marking.questions(served.classroom.courses[C], Person("tom", {C: Place(Role.TA)}), "later")
+    root = served.classroom.courses[C].root
+    done = CliRunner().invoke(build_app(load_catalogue()), ["classroom", "mark", A, "--course", str(root)])
+    assert "no answer to ps1 waits for a person, and none was marked by hand" in done.stdout

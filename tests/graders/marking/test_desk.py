@@ -15,8 +15,9 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook
 from studium.errors import CourseError, UnknownNameError, UsageError
-from studium_graders.marking.desk import HOLDS, Desk, Item, Opened
+from studium_graders.marking.desk import HOLDS, Desk
 from studium_graders.marking.errors import HeldError
+from studium_graders.marking.forms import Item, Opened
 
 from .conftest import ESSAY, OUTLINE, PART, STUDENTS, TASK, TEST, Book, nbgraders_warnings
 
