@@ -37,7 +37,9 @@ class GradebookRows:
             if session is None:
                 return {}
             numbers = {kind: _count(session, kind, own) for kind, own in _own(session, person).items()}
-        return counted(**{kind.__tablename__: number for kind, number in reversed(numbers.items())})
+            given = _count(session, Marking, Marking.user == person) if _has(session, Marking) else 0
+        names = {kind.__tablename__.removeprefix("studium_"): number for kind, number in reversed(numbers.items())}
+        return counted(**names, mark_given_by_hand=given)
 
     def items(self, person: str) -> Iterator[Item]:
         """Return the rows as JSON, by table, with the names of assignments, notebooks and cells."""
@@ -56,7 +58,7 @@ class GradebookRows:
             with gradebook_errors(self._url), _writing(self._url) as session:
                 for kind, own in _own(session, person).items():
                     session.execute(delete(kind).where(own).execution_options(synchronize_session=False))
-                if _has(session, Marking):  # of other people's answers, by an assistant who is erased
+                if _has(session, Marking):  # marks of other people's answers stay, without the name of who gave them
                     session.execute(update(Marking).where(Marking.user == person).values(user=""))
 
     def known(self) -> set[str]:

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,7 @@ from studium.errors import UnknownNameError
 from studium_classroom.boards import Boards, MarkingPages
 from studium_classroom.classroom import Classroom
 from studium_classroom.members import InvitationError
+from studium_classroom.privacy.gradebook_rows import GradebookRows
 from studium_classroom.roles import Person, Place, Role
 from studium_graders.course.finding import open_course
 from studium_graders.feedback import write_feedback
@@ -276,3 +279,30 @@ def test_an_assignment_in_which_nothing_waits_says_so(served, data_folder):
     root = served.classroom.courses[C].root
     done = CliRunner().invoke(build_app(load_catalogue()), ["classroom", "mark", A, "--course", str(root)])
     assert "no answer to ps1 waits for a person, and none was marked by hand" in done.stdout
+
+
+# ------------------------------------------------------------------------------------------------- one person's data
+
+
+def test_an_erased_student_leaves_no_row_of_marking_and_an_erased_assistant_no_name(marked_by_hand):
+    served = marked_by_hand
+    rows = GradebookRows(f"sqlite:///{served.classroom.courses[C].root / 'gradebook.db'}")
+    before = dict(rows.holds("ada"))
+    [item] = asked(served, "eve", "POST", "/rubric", question=ESSAY, text="names the rank", points=3.0).json()["items"]
+    for name in ("ada", "bob"):
+        marked(served, name, items=[item["id"]], comment=f"for {name}")
+    assert rows.holds("ada") == before | {"marking": 1, "answer item": 1}
+    [exported] = rows.items("ada")
+    content = json.loads(exported.content)
+    assert [(row["text"], row["points"]) for row in content["studium_answer_item"]] == [("names the rank", 3)]
+    assert "bob" not in json.dumps(content)
+    rows.erase("ada")
+    assert rows.holds("ada") == {}
+    with closing(sqlite3.connect(served.classroom.courses[C].root / "gradebook.db")) as database:
+        assert database.execute("select mark, user from studium_marking").fetchall() == [(3.0, "eve")]
+        assert database.execute("select count(*) from studium_answer_item").fetchall() == [(1,)]
+    assert rows.holds("eve") == {"mark given by hand": 1}
+    rows.erase("eve")
+    assert rows.holds("eve") == {}
+    with closing(sqlite3.connect(served.classroom.courses[C].root / "gradebook.db")) as database:
+        assert database.execute("select mark, user from studium_marking").fetchall() == [(3.0, "")]
