@@ -42,7 +42,12 @@ function checks(found) {
       ...[message, mistake].filter(Boolean).map((text) => h("p", { class: "said" }, ...prose(text))),
     ),
   );
-  return h("section", { class: "checks", "aria-label": "What was checked" }, h("h3", {}, "What was checked"), h("ul", {}, ...lines));
+  return h(
+    "section",
+    { class: "checks", "aria-label": "What was checked" },
+    h("h3", {}, "What was checked"),
+    h("ul", {}, ...lines),
+  );
 }
 
 function folded(title, html, open = false) {

@@ -24,9 +24,18 @@ export function rubricView({ changed, add, change, remove }) {
     box.addEventListener("change", changed);
     const edit = h("button", { type: "button", class: "edit", "aria-label": `Change: ${item.text}` }, "Change");
     const key = i < 9 ? [h("kbd", {}, String(i + 1))] : [];
-    const label = h("label", {}, box, ...key, h("span", { class: "points" }, signed(item.points)), h("span", {}, item.text));
+    const label = h(
+      "label",
+      {},
+      box,
+      ...key,
+      h("span", { class: "points" }, signed(item.points)),
+      h("span", {}, item.text),
+    );
     const element = h("li", {}, label, edit);
-    edit.addEventListener("click", () => element.replaceChildren(changing(item, () => element.replaceChildren(label, edit))));
+    edit.addEventListener("click", () =>
+      element.replaceChildren(changing(item, () => element.replaceChildren(label, edit))),
+    );
     return element;
   };
   const changing = (item, back) => {
@@ -55,8 +64,19 @@ export function rubricView({ changed, add, change, remove }) {
 }
 
 function itemForm(name, key, done) {
-  const text = h("input", { type: "text", maxlength: 200, "aria-label": "What the item is for", placeholder: "what it is for" });
-  const points = h("input", { type: "text", inputmode: "decimal", size: 4, "aria-label": "Points of the item", placeholder: "±" });
+  const text = h("input", {
+    type: "text",
+    maxlength: 200,
+    "aria-label": "What the item is for",
+    placeholder: "what it is for",
+  });
+  const points = h("input", {
+    type: "text",
+    inputmode: "decimal",
+    size: 4,
+    "aria-label": "Points of the item",
+    placeholder: "±",
+  });
   const button = h("button", { type: "button" }, name, ...(key ? [" ", h("kbd", {}, key)] : []));
   const element = h("div", { class: "item-form" }, text, points, button);
   const send = () => {

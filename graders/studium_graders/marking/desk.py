@@ -13,7 +13,16 @@ from studium.errors import UnknownNameError, UsageError
 from studium_graders.marking.errors import HeldError
 from studium_graders.marking.forms import Counts, Item, Opened, Rubric
 from studium_graders.marking.outline import Question
-from studium_graders.marking.rows import Row, answers_with, cells_of, claims_of, markings_of, rows_of, rubric_of
+from studium_graders.marking.rows import (
+    Row,
+    answers_with,
+    cells_of,
+    claims_of,
+    markings_of,
+    rows_of,
+    rubric_of,
+    uses_of,
+)
 from studium_graders.marking.tables import MOST_TEXT, Claim, RubricItem
 from studium_graders.marking.transaction import marking_transaction
 from studium_graders.marking.writing import Answer, mark_again
@@ -222,9 +231,9 @@ class Desk:
 
 
 def _items(session: Session, cell: str) -> list[Item]:
-    return [
-        Item(item.id, item.text, item.points, len(answers_with(session, item.id))) for item in rubric_of(session, cell)
-    ]
+    rubric = rubric_of(session, cell)
+    uses = uses_of(session, [item.id for item in rubric])
+    return [Item(item.id, item.text, item.points, uses.get(item.id, 0)) for item in rubric]
 
 
 def _checked(text: str, points: float) -> dict[str, object]:

@@ -17,7 +17,7 @@ from nbgrader.api import (
     SubmittedNotebook,
     TaskCell,
 )
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from studium_graders.marking.tables import AnswerItem, Claim, Marking, RubricItem
@@ -106,6 +106,12 @@ def comment_of_cell(session: Session, submitted: str, cell: str) -> Any:
     """Return nbgrader's row with the comment on a cell of a submitted notebook, or None."""
     query = select(Comment).join(BaseCell, Comment.cell_id == BaseCell.id)
     return session.scalar(query.where(Comment.notebook_id == submitted, BaseCell.name == cell))
+
+
+def uses_of(session: Session, items: Collection[str]) -> dict[str, int]:
+    """Return how many answers have each of these items; none for an item that nobody has."""
+    query = select(AnswerItem.item_id, func.count()).where(AnswerItem.item_id.in_(items)).group_by(AnswerItem.item_id)
+    return {item: int(number) for item, number in session.execute(query)}
 
 
 def answers_with(session: Session, item: str) -> Sequence[str]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from nbgrader.api import Assignment
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 from studium.errors import UnknownNameError
 
 from studium_graders.gradebook.errors import gradebook_errors, patient
@@ -21,20 +23,19 @@ def marking_transaction(url: str, assignment: str) -> Iterator[Session]:
     Raise CourseError if the gradebook cannot be used, and UnknownNameError for an assignment that it does not have.
     """
     with reading_gradebook(url):
-        engine = _engine(url)
-    try:
-        with gradebook_errors(url), Session(engine) as session, session.begin():
-            Base.metadata.create_all(session.connection())
-            own = select(Assignment.id).where(Assignment.name == assignment).with_for_update()  # SQLite has locked all
-            if session.scalar(own) is None:
-                raise UnknownNameError("assignment", assignment, session.scalars(select(Assignment.name)).all())
-            yield session
-    finally:
-        engine.dispose()
+        engine = _engine(patient(url))
+    with gradebook_errors(url), Session(engine) as session, session.begin():
+        Base.metadata.create_all(session.connection())
+        own = select(Assignment.id).where(Assignment.name == assignment).with_for_update()  # SQLite has locked all
+        if session.scalar(own) is None:
+            raise UnknownNameError("assignment", assignment, session.scalars(select(Assignment.name)).all())
+        yield session
 
 
+@lru_cache(maxsize=32)
 def _engine(url: str) -> Engine:
-    engine = create_engine(patient(url))
+    """Return the engine of a gradebook. It is kept for its compiled statements, but not its connections."""
+    engine = create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _connected)
         event.listen(engine, "begin", _begin)
