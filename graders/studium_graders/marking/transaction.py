@@ -25,10 +25,10 @@ def marking_transaction(url: str, assignment: str) -> Iterator[Session]:
     with reading_gradebook(url):
         engine = _engine(patient(url))
     with gradebook_errors(url), Session(engine) as session, session.begin():
-        Base.metadata.create_all(session.connection())
         own = select(Assignment.id).where(Assignment.name == assignment).with_for_update()  # SQLite has locked all
         if session.scalar(own) is None:
             raise UnknownNameError("assignment", assignment, session.scalars(select(Assignment.name)).all())
+        Base.metadata.create_all(session.connection())
         yield session
 
 

@@ -1,7 +1,7 @@
 """What the tests of marking share: a gradebook in which four students' answers wait for a person."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,8 +44,8 @@ class Clock:
 class Book:
     """A gradebook, and desks at which people mark it."""
 
-    def __init__(self, path: Path) -> None:
-        self.url = f"sqlite:///{path}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.clock = Clock()
         self.content: dict[tuple[str, str], str] = {}
 
@@ -78,9 +78,7 @@ class Book:
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
     """An essay of 5 points and a task of 3 that wait, and tests of 2 points and 1 that passed, with one answer."""
-    path = tmp_path / "gradebook.db"
-    make(path, STUDENTS)
-    return Book(path)
+    return made(f"sqlite:///{tmp_path / 'gradebook.db'}")
 
 
 @contextmanager
@@ -91,8 +89,9 @@ def nbgraders_warnings() -> Iterator[None]:
         yield
 
 
-def make(path: Path, students: tuple[str, ...], scores: Mapping[str, float] | None = None) -> None:
-    with nbgraders_warnings(), Gradebook(f"sqlite:///{path}") as book:
+def made(url: str, students: tuple[str, ...] = STUDENTS) -> Book:
+    """Make the gradebook at ``url``."""
+    with nbgraders_warnings(), Gradebook(url) as book:
         book.add_assignment("ps1")
         book.add_notebook("own", "ps1")
         for name, most in {"essay": 5, "test": 2, "part": 1}.items():
@@ -105,5 +104,6 @@ def make(path: Path, students: tuple[str, ...], scores: Mapping[str, float] | No
             book.add_submission("ps1", student)
             for grade in book.find_submission_notebook("own", "ps1", student).grades:
                 grade.needs_manual_grade = grade.name in ("essay", "task")
-                grade.auto_score = None if grade.needs_manual_grade else (scores or {}).get(grade.name, 1.0)
+                grade.auto_score = None if grade.needs_manual_grade else 1.0
         book.db.commit()
+    return Book(url)
