@@ -38,6 +38,7 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
   const save = () => doing(() => saved());
   const next = () => doing(() => moved(1));
   const previous = () => doing(() => moved(-1));
+  const back = () => isUnsaved() || leave();
   const side = h(
     "section",
     { class: "side", "aria-label": "Your mark" },
@@ -51,7 +52,7 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
       press("Save, next", "Enter", save, "primary"),
       press("Previous", "p", previous),
       press("Next", "n", next),
-      press("Questions", "Esc", leave),
+      press("Questions", "Esc", back),
     ),
     h(
       "details",
@@ -127,11 +128,16 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
     return true;
   }
 
+  /** Tells, once, that something here is not saved. */
+  function isUnsaved() {
+    if (!now.changed || now.warned) return false;
+    now.warned = true;
+    say("Not saved: press Enter to save, or the same key again to leave it.", "warn");
+    return true;
+  }
+
   async function moved(step) {
-    if (now.changed && !now.warned) {
-      now.warned = true;
-      return say("Not saved: press Enter to save, or the same key again to leave it.", "warn");
-    }
+    if (isUnsaved()) return;
     say("");
     const known = now.path[now.at + step];
     if (known) {
@@ -187,8 +193,9 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
     c: () => comment.focus(),
     "+": () => beside.focus(),
     a: () => rubric.begin(),
-    Escape: leave,
+    Escape: back,
   };
+  addEventListener("beforeunload", (event) => !element.hidden && now?.changed && event.preventDefault());
   addEventListener("keydown", (event) => {
     if (element.hidden || !now?.opened || isBusy() || event.altKey || event.metaKey) return;
     const { key, target } = event;

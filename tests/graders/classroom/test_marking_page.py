@@ -142,6 +142,13 @@ def test_going_on_without_saving_asks_once_and_previous_comes_back(opened, marke
     assert page.locator(".desk .answer").inner_text() != first
     press(page, "p")
     page.wait_for_function("text => document.querySelector('.desk .answer').innerText === text", arg=first)
+    press(page, "c")
+    page.keyboard.type("hm")
+    press(page, "Escape")
+    press(page, "Escape")
+    page.get_by_text("Not saved: press Enter to save").wait_for()
+    press(page, "Escape")
+    page.locator(".questions").wait_for()
     assert set(marks(marked_by_hand).values()) == {None}
 
 
