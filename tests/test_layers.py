@@ -180,6 +180,7 @@ ORDER = {
         "answers",
         "grading",
         "feedback",
+        "marking",
         "report",
         "lms",
         "commands",

@@ -6,9 +6,11 @@ import inspect
 
 from generators.layout import BACK
 from studium.classroom import messages
-from studium_classroom import findings, status
+from studium_classroom import findings, marking, status
+from studium_classroom.web import marking_requests
 from studium_classroom.web.base import Rule, rule_of
 from studium_classroom.web.routes import ROUTES, VERBS
+from studium_graders.marking import forms as marking_forms
 
 
 def classroom_page() -> str:
@@ -32,7 +34,9 @@ and owner, and each may do everything that the roles before it may. A TA with a 
 
 Addresses marked *or a board* also accept `Authorization: board …`, the session of [a board](classroom.md#the-board),
 which can read them for one course until it ends. `GET live` sends server-sent events (`text/event-stream`), each of
-them a whole `Status`; a line that begins with a colon is a sign of life.
+them a whole `Status`; a line that begins with a colon is a sign of life. In the same way, addresses marked *or a
+marking page* accept `Authorization: mark …`, the session of [a marking page](classroom.md#mark-by-hand). They refuse
+what somebody else holds, or what has changed, with the status 409.
 """
 
 
@@ -40,12 +44,20 @@ def _asker(path: str, rule: Rule) -> str:
     if rule.role is None:
         return "anybody"
     role = rule.role.label if "{course}" in path else "any member"
-    return f"{role}, or a board" if rule.board else role
+    page = "a board" if rule.board else "a marking page" if rule.mark else ""
+    return f"{role}, or {page}" if page else role
 
 
 def _forms() -> list[type]:
+    by_hand = [marking.Questions, marking.AnswerPage]
+    for module in (marking_forms, marking_requests):
+        by_hand += [one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__]
     staff = [status.Status, status.Row, findings.Standing, status.History, findings.Finding]
-    return [item for item in vars(messages).values() if getattr(item, "__module__", "") == messages.__name__] + staff
+    return (
+        [item for item in vars(messages).values() if getattr(item, "__module__", "") == messages.__name__]
+        + staff
+        + by_hand
+    )
 
 
 def _form(form: type) -> str:

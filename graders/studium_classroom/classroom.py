@@ -19,7 +19,7 @@ from studium_graders.engine.intake.submitted_notebook import UnreadableError, re
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
-from studium_classroom.boards import Boards
+from studium_classroom.boards import Boards, MarkingPages
 from studium_classroom.checks import Checks
 from studium_classroom.class_reading import ClassReader
 from studium_classroom.class_roster import roster_of
@@ -31,6 +31,7 @@ from studium_classroom.handed_in import handed_in_files
 from studium_classroom.jobs.forms import CheckJob
 from studium_classroom.jobs.worker import Worker
 from studium_classroom.live import Live
+from studium_classroom.marking import Marking
 from studium_classroom.members import Members
 from studium_classroom.receipts import Seal
 from studium_classroom.refusals import RefusedError, TooManyError
@@ -58,6 +59,8 @@ class Classroom:
         self.submissions = Submissions(self.database, self.blobs, self.seal)
         self.releases, self.checks = Releases(self.database), Checks(self.database)
         self.findings, self.boards = Findings(self.database), Boards(self.database)
+        self.marking_pages = MarkingPages(self.database)
+        self.marking = Marking(self.members, lambda: self._sentences)
         self._reader = ClassReader(self.submissions, self.findings, self.members)
         self.live = Live(self._state, self._seen)
         self._checker, self._grader = Worker("check"), Worker("grade")

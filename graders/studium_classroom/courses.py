@@ -101,7 +101,7 @@ class CourseFolder:
     def handout(self, name: str) -> Handout:
         """Return what students get for a released assignment."""
         folder = self._release(name)
-        stamp = tuple(sorted((str(path), *_times(path)) for path in folder.rglob("*") if path.is_file()))
+        stamp = _stamp(folder)
         with self._lock:
             kept = self._handouts.get(name)
             if kept is None or kept[0] != stamp:
@@ -114,6 +114,11 @@ class CourseFolder:
                 kept = stamp, Handout(hashlib.sha256(archive).hexdigest(), archive, books, exercises)
                 self._handouts[name] = kept
             return kept[1]
+
+    def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
+        """Name the state of an assignment's files: another one after it was built again."""
+        steps = (self._directory.source_directory, self._directory.release_directory)
+        return tuple(one for step in steps for one in _stamp(folder_of(self._directory, step, name)))
 
     def _release(self, name: str) -> Path:
         return folder_of(self._directory, self._directory.release_directory, name)
@@ -131,6 +136,10 @@ def _exercises(notebook: str, content: bytes) -> list[str]:
         if ours.get("exercise") or (marks.get("grade") and not marks.get("solution")):
             found[exercise_key(notebook, str(ours.get("exercise", "")))] = None
     return list(found)
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    return tuple(sorted((str(path), *_times(path)) for path in folder.rglob("*") if path.is_file()))
 
 
 def _times(path: Path) -> tuple[int, int]:

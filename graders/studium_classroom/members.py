@@ -13,7 +13,7 @@ from studium_graders.class_list.student_ids import RULE, is_usable
 
 from studium_classroom.database import Database
 from studium_classroom.roles import Person, Place, Role
-from studium_classroom.schema import AccessToken, BoardPass, InvitationRow, Member
+from studium_classroom.schema import AccessToken, BoardPass, InvitationRow, MarkingPass, Member
 
 INVITED_DAYS = 30
 _INVITED = timedelta(days=INVITED_DAYS)
@@ -58,7 +58,7 @@ class Members:
     def remove(self, course: str, user: str) -> None:
         """Remove somebody from a course: tokens, invitations and boards end, but their submissions stay."""
         with self._database.writing() as session:
-            for kind in (AccessToken, BoardPass, InvitationRow, Member):
+            for kind in (AccessToken, BoardPass, MarkingPass, InvitationRow, Member):
                 _delete(session, kind, course, user)
 
     def places(self, user: str) -> dict[str, Place]:
@@ -105,7 +105,10 @@ class Members:
 
 
 def _delete(
-    session: Session, kind: type[AccessToken | BoardPass | InvitationRow | Member], course: str, user: str
+    session: Session,
+    kind: type[AccessToken | BoardPass | MarkingPass | InvitationRow | Member],
+    course: str,
+    user: str,
 ) -> None:
     session.execute(delete(kind).where(kind.course == course, kind.user == user))
 
@@ -118,7 +121,8 @@ def _set_place(session: Session, course: str, user: str, place: Place, expires: 
     """
     row = Member(course=course, user=user, since=datetime.now(UTC), role=place.role.label, section=place.section)
     session.merge(row)
-    _delete(session, BoardPass, course, user)
+    for kind in (BoardPass, MarkingPass):
+        _delete(session, kind, course, user)
     earlier = InvitationRow.used.is_(None), InvitationRow.expires <= expires
     session.execute(delete(InvitationRow).where(InvitationRow.course == course, InvitationRow.user == user, *earlier))
 

@@ -20,6 +20,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_classroom.commands.class_list import roster as class_list
     from studium_classroom.commands.init_hub import init_hub
     from studium_classroom.commands.invite import invite
+    from studium_classroom.commands.mark import mark
     from studium_classroom.commands.roster import roster
     from studium_classroom.commands.serve import serve
     from studium_classroom.commands.staff import extend, grade, release
@@ -33,6 +34,7 @@ def studium_commands(app: typer.Typer) -> None:
         ("roster", roster),
         ("status", status),
         ("board", board),
+        ("mark", mark),
         ("grade", grade),
         ("release", release),
         ("extend", extend),

@@ -18,7 +18,7 @@ from studium_graders.course.private_files import private_file, private_folder
 
 from studium_classroom.archiving import BLOBS, FILES, FORMAT, KINDS, MANIFEST, ROWS, Manifest, table_name
 from studium_classroom.classroom import Classroom
-from studium_classroom.schema import VERSION, Base, BoardPass, InvitationRow, Moment, Submission
+from studium_classroom.schema import VERSION, Base, BoardPass, InvitationRow, MarkingPass, Moment, Submission
 
 
 class Archive:
@@ -71,7 +71,7 @@ class Archive:
         with classroom.database.writing() as session:
             if session.scalar(select(Submission.id).where(Submission.course == course).limit(1)):
                 raise UsageError(f"this server already has submissions of {course}; choose another with --course")
-            for given in (BoardPass, InvitationRow):  # issued for places that have changed
+            for given in (BoardPass, MarkingPass, InvitationRow):  # issued for places that have changed
                 session.execute(delete(given).where(given.course == course))
             numbers: dict[int, int] = {}
             for kind in KINDS:

@@ -73,13 +73,13 @@ class AccessToken(Base):
     since: Mapped[datetime]
 
 
-class BoardPass(Base):
-    """The secret of a link that opens a board once, or of the session it was exchanged for; only its hash is stored.
+class Pass(Base):
+    """The secret of a link that opens a page once, or of the session it was exchanged for; only its hash is stored.
 
     It has the place that its owner had in the course when the link was made.
     """
 
-    __tablename__ = "board_pass"
+    __abstract__ = True
     sha256: Mapped[str] = mapped_column(primary_key=True)
     course: Mapped[str]
     user: Mapped[str]
@@ -87,6 +87,18 @@ class BoardPass(Base):
     section: Mapped[str]
     is_link: Mapped[bool]
     expires: Mapped[datetime]
+
+
+class BoardPass(Pass):
+    """A pass that reads the boards of one course."""
+
+    __tablename__ = "board_pass"
+
+
+class MarkingPass(Pass):
+    """A pass that marks by hand in one course. Older databases get this table when they are opened."""
+
+    __tablename__ = "marking_pass"
 
 
 class Submission(Base):

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 from studium.classroom.client import Client, path_of, quoted
 from studium.classroom.connections import connection_of
-from studium.classroom.messages import Opened, Receipt
+from studium.classroom.messages import BoardLink, Opened, Receipt
+
+from studium_classroom.marking import Questions
 
 _LONG = 300.0  # seconds
 
@@ -45,6 +47,20 @@ class StaffClient(Client):
     def release(self, course: str, assignment: str) -> None:
         """Let students see their marks and feedback."""
         self.sent("POST", f"{path_of(course, assignment)}/release")
+
+    def marking(self, course: str, assignment: str) -> Questions:
+        """Return the questions of an assignment with answers for a person to mark."""
+        return self.asked("GET", f"{path_of(course, assignment)}/marking", Questions)
+
+    def marking_page(self, course: str, assignment: str) -> str:
+        """Return a link that opens the page on which an assignment is marked, once, within minutes."""
+        link = self.asked("POST", f"courses/{quoted(course)}/mark", BoardLink)
+        return marking_link(self.url, course, assignment, link.secret)
+
+
+def marking_link(url: str, course: str, assignment: str, secret: str) -> str:
+    """Return the address where a browser opens the marking page; the secret is in a part that no server is sent."""
+    return f"{url}/mark/{quoted(course)}/{quoted(assignment)}#{secret}"
 
 
 def staff_client(course: str) -> StaffClient:

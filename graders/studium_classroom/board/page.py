@@ -14,10 +14,12 @@ _HERE = Path(__file__).parent
 _SCRIPT, _STYLE = re.compile(r"<script>(.*?)</script>", re.DOTALL), re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _NONCE = "nonce-of-each-answer"
 _POLICY = (
-    "default-src 'none'; script-src {scripts} 'nonce-{nonce}'; style-src {styles}; connect-src 'self'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors 'none'; base-uri 'none'; "
+    "default-src 'none'; {images}script-src {scripts} 'nonce-{nonce}'; style-src {styles}; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types {types}; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'"
 )
+_WORDS = {"images": "", "types": "'none'"}  # a page that writes only text
+_ANSWERS = {"images": "img-src data:; ", "types": "answer"}  # a page that shows answers, which the server has cleaned
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -28,10 +30,11 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page(name: str) -> Page:
-    """Return the page ``board`` or ``join``: the same for everybody but for a nonce, which imported modules inherit."""
+    """Return a page, such as ``board``: the same for everybody but for a nonce, which imported modules inherit."""
     html, scripts, styles = _template(name)
     nonce = secrets.token_urlsafe(16)
-    return Page(html.replace(_NONCE, nonce), _POLICY.format(scripts=scripts, styles=styles, nonce=nonce))
+    shown = _ANSWERS if name == "mark" else _WORDS
+    return Page(html.replace(_NONCE, nonce), _POLICY.format(scripts=scripts, styles=styles, nonce=nonce, **shown))
 
 
 @cache

@@ -1,10 +1,10 @@
-// The session of a board. The secret of the link is changed into a token once; the token stays in this tab, and no cookie is set.
+// The session of a page. The secret of the link is changed into a token once; the token stays in this tab, and no cookie is set.
 
 /** There is no session, or it has ended: only another link helps. */
 export class EndedError extends Error {}
 
-const [, prefix, course, assignment] = /^(.*)\/board\/([^/]+)\/([^/]+)$/.exec(location.pathname);
-const KEY = `studium-board ${prefix} ${course}`;
+const [, prefix, kind, course, assignment] = /^(.*)\/(board|mark)\/([^/]+)\/([^/]+)$/.exec(location.pathname);
+const KEY = `studium-${kind} ${prefix} ${course}`;
 
 /** The course and the assignment of this page, as its address names them. */
 export const place = { course: decodeURIComponent(course), assignment: decodeURIComponent(assignment) };
@@ -22,11 +22,11 @@ export async function openSession() {
 }
 
 async function exchanged(secret) {
-  return (await fetched("board", { method: "POST", body: JSON.stringify({ secret }) })).json();
+  return (await fetched(kind, { method: "POST", body: JSON.stringify({ secret }) })).json();
 }
 
 function ask(path, token, options) {
-  const headers = { Authorization: `board ${token}` };
+  const headers = { Authorization: `${kind} ${token}` };
   return fetched(`courses/${course}/assignments/${assignment}/${path}`, { ...options, headers });
 }
 

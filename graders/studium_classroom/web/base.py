@@ -7,13 +7,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from studium.classroom.archive import ArchiveError
 from studium.classroom.messages import BoardLink, CheckRequest, Invitation, Receipt, Refusal
 from studium.errors import CourseError, StudiumError, UsageError
+from studium_graders.marking.errors import HeldError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from studium_classroom.classroom import Classroom
@@ -23,6 +24,10 @@ from studium_classroom.members import InvitationError
 from studium_classroom.people import Authentication
 from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.roles import Person, Role
+from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest
+
+if TYPE_CHECKING:
+    from studium_classroom.board.page import Page
 
 SMALL = 1 << 16  # bytes of a short body
 _MOST_DIGITS = 18  # digits of a length
@@ -32,6 +37,7 @@ _STATUS: dict[type[StudiumError], int] = {
     InvitationError: 403,
     ArchiveError: 400,
     UsageError: 404,
+    HeldError: 409,
     CourseError: 400,
 }
 _log = logging.getLogger(__name__)
@@ -59,29 +65,35 @@ class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # Created here and not in threads, where msgspec may crash the process.
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     form: msgspec.json.Decoder(form)
-    for form in (BoardLink, CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest)
+    for form in (
+        *(BoardLink, CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest),
+        *(NextRequest, OpenRequest, MarkRequest, ItemRequest),
+    )
 }
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Who may use a verb, the largest body in bytes, and whether a board may; the role None means anybody."""
+    """Who may use a verb, the largest body in bytes, and whether the session of a page may, a board's or a marking
+    page's; the role None means anybody.
+    """
 
     role: Role | None
     most: int
     board: bool
+    mark: bool = False
 
 
-def allowed(role: Role | None, *, most: int = SMALL, board: bool = False) -> Callable[[Verb], Verb]:
+def allowed(role: Role | None, *, most: int = SMALL, board: bool = False, mark: bool = False) -> Callable[[Verb], Verb]:
     """Let members of the course with this role or a higher one use a verb; None lets anybody.
 
-    ``most`` is the largest body in bytes. With ``board``, the session of a board may use it too.
+    ``most`` is the largest body in bytes. With ``board`` or ``mark``, the session of such a page may use it too.
     """
 
-    def mark(verb: Verb) -> Verb:
-        vars(verb)["rule"] = Rule(role, most, board)
+    def ruled(verb: Verb) -> Verb:
+        vars(verb)["rule"] = Rule(role, most, board, mark)
         return verb
 
-    return mark
+    return ruled
 
 
 def rule_of(handler: type[RequestHandler], verb: str) -> Rule | None:
@@ -160,6 +172,8 @@ class ClassroomHandler(RequestHandler):
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "board":
             return await self._at_the_board(token.strip(), rule)
+        if scheme.lower() == "mark":
+            return await self._at_the_marking_page(token.strip(), rule)
         if scheme.lower() not in ("token", "bearer") or not token:
             raise HTTPError(401, "a token is needed; join with your invitation link: studium courses --join LINK")
         with self.guessing(token.strip()):
@@ -192,6 +206,16 @@ class ClassroomHandler(RequestHandler):
             )
         if not rule.board:
             raise HTTPError(403, "a board's session can only read the board; use your token here")
+        return person
+
+    async def _at_the_marking_page(self, token: str, rule: Rule) -> Person:
+        person = await asyncio.to_thread(self.classroom.marking_pages.person, token)
+        if person is None:
+            raise HTTPError(
+                401, "the marking page has been open for 8 hours, or its owner's role has changed; open another one"
+            )
+        if not rule.mark:
+            raise HTTPError(403, "a marking page's session can only mark by hand; use your token here")
         return person
 
     async def _require(self, course: str, role: Role) -> None:
@@ -266,6 +290,27 @@ class ClassroomHandler(RequestHandler):
         """Log unexpected errors with a traceback, and refusals not at all."""
         if not isinstance(error, StudiumError | HTTPError):
             super().log_exception(kind, error, trace)
+
+
+class EmptyPageHandler(ClassroomHandler):
+    """Pages that say nothing of a course."""
+
+    def refuse_other_sites(self) -> None:
+        """Let links from anywhere lead here: the page is empty, and no other page may frame or script it."""
+
+    async def show(self, name: str) -> None:
+        """Send a page and the policy that lets only its scripts run."""
+        page = await asyncio.to_thread(_page, name)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.finish(page.html)
+
+
+def _page(name: str) -> "Page":
+    from studium_classroom.board.page import page  # here: a server that shows no page needs no templates
+
+    return page(name)
 
 
 class UnknownHandler(ClassroomHandler):

@@ -2,34 +2,15 @@
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from studium.classroom.messages import BoardLink
 from tornado.iostream import StreamClosedError
 
 from studium_classroom.roles import Role
-from studium_classroom.web.base import ClassroomHandler, allowed
-
-if TYPE_CHECKING:
-    from studium_classroom.board.page import Page
+from studium_classroom.web.base import ClassroomHandler, EmptyPageHandler, allowed
 
 
-class _EmptyPageHandler(ClassroomHandler):
-    """Pages that say nothing of a course."""
-
-    def refuse_other_sites(self) -> None:
-        """Let links from anywhere lead here: the page is empty, and no other page may frame or script it."""
-
-    async def show(self, name: str) -> None:
-        """Send a page and the policy that lets only its scripts run."""
-        page = await asyncio.to_thread(_page, name)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", page.policy)
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.finish(page.html)
-
-
-class PageHandler(_EmptyPageHandler):
+class PageHandler(EmptyPageHandler):
     """The page of a board."""
 
     @allowed(None)
@@ -38,7 +19,7 @@ class PageHandler(_EmptyPageHandler):
         await self.show("board")
 
 
-class InvitationHandler(_EmptyPageHandler):
+class InvitationHandler(EmptyPageHandler):
     """The page that the link of an invitation opens in a browser."""
 
     @allowed(None)
@@ -103,9 +84,3 @@ class LiveHandler(ClassroomHandler):
             async for status in self.classroom.live.follow(course, assignment, self.person.places[course]):
                 self.write(b"data: %b\n\n" % status if status else b":\n\n")
                 await self.flush()
-
-
-def _page(name: str) -> "Page":
-    from studium_classroom.board.page import page  # here: a server that shows no page needs no templates
-
-    return page(name)

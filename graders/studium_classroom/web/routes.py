@@ -7,7 +7,7 @@ from tornado.web import Application
 from studium_classroom.classroom import Classroom
 from studium_classroom.guesses import Guesses
 from studium_classroom.people import Authentication
-from studium_classroom.web import board, staff, student, transfer
+from studium_classroom.web import board, marking, staff, student, transfer
 from studium_classroom.web.base import ClassroomHandler, UnknownHandler
 
 _COURSE = "courses/{course}"
@@ -27,6 +27,13 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
     f"{_ASSIGNMENT}/status": board.StatusHandler,
     f"{_ASSIGNMENT}/status/{{student}}/{{exercise}}": board.HistoryHandler,
     f"{_ASSIGNMENT}/live": board.LiveHandler,
+    "mark": marking.OpenHandler,
+    f"{_COURSE}/mark": marking.LinkHandler,
+    f"{_ASSIGNMENT}/marking": marking.QuestionsHandler,
+    f"{_ASSIGNMENT}/marking/next": marking.NextHandler,
+    f"{_ASSIGNMENT}/marking/answers/{{answer}}": marking.AnswerHandler,
+    f"{_ASSIGNMENT}/marking/rubric": marking.RubricHandler,
+    f"{_ASSIGNMENT}/marking/rubric/{{item}}": marking.ItemHandler,
     f"{_ASSIGNMENT}/grade": staff.GradeHandler,
     f"{_ASSIGNMENT}/release": staff.ReleaseHandler,
     f"{_ASSIGNMENT}/received": transfer.ReceivedHandler,
@@ -38,12 +45,15 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
 }
 PAGES: dict[str, type[ClassroomHandler]] = {
     "board/{course}/{assignment}": board.PageHandler,
+    "mark/{course}/{assignment}": marking.MarkingPageHandler,
     "join": board.InvitationHandler,
 }
 VERBS = ("get", "post", "put", "delete", "patch")
 _PARTS = {
     "{course}": r"(?P<course>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
     "{assignment}": r"(?P<assignment>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
+    "{answer}": r"(?P<answer>[0-9A-Za-z-]{1,64})",
+    "{item}": r"(?P<item>[0-9A-Za-z-]{1,64})",
     "{attempt}": r"(?P<attempt>[1-9][0-9]{0,5})",
     "{notebook}": r"(?P<notebook>[^/]{1,200})",
     "{student}": r"(?P<student>[^/]{1,200})",

@@ -94,13 +94,28 @@ def read_marks(url: str, assignment: str, students: Collection[str] = ()) -> lis
     return [all_marks[student] for student in sorted(set(students) or all_marks)]
 
 
-def _submissions(session: Session, assignment: str, due: datetime | None) -> dict[str, SubmissionMarks]:
-    books = _notebooks(session, assignment)
+def read_marks_of(url: str, assignment: str, student: str) -> SubmissionMarks | None:
+    """Return the marks of one submission, without reading those of the class; None if there is no such submission."""
+    with reading_gradebook(url) as session:
+        found = session.execute(select(Assignment.id, Assignment.duedate).where(Assignment.name == assignment)).first()
+        if found is None:
+            return None
+        return _submissions(session, found.id, found.duedate, student).get(student)
+
+
+def _submissions(
+    session: Session, assignment: str, due: datetime | None, student: str = ""
+) -> dict[str, SubmissionMarks]:
+    """Return the marked submissions by student: all of them, or only that of one student."""
     query = (
         select(SubmittedAssignment, Student)
         .join(SubmittedAssignment.student)
         .where(SubmittedAssignment.assignment_id == assignment)
     )
+    if student:
+        query = query.where(SubmittedAssignment.student_id == student)
+    rows = session.execute(query).all()
+    books = _notebooks(session, assignment, [submitted.id for submitted, _ in rows])
     return {
         student.id: SubmissionMarks(
             student.id,
@@ -109,17 +124,19 @@ def _submissions(session: Session, assignment: str, due: datetime | None) -> dic
             due and due + (submitted.extension or timedelta()),
             sorted(books[submitted.id], key=lambda book: book.name),
         )
-        for submitted, student in session.execute(query)
+        for submitted, student in rows
     }
 
 
-def _notebooks(session: Session, assignment: str) -> defaultdict[str, list[NotebookMarks]]:
+def _notebooks(
+    session: Session, assignment: str, submissions: Collection[str]
+) -> defaultdict[str, list[NotebookMarks]]:
     """Return the marked notebooks by the id of the submission."""
     query = (
         select(SubmittedNotebook.id, SubmittedNotebook.assignment_id, Notebook.name)
         .add_columns(SubmittedNotebook.late_submission_penalty)
         .join(SubmittedNotebook.notebook)
-        .where(Notebook.assignment_id == assignment)
+        .where(Notebook.assignment_id == assignment, SubmittedNotebook.assignment_id.in_(submissions))
     )
     found: defaultdict[str, list[NotebookMarks]] = defaultdict(list)
     by_id = {}
@@ -140,21 +157,22 @@ def _add_marks(session: Session, assignment: str, books: dict[str, NotebookMarks
         )
     }
     query = select(Grade, BaseCell.name).join(Grade.cell).join(BaseCell.notebook)
-    for grade, name in session.execute(query.where(Notebook.assignment_id == assignment)):
-        if grade.notebook_id in books:
-            books[grade.notebook_id].marks[name] = Mark(
-                grade.score or 0.0,
-                most.get(grade.cell_id, 0.0),
-                grade.auto_score,
-                grade.manual_score,
-                grade.extra_credit or 0.0,
-                bool(grade.needs_manual_grade) and grade.manual_score is None,
-            )
+    own = Notebook.assignment_id == assignment, Grade.notebook_id.in_(books)
+    for grade, name in session.execute(query.where(*own)):
+        books[grade.notebook_id].marks[name] = Mark(
+            grade.score or 0.0,
+            most.get(grade.cell_id, 0.0),
+            grade.auto_score,
+            grade.manual_score,
+            grade.extra_credit or 0.0,
+            bool(grade.needs_manual_grade) and grade.manual_score is None,
+        )
 
 
 def _add_remarks(session: Session, assignment: str, books: dict[str, NotebookMarks]) -> None:
     query = select(Comment, BaseCell.name).join(Comment.cell).join(BaseCell.notebook)
-    for comment, name in session.execute(query.where(Notebook.assignment_id == assignment)):
+    own = Notebook.assignment_id == assignment, Comment.notebook_id.in_(books)
+    for comment, name in session.execute(query.where(*own)):
         text = comment.manual_comment if comment.manual_comment is not None else comment.auto_comment
-        if comment.notebook_id in books and text and text.strip():
+        if text and text.strip():
             books[comment.notebook_id].remarks[name] = Remark(text.strip(), comment.manual_comment is not None)

@@ -33,11 +33,12 @@ class Check(msgspec.Struct):
 
 
 class Section(msgspec.Struct):
-    """One exercise: the answers, then what was checked."""
+    """One exercise: the answers, then what was checked; ``cells`` are the graded cells of the checks."""
 
     title: str
     answers: list[Answer] = []
     checks: list[Check] = []
+    cells: list[str] = []
 
     @property
     def points(self) -> float:

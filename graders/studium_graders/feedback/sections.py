@@ -56,6 +56,7 @@ def sections_of(sources: Sources) -> list[Section]:
             section.answers.extend(_answers(cell, sources))
         if mark := sources.marks.marks.get(cell.grade_id):
             section.checks.append(_check(cell, mark, sources))
+            section.cells.append(cell.grade_id)
     return sections
 
 

@@ -31,7 +31,8 @@ def verbs():
 
 
 def filled(path):
-    return path.format(course=C, assignment=A, attempt=1, notebook="counting", student="bob", exercise="counting.total")
+    parts = {"attempt": 1, "notebook": "counting", "student": "bob", "exercise": "counting.total"}
+    return path.format(course=C, assignment=A, answer="0a", item="0b", **parts)
 
 
 def refused(response, status, sentence):

@@ -1,0 +1,87 @@
+"""``studium classroom mark``: what waits for a person, and the page on which to mark it."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium_classroom.commands.opening import CourseId, chosen, opened, settings_of
+
+if TYPE_CHECKING:
+    from studium_classroom.marking import Questions
+
+
+def mark(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    course: Annotated[
+        Path | None,
+        typer.Option("--course", help="On the server's machine: the course folder, or a folder with a classroom.toml."),
+    ] = None,
+    course_id: CourseId = "",
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show which answers wait for a mark by hand, and print a link to the page on which you mark them.
+
+    The link works once, within five minutes, and the page stays open for eight hours. Without --course, the link comes
+    from the course server that you have joined, or from your hub's, and a TA with a section sees only that section. If
+    you have not joined one, the current folder is taken as the course; marks are then given under the name of your
+    account.
+    """
+    from studium.classroom.connections import connections
+    from studium.cli.output import print_json
+
+    asked = course is None and connections()
+    found, link = _asked(course_id, name) if asked else _on_this_machine(course or Path(), course_id, name)
+    if as_json:
+        print_json({"link": link, "questions": found.questions})
+        return
+    _print(found)
+    typer.echo(link)
+    typer.echo("open this link in a browser within five minutes; it works once, and whoever has it marks as you")
+    if open_page:
+        typer.launch(link)
+
+
+def _print(found: "Questions") -> None:
+    from studium.cli.output import print_table
+
+    if not found.questions:
+        typer.echo(f"no answer to {found.assignment} waits for a person, and none was marked by hand")
+        return
+    rows = [
+        (one.title, *(str(number) for number in (one.waiting, one.marked, one.mine, one.held)), f"{one.max_score:g}")
+        for one in found.questions
+    ]
+    print_table(("question", "waiting", "marked", "by you", "held by others", "points"), rows)
+
+
+def _on_this_machine(folder: Path, course_id: str, name: str) -> "tuple[Questions, str]":
+    settings = settings_of(folder)
+    from studium_classroom.roles import Person, Place, Role
+    from studium_classroom.staff_client import marking_link
+
+    with opened(settings) as classroom:
+        course, user, place = classroom.courses[chosen(classroom, course_id)], _account(), Place(Role.OWNER)
+        found = classroom.marking.questions(course, Person(user, {course.id: place}), name)
+        secret = classroom.marking_pages.link(course.id, user, place)
+        return found, marking_link(settings.link, course.id, name, secret)
+
+
+def _account() -> str:
+    """Return who runs this; two people who share an account share the answer that they hold, too."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
+
+
+def _asked(course_id: str, name: str) -> "tuple[Questions, str]":
+    from studium.classroom.overview import assignment_named
+
+    from studium_classroom.staff_client import StaffClient
+
+    connection, view = assignment_named(name, course_id)
+    with StaffClient(connection.url, connection.token) as client:
+        return client.marking(view.course, name), client.marking_page(view.course, name)

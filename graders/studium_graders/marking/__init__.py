@@ -1,0 +1,1 @@
+"""Marking by hand, by question: rubrics, who holds which answer, and the marks in nbgrader's gradebook."""
