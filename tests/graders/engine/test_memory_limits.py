@@ -43,7 +43,7 @@ def cells_of_topic():
         yield Cell(f"t{number}", "test", written_test(TOPIC, EXERCISE, test), f"t{number}", 1.0, **marks)
 
 
-OFTEN = {Level.L1, LEVELS[-1]}  # the weakest that keeps the limit, and what this machine can do
+OFTEN = {Level.L1, LEVELS[-1]}  # the weakest at which no answer can undo it, and the strictest here
 
 
 def _at(level):
