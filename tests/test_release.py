@@ -67,3 +67,13 @@ def test_the_hosted_tests_run_on_every_python_that_the_package_names_and_with_th
 def test_the_version_stands_in_one_place_and_a_wheel_has_it():
     done = subprocess.run([sys.executable, "-m", "hatchling", "version"], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout.decode().strip() == studium.__version__
+
+
+def test_the_newest_version_in_the_changelog_is_the_packages_and_the_citations_with_its_day():
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"^## (.+)", changelog, re.MULTILINE)[0] == "Unreleased"
+    newest = re.search(r"^## ([\d.]+) — (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert newest
+    assert newest.groups() == (studium.__version__, str(cited["date-released"]))
+    assert cited["version"] == studium.__version__

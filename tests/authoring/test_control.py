@@ -13,6 +13,8 @@ from studium.authoring.subject import open_subject
 from tests.authoring.conftest import SMOKE, Damage
 from tests.authoring.damages import DAMAGES
 
+pytestmark = pytest.mark.usefixtures("forked_checks")
+
 FAR = Damage(
     "",
     "control",

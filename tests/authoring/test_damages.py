@@ -10,6 +10,8 @@ from studium.authoring.subject import open_subject
 from tests.authoring.conftest import SMOKE, failed
 from tests.authoring.damages import DAMAGES
 
+pytestmark = pytest.mark.usefixtures("forked_checks")
+
 QUICK = [check.name for check in OWN_CHECKS if not check.apart]
 SHOWN_BY_CELLS = ("a solution in what a cell prints", "a solution in a figure")
 EACH = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)

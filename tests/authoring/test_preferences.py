@@ -13,6 +13,8 @@ from studium.authoring.subject import open_subject
 from tests.authoring.conftest import SMOKE
 from tests.authoring.preferences.damages import ADVICE, HARMS, PROBLEM, READER, Harm
 
+pytestmark = pytest.mark.usefixtures("forked_checks")
+
 TOPIC = Path(__file__).parent / "preferences" / "topic"
 PAGE = Path(__file__).parents[2] / "docs" / "standard.md"
 NOTICED = [harm for harm in HARMS if harm.kind != READER]

@@ -9,6 +9,8 @@ from studium.authoring.subject import open_subject
 from tests.authoring.conftest import SMOKE, Damage, failed
 from tests.authoring.damages import _SOLUTION, DAMAGES
 
+pytestmark = pytest.mark.usefixtures("forked_checks")
+
 
 def leaks(folder) -> list[str]:
     """What the texts of a topic give away."""

@@ -17,6 +17,8 @@ from studium.cli import topic
 from tests.authoring.conftest import SMOKE
 from tests.authoring.damages import WEAK_TESTS
 
+pytestmark = pytest.mark.usefixtures("forked_checks")
+
 
 def subject_with(*trials, **versions):
     @exercise(points=1, minutes=1)
