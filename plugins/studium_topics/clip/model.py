@@ -42,7 +42,7 @@ class TextTower(nn.Module):
         self.down = nn.Linear(hidden, WIDTH, bias=False)
 
     def forward(self, sentences: Sequence[str]) -> Tensor:
-        words = bag(sentences).to(self.embedding.device)
+        words = bag(sentences).to(self.embedding)
         return self.down(self.up(words @ self.embedding).relu())
 
 

@@ -43,6 +43,7 @@ def ground(model, batches, lr, images, names):
     * `model.log_scale`, `model.bias`: parameters
     * batches: each has `images`, `names` (a list for each image), `boxes` (B, N, 4) and `owner`;
       they stay as they are
+    * names: a list of the names to find, which stays as it is, too
     * `owner` (B, N): the place in its image's list of the name that a region belongs to, or −1
     * returns: for each image and each name (boxes, scores), best first, without a gradient
     * and returns: the loss of each batch before its step, as floats
@@ -155,7 +156,8 @@ def _(ground, rng):
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        found = ground(model, batches, lr, images, list(names))
+        asked = list(names)
+        found = ground(model, batches, lr, images, asked)
         what = f"with {count} batches of {size} images, a rate of {lr} and the names {names}"
         assert_close(found[1], losses, rtol=1e-4, atol=1e-5, message=f"the loss of each batch {what}")
         with torch.no_grad():
@@ -181,6 +183,7 @@ def _(ground, rng):
                 which = f"for {name!r} in image {row}, {what}"
                 assert_close(found[0][row][place][0], boxes[row, kept], rtol=1e-4, atol=1e-4, message=f"boxes {which}")
                 assert_close(found[0][row][place][1], scores[kept], rtol=1e-4, atol=1e-4, message=f"scores {which}")
+        assert asked == names, f"the list of names must stay as it is, got {asked}"
         for batch, before in zip(batches, given, strict=True):
             assert batch.names == before.names, "the names of the batches must stay as they are"
             for part in ("images", "owner", "boxes"):
