@@ -55,4 +55,4 @@ def test_reproducing_gives_one_row_a_claim_with_the_worst_seed(sample):
     first, second = reproduce(load_catalogue()["sample"], SMOKE, range(3))
     assert first.by_seed == pytest.approx([0.5, 0.51, 0.52])
     assert (first.measured, first.holds, second.measured, second.holds) == (0.52, None, 0.5, True)
-    assert 0 < first.peak_mb < 2000
+    assert first.peak_mb > 0  # of the process, in which other tests ran before
