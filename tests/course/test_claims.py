@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from studium import Claim, Profile
@@ -55,4 +58,17 @@ def test_reproducing_gives_one_row_a_claim_with_the_worst_seed(sample):
     first, second = reproduce(load_catalogue()["sample"], SMOKE, range(3))
     assert first.by_seed == pytest.approx([0.5, 0.51, 0.52])
     assert (first.measured, first.holds, second.measured, second.holds) == (0.52, None, 0.5, True)
-    assert first.peak_mb > 0  # of the process, in which other tests ran before
+
+
+def test_reproducing_says_how_much_memory_its_process_took(sample):
+    script = """
+        from studium import Profile
+        from studium.catalogue.catalogue import load_catalogue
+        from studium.experiments.measuring import reproduce
+
+        first, *_ = reproduce(load_catalogue()["sample"], Profile("smoke"), range(3))
+        print(first.peak_mb)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]  # a process of its own: other tests ran in this one
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 0 < float(done.stdout) < 2000

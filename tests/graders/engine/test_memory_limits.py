@@ -43,14 +43,7 @@ def cells_of_topic():
         yield Cell(f"t{number}", "test", written_test(TOPIC, EXERCISE, test), f"t{number}", 1.0, **marks)
 
 
-OFTEN = {Level.L1, LEVELS[-1]}  # the weakest at which no answer can undo it, and the strictest here
-
-
-def _at(level):
-    return pytest.param(level, id=level.label, marks=() if level in OFTEN else pytest.mark.heavy)
-
-
-@pytest.fixture(scope="module", params=map(_at, LEVELS))
+@pytest.fixture(scope="module", params=LEVELS, ids=lambda level: level.label)
 def grade(request, ancestor):
     """grade(answer) → points and mode of the test with the meter and of the next one."""
     cells = Cell("imports", "given", IMPORTS), Cell(NAME, "answer", stub(EXERCISE), NAME, reference=solved(EXERCISE))

@@ -22,7 +22,7 @@ def verify_among(p, q, candidates, chance):
     """Return one token distributed exactly as p, a candidate if possible.
 
     * p, q (V,): the distributions of target and draft at one position; they stay as they are.
-    * candidates: a list of one or more tokens, drawn from q independently of each other.
+    * candidates: a list of one or more tokens, drawn from q independently of each other; it stays as it is.
     * chance: as in `verify`.
 
     Judge the candidates in turn and return the first that you keep. Keep each one with probability min(1, r / q), where
@@ -72,7 +72,10 @@ def _(verify_among, rng):
 
         def missed(chance, p=p, q=q, count=count):
             drawn = [chance.pick(q) for _ in range(count)]
-            return float(verify_among(p, q, drawn, chance) not in drawn)
+            given = list(drawn)
+            token = verify_among(p, q, given, chance)
+            assert given == drawn, f"the candidates must stay as they are: they were {drawn} and are {given}"
+            return float(token not in drawn)
 
         found = sum(miss * probability for miss, probability in outcomes(missed))
         assert torch.equal(p, before), "the argument p must stay as it is"
