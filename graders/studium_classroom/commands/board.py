@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from studium_classroom.commands.opening import CourseId, chosen, opened, settings_of
+from studium_classroom.commands.opening import CourseId, HereFolder, chosen, opened, settings_of
 
 
 def board(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
-    course: Annotated[
-        Path | None,
-        typer.Option("--course", help="On the server's machine: the course folder, or a folder with a classroom.toml."),
-    ] = None,
+    course: HereFolder = None,
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studium_classroom.commands.opening import CourseId, chosen, opened, settings_of
+from studium_classroom.commands.opening import CourseId, HereFolder, chosen, opened, settings_of
 
 if TYPE_CHECKING:
     from studium_classroom.marking import Questions
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 def mark(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
-    course: Annotated[
-        Path | None,
-        typer.Option("--course", help="On the server's machine: the course folder, or a folder with a classroom.toml."),
-    ] = None,
+    course: HereFolder = None,
     course_id: CourseId = "",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from studium_classroom.settings import Settings
 
 Folder = Annotated[Path, typer.Option("--course", help="The course folder, or one with a classroom.toml.")]
+HereFolder = Annotated[
+    Path | None,
+    typer.Option("--course", help="On the server's machine: the course folder, or a folder with a classroom.toml."),
+]
 CourseId = Annotated[str, typer.Option("--id", help="The course id, needed if the server has several courses.")]
 
 
