@@ -174,10 +174,8 @@ ORDER = {
         "gradebook",
         "engine",
         "results",
-        "late",
         "assignments",
         "class_list",
-        "answers",
         "grading",
         "feedback",
         "marking",
@@ -225,6 +223,13 @@ def test_a_folder_imports_from_those_before_it_alone(package):
     assert {name.split(".")[1] for name in texts} == {*ORDER[package], *PLACES.get(package, {})}
     found = {name: against_the_order(package, name, text) for name, text in texts.items()}
     assert {name: bad for name, bad in found.items() if bad} == {}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_a_package_has_at_most_twelve_folders(package):
+    base = next(ROOT / folder for folder in MAY_IMPORT if folder.endswith(f"/{package}"))
+    folders = sorted(path.parent.name for path in base.glob("*/__init__.py"))
+    assert len(folders) <= 12, folders
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
     config.CourseDirectory.root = str(root)
     config.NbGraderAPI.timezone = course.timezone
     config.Exchange.timezone = course.timezone
-    config.AssignLatePenalties.plugin_class = "studium_graders.late.policy.LatePolicy"
+    config.AssignLatePenalties.plugin_class = "studium_graders.grading.late.policy.LatePolicy"
     config.LatePolicy.policy = course.late.policy
     config.LatePolicy.penalty_percent = course.late.penalty_percent
     config.LatePolicy.grace_minutes = course.late.grace_minutes

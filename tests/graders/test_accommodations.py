@@ -20,7 +20,7 @@ from studium_graders.assignments.building import build_assignment
 from studium_graders.course.amounts import Amount
 from studium_graders.course.course_file import read_course
 from studium_graders.feedback.marks import read_marks
-from studium_graders.late.budget import spend
+from studium_graders.grading.late.budget import spend
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\n'
 OPENS = '[[assignments]]\nname = "ps1"\nopens = 2026-02-21T23:59:00\ndue = 2026-03-01T23:59:00\ntopics = ["counting"]\n'

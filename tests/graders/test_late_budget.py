@@ -18,7 +18,7 @@ from studium.catalogue.catalogue import Catalogue
 from studium.exercises.sources import solved
 from studium_graders.assignments.building import build_assignment
 from studium_graders.course.course_file import Course
-from studium_graders.late.budget import extensions, spend
+from studium_graders.grading.late.budget import extensions, spend
 
 BERLIN, NEW_YORK, KOLKATA = "Europe/Berlin", "America/New_York", "Asia/Kolkata"
 PER_DAY = {"policy": "per-day", "penalty_percent": 10}

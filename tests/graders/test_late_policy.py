@@ -9,8 +9,8 @@ from traitlets.config import Config
 pytest.importorskip("nbgrader")
 
 from nbgrader.plugins import LateSubmissionPlugin  # nbgrader is an extra
-from studium_graders.late.penalties import LatePenalties
-from studium_graders.late.policy import LatePolicy
+from studium_graders.grading.late.penalties import LatePenalties
+from studium_graders.grading.late.policy import LatePolicy
 
 HOUR, DAY = 3_600, 86_400
 

@@ -25,8 +25,8 @@ from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.gradebook.errors import GradebookError
+from studium_graders.grading.late.penalties import LatePenalties
 from studium_graders.grading.recorder import Graded, Recorder
-from studium_graders.late.penalties import LatePenalties
 from studium_graders.results.mark_changes import MarkChange
 
 from .conftest import PATIENT

@@ -7,7 +7,7 @@ import tomlkit
 from studium.errors import CourseError
 from studium_graders.class_list.students import forget, read_entries
 from studium_graders.course.course_file import FILE, Course, Extension, read_course
-from studium_graders.late.accommodating import remove
+from studium_graders.grading.late.accommodating import remove
 from studium_graders.results.store import write_whole
 
 from studium_classroom.privacy.place import Item, as_json, counted

@@ -32,7 +32,7 @@ def accommodations(
     require_grade_extra("nbgrader")
     from studium_graders.course.accommodations import read_csv
     from studium_graders.course.course_file import read_course
-    from studium_graders.late.accommodating import add
+    from studium_graders.grading.late.accommodating import add
 
     with settings_errors(course):
         found = add(course, read_csv(from_csv)) if from_csv else read_course(course)
@@ -48,8 +48,8 @@ def set_(
     """Give one student more time in every assignment of the term, or change how much."""
     require_grade_extra("nbgrader")
     from studium_graders.course.amounts import Amount
-    from studium_graders.late.accommodating import add
-    from studium_graders.late.extensions import unknown_student
+    from studium_graders.grading.late.accommodating import add
+    from studium_graders.grading.late.extensions import unknown_student
 
     with settings_errors(course):
         found = add(course, {student: Amount.read(extra)})
@@ -79,7 +79,7 @@ def remove(
     To take these back too, set '+0 days' and grade again before you remove the student.
     """
     require_grade_extra("nbgrader")
-    from studium_graders.late.accommodating import remove as take_out
+    from studium_graders.grading.late.accommodating import remove as take_out
 
     with settings_errors(course):
         found = take_out(course, student)
@@ -89,7 +89,7 @@ def remove(
 def _show(course: "Course", *, as_json: bool) -> None:
     from studium.cli.output import print_json, print_table
 
-    from studium_graders.late.accommodating import without_effect
+    from studium_graders.grading.late.accommodating import without_effect
 
     rows = [(student, str(amount)) for student, amount in sorted(course.accommodations.items())]
     if as_json:

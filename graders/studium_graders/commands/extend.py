@@ -20,8 +20,8 @@ def extend(
 ) -> None:
     """Give one student a later due date. It is written into course.toml and applies from the next grading on."""
     require_grade_extra("nbgrader")
-    from studium_graders.late.extensions import extend as write
-    from studium_graders.late.extensions import until_of
+    from studium_graders.grading.late.extensions import extend as write
+    from studium_graders.grading.late.extensions import until_of
 
     with settings_errors(course):
         done = write(course, student, name, until_of(until), reason)

@@ -30,7 +30,7 @@ def history(
     from studium.cli.output import print_json
 
     from studium_graders.course.finding import open_course
-    from studium_graders.late.budget import course_zone
+    from studium_graders.grading.late.budget import course_zone
     from studium_graders.results.history import read_attempts
 
     with settings_errors(course):

@@ -10,7 +10,7 @@ from studium_graders.commands.extra import require_grade_extra, settings_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from studium_graders.late.budget import Spent
+    from studium_graders.grading.late.budget import Spent
 
 
 def late_days(
@@ -27,7 +27,7 @@ def late_days(
 
     from studium_graders.course.course_file import read_course
     from studium_graders.course.finding import open_course
-    from studium_graders.late.budget import spend, times_of
+    from studium_graders.grading.late.budget import spend, times_of
 
     with settings_errors(course):
         info = read_course(course)

@@ -7,7 +7,7 @@ import typer
 from studium.cli.output import plain
 
 if TYPE_CHECKING:
-    from studium_graders.answers.same_answers import Mention, SameAnswers, SameGroup
+    from studium_graders.grading.answers.same_answers import Mention, SameAnswers, SameGroup
 
 _MOST_LINES = 10
 _MOST_NAMES = 10  # names in a line

@@ -1,1 +1,4 @@
-"""The grading of a class: from what was handed in to marks in the gradebook."""
+"""The grading of a class: from what was handed in to marks in the gradebook.
+
+``late`` holds late work and who gets more time; ``answers`` compares the answers of a class with one another.
+"""

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from studium_graders.answers.same_answers import SameAnswers
 from studium_graders.class_list.absent import Absent
 from studium_graders.engine.intake.chosen_files import NOT_THERE
 from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
+from studium_graders.grading.answers.same_answers import SameAnswers
 from studium_graders.results.history import Basis
 from studium_graders.results.mark_changes import MarkChange, Plan
 from studium_graders.results.mistakes import Sentences

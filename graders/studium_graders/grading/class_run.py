@@ -16,7 +16,6 @@ from nbgrader.coursedir import CourseDirectory
 from studium.catalogue.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError, UnknownNameError, UsageError
 
-from studium_graders.answers.same_answers import Written, released_text, same_answers, written
 from studium_graders.assignments.submissions import Submitted, find_submissions
 from studium_graders.class_list.absences import absent_of
 from studium_graders.course.course_file import says_hidden
@@ -29,9 +28,11 @@ from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.grading import work
+from studium_graders.grading.answers.same_answers import Written, released_text, same_answers, written
 from studium_graders.grading.calibrating import Calibrating
 from studium_graders.grading.class_result import ClassResult, submission_row
 from studium_graders.grading.executors import usable_cpus
+from studium_graders.grading.late.penalties import LatePenalties
 from studium_graders.grading.lock import only_grader
 from studium_graders.grading.options import GradeOptions, Watcher
 from studium_graders.grading.recorder import Graded, Recorder
@@ -39,7 +40,6 @@ from studium_graders.grading.recording_desk import DISK_FULL, AutogradedFolder, 
 from studium_graders.grading.terms import terms_of
 from studium_graders.grading.unfinished import waiting_marks
 from studium_graders.grading.vacuous_check import is_checked, note_checked
-from studium_graders.late.penalties import LatePenalties
 from studium_graders.results.exercise_files import packages_of
 from studium_graders.results.history import FILE as HISTORY
 from studium_graders.results.history import Recorded, basis_of, open_history

@@ -30,8 +30,8 @@ from studium_graders.engine.material.assignment import CanonicalNotebook, Canoni
 from studium_graders.engine.material.results import WAITING, NotebookResult, SubmissionResult
 from studium_graders.gradebook.errors import gradebook_errors, patient
 from studium_graders.gradebook.reading import reading_if_there
-from studium_graders.late.budget import Extensions
-from studium_graders.late.penalties import LatePenalties
+from studium_graders.grading.late.budget import Extensions
+from studium_graders.grading.late.penalties import LatePenalties
 from studium_graders.results.mark_changes import ALL, LATE, MarkChange, Plan, Selection
 
 NO_RESPONSE = "No response."

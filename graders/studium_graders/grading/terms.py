@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from studium_graders.course.course_file import FILE, read_course
 from studium_graders.course.limits import Limits
-from studium_graders.late.accommodating import without_effect
-from studium_graders.late.budget import Extensions, extensions, times_of
+from studium_graders.grading.late.accommodating import without_effect
+from studium_graders.grading.late.budget import Extensions, extensions, times_of
 
 
 class Terms(NamedTuple):

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from studium_graders.answers.misconception_code import without_remarks
-from studium_graders.answers.same_answers import SameAnswers
 from studium_graders.class_list.absent import Absent
 from studium_graders.engine.material.results import TestResult
+from studium_graders.grading.answers.misconception_code import without_remarks
+from studium_graders.grading.answers.same_answers import SameAnswers
 from studium_graders.results.outcomes import ExerciseOutcome, outcome_of
 
 

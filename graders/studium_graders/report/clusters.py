@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
-from studium_graders.answers.fingerprints import parsed
-from studium_graders.answers.misconception_code import misconception_code
+from studium_graders.grading.answers.fingerprints import parsed
+from studium_graders.grading.answers.misconception_code import misconception_code
 from studium_graders.report.class_data import Answer, ClassData, Exercise
 from studium_graders.report.intervals import Interval, share
 from studium_graders.report.similarity import cosines, own_fingerprints

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from studium_graders.answers.same_answers import SameAnswers
 from studium_graders.class_list.absent import Absent
 from studium_graders.engine.material.results import WAITING
+from studium_graders.grading.answers.same_answers import SameAnswers
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.report.clusters import Clusters, cluster_unnamed
 from studium_graders.report.intervals import Interval, share

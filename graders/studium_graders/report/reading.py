@@ -12,7 +12,6 @@ from studium.errors import CourseError, StudiumError
 from studium.exercises.definitions import definition
 from studium.exercises.sources import solved
 
-from studium_graders.answers.same_answers import released_text, same_answers, written
 from studium_graders.assignments.submissions import Submitted, find_submissions
 from studium_graders.class_list.absences import absent_of
 from studium_graders.course.course_file import FILE, read_course
@@ -23,6 +22,7 @@ from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.material.assignment import CanonicalSubmission, Cell, Material, NotebookMaterial
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.engine.material.template import material_of
+from studium_graders.grading.answers.same_answers import released_text, same_answers, written
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.results.store import ResultsStore, newest
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.preprocessing import normalize
 
-from studium_graders.answers.fingerprints import fingerprints
+from studium_graders.grading.answers.fingerprints import fingerprints
 from studium_graders.report.class_data import Answer, ClassData, Exercise
 
 _CHANCE = 1000  # classes, one of which names a pair by chance

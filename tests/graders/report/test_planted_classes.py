@@ -16,8 +16,8 @@ pytest.importorskip("nbgrader")
 import msgspec
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import check
-from studium_graders.answers.fingerprints import fingerprints
-from studium_graders.answers.same_answers import Mention, SameAnswers, SameGroup
+from studium_graders.grading.answers.fingerprints import fingerprints
+from studium_graders.grading.answers.same_answers import Mention, SameAnswers, SameGroup
 from studium_graders.report.class_data import ClassData, anonymous
 from studium_graders.report.clusters import cluster_unnamed
 from studium_graders.report.intervals import share

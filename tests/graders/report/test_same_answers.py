@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium_graders.answers.fingerprints import MOST_READ, fingerprints, parsed
-from studium_graders.answers.misconception_code import misconception_code, without_remarks
-from studium_graders.answers.named_students import NamedStudents
-from studium_graders.answers.plain_answers import plain_code
-from studium_graders.answers.same_answers import Mention, SameAnswers, Written, same_answers, written_in
 from studium_graders.commands.same_lines import show_same
 from studium_graders.engine.material.assignment import Cell
+from studium_graders.grading.answers.fingerprints import MOST_READ, fingerprints, parsed
+from studium_graders.grading.answers.misconception_code import misconception_code, without_remarks
+from studium_graders.grading.answers.named_students import NamedStudents
+from studium_graders.grading.answers.plain_answers import plain_code
+from studium_graders.grading.answers.same_answers import Mention, SameAnswers, Written, same_answers, written_in
 
 STUB = "def {name}(x):\n    '''Compute it.'''\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
 LONG = "def f(x):\n    total = 0\n    for value in x:\n        total += {k} * value\n    return total\n"
@@ -205,7 +205,7 @@ def calls_of(name: str) -> Iterator[list[int]]:
 def test_the_work_grows_with_the_number_of_answers_and_not_of_pairs() -> None:
     def work(students: int) -> int:
         class_ = {f"s{n:03}": handed_in(f"# as s{n // 2:03}\n" + LONG.format(k=n // 2)) for n in range(students)}
-        with calls_of("studium_graders.answers.same_answers") as counted:
+        with calls_of("studium_graders.grading.answers.same_answers") as counted:
             assert len(same_answers(class_).groups) >= students // 2
         return counted[0]
 

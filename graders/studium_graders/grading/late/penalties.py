@@ -8,7 +8,7 @@ from studium.errors import CourseError
 from traitlets.config import Config
 
 from studium_graders.course.folder import modules_of
-from studium_graders.late.policy import LatePolicy
+from studium_graders.grading.late.policy import LatePolicy
 
 
 class LatePenalties:

@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 
-from studium_graders.answers.named_students import NamedStudents
-from studium_graders.answers.plain_answers import plain_code, plain_text, remarks
 from studium_graders.engine.material.assignment import CanonicalSubmission, Cell, Material
+from studium_graders.grading.answers.named_students import NamedStudents
+from studium_graders.grading.answers.plain_answers import plain_code, plain_text, remarks
 
 _SHORT = 2  # lines of a student's own in a cell, up to which many honest students write the same
 _LONGEST = 200  # characters of a comment to show

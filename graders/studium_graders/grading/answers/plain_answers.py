@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 
-from studium_graders.answers.fingerprints import MOST_READ, own_names, parsed
-from studium_graders.answers.misconception_code import without_bare_constants
+from studium_graders.grading.answers.fingerprints import MOST_READ, own_names, parsed
+from studium_graders.grading.answers.misconception_code import without_bare_constants
 
 
 @lru_cache(maxsize=4096)  # the same stubs and answers come up again and again

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from studium.exercises.syntax import parse
 
-from studium_graders.answers.fingerprints import parsed
+from studium_graders.grading.answers.fingerprints import parsed
 
 _HEAD = '@{name}.misconception("TODO: explain in one sentence what is wrong, and why.", name="todo-name-it")\n'
 
