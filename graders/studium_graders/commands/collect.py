@@ -23,6 +23,10 @@ def collect(
     roster: Annotated[
         Path | None, typer.Option(help="The system's own grade export, used to look up whose number is whose.")
     ] = None,
+    times: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of when students handed in, such as Moodle's grading worksheet."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace submissions that are already there.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be collected, without writing anything.")
@@ -33,7 +37,8 @@ def collect(
 
     Students are found by the numbers in the file names: through --roster, through the class list that studium roster
     took from Canvas, or if a student's id is that number. If a notebook has several versions, the last one is taken. A
-    file that could belong to two students goes to neither and is listed. If anything is wrong, nothing is written.
+    file that could belong to two students goes to neither and is listed. With --times, each submission that has no
+    timestamp.txt gets one. If anything is wrong, nothing is written.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
@@ -46,7 +51,7 @@ def collect(
         raise typer.BadParameter("name one archive, with either --from-canvas or --from-moodle")
     ((system, archive),) = archives
     with settings_errors(course):
-        done = collect_from(course, name, archive, system, roster, replace=replace, dry_run=dry_run)
+        done = collect_from(course, name, archive, system, roster, times, replace=replace, dry_run=dry_run)
     if as_json:
         print_json(done)
     else:
@@ -62,6 +67,7 @@ def _print(done: "Collected", *, dry_run: bool) -> None:
         ("not of this course", done.unknown),
         ("no submissions", done.others),
         ("nothing from", done.missing),
+        (f"timestamp.txt {'would be written' if dry_run else 'written'} for", done.timed),
         ("late in Canvas, but not here, since there is no timestamp.txt", done.late),
     ):
         if names:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from nbgrader.api import Student
 from nbgrader.coursedir import CourseDirectory
@@ -12,14 +13,18 @@ from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.class_list.students import read_class
+from studium_graders.course.course_file import FILE, read_course
 from studium_graders.course.finding import open_course
 from studium_graders.course.folder_swap import swap_folders
+from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.gradebook.reading import reading_if_there
 from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
 from studium_graders.lms.filling import FORMS
 from studium_graders.lms.matching import Person, match, numbers_of
 from studium_graders.lms.owners import Unclear, owners_of
 from studium_graders.lms.sheet import read_sheet
+from studium_graders.lms.times import read_times, stamp
+from studium_graders.results.store import write_whole
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Collected:
 
     ``unclear`` are entries that could belong to several students and go to none. ``reserved`` have names that only the
     course may write. Neither were written. ``missing`` are students of the course with nothing in the archive, ``late``
-    those that Canvas marks as late.
+    those that Canvas marks as late and of whom no time is known. ``timed`` got a ``timestamp.txt``.
     """
 
     taken: list[str]
@@ -39,20 +44,31 @@ class Collected:
     others: list[str]
     missing: list[str]
     late: list[str]
+    timed: list[str]
 
 
 def collect(
-    course: Path, name: str, archive: Path, system: str, roster: Path | None, *, replace: bool, dry_run: bool
+    course: Path,
+    name: str,
+    archive: Path,
+    system: str,
+    roster: Path | None,
+    times: Path | None = None,
+    *,
+    replace: bool,
+    dry_run: bool,
 ) -> Collected:
     """Unpack the submissions of an assignment: those of all known students, or nothing. Raise CourseError.
 
     ``roster``: the same system's sheet of marks, used to look up whose number is whose; without it, Canvas's numbers
-    are those of the class list, and otherwise a student's id is the number.
+    are those of the class list, and otherwise a student's id is the number. ``times``: a table of when students handed
+    in; each submission without a ``timestamp.txt`` gets one.
     """
     coursedir = open_course(course)
     notebooks = _notebooks(coursedir, name)
     people = _people(coursedir)
     numbers = _numbers(roster, system, people) if roster else _own_numbers(coursedir, system)
+    known = read_times(times, system, people, _zone(coursedir)) if times else {}
     with opened(archive) as content:
         entries = entries_of(content, system, notebooks)
         found = owners_of(entries, system, numbers)
@@ -69,12 +85,19 @@ def collect(
         }
         kept = [] if replace else [student for student, target in targets.items() if target.exists()]
         taken = [student for student in mine if student not in kept]
+        files = {
+            student: stamp(known[student]) for student in [*taken, *_without_time(targets, kept)] if student in known
+        }
         if taken and not dry_run:
-            _unpack(content, {targets[student]: mine[student] for student in taken}, notebooks, Path(coursedir.root))
+            stamps = {targets[student]: files[student] for student in taken if student in files}
+            _unpack(content, {targets[one]: mine[one] for one in taken}, stamps, notebooks, Path(coursedir.root))
+        if not dry_run:
+            for student in files.keys() & kept:
+                write_whole(targets[student] / TIMESTAMP, files[student])
     missing = sorted({person.id for person in people} - mine.keys())
-    late = sorted(student for student in taken if any(entry.is_late for entry in newest(mine[student])))
+    late = sorted(one for one in taken if one not in files and any(entry.is_late for entry in newest(mine[one])))
     nobodys = (found.unclear, entries.reserved, found.unknown, found.others)
-    return Collected(sorted(taken), sorted(kept), *nobodys, missing, late)
+    return Collected(sorted(taken), sorted(kept), *nobodys, missing, late, sorted(files))
 
 
 def _nobody(archive: Path, who: str, roster: Path | None) -> CourseError:
@@ -120,7 +143,22 @@ def _own_numbers(coursedir: CourseDirectory, system: str) -> Mapping[str, str]:
     return numbers or {one.id: one.id for one in students}
 
 
-def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebooks: list[str], root: Path) -> None:
+def _zone(coursedir: CourseDirectory) -> ZoneInfo | None:
+    root = Path(coursedir.root)
+    return ZoneInfo(read_course(root).timezone) if (root / FILE).is_file() else None
+
+
+def _without_time(targets: Mapping[str, Path], students: list[str]) -> list[str]:
+    return [student for student in students if not (targets[student] / TIMESTAMP).exists()]
+
+
+def _unpack(
+    content: zipfile.ZipFile,
+    wanted: Mapping[Path, list[Entry]],
+    stamps: Mapping[Path, bytes],
+    notebooks: list[str],
+    root: Path,
+) -> None:
     with tempfile.TemporaryDirectory(dir=root, prefix=".collecting-") as made:
         scratch = Path(made)
         pairs = []
@@ -129,6 +167,8 @@ def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebo
             new.mkdir()
             for entry, file in _named(list(newest(entries)), notebooks):
                 (new / file).write_bytes(read_entry(content, entry))
+            if target in stamps:
+                (new / TIMESTAMP).write_bytes(stamps[target])
             pairs.append((new, target))
         swap_folders(pairs, scratch)
 
