@@ -127,9 +127,14 @@ def trial(*, also: bool = True, survived: bool = True, equivalent: str = "") -> 
     return Trial("f", 3, "-    return x + 1\n+    return x - 1", also, survived, [], equivalent)
 
 
-def mutants_finding(*trials, equivalents=()):
+def mutants_finding(*trials, equivalents=(), report=0):
     answer = SimpleNamespace(
-        id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[], tests=[], file=Path(__file__)
+        id="f",
+        equivalents=dict.fromkeys(equivalents, "why"),
+        alternatives=[],
+        tests=[],
+        file=Path(__file__),
+        report=report,
     )
     found = {"trials": list(trials), "versions": {"f": {}}, "exercises": [answer]}
     return mutants(SimpleNamespace(**found, topic=SimpleNamespace(has=lambda name: False), folder=Path()))
@@ -146,6 +151,11 @@ def test_a_changed_other_answer_that_no_test_notices_is_advice_and_no_problem():
 def test_a_changed_other_answer_can_be_marked_as_equivalent():
     finding = mutants_finding(trial(equivalent="why"), equivalents=["return x - 1"])
     assert (list(finding.advice), list(finding.problems)) == ([], [])
+
+
+def test_mutants_of_an_open_exercise_are_not_counted():
+    assert mutants_finding(trial(also=False)).mutants.total == 1
+    assert mutants_finding(trial(also=False), report=1).mutants.total == 0
 
 
 @pytest.mark.parametrize(

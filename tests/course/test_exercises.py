@@ -129,7 +129,11 @@ def test_an_optional_exercise_says_so_first():
         ("importance", 4, "importance of f must be one of 1, 2, 3: got 4"),
         ("importance", True, "importance of f must be one of 1, 2, 3: got True"),
         ("importance", [1], "importance of f must be one of 1, 2, 3: got [1]"),
-        ("kind", ["derive"], "kind of f must be one of 'write', 'find the bug', 'derive', 'measure': got ['derive']"),
+        (
+            "kind",
+            ["derive"],
+            "kind of f must be one of 'write', 'find the bug', 'derive', 'measure', 'open': got ['derive']",
+        ),
     ],
 )
 def test_a_level_importance_or_kind_that_does_not_exist_is_an_error(word, value, sentence):

@@ -18,7 +18,7 @@ _DECISIONS = (
     *(ast.Call, ast.Subscript),
     *(ast.If, ast.IfExp, ast.For, ast.While, ast.comprehension, ast.With),
 )
-KINDS = ("find the bug", "derive", "measure")
+KINDS = ("find the bug", "derive", "measure", "open")
 _CODE = re.compile(r"`([^`\n]+)`|```")
 _FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\s*[|*-].*$", re.MULTILINE)  # rows of a table, or items of a list
@@ -31,9 +31,9 @@ def ladder(subject: Subject) -> Finding:
     for exercise in subject.exercises:
         advice += [*_level(exercise), *_statement(exercise), *_hints(exercise)]
     levels = ", ".join(f"{exercise.id} {exercise.level}" for exercise in exercises)
-    return Finding(
-        [], f"the exercises form a ladder: {levels}" if exercises else "there are no exercises", advice=advice
-    )
+    opened = "" if any(exercise.report for exercise in exercises) else "; none is open"
+    said = f"the exercises form a ladder: {levels}{opened}" if exercises else "there are no exercises"
+    return Finding([], said, advice=advice)
 
 
 def _steps(exercises: list[Exercise]) -> Iterator[str]:

@@ -12,8 +12,12 @@ ENOUGH = 0.95
 
 
 def mutants(subject: Subject) -> Finding:
-    """Count the mutants that fail a test, show those that do not, and list hidden tests that are weaker than others."""
-    everything = [trial for trial in subject.trials if trial.change]
+    """Count the mutants that fail a test, show those that do not, and list hidden tests that are weaker than others.
+
+    Those of open exercises are left out: a change that still reaches the goal is another right answer.
+    """
+    closed = {exercise.id for exercise in subject.exercises if not exercise.report}
+    everything = [trial for trial in subject.trials if trial.change and trial.exercise in closed]
     found = [trial for trial in everything if not trial.also]
     counted = [trial for trial in found if not trial.equivalent]
     survivors = [Survivor(t.exercise, t.line, t.change, t.file) for t in counted if t.survived]
@@ -63,6 +67,8 @@ def _weak(counted: list[Trial]) -> Iterator[str]:
 
 def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
     for exercise in subject.exercises:
+        if exercise.report:
+            continue
         untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise)}
         survived = {t.changed_line: t.survived for t in found if t.exercise == exercise.id}
         for line in exercise.equivalents:

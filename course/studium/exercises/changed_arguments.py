@@ -6,7 +6,7 @@ A test usually computes what it expects from the same arguments, so its own mess
 import functools
 import inspect
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from studium.exercises.comparison import difference
@@ -47,15 +47,19 @@ def keeps_arguments(function: AnyFunction, mutates_args: Collection[str] = ()) -
     Arguments named in ``mutates_args`` may change. The cell of a test registered with ``mutates_args`` calls this.
     """
     parameters = list(inspect.signature(function).parameters)
+    return functools.wraps(function)(keeping(function, function.__name__, parameters, mutates_args))
 
-    @functools.wraps(function)
+
+def keeping(function: AnyFunction, name: str, parameters: Sequence[str], mutates_args: Collection[str]) -> AnyFunction:
+    """Do the same for a function that may be in another process: nothing is asked of it, it is only called."""
+
     def kept(*args: Any, **kwargs: Any) -> Any:
         named = list(_named(parameters, args, kwargs))
         before = [snapshot(comparable((value,), {})) for _, value in named]
         result = function(*args, **kwargs)
-        for (name, value), then in zip(named, before, strict=True):
-            if name not in mutates_args and (found := difference(comparable((value,), {}), then)):
-                raise AssertionError(_said(function.__name__, name, found.removeprefix("at item 0: ")))
+        for (argument, value), then in zip(named, before, strict=True):
+            if argument not in mutates_args and (found := difference(comparable((value,), {}), then)):
+                raise AssertionError(_said(name, argument, found.removeprefix("at item 0: ")))
         return result
 
     return kept
@@ -72,10 +76,10 @@ def _names(function: AnyFunction, call: Call) -> list[str]:
     return [name for name, value in named if comparable((value,), {})]
 
 
-def _named(parameters: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _named(parameters: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from zip(_positional(parameters, len(args)), args, strict=True)
     yield from kwargs.items()
 
 
-def _positional(parameters: list[str], count: int) -> list[Any]:
+def _positional(parameters: Sequence[str], count: int) -> list[Any]:
     return [*parameters[:count], *(f"number {number + 1}" for number in range(len(parameters), count))]

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from studium.exercises.changed_arguments import keeps_arguments
+from studium.exercises.changed_arguments import keeping
 from studium.exercises.comparison import DifferenceError
 from studium.exercises.explaining.budget import SECONDS, Budget
 from studium.exercises.explaining.evidence import Told
@@ -267,9 +267,9 @@ def _result(exercise: Exercise, run: TestRun) -> TestResult:
 
 
 def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | None:
+    given = function if test.mutates_args is None else keeping(function, *test.signature, test.mutates_args)
     with _random_data(test, seed) as arguments, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning is no mistake
-        given = function if test.mutates_args is None else keeps_arguments(function, test.mutates_args)
         try:
             test.function(given, **arguments)
         except KeyboardInterrupt:

@@ -37,7 +37,7 @@ _FEWEST_WORDS = 5  # words of a name made from a sentence
 F = TypeVar("F", bound=AnyFunction)
 
 LEVELS = ("warm-up", "core", "integrative", "stretch")
-KINDS = ("write", "find the bug", "derive", "measure")
+KINDS = ("write", "find the bug", "derive", "measure", "open")
 IMPORTANCE = {1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart"}
 
 _CODE_OR_TAG = re.compile(r"(```.*?```|`[^`]*`)|<(?=[a-z/!])", re.DOTALL | re.IGNORECASE)
@@ -48,6 +48,7 @@ class Test:
     """One graded test. ``name`` completes the sentence "the function …".
 
     ``mutates_args`` names the arguments that the function may change; None if the test does not check that.
+    ``signature`` is the exercise's name and its parameters: a function in another process cannot be asked for them.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Test:
     points: float
     hidden: bool
     mutates_args: tuple[str, ...] | None = None
+    signature: tuple[str, tuple[str, ...]] = ("", ())
 
     @property
     def wants_rng(self) -> bool:
@@ -87,7 +89,8 @@ class Exercise:
     ``public`` marks the edition for student machines, where the solution is a stub and hidden tests are missing.
     ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS. ``shows`` names the
     misconception whose code the learner starts from, or is "". ``mutates_args`` names the arguments that may change if
-    the statement promises that all others stay the same; None if it does not.
+    the statement promises that all others stay the same; None if it does not. ``report`` is what a written report is
+    worth that a person reads, besides ``points``, which the tests give; 0 if there is none.
     """
 
     solution: AnyFunction
@@ -100,6 +103,7 @@ class Exercise:
     kind: str = "write"
     shows: str = ""
     mutates_args: tuple[str, ...] | None = None
+    report: float = 0
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
@@ -117,6 +121,12 @@ class Exercise:
         if self.shows and self.kind != "find the bug":
             raise ExerciseError(
                 f'{self.id} shows {self.shows!r}, so its kind must be "find the bug": got {self.kind!r}; change one'
+            )
+
+        if self.report < 0 or (self.kind == "open") != (self.report > 0):
+            raise ExerciseError(
+                f'the kind "open" needs a report, and no other kind has one: got kind {self.kind!r} and '
+                f"report={self.report!r} for {self.id}; give both or neither"
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -170,7 +180,8 @@ class Exercise:
         """Return level, kind, importance, points and minutes on one line, starting with "optional" if it is."""
         parts = (*(["optional"] if optional else []), self.level, self.kind, IMPORTANCE[self.importance])
         time = f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"
-        return " · ".join([*parts, in_points(self.points), time])
+        points = in_points(self.points) + (f" and {self.report:g} for a report" if self.report else "")
+        return " · ".join([*parts, points, time])
 
     def test(self, name: str, *, points: float, mutates_args: Iterable[str] | None = None) -> Callable[[F], F]:
         """Register a test that learners see, worth ``points``.
@@ -260,12 +271,13 @@ class Exercise:
 
     def _test(self, name: str, points: float, mutates_args: Iterable[str] | None, *, hidden: bool) -> Callable[[F], F]:
         mutated = _arguments(self.solution, mutates_args)
+        signature = self.id, tuple(inspect.signature(self.solution).parameters)
 
         if any(test.name == name for test in self.tests):
             raise ExerciseError(f"each test of {self.id} needs its own name: {name!r} came twice; rename one")
 
         def register(function: F) -> F:
-            test = Test(name, function, points, hidden, mutated)
+            test = Test(name, function, points, hidden, mutated, signature)
             takes = set(inspect.signature(function).parameters)
             if self.id not in takes or takes - {self.id, "rng"}:
                 raise ExerciseError(
@@ -287,16 +299,18 @@ def exercise(
     kind: str = "write",
     shows: str = "",
     mutates_args: Iterable[str] | None = None,
+    report: float = 0,
     public: bool = False,
 ) -> Callable[[AnyFunction], Exercise]:
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
 
     ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
     (18 or more, built from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
-    or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
-    other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and the
-    learner's cell starts with that mistake's code. ``mutates_args`` adds to the statement that all arguments except
-    those it names stay as they are; tests that have it too check this.
+    or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive", "measure" or "open". Raise ExerciseError
+    for any other value, and for a class. ``shows`` is for "find the bug": it names one of the exercise's mistakes, and
+    the learner's cell starts with that mistake's code. ``mutates_args`` adds to the statement that all arguments except
+    those it names stay as they are; tests that have it too check this. "open" sets a goal that tests measure;
+    ``report`` is what the learner's written report is worth on top, which a person reads.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
@@ -311,6 +325,7 @@ def exercise(
         kind,
         shows,
         _arguments(function, mutates_args),
+        report,
     )
 
 

@@ -38,6 +38,7 @@ Expand = Callable[[Topic, Exercise, bool], list[NotebookNode]]
 """Make the cells of an exercise in one edition, given the topic, the exercise, and whether it is optional."""
 
 FURTHER = "Further"
+REPORT = "In three to five sentences: what did you try, what did you measure, and why did you stop there?"
 _SECTION = re.compile(r"^##? +(.+?) *$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -47,7 +48,7 @@ def compile_lesson(topic: Topic, manager: PluginManager) -> NotebookNode:
 
     def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
         prompt, answer = prompt_cell(topic, exercise, optional=optional), answer_cell(topic, exercise, stub(exercise))
-        return [prompt, answer, check_cell(topic, exercise)]
+        return [prompt, answer, check_cell(topic, exercise), *report_cells(topic, exercise)]
 
     return compile_notebook(topic, Edition.LESSON, expand, manager)
 
@@ -57,7 +58,7 @@ def compile_solution(topic: Topic, manager: PluginManager) -> NotebookNode:
 
     def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
         prompt, answer = prompt_cell(topic, exercise, optional=optional), answer_cell(topic, exercise, solved(exercise))
-        return [prompt, answer, check_cell(topic, exercise)]
+        return [prompt, answer, check_cell(topic, exercise), *report_cells(topic, exercise)]
 
     return compile_notebook(topic, Edition.SOLUTION, expand, manager)
 
@@ -105,7 +106,7 @@ def read_lesson(topic: Topic) -> NotebookNode:
 
 
 def role(cell: NotebookNode) -> str:
-    """Return a cell's role: prose, code, experiment, exercise, prompt, check, test or setup; "" for a learner's own."""
+    """Return a cell's role: prose, code, experiment, exercise, prompt, check, report, test, setup; "" for one's own."""
     return str(cell.metadata.get("studium", {}).get("role", ""))
 
 
@@ -138,6 +139,14 @@ def check_cell(topic: Topic, exercise: Exercise) -> NotebookNode:
         f"After an attempt of your own, lesson.reveal({exercise.id}) shows a solution."
     )
     return new_code_cell(text, **_identity(topic, exercise, "check"))
+
+
+def report_cells(topic: Topic, exercise: Exercise, place: str = "*Write your report here.*") -> list[NotebookNode]:
+    """Make the cell in which the learner writes the report of an open exercise, with ``place`` to begin; none else."""
+    if not exercise.report:
+        return []
+    text = f"**Your report on `{exercise.id}`.** {REPORT}\n\n{place}"
+    return [new_markdown_cell(text, **_identity(topic, exercise, "report"))]
 
 
 def _identity(topic: Topic, exercise: Exercise, role: str, suffix: str | None = None) -> dict[str, object]:

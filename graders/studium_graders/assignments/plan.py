@@ -22,8 +22,8 @@ class NotebookPlan:
 
     @property
     def points(self) -> float:
-        """What all exercises are worth together."""
-        return sum(exercise.points for exercise in self.exercises.values())
+        """What all exercises are worth together, with the reports of open ones."""
+        return sum(exercise.points + exercise.report for exercise in self.exercises.values())
 
 
 def plan_notebooks(assignment: Assignment, catalogue: Catalogue) -> list[NotebookPlan]:

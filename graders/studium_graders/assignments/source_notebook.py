@@ -9,7 +9,15 @@ from pluggy import PluginManager
 from studium.exercises.model import Exercise, Test
 from studium.exercises.sources import marked, stub, test_cell
 from studium.notebooks.cell_ids import cell_id
-from studium.notebooks.editions import Edition, answer_cell, compile_notebook, exercise_of, prompt_cell, role
+from studium.notebooks.editions import (
+    Edition,
+    answer_cell,
+    compile_notebook,
+    exercise_of,
+    prompt_cell,
+    report_cells,
+    role,
+)
 from studium.topics.topic import Topic
 
 from studium_graders.assignments.grade_ids import test_ids
@@ -65,7 +73,15 @@ def exercise_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
         answer.metadata["studium"]["start"] = stub(exercise).rstrip()  # for StartingCells
     ids = test_ids(topic, exercise)
     tests = (_test_cell(topic, exercise, test, ids[test.name]) for test in exercise.tests)
-    return [prompt_cell(topic, exercise), answer, *tests]
+    return [prompt_cell(topic, exercise), answer, *tests, *_report_cells(topic, exercise)]
+
+
+def _report_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
+    """Return the cell of an open exercise's report, which nbgrader leaves to a person."""
+    made = report_cells(topic, exercise, "### BEGIN SOLUTION\n### END SOLUTION")
+    for cell in made:
+        cell.metadata["nbgrader"] = _marks(cell.id, grade=True, solution=True, points=exercise.report)
+    return made
 
 
 def _test_cell(topic: Topic, exercise: Exercise, test: Test, grade_id: str) -> NotebookNode:

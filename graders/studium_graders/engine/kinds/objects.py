@@ -27,9 +27,10 @@ _FUNCTIONS = {
     for name, value in vars(nn.functional).items()
     if type(value) is FunctionType and value.__module__ == "torch.nn.functional" and not name.startswith("_")
 }
-_TABLES = {"_parameters": (nn.Parameter,), "_buffers": (torch.Tensor,), "_modules": (nn.Module,)}
+_PARAMETERS = "_parameters"
+_TABLES = {_PARAMETERS: (nn.Parameter,), "_buffers": (torch.Tensor,), "_modules": (nn.Module,)}
 _HOOKS = "_hooks"
-_OF_SHELLS = ("_parameters", "_buffers", "_modules", "training")
+_OF_SHELLS = (_PARAMETERS, "_buffers", "_modules", "training")
 
 
 def open_classes(packages: tuple[str, ...] = ()) -> Open:
@@ -92,6 +93,8 @@ def _read(decoder: Decoder, parts: list[Any]) -> Any:
     for index in range(0, len(pairs), 2):
         key, node = pairs[index : index + 2]
         item = _attribute(decoder, node)
+        if key == _PARAMETERS:
+            _make_parameters(item)
         if fault := _fault(cls, key, item):
             raise decoder.refuse(f"your code gave an object of {cls.__name__} with {fault}")
         held[key] = item
@@ -108,6 +111,14 @@ def _parametrized(decoder: Decoder, module: nn.Module) -> nn.Module:
     if not own.isdisjoint(table.keys()):
         raise decoder.refuse("your code gave a module whose parametrization replaces what its class has")
     return parametrize_again(module)
+
+
+def _make_parameters(table: Any) -> None:
+    """Make parameters of what was a parameter of an argument: its copy comes as a result, which no module can hold."""
+    if type(table) in (dict, OrderedDict):
+        for name, value in table.items():
+            if type(value) is torch.Tensor:
+                table[name] = nn.Parameter(value.detach())
 
 
 def _attribute(decoder: Decoder, node: Any) -> Any:

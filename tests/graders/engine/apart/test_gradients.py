@@ -24,6 +24,18 @@ def layer(): return nn.Linear(2, 3)
 def copied(model):
     import copy
     return copy.deepcopy(model)
+def shallow(model):
+    import copy
+    return copy.copy(model)
+def doubled(model):
+    with torch.no_grad(): model.weight.mul_(2)
+    return model
+def same(model): return model
+def around(model): return nn.Sequential(model)
+def borrowed(model):
+    made = nn.Linear(2, 3)
+    made.weight = model.weight
+    return made
 def weight(): return nn.Parameter(torch.ones(3))
 def scaled(w, x): return w * x
 def backward(x): (x ** 3).sum().backward()
@@ -226,3 +238,18 @@ def test_a_parametrized_module_is_one_on_both_sides(student, watched):
     assert torch.equal(copied[0].weight, model[0].weight)
     assert type(copied[0]).__name__ == "ParametrizedLinear"
     assert "object torch.nn.modules.linear.Linear" in watched.noted
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("name", ["same", "shallow", "around", "borrowed", "doubled", "copied"])
+def test_a_layer_given_back_as_a_copy_of_an_argument_has_parameters_and_learns(student, name, applied):
+    layer = nn.Linear(2, 3)
+    before = layer.weight.detach().clone()
+    words = frozenset(f"object torch.nn.modules.{one}" for one in ("linear.Linear", "container.Sequential"))
+    with student.test(words, applied=applied) as watched:
+        made = student.get(name)(layer)
+        assert {type(one) for one in made.parameters()} == {nn.Parameter}
+        assert torch.equal(next(made.parameters()), before * (2 if name == "doubled" else 1))
+        made(torch.ones(1, 2)).sum().backward()
+        assert all(one.grad is not None for one in made.parameters())
+    assert watched.refusal is None

@@ -42,6 +42,11 @@ def _(ordered):
     assert found[0] == 1
 
 
+@ordered.hidden("leaves the numbers as they were", points=1, mutates_args=())
+def _(ordered):
+    assert ordered([3, 1, 2])[0] == 1
+
+
 @ordered.misconception("You put them in the other order.", name="backwards")
 def _(numbers):
     return sorted(numbers, reverse=True)
@@ -91,6 +96,14 @@ def test_an_error_is_told_with_the_line_of_the_answer(judged):
     assert judged("def ordered(numbers):\n    return numbers[7]\n").result.message == (
         "ordered raised IndexError: list index out of range, in the line `return numbers[7]`"
     )
+
+
+def test_a_test_of_arguments_that_must_stay_runs_apart_and_says_which_one_was_changed(judged):
+    kept = judged(SOLUTION, 3, words=None)
+    assert (kept.result.outcome, kept.words, kept.reason) == ("passed", NONE, "")
+    changed = judged("def ordered(numbers):\n    numbers.sort()\n    return numbers\n", 3)
+    assert changed.result.outcome == "failed"
+    assert "ordered changed its argument `numbers`, which must stay as it is" in changed.result.message
 
 
 def test_who_sorts_in_place_where_nobody_looks_loses_nothing(judged):

@@ -1,0 +1,5 @@
+# %% [markdown]
+# # Rulers
+
+# %% exercise="marks"
+from open_topic.exercises import marks
