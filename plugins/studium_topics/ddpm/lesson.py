@@ -594,6 +594,15 @@ figures.spread_by_steps(fewer)
 # 13.36 for $\eta = 0$ and 41.07 for $\eta = 1$. With 50 steps, it is 4.67 and 8.01.
 
 # %% [markdown]
+# **How far can you go?** You can now spend 15 calls of the network in many ways: choose the rows, the noise in each
+# step, or a better guess from two calls instead of one. Most of the samplers that came after DDIM do one of these
+# things. The next exercise only sets a goal. Any sampler that reaches it is right, and in your report you can say which
+# of your ideas made a difference.
+
+# %% exercise="few_calls"
+from studium_topics.ddpm.exercises import few_calls
+
+# %% [markdown]
 # ## What does not reproduce at this size
 #
 # * **The FID of 3.17 on CIFAR-10.** FID needs large natural images. Ours have 8 × 8 pixels, and you can't read all of

@@ -23,6 +23,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Self-attention Does Not Need O(n²) Memory", 2021, "2112.05682"),
         ),
         needs=("decoder-only",),
-        minutes=120,
+        minutes=135,
         order=10,
     )

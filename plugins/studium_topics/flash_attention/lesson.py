@@ -25,7 +25,7 @@ Roofline.example()
 # 4. **derive** how many numbers cross between slow and fast memory, and check this using a meter that counts them;
 # 5. **merge** the results of several workers that share the keys, as servers do for long texts.
 #
-# **You need** causal attention, from [decoder-only](decoder-only.ipynb). **Time:** 18 minutes of reading, 100 of
+# **You need** causal attention, from [decoder-only](decoder-only.ipynb). **Time:** 18 minutes of reading, 115 of
 # coding, 2 of running.
 #
 # **History.** Before FlashAttention, attention made a table of N × N scores, and many papers approximated this table,
@@ -269,6 +269,16 @@ show_table(
         ("seven workers, merged", f"{joined.workers:.1e}"),
     ],
 )
+
+# %% [markdown]
+# **Which tiles are worth loading?** While a model writes a long text, loading the keys and values takes most of the
+# time, and most of them get hardly any attention. Suppose that for each tile we keep the smallest and the largest value
+# of each coordinate of its keys. Can you tell from these which tiles matter, before you load them? The result is no
+# longer exact, so we have to measure how far off it is. [Quest](https://arxiv.org/abs/2406.10774) makes decoding
+# faster in this way. The next exercise sets a goal and leaves the way to you. Afterwards, report what you tried.
+
+# %% exercise="worthwhile_tiles"
+from studium_topics.flash_attention.exercises import worthwhile_tiles
 
 # %% [markdown]
 # ## What moves

@@ -20,22 +20,38 @@ COLUMNS, STEPS, SEED = 6, 25, 9
 def drawings(guide: Guide, request: str = "a large red ring") -> ImageGrid:
     """Return what the network draws with `guide`: a row of images for each of SCALES, as a film of its steps.
 
+    If the images are not those of the course's own line, these appear in the right half, drawn from the same noise.
     Where `guide` does not run, the course's own line draws, and the label says so. An edition without solutions has no
-    such line, and the images stay the noise that they began as.
+    such line: it shows only `guide`'s images, and if `guide` does not run, the noise that they begin as.
     """
-    states, label = _drawn(guide, request)
-    captions = [f"scale {scale:g}" for scale in SCALES for _ in range(COLUMNS)]
+    states, sides, label = _drawn(guide, request)
+    columns = COLUMNS // len(sides)
+    captions = [f"scale {scale:g}{side}" for scale in SCALES for side in sides for _ in range(columns)]
     steps = [f"step {step}" for step in range(0, STEPS + 1, 5)][: len(states)]
     return ImageGrid(torch.stack(states), captions=captions, steps=steps, columns=COLUMNS, label=label)
 
 
-def _drawn(guide: Guide, request: str) -> tuple[list[Tensor], str]:
+def _drawn(guide: Guide, request: str) -> tuple[list[Tensor], tuple[str, ...], str]:
+    """Return the states of the film, what is said of the parts of each row, and the label."""
+    public = exercises.guide.public
     try:
-        return film(guide, request), f"{request}, drawn with your line"
+        yours = film(guide, request)
     except Exception:  # the line is the learner's, and may not be written yet
-        if exercises.guide.public:
-            return [_noise().repeat(len(SCALES), 1, 1, 1)], "noise, because guide does not run yet"
-        return film(exercises.guide, request), f"{request}, drawn with the course's own line; yours does not run yet"
+        if public:
+            return [_noise().repeat(len(SCALES), 1, 1, 1)], ("",), "noise, because guide does not run yet"
+        right = film(exercises.guide, request)
+        return right, ("",), f"{request}, drawn with the course's own line; yours does not run yet"
+    right = yours if public else film(exercises.guide, request)
+    if torch.allclose(yours[-1], right[-1], atol=1e-3):
+        return yours, ("",), f"{request}, drawn with your line"
+    both = [_halves(mine, other) for mine, other in zip(yours, right, strict=True)]
+    return both, (", yours", ", right"), f"{request}, drawn with your line and with the right one"
+
+
+def _halves(mine: Tensor, other: Tensor) -> Tensor:
+    """Return rows whose left half is of `mine` and whose right half is what `other` has for the same noise."""
+    rows = zip(mine.split(COLUMNS), other.split(COLUMNS), strict=True)
+    return torch.cat([part[: COLUMNS // 2] for row in rows for part in row])
 
 
 @torch.no_grad()

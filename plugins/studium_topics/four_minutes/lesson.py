@@ -45,15 +45,16 @@ from studium_topics.four_minutes.exercises import guide
 # ## 3. See what it draws
 #
 # You will get a card that names your mistake. Click **Run the experiment** on this card, and the same network will draw
-# using *your* line, with a row for each of the scales 0, 1 and 4. The first time takes a few seconds, because Python
-# has to start. *Which row looks wrong?*
+# using *your* line, with a row for each of the scales 0, 1 and 4. While your line is wrong, the right half of each row
+# shows what the right line makes of the same noise. The first time takes a few seconds, because Python has to start.
+# *In which row do the two halves differ?*
 
 # %% tags=["experiment"]
 drawings(guide)
 
 # %% [markdown]
 # At scale 0, the network should ignore our request and could draw anything. Correct your line as the card suggests,
-# check it, and run the experiment again. The first row will change.
+# check it, and run the experiment again. The first row will change, and now all images are drawn with your line.
 #
 # **If you have another minute**, write `untold - told` in the brackets. The card will tell you what is wrong with this
 # too, and in the last row you can see what the network takes to be the opposite of a large red ring.

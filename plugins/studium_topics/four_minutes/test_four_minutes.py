@@ -45,6 +45,31 @@ def test_a_line_the_wrong_way_round_draws_cyan_shapes_at_scale_4():
     assert (rows(exercises.guide, cyanness)[-1] < 0.5).all()
 
 
+def test_images_of_a_wrong_line_stand_next_to_those_of_the_right_one_from_the_same_noise():
+    (paper,) = [one for one in exercises.guide.misconceptions if one.name == "starts-at-told"]
+    shown = drawings(paper.function)
+    half = COLUMNS // 2
+    assert shown.captions[:COLUMNS] == ["scale 0, yours"] * half + ["scale 0, right"] * half
+    assert shown.label == "a large red ring, drawn with your line and with the right one"
+    right = drawings(exercises.guide).images
+    assert (shown.images[0, :half] == shown.images[0, half:COLUMNS]).all()
+    assert (shown.images[-1, half:COLUMNS] == right[-1, :half]).all()
+    assert (shown.images[-1, :half] != right[-1, :half]).any()
+
+
+def test_a_right_line_that_rounds_in_another_way_is_not_compared():
+    shown = drawings(lambda told, untold, scale: scale * told + (1 - scale) * untold)
+    assert shown.label == "a large red ring, drawn with your line"
+
+
+def test_an_edition_without_solutions_shows_only_the_learners_images(monkeypatch):
+    monkeypatch.setattr(exercises.guide, "public", True)
+    (paper,) = [one for one in exercises.guide.misconceptions if one.name == "starts-at-told"]
+    shown = drawings(paper.function)
+    assert shown.captions[:COLUMNS] == ["scale 0"] * COLUMNS
+    assert shown.label == "a large red ring, drawn with your line"
+
+
 def not_written(told, untold, scale):
     raise NotImplementedError
 

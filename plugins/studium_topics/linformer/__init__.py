@@ -16,6 +16,6 @@ def studium_topics() -> Iterable[Topic]:
         package=__name__,
         papers=(Paper("Linformer: Self-Attention with Linear Complexity", 2020, "2006.04768"),),
         needs=("encoder-only",),
-        minutes=95,
+        minutes=107,
         order=12,
     )

@@ -27,7 +27,7 @@ figures.opening()
 # 5. **find** the leak that rules out projected attention for causal models.
 #
 # **You need** attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value
-# decomposition. **Time:** 14 minutes of reading, 79 of coding, 2 of running.
+# decomposition. **Time:** 14 minutes of reading, 91 of coding, 2 of running.
 #
 # **History.** Before Linformer, attention compared every token with every token, so a text twice as long cost four
 # times as much. Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs according
@@ -328,6 +328,15 @@ figures.promises(measured)
 # model can represent a solution, this does not mean that training will find it.
 # </details>
 #
+# **What do the matrices share?** When the places are fixed, a good $E$ exists, and training finds it. Could you find it
+# without training, from the attention matrices of a few texts? The theorem of Eckart and Young gives you the best
+# directions for one matrix, but you need directions for texts that you have not seen, and a single text may ask for
+# only a few of the names. The next exercise sets a goal and leaves the way to you. Afterwards, report what you tried.
+
+# %% exercise="shared_directions"
+from studium_topics.linformer.exercises import shared_directions
+
+# %% [markdown]
 # ## Every slot has read the whole text
 #
 # An encoder may look at all of a text. A decoder may not: the state of token $i$ must not depend on later tokens,

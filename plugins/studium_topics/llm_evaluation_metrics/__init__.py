@@ -27,6 +27,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", 2023, "2306.05685"),
         ),
         needs=("decoder-only",),
-        minutes=130,
+        minutes=145,
         order=18,
     )

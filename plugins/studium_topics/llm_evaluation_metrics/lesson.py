@@ -29,7 +29,7 @@ MetricMicroscope()
 # 5. **measure** how many items it takes to tell two models apart.
 #
 # **You need** [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. **Time:** 25 minutes of reading,
-# 108 of coding, 2 of running.
+# 120 of coding, 2 of running.
 #
 # **History.** Before automatic metrics, people read translations and graded them, which took weeks for each system.
 # BLEU (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers with counts of shared words, and counts cannot
@@ -337,6 +337,17 @@ show_table(
         for row in report
     ],
 )
+
+# %% [markdown]
+# **What if people have to grade?** Our harness checks every answer by itself. When people have to read the answers, we
+# can pay for only a few grades. Let's say that we have 400 items with an automatic score, such as chrF, and people can
+# grade 40 of them. The mean of 40 grades has a standard error of $\sigma/\sqrt{40}$, where $\sigma$ is the standard
+# deviation of the grades, and to halve this error we would need four times as many grades. The automatic scores cannot
+# replace the grades, but they can still help us. How would you use them? The next exercise sets a goal and leaves the
+# way to you. Afterwards, report what you tried.
+
+# %% exercise="few_grades"
+from studium_topics.llm_evaluation_metrics.exercises import few_grades
 
 # %% [markdown] tags=["experiment"]
 # ## How many items does it take?

@@ -493,6 +493,16 @@ show_table(["model", "trained with r = 4 on q, v", "full fine-tuning", "LoRA", "
 from studium_topics.lora.exercises import combine
 
 # %% [markdown]
+# **A budget of your own.** When we asked where to spend the budget, every matrix that we adapted got the same rank.
+# This is simple, and rarely the best choice: one layer may change in six directions and the next in none.
+# [AdaLoRA](https://arxiv.org/abs/2303.10512) gives each matrix its own rank while it trains. Let's say that you know
+# the updates already and want to store them in a limited number of adapter parameters. How do you divide the budget?
+# The next exercise only has a goal, so any way that reaches it is right. Afterwards, report what you tried.
+
+# %% exercise="squeeze"
+from studium_topics.lora.exercises import squeeze
+
+# %% [markdown]
 # **The bill, measured.** The table above is arithmetic. What does PyTorch really store after a step? Our models
 # compute in 32 bits, so you should expect $4 + 4 + 8$ bytes for each trained parameter.
 

@@ -304,6 +304,14 @@ print(f"pooled to 2      the conversion costs {damage:+.3f} nats")
 for step in range(0, len(losses), 10):
     print(f"pooled to 2      step {step:2}   loss {losses[step]:.3f}")
 
+# %% [markdown]
+# **Which heads should share?** We pooled neighbours, because this is simple. But nothing makes neighbours alike, and
+# the mean of two heads is only useful if it is close to both. How would you choose the groups? The next exercise sets a
+# goal and leaves the way to you. Afterwards, report what you tried.
+
+# %% exercise="alike_heads"
+from studium_topics.mqa_gqa.exercises import alike_heads
+
 # %% [markdown] tags=["experiment"]
 # ## What it saves: exactly
 #
@@ -446,8 +454,8 @@ HeadWiring.of(measured.model.cpu(), line, layer=1, groups=4)
 #   cache does each GPU need? You should find 16 heads in all, which is half of the multi-head cache and not a quarter,
 #   because we have to keep each of the 8 heads twice. This is one reason for $G = 8$: many machines have this number of
 #   GPUs.
-# * **An hour.** Before you pool, permute the query heads (together with the rows of keys and values) such that similar
-#   key heads are in the same group. You should see a smaller loss right after the conversion than with neighbours.
+# * **An hour.** Before you pool, permute the query heads (together with the rows of keys and values) such that your
+#   `alike_heads` are in the same group. You should see a smaller loss right after the conversion than with neighbours.
 # * **A day.** Write <dfn>multi-head latent attention</dfn> (MLA), which keeps a short vector for each token and lets
 #   each head make its keys and values from this vector ([DeepSeek-V2](https://arxiv.org/abs/2405.04434), section 2.1).
 #   Compare its loss with GQA at the same cache.

@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("YaRN: Efficient Context Window Extension of Large Language Models", 2023, "2309.00071"),
         ),
         needs=("decoder-only",),
-        minutes=100,
+        minutes=112,
         order=3,
     )

@@ -28,7 +28,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # 5. optionally **extend** the context to *distances* that did not occur in training. Rotations fail there too, and you
 #    will repair them by slowing some pairs down.
 #
-# **You need** a decoder, from [decoder-only](decoder-only.ipynb). **Time:** 21 minutes of reading, 76 of coding, 3 of
+# **You need** a decoder, from [decoder-only](decoder-only.ipynb). **Time:** 21 minutes of reading, 88 of coding, 3 of
 # running; the optional part takes another half hour.
 #
 # **History.** Before RoPE, a transformer added a vector for the position to the embedding of each token. This was
@@ -260,6 +260,16 @@ for row, real in enumerate(mask):
     alone, _ = lesson.mine(attend)(texts[row : row + 1, real], *weights, 4, mask[row : row + 1, real])
     apart = (together[row, real] - alone[0]).abs().max()
     print(f"row {row}, {int(real.sum()):2} tokens: differs from a batch of one by {apart:.1e}")
+
+# %% [markdown]
+# **A head that finds one offset.** We said above that a head can prefer an offset of exactly 7. How much of its
+# attention can it really give to this offset? If the query is the key rotated back by seven positions, all pairs agree
+# there, but many of them agree at 6 and at 8 almost as well. The length of the vectors is limited, so you have to
+# decide which pairs should get most of it. The next exercise sets a goal and leaves the way to you. Afterwards, report
+# what you tried.
+
+# %% exercise="point_at"
+from studium_topics.rope.exercises import point_at
 
 # %% [markdown] tags=["experiment"]
 # ## What is exact

@@ -24,6 +24,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("kv-caching",),
-        minutes=110,
+        minutes=122,
         order=17,
     )

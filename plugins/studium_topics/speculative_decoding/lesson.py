@@ -25,8 +25,8 @@ figures.opening()
 # 4. derive how many tokens a pass adds, and compare this with measurements;
 # 5. tell when a draft makes decoding slower.
 #
-# **You need** a cache that can forget, from [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
-# coding, 1 of running, without the section called Further.
+# **You need** a cache that can forget, from [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 102
+# of coding, 1 of running, without the section called Further.
 #
 # **History.** A decoder adds one token in each pass, and it spends the time of a pass on memory, not on arithmetic. In
 # 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) used extra heads of a model to predict several tokens, which the
@@ -399,6 +399,17 @@ show_table(
 # arithmetic for the other texts. There each rejected token costs time, and speculative decoding can be slower than
 # plain decoding.
 # </details>
+
+# %% [markdown]
+# **A length for each position.** So far, $\gamma$ was the same in every turn. But text is not equally hard everywhere:
+# after `impor`, the draft knows what comes next, and at the start of a word it does not. Suppose that we know at each
+# position how likely we are to keep a drafted token. (A real system has to estimate this, for example from how sure the
+# draft is.) How many tokens should we draft where? This is hard because a token counts only if we keep all the drafted
+# tokens before it, and because each turn determines where the next one begins. The next exercise sets a goal and leaves
+# the way to you. Afterwards, report what you tried.
+
+# %% exercise="plan_drafts"
+from studium_topics.speculative_decoding.exercises import plan_drafts
 
 # %% [markdown]
 # ## Further

@@ -9,6 +9,7 @@ from .clipped_step import clipped_step
 from .ddim_step import ddim_step
 from .ddim_steps import ddim_steps
 from .ddpm_loss import ddpm_loss
+from .few_calls import few_calls
 from .final_variance import final_variance
 from .make_betas import make_betas
 from .p_step import p_step
@@ -29,4 +30,5 @@ exercises = (
     clipped_step,
     ddim_steps,
     ddim_step,
+    few_calls,
 )

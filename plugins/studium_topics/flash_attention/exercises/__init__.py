@@ -6,6 +6,7 @@ from .flash_forward import flash_forward
 from .hbm_floats import hbm_floats
 from .merge_partials import merge_partials
 from .online_update import online_update
+from .worthwhile_tiles import worthwhile_tiles
 
 exercises = (
     online_update,
@@ -13,5 +14,6 @@ exercises = (
     flash_forward,
     flash_backward,
     merge_partials,
+    worthwhile_tiles,
     hbm_floats,
 )

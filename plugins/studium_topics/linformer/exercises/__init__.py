@@ -8,6 +8,7 @@ from .linformer_attention import linformer_attention
 from .multiplications import multiplications
 from .project import project
 from .random_projection import random_projection
+from .shared_directions import shared_directions
 
 exercises = (
     kept_energy,
@@ -16,6 +17,7 @@ exercises = (
     multiplications,
     random_projection,
     encode,
+    shared_directions,
     influence,
     causal_summaries,
 )

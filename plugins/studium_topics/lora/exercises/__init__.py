@@ -1,4 +1,4 @@
-"""The exercises: the update and its start, the best low rank, injection, merging, fine-tuning, and the memory bill."""
+"""The exercises: the update and its start, the best low rank, injection, merging, fine-tuning, and two budgets."""
 
 from .b_only_floor import b_only_floor
 from .combine import combine
@@ -8,6 +8,7 @@ from .inject import inject
 from .lora_linear import lora_linear
 from .merge import merge
 from .serve import serve
+from .squeeze import squeeze
 from .svd_lora import svd_lora
 from .train_memory import train_memory
 
@@ -21,5 +22,6 @@ exercises = (
     serve,
     finetune,
     combine,
+    squeeze,
     train_memory,
 )

@@ -1,5 +1,6 @@
 """Exercises: sharing keys and values without copying them, what that saves, and how a checkpoint gets there."""
 
+from .alike_heads import alike_heads
 from .convert_checkpoint import convert_checkpoint
 from .decode_intensity import decode_intensity
 from .gqa import gqa
@@ -17,5 +18,6 @@ exercises = (
     pool_heads,
     convert_checkpoint,
     uptrain,
+    alike_heads,
     to_grouped_order,
 )

@@ -8,6 +8,7 @@ from .apply_rope import apply_rope
 from .attend import attend
 from .decode_positions import decode_positions
 from .inv_freq import inv_freq
+from .point_at import point_at
 from .relative_score import relative_score
 from .stretched import stretched
 from .to_half import to_half
@@ -20,6 +21,7 @@ exercises = (
     to_half,
     decode_positions,
     attend,
+    point_at,
     stretched,
     yarn,
 )

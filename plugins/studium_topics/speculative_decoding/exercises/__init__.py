@@ -3,6 +3,7 @@
 from .acceptance import acceptance
 from .best_gamma import best_gamma
 from .expected_tokens import expected_tokens
+from .plan_drafts import plan_drafts
 from .propose import propose
 from .residual import residual
 from .speculate import speculate
@@ -17,5 +18,6 @@ exercises = (
     speculate,
     expected_tokens,
     best_gamma,
+    plan_drafts,
     verify_among,
 )
