@@ -1,5 +1,6 @@
 // The assignments of the courses that were joined: what is due, what was handed in, marks and feedback.
 import { button, h } from "./element.js";
+import { forInstructors, pageButtons } from "./staff.js";
 
 const WAIT_MS = 3000; // between two looks for a mark
 const WORDS = {
@@ -15,7 +16,8 @@ export function assignmentsView(desk) {
   const said = h("div", { role: "status" });
   const list = h("div", {});
   const element = h("div", { class: "studium-assignments" }, said, list);
-  const kept = { answers: new Map(), opened: new Set() }; // by "course name": what is shown while the list is drawn anew
+  // By "course name": what is shown while the list is drawn anew.
+  const kept = { answers: new Map(), opened: new Set(), drafts: new Map() };
   let [timer, path] = [0, null];
   const load = async () => {
     clearTimeout(timer);
@@ -83,20 +85,20 @@ function card(desk, view, kept, load) {
     last?.sentence ? h("p", { class: "studium-note" }, last.sentence) : "",
     tools(desk, view, folder, show, load),
     answer,
-    view.attempts.length ? attempts(desk, view, kept.opened, key) : "",
+    forInstructors(desk, view, kept, key, show),
+    view.attempts.length ? attempts(desk, view, kept, key, load) : "",
   );
 }
 
 function tools(desk, view, folder, show, load) {
   const label = (text) => ({ label: `${text}: ${view.name}` });
-  const isStaff = desk.classroom.overview.courses.some((one) => one.course === view.course && one.role !== "student");
-  const board = isStaff ? button("Open the board", () => openBoard(desk, view, show), label("Open the board")) : "";
+  const pages = pageButtons(desk, view, show);
   if (!folder)
     return h(
       "div",
       { class: "studium-tools" },
       button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }),
-      board,
+      pages,
     );
   const here = desk.path?.startsWith(`${folder}/`);
   const open = view.notebooks.map((book) =>
@@ -113,7 +115,7 @@ function tools(desk, view, folder, show, load) {
   const submit = view.open
     ? button("Submit", () => submitIt(desk, view, folder, show, load), { ...label("Submit"), kind: "studium-primary" })
     : "";
-  return h("div", { class: "studium-tools" }, open, check, submit, board);
+  return h("div", { class: "studium-tools" }, open, check, submit, pages);
 }
 
 async function fetchIt(desk, { course, name }, load) {
@@ -122,23 +124,6 @@ async function fetchIt(desk, { course, name }, load) {
   await load();
   const first = done.written.find((path) => path.endsWith(".ipynb"));
   if (first) desk.open({ path: `${done.folder}/${first}` });
-}
-
-async function openBoard(desk, { course, name }, show) {
-  const tab = window.open("about:blank"); // now: a browser blocks a tab that opens later than the click
-  const made = await desk.tried(desk.api.post("classroom/board", { course, assignment: name }));
-  if (!made) return tab?.close();
-  if (!tab)
-    return show(
-      h(
-        "p",
-        {},
-        h("a", { href: made.link, target: "_blank", rel: "noopener noreferrer" }, `Open the board of ${name}`),
-        " (your browser blocked the new tab)",
-      ),
-    );
-  tab.opener = null;
-  tab.location.replace(made.link);
 }
 
 async function submitIt(desk, view, folder, show, load) {
@@ -183,8 +168,10 @@ function checked(one) {
   );
 }
 
-function attempts(desk, view, opened, key) {
-  const line = ({ receipt, state: name, score, max_score: most, feedback }) => {
+function attempts(desk, view, { opened, drafts }, key, load) {
+  const newest = view.attempts.at(-1);
+  const line = (attempt) => {
+    const { receipt, state: name, score, max_score: most, feedback, regrade } = attempt;
     const page = (book) =>
       desk.api.page(
         `studium/api/classroom/feedback/${[view.course, view.name, receipt.attempt, book].map(encodeURIComponent).join("/")}`,
@@ -197,6 +184,7 @@ function attempts(desk, view, opened, key) {
       {},
       h("p", {}, `Attempt ${receipt.attempt}: ${score === null ? WORDS[name] : `${points(score)} of ${points(most)}`}`),
       links.map((link) => h("p", {}, link)),
+      regrade ? asked(regrade) : attempt === newest && score !== null ? request(desk, view, drafts, key, load) : "",
       h(
         "dl",
         {},
@@ -214,6 +202,36 @@ function attempts(desk, view, opened, key) {
     { open: opened.has(key), ontoggle: remember },
     h("summary", {}, `${count} attempt${count === 1 ? "" : "s"}, with receipts and feedback`),
     h("ul", { class: "studium-exercises" }, [...view.attempts].reverse().map(line)),
+  );
+}
+
+/** A request for a regrade and its reply. */
+function asked({ text, reply, replied }) {
+  return h(
+    "div",
+    { class: "studium-regrade" },
+    h("p", { class: "studium-note" }, "You asked for a regrade: ", h("q", {}, text)),
+    h("p", {}, replied ? `Reply, ${moment(replied)}: ${reply}` : "There is no reply yet."),
+  );
+}
+
+/** Where a student asks for a regrade of the newest attempt; what is not sent yet is kept while the list is drawn anew. */
+function request(desk, view, drafts, key, load) {
+  const { attempt } = view.attempts.at(-1).receipt;
+  const text = h("textarea", { rows: 4, maxlength: 2000, oninput: () => drafts.set(key, text.value) });
+  text.value = drafts.get(key) ?? "";
+  const send = async () => {
+    const body = { course: view.course, assignment: view.name, attempt, text: text.value };
+    if (!(await desk.tried(desk.api.post("classroom/regrade", body)))) return;
+    drafts.delete(key);
+    await load();
+  };
+  return h(
+    "details",
+    { class: "studium-regrade", open: drafts.has(key) },
+    h("summary", {}, "Ask for a regrade"),
+    h("label", {}, "Which exercise should be marked again, and why? You can ask once for each attempt.", text),
+    button("Send the request", send, { label: `Send the request: ${view.name}` }),
   );
 }
 

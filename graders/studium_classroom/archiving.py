@@ -25,6 +25,7 @@ from studium_classroom.schema import (
     FeedbackPage,
     GradedExercise,
     Member,
+    RegradeRow,
     Release,
     Submission,
 )
@@ -33,7 +34,7 @@ from studium_classroom.settings import FILE as SETTINGS
 FORMAT = 1
 MANIFEST, ROWS, FILES, BLOBS = "archive.json", "rows.json", "course", "blobs"
 OF_SUBMISSIONS: tuple[type[FeedbackPage | GradedExercise], ...] = (FeedbackPage, GradedExercise)
-KINDS: tuple[type[Base], ...] = (Member, Submission, *OF_SUBMISSIONS, Release, Check, Event)
+KINDS: tuple[type[Base], ...] = (Member, Submission, *OF_SUBMISSIONS, Release, RegradeRow, Check, Event)
 _SQLITE = b"SQLite format 3\0"
 _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
 

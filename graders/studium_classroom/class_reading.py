@@ -11,6 +11,7 @@ from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder
 from studium_classroom.findings import Findings, Standing
 from studium_classroom.members import Members
+from studium_classroom.regrades import Regrades
 from studium_classroom.roles import Role
 from studium_classroom.schema import Submission
 from studium_classroom.status import ClassState, Need, Row
@@ -22,19 +23,28 @@ _SAME = 1e-6  # points
 class ClassReader:
     """Reads the state of classes. Its methods may be called from any thread."""
 
-    def __init__(self, submissions: Submissions, findings: Findings, members: Members) -> None:
+    def __init__(self, submissions: Submissions, findings: Findings, members: Members, regrades: Regrades) -> None:
         self._submissions, self._findings, self._members = submissions, findings, members
+        self._regrades = regrades
 
     def read(self, course: CourseFolder, assignment: str, problem: str) -> ClassState:
         """Return the state of a released assignment; ``problem`` is why it cannot be graded now."""
         attempts = self._submissions.of_assignment(course.id, assignment)
         standings = self._findings.standings(course.id, assignment)
         totals = _totals(course, assignment) if attempts else {}
+        asking = self._regrades.open(course.id, assignment) if attempts else set()
         everybody = [one for one in roster_of(course, self._members) if one.role == Role.STUDENT.label]
         sections = {one.user: one.section for one in everybody}
         here = {one.user for one in everybody if not one.gone}
         rows = [
-            _row(student, sections.get(student, ""), attempts.get(student, []), standings.get(student, []), totals)
+            _row(
+                student,
+                sections.get(student, ""),
+                attempts.get(student, []),
+                standings.get(student, []),
+                totals.get(student),
+                asks=student in asking,
+            )
             for student in sorted({*here, *attempts, *standings})
         ]
         exercises = course.handout(assignment).exercises
@@ -49,18 +59,18 @@ def _totals(course: CourseFolder, assignment: str) -> Mapping[str, Total]:
 
 
 def _row(
-    student: str, section: str, rows: list[Submission], standings: list[Standing], totals: Mapping[str, Total]
+    student: str, section: str, rows: list[Submission], standings: list[Standing], total: Total | None, *, asks: bool
 ) -> Row:
     if not rows:
-        needs = list(_needs(None, standings, None))
+        needs = list(_needs(None, standings, None, asks=False))
         return Row(student, section, "not handed in", 0, needs=needs, exercises=standings)
     last = rows[-1]
     values = (last.late, last.score, last.max_score, last.sentence)
-    needs = list(_needs(last, standings, totals.get(student)))
+    needs = list(_needs(last, standings, total, asks=asks))
     return Row(student, section, last.state, len(rows), *values, needs, standings)
 
 
-def _needs(last: Submission | None, standings: list[Standing], total: Total | None) -> Iterator[Need]:
+def _needs(last: Submission | None, standings: list[Standing], total: Total | None, *, asks: bool) -> Iterator[Need]:
     if any(one.state == "stuck" for one in standings):
         yield "stuck"
     if last is None:
@@ -69,6 +79,8 @@ def _needs(last: Submission | None, standings: list[Standing], total: Total | No
         yield "not graded"
     if total and total.waits:
         yield "to mark"
+    if asks:
+        yield "regrade"
     if total and last.state == GRADED and last.score is not None and abs(total.score - last.score) > _SAME:
         yield "would change"
     if last.state == WAITING:

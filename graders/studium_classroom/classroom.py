@@ -12,7 +12,16 @@ from weakref import WeakValueDictionary
 
 import msgspec
 from studium.classroom.archive import ArchiveError
-from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
+from studium.classroom.messages import (
+    AssignmentView,
+    Attempt,
+    CheckAnswer,
+    CheckRequest,
+    Receipt,
+    Regrade,
+    RegradeRequest,
+    State,
+)
 from studium_graders.course.course_file import Assignment
 from studium_graders.course.private_files import private_file, private_folder
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
@@ -35,6 +44,7 @@ from studium_classroom.marking import Marking
 from studium_classroom.members import Members
 from studium_classroom.receipts import Seal
 from studium_classroom.refusals import RefusedError, TooManyError
+from studium_classroom.regrades import Regrades
 from studium_classroom.releases import Releases
 from studium_classroom.roles import Person, Place, Role
 from studium_classroom.schema import Submission
@@ -60,8 +70,9 @@ class Classroom:
         self.releases, self.checks = Releases(self.database), Checks(self.database)
         self.findings, self.boards = Findings(self.database), Boards(self.database)
         self.marking_pages = MarkingPages(self.database)
-        self.marking = Marking(self.members, lambda: self._sentences)
-        self._reader = ClassReader(self.submissions, self.findings, self.members)
+        self.regrades = Regrades(self.database)
+        self.marking = Marking(self.members, self.regrades, lambda: self._sentences)
+        self._reader = ClassReader(self.submissions, self.findings, self.members, self.regrades)
         self.live = Live(self._state, self._seen)
         self._checker, self._grader = Worker("check"), Worker("grade")
         parts = (self.courses, self.submissions, self.blobs, self._grader, self.terms)
@@ -105,7 +116,11 @@ class Classroom:
         deadline, handout = course.deadline(assignment, student), course.handout(assignment.name)
         shown = self.shows_marks(course, assignment, deadline, now)
         pages = self.submissions.pages([row.id for row in rows]) if shown else {}
-        attempts = [_attempt(row, pages.get(row.id, []), shown=shown) for row in rows]
+        asked = self.regrades.of_students(course.id, [student]) if shown else {}
+        attempts = [
+            _attempt(row, pages.get(row.id, []), asked.get((row.assignment, student, row.attempt)), shown=shown)
+            for row in rows
+        ]
         per_hour = course.course.classroom.checks_per_hour
         return AssignmentView(
             course.id,
@@ -196,6 +211,20 @@ class Classroom:
             raise RefusedError(f"you cannot see feedback on attempt {attempt} of {name} yet; look again later")
         return page
 
+    def ask_regrade(self, course: CourseFolder, student: str, name: str, asked: RegradeRequest) -> Regrade:
+        """Store a student's request to mark the newest attempt again. Raise RefusedError if its mark is not shown."""
+        now = utc_now()
+        assignment = course.assignment(name, Role.STUDENT, now)
+        rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
+        newest = rows[-1] if rows else None
+        shown = self.shows_marks(course, assignment, course.deadline(assignment, student), now)
+        if newest is None or newest.attempt != asked.attempt or newest.score is None or not shown:
+            raise RefusedError(
+                f"you can ask for a regrade of your newest attempt at {name} once you see its mark; look at its "
+                "feedback first"
+            )
+        return self.regrades.ask(course.id, name, student, asked.attempt, asked.text, now)
+
     # ------------------------------------------------------------------------------------------------ for the staff
 
     def status(self, course: CourseFolder, person: Person, name: str) -> Status:
@@ -264,11 +293,11 @@ class Classroom:
         return {one.user: one.section for one in roster if one.role == Role.STUDENT.label}
 
 
-def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:
+def _attempt(row: Submission, pages: list[str], regrade: Regrade | None, *, shown: bool) -> Attempt:
     state = _state(row)
     if not shown:
         return Attempt(receipt_of(row), "replaced" if state == "replaced" else "handed in")
-    return Attempt(receipt_of(row), state, row.score, row.max_score, row.penalty, row.sentence, pages)
+    return Attempt(receipt_of(row), state, row.score, row.max_score, row.penalty, row.sentence, pages, regrade)
 
 
 def _state(row: Submission) -> State:

@@ -1,17 +1,20 @@
-"""Marking by hand on the server: whose answers somebody may see, and what is sent of them."""
+"""Marking by hand on the server: whose answers and requests somebody may see, and what is sent of them."""
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from studium_graders.marking.forms import Counts, Opened, Shown
+from studium_graders.marking.forms import AnswerName, Counts, Opened, Shown
 
 from studium_classroom.class_roster import roster_of
 from studium_classroom.courses import CourseFolder, utc_now
 from studium_classroom.members import Members
+from studium_classroom.regrades import Regrades
 from studium_classroom.roles import Person
+from studium_classroom.schema import RegradeRow
 
 if TYPE_CHECKING:
     from studium_graders.marking.desk import Desk
@@ -38,11 +41,27 @@ class AnswerPage(msgspec.Struct, frozen=True):
     shown: Shown | None = None
 
 
+class AskedRegrade(msgspec.Struct, frozen=True):
+    """A student's request to mark an attempt again, the reply, and the answers that are in the gradebook now.
+
+    ``student`` is "" if names are hidden; ``replied`` is None until there is a reply.
+    """
+
+    id: int
+    student: str
+    attempt: int
+    text: str
+    asked: datetime
+    reply: str
+    replied: datetime | None
+    answers: list[AnswerName]
+
+
 class Marking:
     """The marking by hand of one server. Its methods may be called from any thread."""
 
-    def __init__(self, members: Members, sentences: "Callable[[], Sentences]") -> None:
-        self._members, self._sentences = members, sentences
+    def __init__(self, members: Members, regrades: Regrades, sentences: "Callable[[], Sentences]") -> None:
+        self._members, self._regrades, self._sentences = members, regrades, sentences
         self._lock = threading.Lock()
         self._kept: dict[tuple[Path, str], tuple[_Stamp, Showing]] = {}
 
@@ -57,14 +76,25 @@ class Marking:
             Desk,
         )  # here: a server on which nobody marks needs no gradebook's tables
 
-        place, showing = person.places[course.id], self._showing(course, person, name)
-        sections = {one.user: one.section for one in roster_of(course, self._members)}
-
-        def sees(student: str) -> bool:
-            return place.sees(sections.get(student, ""))
-
+        showing = self._showing(course, person, name)
         url = showing.directory.db_url
-        return Desk(url, name, showing.outline, person.name, sees, showing.content)
+        return Desk(url, name, showing.outline, person.name, self._sees(course, person), showing.content)
+
+    def requests(self, course: CourseFolder, person: Person, name: str, *, names: bool) -> list[AskedRegrade]:
+        """Return the requests for a regrade that somebody may see; without ``names``, nobody is named."""
+        sees = self._sees(course, person)
+        rows = [row for row in self._regrades.of_assignment(course.id, name) if sees(row.user)]
+        answers = self.desk(course, person, name).answers_of({row.user for row in rows}) if rows else {}
+        return [_asked(row, answers[row.user], names=names) for row in rows]
+
+    def reply(self, course: CourseFolder, person: Person, name: str, request: int, text: str) -> RegradeRow:
+        """Reply to a request, or change the reply."""
+        return self._regrades.reply(course.id, name, request, text, utc_now(), self._sees(course, person))
+
+    def _sees(self, course: CourseFolder, person: Person) -> Callable[[str], bool]:
+        place = person.places[course.id]
+        sections = {one.user: one.section for one in roster_of(course, self._members)}
+        return lambda student: place.sees(sections.get(student, ""))
 
     def page(
         self, course: CourseFolder, person: Person, name: str, take: "Callable[[Desk], Opened | None]", *, names: bool
@@ -88,3 +118,8 @@ class Marking:
                 kept = stamp, Showing(course.root, name, self._sentences())
                 self._kept[course.root, name] = kept
             return kept[1]
+
+
+def _asked(row: RegradeRow, answers: list[AnswerName], *, names: bool) -> AskedRegrade:
+    student = row.user if names else ""
+    return AskedRegrade(row.id, student, row.attempt, row.text, row.asked, row.reply, row.replied, answers)

@@ -23,7 +23,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_classroom.commands.mark import mark
     from studium_classroom.commands.roster import roster
     from studium_classroom.commands.serve import serve
-    from studium_classroom.commands.staff import extend, grade, release
+    from studium_classroom.commands.staff import extend, grade, release, reply
     from studium_classroom.commands.status import status
     from studium_classroom.commands.student import erase, export
 
@@ -38,6 +38,7 @@ def studium_commands(app: typer.Typer) -> None:
         ("grade", grade),
         ("release", release),
         ("extend", extend),
+        ("reply", reply),
         ("archive", archive),
         ("restore", restore),
         ("init-hub", init_hub),

@@ -153,6 +153,25 @@ class Release(Base):
     at: Mapped[datetime]
 
 
+class RegradeRow(Base):
+    """A student's request to mark an attempt again. Older databases get this table when they are opened.
+
+    ``reply`` is "" and ``replied`` None until a member of staff has replied.
+    """
+
+    __tablename__ = "regrade_request"
+    __table_args__ = (UniqueConstraint("course", "assignment", "user", "attempt"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    course: Mapped[str] = mapped_column(index=True)
+    assignment: Mapped[str]
+    user: Mapped[str]
+    attempt: Mapped[int]
+    text: Mapped[str] = mapped_column(String(2000))
+    asked: Mapped[datetime]
+    reply: Mapped[str] = mapped_column(String(2000))
+    replied: Mapped[datetime | None]
+
+
 class Check(Base):
     """A check against the hidden tests: one row for each exercise; ``mistake`` is the id of a misconception."""
 

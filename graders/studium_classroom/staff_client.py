@@ -1,22 +1,12 @@
-"""A client of a course server for staff: submissions, sources, releases."""
+"""A client of a course server for staff: submissions, sources, marking by hand."""
 
-from datetime import datetime
-
-import msgspec
 from studium.classroom.client import Client, path_of, quoted
 from studium.classroom.connections import connection_of
-from studium.classroom.messages import BoardLink, Opened, Receipt
+from studium.classroom.messages import Opened, Receipt, Regrade
 
-from studium_classroom.marking import Questions
+from studium_classroom.marking import AskedRegrade, Questions
 
 _LONG = 300.0  # seconds
-
-
-class Extension(msgspec.Struct, frozen=True):
-    """When work is due for everybody, and for one student."""
-
-    due: datetime
-    until: datetime
 
 
 class StaffClient(Client):
@@ -35,32 +25,18 @@ class StaffClient(Client):
         """Send an assignment with its solutions and hidden tests; the server makes what students get from it."""
         return self.asked("PUT", f"{path_of(course, assignment)}/source", Opened, content=archive, timeout=_LONG)
 
-    def grade(self, course: str, assignment: str) -> int:
-        """Have everybody's newest submission graded again; return how many."""
-        return self.asked("POST", f"{path_of(course, assignment)}/grade", dict[str, int])["waiting"]
-
-    def extend(self, course: str, student: str, assignment: str, until: str, reason: str) -> Extension:
-        """Let one student hand in later."""
-        asked = {"student": student, "assignment": assignment, "until": until, "reason": reason}
-        return self.asked("PUT", f"courses/{quoted(course)}/extensions", Extension, json=asked)
-
-    def release(self, course: str, assignment: str) -> None:
-        """Let students see their marks and feedback."""
-        self.sent("POST", f"{path_of(course, assignment)}/release")
-
     def marking(self, course: str, assignment: str) -> Questions:
         """Return the questions of an assignment with answers for a person to mark."""
         return self.asked("GET", f"{path_of(course, assignment)}/marking", Questions)
 
-    def marking_page(self, course: str, assignment: str) -> str:
-        """Return a link that opens the page on which an assignment is marked, once, within minutes."""
-        link = self.asked("POST", f"courses/{quoted(course)}/mark", BoardLink)
-        return marking_link(self.url, course, assignment, link.secret)
+    def regrades(self, course: str, assignment: str) -> list[AskedRegrade]:
+        """Return the students' requests for a regrade, with their names."""
+        return self.asked("GET", f"{path_of(course, assignment)}/marking/requests?names=1", list[AskedRegrade])
 
-
-def marking_link(url: str, course: str, assignment: str, secret: str) -> str:
-    """Return the address where a browser opens the marking page; the secret is in a part that no server is sent."""
-    return f"{url}/mark/{quoted(course)}/{quoted(assignment)}#{secret}"
+    def reply(self, course: str, assignment: str, request: int, text: str) -> Regrade:
+        """Reply to a request for a regrade, or change the reply."""
+        path = f"{path_of(course, assignment)}/marking/requests/{request}"
+        return self.asked("PUT", path, Regrade, json={"text": text})
 
 
 def staff_client(course: str) -> StaffClient:

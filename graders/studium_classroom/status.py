@@ -10,12 +10,13 @@ from studium_graders.report.mistakes import ExerciseMistakes, count_exercise
 from studium_classroom.findings import Finding, Standing
 from studium_classroom.roles import Place
 
-Need = Literal["stuck", "not graded", "to mark", "would change", "waiting", "late"]
+Need = Literal["stuck", "not graded", "to mark", "regrade", "would change", "waiting", "late"]
 """Why a student needs the staff, the most urgent first.
 
 ``stuck``: three times the same mistake. ``not graded``: grading failed, and ``sentence`` says why. ``to mark``: the
-gradebook waits for a mark by hand. ``would change``: the gradebook has other marks than the student sees, who gets them
-when the assignment is graded again. ``waiting``: handed in and not graded yet. ``late``: the newest attempt is late.
+gradebook waits for a mark by hand. ``regrade``: the student asks for a regrade and waits for a reply. ``would change``:
+the gradebook has other marks than the student sees, who gets them when the assignment is graded again. ``waiting``:
+handed in and not graded yet. ``late``: the newest attempt is late.
 """
 NEEDS: tuple[Need, ...] = get_args(Need)
 
@@ -23,8 +24,8 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 class Row(msgspec.Struct, frozen=True):
     """One student: the newest attempt, and the standing in each exercise that was tried or graded.
 
-    ``needs`` tells why the student needs the staff: stuck, not graded, to mark (by hand), would change (the gradebook
-    has another mark), waiting (for a mark), late.
+    ``needs`` tells why the student needs the staff: stuck, not graded, to mark (by hand), regrade (asks for one), would
+    change (the gradebook has another mark), waiting (for a mark), late.
     """
 
     student: str

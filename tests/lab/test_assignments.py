@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from studium_classroom.classroom import Classroom
 from studium_classroom.jobs.forms import CheckDone
 from studium_classroom.roles import Place, Role
 from studium_classroom.submissions import Graded
+from studium_graders.course.course_file import read_course
 
 from tests.graders.classroom.conftest import Served, join, serving
 from tests.lab.conftest import TOKEN, _wait_for
@@ -125,6 +127,12 @@ def marked(served: Served, score: float) -> None:
     submissions.note(submissions.next_batch("genai", "ps1", 9), [graded], datetime.now(UTC))
 
 
+def picture(page: Any, name: str) -> None:
+    """Keep a picture for whoever wants to look."""
+    if folder := os.environ.get("STUDIUM_PICTURES"):
+        page.screenshot(path=str(Path(folder, f"panel-{name}.png")))
+
+
 def open_tab(page: Any, jupyter: str) -> Any:
     page.goto(f"{jupyter}/lab?token={TOKEN}&reset")
     page.locator('.lm-TabBar-tab[data-id="studium-desk"]').click()
@@ -162,20 +170,38 @@ def test_a_student_fetches_checks_submits_and_reads_mark_and_feedback_in_the_pan
     feedback = opened.value
     feedback.get_by_role("heading", name="Feedback").wait_for()
     assert feedback.title() != "ran"
+
+    card.get_by_text("Ask for a regrade").click()
+    card.get_by_label("Which exercise should be marked again, and why?").fill(f"mean is right {EVIL}")
+    picture(page, "ask")
+    card.get_by_role("button", name="Send the request: ps1").click()
+    card.get_by_text("There is no reply yet.").wait_for()
+    assert card.get_by_role("button", name="Send the request: ps1").count() == 0
+    [request] = served.classroom.regrades.of_assignment("genai", "ps1")
+    assert (request.user, request.attempt, request.text) == ("ada", 1, f"mean is right {EVIL}")
+    served.classroom.regrades.reply("genai", "ps1", request.id, "One point more.", datetime.now(UTC), lambda _: True)
+    page.get_by_role("tab", name="Lessons").click()
+    page.get_by_role("tab", name="Assignments").click()
+    card.get_by_text("One point more.").wait_for()
+    assert page.locator("img[src=x]").count() == 0
+    picture(page, "reply")
     found = axe.Axe().run(page, context=".studium-panel")["violations"]
     assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
 
 
-@pytest.mark.parametrize("name", ["grace", "tom"])
-def test_staff_open_the_board_in_a_new_tab_and_may_do_so_again(served, home, jupyter, new_page, name):
+@pytest.mark.parametrize(
+    ("name", "button", "address"),
+    [("grace", "Open the board", "board"), ("tom", "Open the board", "board"), ("tom", "Mark by hand", "mark")],
+)
+def test_staff_open_a_page_in_a_new_tab_and_may_do_so_again(served, home, jupyter, new_page, name, button, address):
     joined_as(name, served, home)
     page = new_page()
     card = open_tab(page, jupyter)
     for _ in range(2):
         with page.expect_popup() as opened:
-            card.get_by_role("button", name="Open the board: ps1").click()
+            card.get_by_role("button", name=f"{button}: ps1").click()
         opened.value.get_by_role("heading", name="ps1").wait_for()
-        assert opened.value.url == f"{served.url}/board/genai/ps1"
+        assert opened.value.url == f"{served.url}/{address}/genai/ps1"
         opened.value.close()
     found = axe.Axe().run(page, context=".studium-panel")["violations"]
     assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
@@ -189,6 +215,53 @@ def test_a_tab_that_the_browser_blocks_leaves_a_link_to_the_board(served, home, 
     card.get_by_role("button", name="Open the board: ps1").click()
     link = card.get_by_role("link", name="Open the board of ps1").get_attribute("href")
     assert link.startswith(f"{served.url}/board/genai/ps1#")
+
+
+def test_an_instructor_grades_again_releases_marks_and_gives_more_time_in_the_panel(served, home, jupyter, new_page):
+    joined_as("grace", served, home)
+    served.classroom.submissions.take("genai", "ps1", "bob", b"bob's", datetime.now(UTC), late=False)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    card.get_by_text("For instructors").click()
+    card.get_by_role("button", name="Grade again: ps1").click()
+    card.get_by_role("button", name="Cancel").click()
+    card.get_by_role("button", name="Grade again: ps1").click()
+    card.get_by_role("button", name="Grade everybody again").click()
+    card.get_by_text(re.compile(r"\d submissions? will be graded")).wait_for()
+    assert served.classroom.audit.of("genai")[0].action == "grade again"
+
+    card.get_by_role("button", name="Release marks: ps1").click()
+    assert not served.classroom.releases.has("genai", "ps1")
+    card.get_by_role("button", name="Release the marks to students").click()
+    card.get_by_text("Students can see their marks and feedback now.").wait_for()
+    assert served.classroom.releases.has("genai", "ps1")
+
+    card.get_by_label("Student's id").fill("bob")
+    card.get_by_label("may hand in until").fill("2099-04-01T12:00")
+    card.get_by_label("Reason, which").fill("ill")
+    picture(page, "instructor")
+    card.get_by_role("button", name="Give more time").click()
+    card.get_by_text("bob can hand in until 2099-04-01 12:00, in the course's time zone.").wait_for()
+    [extension] = read_course(served.classroom.courses["genai"].root).extensions
+    assert (extension.student, extension.assignment, extension.reason) == ("bob", "ps1", "ill")
+    found = axe.Axe().run(page, context=".studium-panel")["violations"]
+    assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
+
+
+@pytest.mark.parametrize("name", ["ada", "tom"])
+def test_only_instructors_have_what_changes_the_whole_class(served, home, jupyter, new_page, name):
+    joined_as(name, served, home)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    card.get_by_role("button").first.wait_for()
+    assert card.get_by_text("For instructors").count() == 0
+    answer = page.request.post(
+        f"{jupyter}/studium/api/classroom/grade?token={TOKEN}",
+        data={"course": "genai", "assignment": "ps1"},
+        headers={"Authorization": f"token {TOKEN}"},
+    )
+    assert answer.status == 400
+    assert answer.json()["message"].startswith("the role instructor in genai is needed")
 
 
 def test_a_student_has_no_button_for_the_board_and_gets_no_link(served, home, jupyter, new_page):

@@ -1,7 +1,7 @@
-"""The client of a course server, with a method for everything a student can ask for."""
+"""The client of a course server, with a method for everything that a student, or the panel of the staff, asks for."""
 
 import re
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -12,11 +12,14 @@ from studium.classroom.messages import (
     BoardLink,
     CheckAnswer,
     CheckRequest,
+    Extended,
     Invitation,
     Joined,
     Me,
     Receipt,
     Refusal,
+    Regrade,
+    RegradeRequest,
 )
 from studium.errors import StudiumError
 
@@ -83,10 +86,33 @@ class Client:
         """Return a feedback page as HTML."""
         return self.sent("GET", f"{path_of(course, assignment)}/feedback/{attempt}/{quoted(notebook)}").content
 
+    def ask_regrade(self, course: str, assignment: str, attempt: int, text: str) -> Regrade:
+        """Ask that the newest attempt is marked again."""
+        asked = RegradeRequest(attempt, text)
+        return self.asked("POST", f"{path_of(course, assignment)}/regrade", Regrade, json=asked)
+
     def board(self, course: str, assignment: str) -> str:
         """Return a link that opens an assignment's board once, within minutes."""
         link = self.asked("POST", f"courses/{quoted(course)}/board", BoardLink)
-        return board_link(self.url, course, assignment, link.secret)
+        return page_link(self.url, "board", course, assignment, link.secret)
+
+    def marking_page(self, course: str, assignment: str) -> str:
+        """Return a link that opens the page on which an assignment is marked, once, within minutes."""
+        link = self.asked("POST", f"courses/{quoted(course)}/mark", BoardLink)
+        return page_link(self.url, "mark", course, assignment, link.secret)
+
+    def grade(self, course: str, assignment: str) -> int:
+        """Have everybody's newest submission graded again; return how many."""
+        return self.asked("POST", f"{path_of(course, assignment)}/grade", dict[str, int])["waiting"]
+
+    def release(self, course: str, assignment: str) -> None:
+        """Let students see their marks and feedback."""
+        self.sent("POST", f"{path_of(course, assignment)}/release")
+
+    def extend(self, course: str, student: str, assignment: str, until: str, reason: str) -> Extended:
+        """Let one student hand in later."""
+        asked = {"student": student, "assignment": assignment, "until": until, "reason": reason}
+        return self.asked("PUT", f"courses/{quoted(course)}/extensions", Extended, json=asked)
 
     def asked(self, method: str, path: str, form: type[T], *, json: Any = None, **options: Any) -> T:
         """Return the answer to a request as ``form``. Raise ClassroomError if it is refused or not answered."""
@@ -111,9 +137,9 @@ class Client:
         raise ClassroomError(_sentence(answer), answer.status_code)
 
 
-def board_link(url: str, course: str, assignment: str, secret: str) -> str:
-    """Return the address where a browser opens the board; the secret is in a part that is never sent to a server."""
-    return f"{url}/board/{quoted(course)}/{quoted(assignment)}#{secret}"
+def page_link(url: str, page: Literal["board", "mark"], course: str, assignment: str, secret: str) -> str:
+    """Return the address where a browser opens a page; the secret is in a part that is never sent to a server."""
+    return f"{url}/{page}/{quoted(course)}/{quoted(assignment)}#{secret}"
 
 
 def _sentence(answer: httpx.Response) -> str:

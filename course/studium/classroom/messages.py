@@ -70,10 +70,27 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str = ""
 
 
+class RegradeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A student's reason why the newest attempt should be marked again."""
+
+    attempt: int
+    text: str
+
+
+class Regrade(msgspec.Struct, frozen=True):
+    """A request to mark an attempt again, and the reply; ``reply`` is "" and ``replied`` None until there is one."""
+
+    text: str
+    asked: datetime
+    reply: str = ""
+    replied: datetime | None = None
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One submission: its receipt, and what happened to it.
 
     ``score`` is None until there is a mark that the student may see; ``feedback`` names the notebooks with a page.
+    ``regrade`` is the student's request to mark it again, None if there is none.
     """
 
     receipt: Receipt
@@ -83,6 +100,7 @@ class Attempt(msgspec.Struct, frozen=True):
     penalty: float = 0.0
     sentence: str = ""
     feedback: list[str] = []
+    regrade: Regrade | None = None
 
 
 class AssignmentView(msgspec.Struct, frozen=True):
@@ -110,6 +128,13 @@ class Opened(msgspec.Struct, frozen=True):
     assignment: str
     notebooks: list[str]
     opens: datetime
+
+
+class Extended(msgspec.Struct, frozen=True):
+    """When an assignment is due for everybody, and for the student who was given more time."""
+
+    due: datetime
+    until: datetime
 
 
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,12 +1,13 @@
 """What the panel's Assignments tab shows and does, for the desk's server."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from studium.classroom import folder as folders
 from studium.classroom.connections import connection_of, connections
+from studium.classroom.messages import Extended, Regrade
 from studium.classroom.overview import Overview, overview
 
 
@@ -30,16 +31,43 @@ def fetch(course: str, assignment: str, target: Path) -> dict[str, Any]:
     return {"folder": f"{course}/{assignment}", "written": done.written, "kept": done.kept}
 
 
-def board(course: str, assignment: str) -> dict[str, str]:
-    """Return a link that opens an assignment's board once. Raise ClassroomError for a student."""
+def page(course: str, assignment: str, kind: Literal["board", "mark"]) -> dict[str, str]:
+    """Return a link that opens an assignment's board, or its marking page, once. Raise ClassroomError for a student."""
     with connection_of(course).client() as client:
-        return {"link": client.board(course, assignment)}
+        return {
+            "link": client.board(course, assignment) if kind == "board" else client.marking_page(course, assignment)
+        }
+
+
+def grade(course: str, assignment: str) -> dict[str, int]:
+    """Have everybody's newest submission graded again. Raise ClassroomError unless an instructor asks."""
+    with connection_of(course).client() as client:
+        return {"waiting": client.grade(course, assignment)}
+
+
+def release(course: str, assignment: str) -> dict[str, bool]:
+    """Let students see their marks and feedback. Raise ClassroomError unless an instructor asks."""
+    with connection_of(course).client() as client:
+        client.release(course, assignment)
+    return {"released": True}
+
+
+def extend(course: str, assignment: str, student: str, until: str, reason: str) -> Extended:
+    """Let one student hand in later. Raise ClassroomError unless an instructor asks."""
+    with connection_of(course).client() as client:
+        return client.extend(course, student, assignment, until, reason)
 
 
 def feedback(course: str, assignment: str, attempt: int, notebook: str) -> bytes:
     """Return a feedback page. Raise ClassroomError if there is none."""
     with connection_of(course).client() as client:
         return client.feedback(course, assignment, attempt, notebook)
+
+
+def ask_regrade(course: str, assignment: str, attempt: int, text: str) -> Regrade:
+    """Ask that an attempt is marked again. Raise ClassroomError if the server refuses."""
+    with connection_of(course).client() as client:
+        return client.ask_regrade(course, assignment, attempt, text)
 
 
 def _fetched(root: Path) -> dict[str, str]:

@@ -43,6 +43,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     courses.courses,
     courses.fetch,
     courses.submit,
+    courses.regrade,
     doctor.doctor,
 )
 

@@ -1,4 +1,4 @@
-"""``studium courses``, ``studium fetch``, ``studium submit``: what a student does with a course server."""
+"""``studium courses``, ``fetch``, ``submit`` and ``regrade``: what a student does with a course server."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from studium.cli.desk import AsJson
 from studium.cli.output import plain, print_json, print_table
+from studium.errors import UsageError
 
 if TYPE_CHECKING:
     from studium.classroom.messages import AssignmentView, CheckAnswer
@@ -37,6 +38,8 @@ def courses(
         rows = [(one.course, one.name, _when(one.due), _state(one), _mark(one)) for one in found.assignments]
         if rows:
             print_table(("course", "assignment", "due", "state", "mark"), rows)
+        for one in found.assignments:
+            _print_replies(one)
         if not found.courses and not found.problems:
             typer.echo("you have not joined a course yet: pass your invitation link to --join")
     for problem in found.problems:
@@ -84,6 +87,37 @@ def submit(
     late = ", late" if receipt.late else ""
     typer.echo(f"attempt {receipt.attempt} at {receipt.assignment} was received {_when(receipt.received)}{late}")
     typer.echo(f"sha256 {receipt.sha256}, {receipt.size} bytes; a copy of this receipt is in the folder")
+
+
+def regrade(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    reason: Annotated[str, typer.Argument(help="Which exercise should be marked again, and why.")],
+    course_id: CourseId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask your instructors to mark your newest attempt again, once you have seen its mark and feedback.
+
+    You can ask once for each attempt. studium courses shows the reply.
+    """
+    from studium.classroom.overview import assignment_named
+
+    connection, view = assignment_named(name, course_id)
+    if not view.attempts:
+        raise UsageError(f"you have not handed in {name}, so there is nothing to mark again; hand it in first")
+    attempt = view.attempts[-1].receipt.attempt
+    with connection.client() as client:
+        asked = client.ask_regrade(view.course, name, attempt, reason)
+    if as_json:
+        print_json(asked)
+        return
+    typer.echo(f"your instructors will see your request about attempt {attempt} at {name}")
+
+
+def _print_replies(view: "AssignmentView") -> None:
+    for one in view.attempts:
+        if one.regrade:
+            said = plain(one.regrade.reply) or "no reply to your request yet"
+            typer.echo(f"{plain(view.name)}, attempt {one.receipt.attempt}: {said}")
 
 
 def show_answer(answer: "CheckAnswer") -> None:

@@ -1,7 +1,7 @@
-"""The panel's access to the course server: the commands courses, fetch, check and submit, for a browser."""
+"""The panel's access to the course server: the commands courses, fetch, check, submit and regrade, for a browser."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from tornado.web import HTTPError, authenticated
@@ -16,6 +16,25 @@ class Assignment(msgspec.Struct, forbid_unknown_fields=True):
 
     course: str
     assignment: str
+
+
+class RegradeAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """A student's reason why an attempt should be marked again."""
+
+    course: str
+    assignment: str
+    attempt: int
+    text: str
+
+
+class MoreTime(msgspec.Struct, forbid_unknown_fields=True):
+    """A later date for one student; ``until`` in ISO 8601, in the course's time zone unless it names one."""
+
+    course: str
+    assignment: str
+    student: str
+    until: str
+    reason: str = ""
 
 
 class Folder(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,20 +118,84 @@ class ServerCheckHandler(DeskHandler):
         await self.reply(ask)
 
 
-class BoardHandler(DeskHandler):
-    """Links to boards, for staff."""
+class RegradeHandler(DeskHandler):
+    """Requests for a regrade."""
 
     @authenticated
     async def post(self) -> None:
-        """Send a link that opens an assignment's board once, within minutes."""
+        """Ask the instructors to mark an attempt again, and send the request as they get it."""
+        asked = self.body(RegradeAsked)
+
+        def ask() -> Any:
+            from studium.classroom.panel import ask_regrade
+
+            return ask_regrade(asked.course, asked.assignment, asked.attempt, asked.text)
+
+        await self.reply(ask, 201)
+
+
+class PageHandler(DeskHandler):
+    """Links to boards and marking pages, for staff."""
+
+    @authenticated
+    async def post(self, kind: Literal["board", "mark"]) -> None:
+        """Send a link that opens an assignment's page once, within minutes."""
         wanted = self.body(Assignment)
 
         def link() -> Any:
-            from studium.classroom.panel import board
+            from studium.classroom.panel import page
 
-            return board(wanted.course, wanted.assignment)
+            return page(wanted.course, wanted.assignment, kind)
 
         await self.reply(link, 201)
+
+
+class GradeHandler(DeskHandler):
+    """Grading again, for instructors."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Have everybody's newest submission graded again, and send how many."""
+        wanted = self.body(Assignment)
+
+        def again() -> Any:
+            from studium.classroom.panel import grade
+
+            return grade(wanted.course, wanted.assignment)
+
+        await self.reply(again, 202)
+
+
+class ReleaseHandler(DeskHandler):
+    """Releasing marks, for instructors."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Let students see their marks and feedback."""
+        wanted = self.body(Assignment)
+
+        def show() -> Any:
+            from studium.classroom.panel import release
+
+            return release(wanted.course, wanted.assignment)
+
+        await self.reply(show)
+
+
+class ExtendHandler(DeskHandler):
+    """More time for one student, from instructors."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Let one student hand in later, and send both dates."""
+        asked = self.body(MoreTime)
+
+        def write() -> Any:
+            from studium.classroom.panel import extend
+
+            return extend(asked.course, asked.assignment, asked.student, asked.until, asked.reason)
+
+        await self.reply(write)
 
 
 class FeedbackHandler(DeskHandler):

@@ -43,7 +43,11 @@ HANDLERS: dict[str, type[DeskHandler]] = {
     "classroom/fetch": classroom.FetchHandler,
     "classroom/submit": classroom.SubmitHandler,
     "classroom/check": classroom.ServerCheckHandler,
-    "classroom/board": classroom.BoardHandler,
+    "classroom/regrade": classroom.RegradeHandler,
+    "classroom/(board|mark)": classroom.PageHandler,
+    "classroom/grade": classroom.GradeHandler,
+    "classroom/release": classroom.ReleaseHandler,
+    "classroom/extend": classroom.ExtendHandler,
     "classroom/feedback/([^/]+)/([^/]+)/([1-9][0-9]{0,5})/([^/]+)": classroom.FeedbackHandler,
 }
 

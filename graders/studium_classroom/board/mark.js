@@ -2,6 +2,7 @@
 import { h, put } from "studium_widgets/controls/element.js";
 import { markingDesk } from "./mark_desk.js";
 import { questionList } from "./mark_questions.js";
+import { requestList } from "./mark_requests.js";
 import { EndedError, openSession, place } from "./session.js";
 
 const main = document.getElementById("content");
@@ -24,7 +25,7 @@ async function run() {
     if (main.ariaBusy === "true") return;
     main.ariaBusy = "true";
     try {
-      await work();
+      return await work();
     } catch (error) {
       if (error instanceof EndedError) ended(error);
       else say(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`, "bad");
@@ -32,7 +33,14 @@ async function run() {
       main.ariaBusy = "false";
     }
   };
-  const questions = questionList((question, marked) => doing(() => start(question, marked)));
+  const questions = questionList(
+    (question, marked) => doing(() => start(question, marked)),
+    () => doing(refresh),
+  );
+  const requests = requestList(
+    (named) => doing(() => look(named)),
+    (id, text) => doing(() => reply(id, text)),
+  );
   const desk = markingDesk({
     ask,
     doing,
@@ -41,20 +49,22 @@ async function run() {
     counted: refresh,
     isBusy: () => main.ariaBusy === "true",
   });
-  main.replaceChildren(h("header", { class: "head" }, course, title, line), questions.element, desk.element);
+  const front = h("div", {}, questions.element, requests.element);
+  main.replaceChildren(h("header", { class: "head" }, course, title, line), front, desk.element);
 
   async function refresh() {
     const found = await ask("");
     put(course, "textContent", found.title);
     questions.draw(found);
+    if (!front.hidden) requests.draw(await ask(`/requests?names=${questions.names() ? 1 : 0}`));
     return found.questions;
   }
 
   async function list() {
     await ask("/next", "DELETE");
-    await refresh();
     desk.element.hidden = true;
-    questions.element.hidden = false;
+    front.hidden = false;
+    await refresh();
     put(title, "textContent", place.assignment);
     say("");
     questions.focus();
@@ -63,8 +73,23 @@ async function run() {
   async function start(question, marked) {
     put(title, "textContent", question.title);
     if (!(await desk.start(question, marked, questions.names()))) return list();
-    questions.element.hidden = true;
+    front.hidden = true;
     desk.element.hidden = false;
+  }
+
+  /** Shows the one answer that a request is about. */
+  async function look(named) {
+    put(title, "textContent", named.title);
+    await desk.look(named, questions.names());
+    front.hidden = true;
+    desk.element.hidden = false;
+  }
+
+  async function reply(id, text) {
+    await ask(`/requests/${id}`, "PUT", { text });
+    await refresh();
+    say("The student can read your reply now.", "good");
+    return true;
   }
 
   desk.element.hidden = true;

@@ -117,6 +117,15 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
     return taken("");
   }
 
+  /** Takes one certain answer, and no other after it. */
+  async function look({ answer, question }, names) {
+    const page = await ask(`/answers/${answer}`, "POST", { names });
+    now = { question: { question }, marked: true, names, path: [answer], at: 0, opened: null, only: true };
+    say("");
+    show(page);
+    drawProgress();
+  }
+
   async function taken(after) {
     const { question, marked, names } = now;
     const page = await ask("/next", "POST", { question: question.question, after, marked, names });
@@ -139,6 +148,7 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
   async function moved(step) {
     if (isUnsaved()) return;
     say("");
+    if (now.only) return say("This is the answer that the student asks about.");
     const known = now.path[now.at + step];
     if (known) {
       const page = await ask(`/answers/${known}`, "POST", { names: now.names });
@@ -162,6 +172,11 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
     const { mark } = await ask(`/answers/${answer}`, "PUT", body);
     now.changed = false;
     say(`Saved: ${figure(mark)} of ${figure(now.opened.max_score)}.`, "good");
+    if (now.only) {
+      drawProgress();
+      show(await ask(`/answers/${answer}`, "POST", { names: now.names }));
+      return say(`Saved: ${figure(mark)} of ${figure(now.opened.max_score)}. Now reply to the student.`, "good");
+    }
     const known = now.path[now.at + 1];
     if (known) return moved(1);
     if (!(await taken(answer))) {
@@ -208,7 +223,7 @@ export function markingDesk({ ask, doing, say, leave, counted, isBusy }) {
     if (key.startsWith("Arrow") && target.closest(".scroll")) return; // wide code scrolls
     if (ACTIONS[key]) act(event, ACTIONS[key]);
   });
-  return { element, start };
+  return { element, start, look };
 }
 
 function act(event, work) {

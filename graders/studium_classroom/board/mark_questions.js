@@ -2,9 +2,10 @@
 import { h, put } from "studium_widgets/controls/element.js";
 import { count, points } from "./words.js";
 
-/** `chosen(question, marked)` is called by the buttons. `draw(found)` takes what the server says; `names()` tells whether to show them. */
-export function questionList(chosen) {
+/** `chosen(question, marked)` is called by the buttons, `hidden()` when names are shown or hidden. `draw(found)` takes what the server says; `names()` tells whether to show them. */
+export function questionList(chosen, hidden) {
   const hide = h("input", { type: "checkbox", checked: true });
+  hide.addEventListener("change", hidden);
   const rows = h("tbody", {});
   const heads = ["Question", "", "Done", "Waiting", "By you", "Held by others", "Points"];
   const table = h(

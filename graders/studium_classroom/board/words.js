@@ -11,6 +11,7 @@ export const NEEDS = {
   stuck: ["stuck", "the same mistake three times"],
   "not graded": ["not graded", "grading failed three times; the row shows why"],
   "to mark": ["to mark", "the gradebook is waiting for a mark by hand"],
+  regrade: ["ask for a regrade", "reply to them on the page that studium classroom mark opens"],
   "would change": ["marks would change", "the gradebook has marks that differ from what the student sees: grade again"],
   waiting: ["waiting", "handed in, not graded yet"],
   late: ["late", "the newest attempt came after the due date"],

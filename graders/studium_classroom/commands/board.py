@@ -36,7 +36,7 @@ def board(
 
 def _on_this_machine(folder: Path, course_id: str, name: str) -> str:
     settings = settings_of(folder)
-    from studium.classroom.client import board_link
+    from studium.classroom.client import page_link
 
     from studium_classroom.courses import utc_now
     from studium_classroom.roles import Place, Role
@@ -44,7 +44,8 @@ def _on_this_machine(folder: Path, course_id: str, name: str) -> str:
     with opened(settings) as classroom:
         course = classroom.courses[chosen(classroom, course_id)]
         course.assignment(name, Role.OWNER, utc_now())
-        return board_link(settings.link, course.id, name, classroom.boards.link(course.id, "", Place(Role.OWNER)))
+        secret = classroom.boards.link(course.id, "", Place(Role.OWNER))
+        return page_link(settings.link, "board", course.id, name, secret)
 
 
 def _asked(course_id: str, name: str) -> str:

@@ -9,7 +9,7 @@ import typer
 from studium_classroom.commands.opening import CourseId, HereFolder, chosen, opened, settings_of
 
 if TYPE_CHECKING:
-    from studium_classroom.marking import Questions
+    from studium_classroom.marking import AskedRegrade, Questions
 
 
 def mark(
@@ -19,7 +19,7 @@ def mark(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show which answers wait for a mark by hand, and print a link to the page on which you mark them.
+    """Show which answers wait for a mark by hand and who asks for a regrade, and print a link to the marking page.
 
     The link works once, within five minutes, and the page stays open for eight hours. Without --course, the link comes
     from the course server that you have joined, or from your hub's, and a TA with a section sees only that section. If
@@ -30,11 +30,12 @@ def mark(
     from studium.cli.output import print_json
 
     asked = course is None and connections()
-    found, link = _asked(course_id, name) if asked else _on_this_machine(course or Path(), course_id, name)
+    found, requests, link = _asked(course_id, name) if asked else _on_this_machine(course or Path(), course_id, name)
     if as_json:
-        print_json({"link": link, "questions": found.questions})
+        print_json({"link": link, "questions": found.questions, "requests": requests})
         return
     _print(found)
+    _print_requests(requests)
     typer.echo(link)
     typer.echo("open this link in a browser within five minutes; it works once, and whoever has it marks as you")
     if open_page:
@@ -54,16 +55,29 @@ def _print(found: "Questions") -> None:
     print_table(("question", "waiting", "marked", "by you", "held by others", "points"), rows)
 
 
-def _on_this_machine(folder: Path, course_id: str, name: str) -> "tuple[Questions, str]":
+def _print_requests(requests: "list[AskedRegrade]") -> None:
+    from studium.cli.output import plain
+
+    for one in requests:
+        if one.replied is None:
+            asked = f"{one.asked.astimezone():%Y-%m-%d %H:%M}"
+            typer.echo(f"request {one.id}: {plain(one.student)} asked for a regrade of attempt {one.attempt}, {asked}")
+            typer.echo(f"  {plain(one.text)}")
+
+
+def _on_this_machine(folder: Path, course_id: str, name: str) -> "tuple[Questions, list[AskedRegrade], str]":
     settings = settings_of(folder)
+    from studium.classroom.client import page_link
+
     from studium_classroom.roles import Person, Place, Role
-    from studium_classroom.staff_client import marking_link
 
     with opened(settings) as classroom:
         course, user, place = classroom.courses[chosen(classroom, course_id)], _account(), Place(Role.OWNER)
-        found = classroom.marking.questions(course, Person(user, {course.id: place}), name)
+        person = Person(user, {course.id: place})
+        found = classroom.marking.questions(course, person, name)
+        requests = classroom.marking.requests(course, person, name, names=True)
         secret = classroom.marking_pages.link(course.id, user, place)
-        return found, marking_link(settings.link, course.id, name, secret)
+        return found, requests, page_link(settings.link, "mark", course.id, name, secret)
 
 
 def _account() -> str:
@@ -74,11 +88,12 @@ def _account() -> str:
         return "operator"
 
 
-def _asked(course_id: str, name: str) -> "tuple[Questions, str]":
+def _asked(course_id: str, name: str) -> "tuple[Questions, list[AskedRegrade], str]":
     from studium.classroom.overview import assignment_named
 
     from studium_classroom.staff_client import StaffClient
 
     connection, view = assignment_named(name, course_id)
     with StaffClient(connection.url, connection.token) as client:
-        return client.marking(view.course, name), client.marking_page(view.course, name)
+        course = view.course
+        return client.marking(course, name), client.regrades(course, name), client.marking_page(course, name)

@@ -1,4 +1,4 @@
-"""``studium classroom grade``, ``release`` and ``extend``: what instructors ask the course server for, anywhere."""
+"""``studium classroom grade``, ``release``, ``extend`` and ``reply``: what staff ask the server for, anywhere."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +47,22 @@ def extend(
     with client:
         done = client.extend(course, student, name, until, reason)
     typer.echo(f"{student} now has until {done.until:%Y-%m-%d %H:%M %z} for {name}, due {done.due:%Y-%m-%d %H:%M %z}")
+
+
+def reply(
+    name: Name,
+    request: Annotated[int, typer.Argument(min=1, help="The request's number, as studium classroom mark prints it.")],
+    text: Annotated[str, typer.Argument(help="What the student will read beside the mark.")],
+    course_id: CourseId = "",
+) -> None:
+    """Reply to a student who asked for a regrade, or change your reply.
+
+    To change the mark itself, use studium classroom mark; students see new marks after studium classroom grade.
+    """
+    client, course = _client(name, course_id)
+    with client:
+        client.reply(course, name, request, text)
+    typer.echo(f"the student can read your reply to request {request} now")
 
 
 def _client(name: str, course_id: str) -> "tuple[StaffClient, str]":

@@ -14,6 +14,7 @@ _WORDS: dict["Need", str] = {
     "stuck": "stuck",
     "not graded": "could not be graded",
     "to mark": "to mark by hand",
+    "regrade": "ask for a regrade",
     "would change": "marks would change",
     "waiting": "wait for a mark",
     "late": "late",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from studium.classroom.archive import ArchiveError
-from studium.classroom.messages import BoardLink, CheckRequest, Invitation, Receipt, Refusal
+from studium.classroom.messages import BoardLink, CheckRequest, Invitation, Receipt, Refusal, RegradeRequest
 from studium.errors import CourseError, StudiumError, UsageError
 from studium_graders.marking.errors import HeldError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
@@ -24,7 +24,7 @@ from studium_classroom.members import InvitationError
 from studium_classroom.people import Authentication
 from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.roles import Person, Role
-from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest
+from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest, ReplyRequest
 
 if TYPE_CHECKING:
     from studium_classroom.board.page import Page
@@ -67,7 +67,7 @@ _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     form: msgspec.json.Decoder(form)
     for form in (
         *(BoardLink, CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest),
-        *(NextRequest, OpenRequest, MarkRequest, ItemRequest),
+        *(NextRequest, OpenRequest, MarkRequest, ItemRequest, RegradeRequest, ReplyRequest),
     )
 }
 

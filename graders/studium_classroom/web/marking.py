@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from studium.classroom.messages import BoardLink
 
+from studium_classroom.regrades import regrade_of
 from studium_classroom.roles import Role
 from studium_classroom.web.base import ClassroomHandler, EmptyPageHandler, allowed
-from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest
+from studium_classroom.web.marking_requests import ItemRequest, MarkRequest, NextRequest, OpenRequest, ReplyRequest
 
 if TYPE_CHECKING:
     from studium_graders.marking.desk import Desk
@@ -112,6 +113,37 @@ class AnswerHandler(_MarkingHandler):
             mark = desk.save(answer, asked.items, asked.points, asked.comment, asked.stamp)
             self.note(course, "mark", f"{assignment} answer {answer}")
             return {"mark": mark}
+
+        await self.reply(write)
+        self.classroom.live.changed(course, assignment)
+
+
+class RegradesHandler(_MarkingHandler):
+    """The requests for a regrade."""
+
+    @allowed(Role.TA, mark=True)
+    async def get(self, course: str, assignment: str) -> None:
+        """Return the requests for a regrade, those without a reply first; with `?names=1`, the students are named."""
+        names = self.get_query_argument("names", "") == "1"
+
+        def read() -> object:
+            return self.classroom.marking.requests(self.course(course), self.person, assignment, names=names)
+
+        await self.reply(read)
+
+
+class RegradeHandler(_MarkingHandler):
+    """One request for a regrade."""
+
+    @allowed(Role.TA, mark=True)
+    async def put(self, course: str, assignment: str, request: str) -> None:
+        """Reply to a request, or change the reply; the student sees it beside the mark."""
+        text = self.body(ReplyRequest).text
+
+        def write() -> object:
+            row = self.classroom.marking.reply(self.course(course), self.person, assignment, int(request), text)
+            self.note(course, "reply to a request", f"{assignment} {row.user}")
+            return regrade_of(row)
 
         await self.reply(write)
         self.classroom.live.changed(course, assignment)

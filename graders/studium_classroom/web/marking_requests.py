@@ -30,6 +30,12 @@ class MarkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: str = ""
 
 
+class ReplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reply to a student who asked for a regrade."""
+
+    text: str
+
+
 class ItemRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An item of a rubric; ``question`` is needed for a new one."""
 

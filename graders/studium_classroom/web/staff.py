@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from studium.errors import UsageError
-from studium_graders.late.extensions import extend
+from studium_graders.grading.late.extensions import extend
 
 from studium_classroom.class_roster import roster_of
 from studium_classroom.members import require_user

@@ -3,7 +3,7 @@
 import asyncio
 
 from studium.classroom.archive import MOST_ARCHIVE
-from studium.classroom.messages import CheckRequest, Invitation, Me, Membership, Receipt
+from studium.classroom.messages import CheckRequest, Invitation, Me, Membership, Receipt, RegradeRequest
 from tornado.web import HTTPError
 
 from studium_classroom.courses import utc_now
@@ -107,6 +107,23 @@ class FeedbackHandler(ClassroomHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", _PAGE_POLICY)
         self.finish(found)
+
+
+class AskRegradeHandler(ClassroomHandler):
+    """Requests for a regrade."""
+
+    @allowed(Role.STUDENT)
+    async def post(self, course: str, assignment: str) -> None:
+        """Ask that your newest attempt is marked again, once for each attempt, after you have seen its mark."""
+        asked, folder = self.body(RegradeRequest), self.course(course)
+
+        def ask() -> object:
+            done = self.classroom.ask_regrade(folder, self.person.name, assignment, asked)
+            self.note(course, "ask for a regrade", f"{assignment} attempt {asked.attempt}")
+            return done
+
+        await self.reply(ask, 201)
+        self.classroom.live.changed(course, assignment)
 
 
 class ReceiptsHandler(ClassroomHandler):

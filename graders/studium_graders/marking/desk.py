@@ -1,7 +1,7 @@
 """A person's desk: the questions with their counts, one answer at a time, its mark, and the rubric."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from studium.errors import UnknownNameError, UsageError
 
 from studium_graders.marking.errors import HeldError
-from studium_graders.marking.forms import Counts, Item, Opened, Rubric
+from studium_graders.marking.forms import AnswerName, Counts, Item, Opened, Rubric
 from studium_graders.marking.outline import Question
 from studium_graders.marking.rows import (
     Row,
@@ -105,6 +105,17 @@ class Desk:
         with marking_transaction(self._url, self._assignment) as session:
             row = self._row(session, answer)
             return self._take(session, row)
+
+    def answers_of(self, students: Collection[str]) -> dict[str, list[AnswerName]]:
+        """Return the answers of these students that the person may open, in the notebooks' order."""
+        found: dict[str, list[AnswerName]] = {student: [] for student in students}
+        order = {name: number for number, name in enumerate(self._outline)}
+        with marking_transaction(self._url, self._assignment) as session:
+            for row in sorted(self._rows(session), key=lambda row: order[row.question]):
+                if row.student in found:
+                    title = self._outline[row.question].title
+                    found[row.student].append(AnswerName(row.id, row.question, title))
+        return found
 
     def give_back(self) -> None:
         """Let others have the answer that you hold."""

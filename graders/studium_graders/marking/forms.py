@@ -20,6 +20,14 @@ class Rubric(msgspec.Struct, frozen=True):
     again: int = 0
 
 
+class AnswerName(msgspec.Struct, frozen=True):
+    """An answer that can be opened, and the title of its question."""
+
+    answer: str
+    question: str
+    title: str
+
+
 class Counts(msgspec.Struct, frozen=True):
     """A question: how many answers wait for a person, are marked, are marked by you, and are held by others now."""
 

@@ -27,6 +27,7 @@ def archived(served, archive, tmp_path: Path) -> Path:
     served.client("ada").submit(C, A, archive())
     total = {"counting.total": GradedOutcome("right")}
     marked(served, "ada", 4.0, pages={"counting": b"<h1>Feedback</h1>"}, exercises=total)
+    served.client("ada").ask_regrade(C, A, 1, "my sum is right")
     served.client("bob").submit(C, A, archive(total="# bob"))
     wrong = CheckAnswer("counting", [CheckedExercise("total", "wrong")])
     served.classroom.checks.note(C, A, "ada", wrong, {"total": "counting.total:added-the-sizes"})
@@ -50,6 +51,7 @@ def test_what_was_handed_in_marked_and_checked_is_there_again_with_its_receipts(
         again = Served(classroom, url, tokens)
         (view,) = again.client("ada").assignments(C)
         assert [(one.receipt, one.state, one.score) for one in view.attempts] == [(receipts["ada"], "graded", 4.0)]
+        assert [one.regrade.text for one in view.attempts] == ["my sum is right"]
         assert again.client("ada").feedback(C, A, 1, "counting") == b"<h1>Feedback</h1>"
         assert again.client("ada").submit(C, A, archive()).attempt == 1  # what was handed in is known
         assert again.client("bob").submit(C, A, archive(total="# more")).attempt == 2

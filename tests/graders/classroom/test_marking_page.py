@@ -17,6 +17,7 @@ from .conftest import Served
 from .essays import NAMES
 from .test_board_page import is_ours, violations
 from .test_marking import essays, marked_by_hand
+from .test_regrades import handed_in_and_marked
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
@@ -201,8 +202,11 @@ def test_what_students_write_runs_nothing_and_loads_nothing(opened, question):
 
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (720, True), (400, False), (400, True)])
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(opened, width, dark):
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(opened, marked_by_hand, width, dark):
+    handed_in_and_marked(marked_by_hand, "ada")
+    marked_by_hand.client("ada").ask_regrade(C, A, 1, "My answer names the rank, and has " + "a_very_long_word" * 9)
     page = opened(width=width, dark=dark)
+    page.get_by_role("heading", name="Requests for a regrade").wait_for()
     page.get_by_role("button", name="Mark: why low rank").wait_for()
     assert violations(page) == []
     picture(page, f"questions-{width}-{'dark' if dark else 'light'}")
@@ -214,6 +218,37 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(opened, width, d
     assert violations(page) == []
     picture(page, f"answer-{width}-{'dark' if dark else 'light'}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_request_for_a_regrade_leads_to_its_answer_and_is_replied_to_on_the_page(opened, marked_by_hand):
+    handed_in_and_marked(marked_by_hand, "ada")
+    why = 'I named the rank <img src=x onerror="document.title=1">'
+    marked_by_hand.client("ada").ask_regrade(C, A, 1, why)
+    page = opened()
+    request = page.get_by_role("listitem", name="Request 1: A student, attempt 1")
+    request.get_by_text(why).wait_for()
+    request.get_by_label("Answer").select_option(label="why low rank")
+    request.get_by_role("button", name="Open the answer").click()
+    page.locator(".desk .answer", has_text="most directions").first.wait_for()
+    press(page, "+")
+    page.keyboard.type("4")
+    press(page, "Enter")
+    page.get_by_text("Saved: 4 of 5. Now reply to the student.").wait_for()
+    assert marks(marked_by_hand)["ada"] == 4
+    press(page, "Escape")
+    press(page, "Escape")
+    request.get_by_label("Reply, which the student reads").fill("One point more.")
+    page.get_by_label("Hide the students' names").uncheck()
+    named = page.get_by_role("listitem", name="Request 1: ada, attempt 1")
+    assert named.get_by_label("Reply, which the student reads").input_value() == "One point more."
+    assert violations(page) == []
+    picture(page, "requests")
+    named.get_by_role("button", name="Reply").click()
+    page.get_by_text("The student can read your reply now.").wait_for()
+    named.get_by_role("button", name="Change the reply").wait_for()
+    [view] = marked_by_hand.client("ada").assignments(C)
+    assert view.attempts[0].regrade.reply == "One point more."
+    assert page.title() == "ps1: mark by hand"
 
 
 def test_a_page_without_a_link_names_the_command(opened, marked_by_hand, chromium):

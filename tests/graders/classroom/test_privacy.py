@@ -32,8 +32,8 @@ from studium_graders.assignments.building import build_assignment
 from studium_graders.class_list.students import FILE as CLASS_LIST
 from studium_graders.course.amounts import Amount
 from studium_graders.course.course_file import read_course
-from studium_graders.late.accommodating import add
-from studium_graders.late.extensions import extend, until_of
+from studium_graders.grading.late.accommodating import add
+from studium_graders.grading.late.extensions import extend, until_of
 from typer.testing import CliRunner
 
 from .conftest import ASSIGNMENTS, join
@@ -85,6 +85,8 @@ def serve_term(root: Path) -> None:
         for row in batch
     ]
     classroom.submissions.note(batch, marks, datetime.now(UTC))
+    for name in (ZOE, *OTHERS):
+        classroom.regrades.ask(C, A, name, 2, f"{name} asks for a regrade", datetime.now(UTC))
     classroom.database.close()
 
 

@@ -32,7 +32,7 @@ def verbs():
 
 def filled(path):
     parts = {"attempt": 1, "notebook": "counting", "student": "bob", "exercise": "counting.total"}
-    return path.format(course=C, assignment=A, answer="0a", item="0b", **parts)
+    return path.format(course=C, assignment=A, answer="0a", item="0b", request=1, **parts)
 
 
 def refused(response, status, sentence):

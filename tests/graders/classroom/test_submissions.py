@@ -13,7 +13,7 @@ from studium.errors import CourseError
 from studium_classroom.classroom import Classroom
 from studium_classroom.database import Database
 from studium_classroom.submissions import FAILED, MOST_TRIES, Graded
-from studium_graders.late.extensions import extend
+from studium_graders.grading.late.extensions import extend
 
 C, A = "course101", "ps1"
 
