@@ -49,7 +49,7 @@ def _asker(path: str, rule: Rule) -> str:
 
 
 def _forms() -> list[type]:
-    by_hand = [marking.Questions, marking.AnswerPage]
+    by_hand = [marking.Questions, marking.AnswerPage, marking.AskedRegrade]
     for module in (marking_forms, marking_requests):
         by_hand += [one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__]
     staff = [status.Status, status.Row, findings.Standing, status.History, findings.Finding]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 
 import pytest
+from studium.authoring.watching import Watcher
 from studium.catalogue.catalogue import load_catalogue
 from studium.exercises.checking import check
 from studium.exercises.explaining.budget import SECONDS
@@ -15,6 +17,7 @@ from studium.notebooks.editions import compile_lesson
 from studium.notebooks.files import write_notebook
 
 from tests.answers.corpus import answers, slugs
+from tests.authoring.conftest import PACKAGE, SAMPLE
 
 
 def seconds(*arguments: str) -> float:
@@ -57,3 +60,32 @@ def test_explaining_a_wrong_answer():
         f"95th percentile {1e3 * late:.0f} ms, longest {1e3 * max(beyond):.0f} ms of {len(beyond)} "
         f"(budget {1e3 * SECONDS:.0f} ms); {statistics.median(ratios):.1f} times as long as without"
     )
+
+
+def test_saving_an_exercise_under_topic_watch(tmp_path):
+    """From the save to the word on its solution, its mistakes, and all checks that hang on the file."""
+    shutil.copytree(SAMPLE, tmp_path / "topic")
+    folder = tmp_path / "topic" / PACKAGE
+    exercises, heard = folder / "exercises.py", {}
+    watcher = Watcher(
+        str(tmp_path / "topic"),
+        folder,
+        "smoke",
+        lambda told: heard.setdefault(told.result.name, time.perf_counter()) if told.result else None,
+    )
+    try:
+        assert watcher.wait(600)
+        source = exercises.read_text("utf-8")
+        times: dict[str, list[float]] = {"solutions": [], "misconceptions": [], "mutants": []}
+        for number in range(5):
+            heard.clear()
+            exercises.write_text(source.replace("y = list(x)", f"y = list(x)  # once more: {number}", 1), "utf-8")
+            start = time.perf_counter()
+            watcher.changed({exercises})
+            assert watcher.wait(600)
+            for name, took in times.items():
+                took.append(heard[name] - start)
+    finally:
+        watcher.close()
+    said = (f"{name} median {statistics.median(took):.2f} s, longest {max(took):.2f} s" for name, took in times.items())
+    print(f"\nsaving an exercise under studium topic watch: {'; '.join(said)}; of 5")

@@ -1,6 +1,6 @@
-"""A whole term from the instructor's page alone: its commands in order, for a class, with what really comes out.
+"""A whole term from the instructor's pages alone: their commands in order, for a class, with what really comes out.
 
-The page shows a class of twelve. ``STUDIUM_WRITE_PAGE=1`` writes the outputs of this run into the page.
+The pages show a class of twelve. ``STUDIUM_WRITE_PAGE=1`` writes the outputs of this run into them.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ NOT_RUN = (
     "nbgrader autograde",
     "studium html",
 )
-PAGE = page("instructor.md")
+PAGES = [page(f"{name}.md") for name in ("instructor", "instructor-marking", "instructor-lms", "instructor-late")]
 HOME = "/home/ada"
 
 
 class TermOnThisMachine:
-    """The commands of the page, and between them what students, systems and the instructor do."""
+    """The commands of the pages, and between them what students, systems and the instructor do."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder, self.where = folder, folder
@@ -95,7 +95,7 @@ class TermOnThisMachine:
         return os.environ | own | {"STUDIUM_DATA": str(self.folder / "data")}
 
     def write_course(self) -> None:
-        (shown,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+        (shown,) = re.findall(r"```toml\n(.*?)```", PAGES[0].read_text("utf-8"), re.DOTALL)
         (self.course / "course.toml").write_text(shown, "utf-8")
 
     def write_class_list(self) -> None:
@@ -128,12 +128,13 @@ def term(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     for place in (folder, folder.parent):
         place.chmod(0o755)
     made = TermOnThisMachine(folder, request.param)
-    text = PAGE.read_text("utf-8")
-    real = [(shown, made.run(shown)) for shown in shown_commands(text)]
-    made.stale = [shown.command for shown, out in real if out is not None and not same(shown.output, out)]
-    assert made.events == {}, "the page has no longer the commands that these events precede"
-    if os.environ.get("STUDIUM_WRITE_PAGE") and request.param == 12:
-        PAGE.write_text(with_outputs(text, [out for _, out in real]), "utf-8")
+    for one in PAGES:
+        text = one.read_text("utf-8")
+        real = [(shown, made.run(shown)) for shown in shown_commands(text)]
+        made.stale += [shown.command for shown, out in real if out is not None and not same(shown.output, out)]
+        if os.environ.get("STUDIUM_WRITE_PAGE") and request.param == 12:
+            one.write_text(with_outputs(text, [out for _, out in real]), "utf-8")
+    assert made.events == {}, "the pages have no longer the commands that these events precede"
     for seconds, command in made.costs:
         print(f"{seconds:7.1f} s  {command}")
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -150,10 +151,10 @@ def marks(term: TermOnThisMachine, assignment: str) -> dict[str, float]:
         }
 
 
-def test_the_page_shows_what_its_commands_print(term: TermOnThisMachine) -> None:
+def test_the_pages_show_what_their_commands_print(term: TermOnThisMachine) -> None:
     if len(term.term.students) != 12:
-        pytest.skip("the page shows a class of twelve")
-    assert not term.stale, "stale outputs in docs/instructor.md; run this file with STUDIUM_WRITE_PAGE=1"
+        pytest.skip("the pages show a class of twelve")
+    assert not term.stale, "stale outputs in docs/instructor*.md; run this file with STUDIUM_WRITE_PAGE=1"
 
 
 def test_right_answers_earn_all_points_and_mistakes_fewer(term: TermOnThisMachine) -> None:
