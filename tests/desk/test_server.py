@@ -100,7 +100,7 @@ def wait(server, name):
 VERBS = ("get", "post", "put", "patch", "delete", "head")
 BUILT_IN = ("options",)
 ALL = [
-    (verb, re.sub(r"\([^)]*\)", "1", path.replace("([0-9a-f]{32})", "0" * 32)))
+    (verb, re.sub(r"\([^)]*\)", "1", re.sub(r"\((\w+)\|[^)]*\)", r"\1", path.replace("([0-9a-f]{32})", "0" * 32))))
     for path, handler in HANDLERS.items()
     for verb in VERBS
     if verb in vars(handler)

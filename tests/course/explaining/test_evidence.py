@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 
 import pytest
 import torch
@@ -110,6 +111,29 @@ def test_a_call_is_ended_though_it_catches_everything_once():
                 pass
 
     assert attempt(Budget(0.01), stubborn) is None
+
+
+def test_an_import_is_finished_before_a_call_is_ended(tmp_path, monkeypatch):
+    package = tmp_path / "slow_package"
+    package.mkdir()
+    busy = "import time\nstart = time.thread_time()\nwhile time.thread_time() < start + 0.1:\n    pass\n"
+    (package / "__init__.py").write_text("from slow_package import part\n" + busy + "whole = True\n")
+    (package / "part.py").write_text(busy)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def imports():
+        import slow_package  # noqa: F401
+
+        while True:
+            pass
+
+    try:
+        assert attempt(Budget(0.01), imports) is None
+        assert sys.modules["slow_package"].whole
+        assert sys.modules["slow_package"].part
+    finally:
+        for name in ("slow_package", "slow_package.part"):
+            sys.modules.pop(name, None)
 
 
 def test_many_calls_whose_time_is_up_leave_no_timer_behind():

@@ -38,8 +38,11 @@ class Pool(msgspec.Struct):
 
 @cache
 def pools() -> list[Pool]:
-    """Return the answers to each exercise of the topic; they are judged once in a session."""
-    return [_pool(exercise) for exercise in load_catalogue()[SLUG].exercises.values()]
+    """Return the answers to each exercise of the topic but open ones, of which a mutant may be another right answer.
+
+    They are judged once in a session.
+    """
+    return [_pool(exercise) for exercise in load_catalogue()[SLUG].exercises.values() if not exercise.report]
 
 
 def _pool(exercise: TopicExercise) -> Pool:

@@ -64,7 +64,8 @@ def limited(seconds: float) -> Iterator[None]:
     """Raise OutOfTime in the block once it has worked for so many seconds, and again while that is caught.
 
     One that waits is ended after ten times as long. What the block prints is not shown. Only where ``can_interrupt``.
-    A timer that ran before goes on afterwards.
+    A timer that ran before goes on afterwards. An import is finished first: half a package would stay until the
+    process ends, and spoil everything that imports it later.
     """
     running, telling = True, False
 
@@ -84,6 +85,7 @@ def limited(seconds: float) -> Iterator[None]:
             and (time.thread_time() - worked >= seconds or time.monotonic() - began >= _PATIENCE * seconds)
             and frame is not None
             and frame.f_globals.get("__name__") not in (__name__, "contextlib")
+            and not _imports(frame)
         ):
             raise OutOfTime
 
@@ -101,3 +103,12 @@ def limited(seconds: float) -> Iterator[None]:
         sys.unraisablehook = hook
         if before:
             signal.setitimer(signal.ITIMER_REAL, max(before - (time.monotonic() - began), 1e-3), interval)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether an import is going on in this frame or one that called it."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False

@@ -27,11 +27,11 @@ def plan_drafts(alpha, cost):
     * cost: the time of one pass of the draft, in passes of the target
     * returns: n whole numbers, 0 or more; number i is for a turn that begins when positions 0 to i - 1 are written
 
-    A turn with gamma drafted tokens takes the time 1 + cost · gamma. We keep tokens up to the first rejection, the
-    target adds one, and the next turn begins after it. Tokens drafted for positions after the text are never kept.
+    A turn with gamma drafted tokens takes the time 1 + cost · gamma. We keep tokens up to the first rejection, and the
+    target adds one.
 
-    The goal: the expected time for n tokens is at most 92 % of that of the best constant gamma. In our tests, words
-    have a hard first letter and easy ones after it.
+    The goal: n tokens take at most 92 % of the expected time of the best constant gamma. In our tests, the first letter
+    of a word is hard and the others are easy.
     """
     ### BEGIN SOLUTION
     keep, plan = alpha.tolist(), []
