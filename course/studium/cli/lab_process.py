@@ -22,8 +22,8 @@ class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no typ
             signal.signal(signal.SIGHUP, self._signal_stop)
 
     def start_app(self) -> None:
-        """Print the address, and start."""
-        print(f"JupyterLab is at {self.public_url}", flush=True)  # noqa: T201
+        """Start, and print the address as soon as the server listens there: it has asked the loop for that already."""
+        self.io_loop.add_callback(print, f"JupyterLab is at {self.public_url}", flush=True)
         self.identity_provider.token_generated = False  # if the server generated one, it explains that in many lines
         super().start_app()
 
