@@ -15,6 +15,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from tests import whole_run
+
 # How long an example takes to draw or to run says how busy the machine is, and nothing of the code.
 settings.register_profile("studium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("studium")
@@ -130,6 +132,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin("studium-widgets"):
         advice = "run `pip install --editable .` again, for its entry points have changed"
         raise pytest.UsageError(f"the tests need the plugin studium-widgets, got an older installation: {advice}")
+    whole_run.pytest_configure(config)
 
 
 class Site:
