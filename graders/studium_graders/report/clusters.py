@@ -11,7 +11,6 @@ import re
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import AgglomerativeClustering
 
 from studium_graders.grading.answers.fingerprints import parsed
 from studium_graders.grading.answers.misconception_code import misconception_code
@@ -68,6 +67,8 @@ def _clusters(data: ClassData, index: int, fewest: int) -> Clusters:
 
 def _grouped(exercise: Exercise, answers: dict[str, Answer]) -> list[tuple[list[str], Answer]]:
     """Return groups of students, each with the answer that is nearest to all others of its group."""
+    from sklearn.cluster import AgglomerativeClustering
+
     students = list(answers)
     if len(students) < 2:
         return []

@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.preprocessing import normalize
 
 from studium_graders.grading.answers.fingerprints import fingerprints
 from studium_graders.report.class_data import Answer, ClassData, Exercise
@@ -117,6 +116,8 @@ def cosines(sets: Sequence[frozenset[int]]) -> NDArray[np.float64]:
 
     A set without rare members has a cosine of 0 with everything, itself included.
     """
+    from sklearn.preprocessing import normalize
+
     known = {mark: column for column, mark in enumerate(sorted(frozenset().union(*sets)))}
     cells = [(row, known[mark]) for row, marks in enumerate(sets) for mark in marks]
     if not cells:
