@@ -44,6 +44,7 @@ class WholeRun:
         self._timer.daemon = True
         self._timer.start()
         self._temporary = Path(tempfile.mkdtemp(prefix="st-"))
+        self._temporary.chmod(0o711)  # servers that tests start as another user find their files in it
         os.environ["TMPDIR"], tempfile.tempdir = str(self._temporary), None
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:

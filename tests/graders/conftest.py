@@ -134,11 +134,18 @@ def documentation_guide() -> Path:
     return Path(package.__file__).parent / "docs" / "source" / "user_guide"
 
 
+def release(root: Path, assignment: str) -> None:
+    """Make an assignment's release as `nbgrader generate_assignment` does, in this process."""
+    from studium_graders.assignments.generating import generate_release  # nbgrader is an extra
+    from studium_graders.course.finding import open_course
+
+    coursedir = open_course(root, assignment)
+    generate_release(coursedir, coursedir.config, None)
+
+
 @pytest.fixture(scope="session")
-def documentation_course(
-    documentation_guide: Path, made_once: Callable[..., Path], nbgrader: Callable[..., str]
-) -> Path:
-    """The course of nbgrader's own documentation, its ps1 released by stock nbgrader; only to be copied."""
+def documentation_course(documentation_guide: Path, made_once: Callable[..., Path]) -> Path:
+    """The course of nbgrader's own documentation, its ps1 released by nbgrader; only to be copied."""
 
     def make(root: Path) -> None:
         for name in ("source/header.ipynb", "source/ps1", "submitted"):
@@ -146,7 +153,7 @@ def documentation_course(
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if whole.is_dir() else shutil.copy)(whole, root / name)
         (root / "nbgrader_config.py").write_text(DOCUMENTATION)
-        nbgrader(root, "generate_assignment", "ps1")
+        release(root, "ps1")
 
     return made_once("documentation", make)
 

@@ -46,12 +46,10 @@ def test_any_other_text_gets_a_sentence_and_never_a_negative_amount(text):
     assert not said or said.startswith("more time needs a number and a unit, such as '+25 %'")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "25", "-25 %", "501 %", "367 days", "+2 weeks", "2 days 3 hours", "١ day", "1e2 %"]
-)
-def test_what_is_no_amount_is_refused(text):
-    with pytest.raises(UsageError, match="at most 500 % or 366 days"):
-        Amount.read(text)
+def test_what_is_no_amount_is_refused():
+    for text in ("", "25", "-25 %", "501 %", "367 days", "+2 weeks", "2 days 3 hours", "١ day", "1e2 %"):
+        with pytest.raises(UsageError, match="at most 500 % or 366 days"):
+            Amount.read(text)
 
 
 @given(

@@ -26,23 +26,21 @@ def held(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"a": b"1"}, {"a/b": b"2"}),
-        ({"a/b": b"1"}, {"a": b"2"}),
-        ({"a": b"1", "b/c/d": b"1"}, {"a/b/c": b"2", "b/c": b"2"}),
-        ({"old": b"1", "deep/er/old": b"1", "same": b"1"}, {"same": b"1"}),
-    ],
-)
-def test_files_and_folders_may_take_each_others_places(
-    before: dict[str, bytes], after: dict[str, bytes], tmp_path: Path
-) -> None:
-    folder = tmp_path / "ps1"
-    for files in (before, after):
-        write_folder(folder, files, 0o644)
-        assert held(folder) == files
-    assert all(any(path.iterdir()) for path in folder.rglob("*") if path.is_dir())
+PLACES: list[tuple[dict[str, bytes], dict[str, bytes]]] = [
+    ({"a": b"1"}, {"a/b": b"2"}),
+    ({"a/b": b"1"}, {"a": b"2"}),
+    ({"a": b"1", "b/c/d": b"1"}, {"a/b/c": b"2", "b/c": b"2"}),
+    ({"old": b"1", "deep/er/old": b"1", "same": b"1"}, {"same": b"1"}),
+]
+
+
+def test_files_and_folders_may_take_each_others_places(tmp_path: Path) -> None:
+    for number, both in enumerate(PLACES):
+        folder = tmp_path / str(number)
+        for files in both:
+            write_folder(folder, files, 0o644)
+            assert held(folder) == files
+        assert all(any(path.iterdir()) for path in folder.rglob("*") if path.is_dir())
 
 
 def test_links_and_pipes_in_the_folder_give_way_and_are_not_followed(tmp_path: Path) -> None:
@@ -61,31 +59,36 @@ def test_links_and_pipes_in_the_folder_give_way_and_are_not_followed(tmp_path: P
     assert held(outside) == {"a": b"1"}
 
 
-@pytest.mark.parametrize(
-    ("outcome", "hidden", "kinds"),
-    [("passed", False, ["display_data"]), ("failed", False, ["display_data", "error"]), ("failed", True, ["error"])],
-)
-def test_a_picture_that_a_visible_test_made_stands_below_it(outcome: Outcome, hidden: bool, kinds: list[str]) -> None:
+def graded_cell(test: Result, runs: dict[str, CellRun] | None = None, *, sentences: bool = True) -> dict:
+    """The cell of a test as it is written into the autograded notebook."""
     cell = {"cell_type": "code", "id": "c", "metadata": {"nbgrader": {"grade_id": "t"}}, "source": ""}
     book = CanonicalNotebook("p", (), json.dumps({"cells": [cell]}).encode(), frozenset())
+    result = NotebookResult("p", "graded", [test], runs or {})
+    submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
+    said = Sentences(load_catalogue(), hidden=sentences)
+    (written,) = json.loads(autograded_files(submission, graded, Material("ps1", ()), said)["p.ipynb"])["cells"]
+    return dict(written)
+
+
+def test_a_picture_that_a_visible_test_made_stands_below_it() -> None:
     picture = {"output_type": "display_data", "data": {"image/png": "aGk="}, "metadata": {}}
-    test = Result("p", "t", 0, 1, outcome, grade_id="t", hidden=hidden)
-    result = NotebookResult("p", "graded", [test], {"c": CellRun([picture])})
-    submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
-    files = autograded_files(submission, graded, Material("ps1", ()), Sentences(load_catalogue()))
-    (written,) = json.loads(files["p.ipynb"])["cells"]
-    assert [output["output_type"] for output in written["outputs"]] == kinds
+    for outcome, hidden, kinds in KINDS:
+        written = graded_cell(Result("p", "t", 0, 1, outcome, grade_id="t", hidden=hidden), {"c": CellRun([picture])})
+        assert [output["output_type"] for output in written["outputs"]] == kinds
 
 
-@pytest.mark.parametrize(("allowed", "seen"), [(True, True), (False, False)])
-def test_what_is_true_of_an_answer_without_a_name_stands_below_the_test(allowed: bool, seen: bool) -> None:
+KINDS: list[tuple[Outcome, bool, list[str]]] = [
+    ("passed", False, ["display_data"]),
+    ("failed", False, ["display_data", "error"]),
+    ("failed", True, ["error"]),
+]
+
+
+def test_what_is_true_of_an_answer_without_a_name_stands_below_the_test() -> None:
     said = "Yours is the negative of the right result."
-    cell = {"cell_type": "code", "id": "c", "metadata": {"nbgrader": {"grade_id": "t"}}, "source": ""}
-    book = CanonicalNotebook("p", (), json.dumps({"cells": [cell]}).encode(), frozenset())
-    result = NotebookResult("p", "graded", [Result("p", "t", 0, 1, "failed", grade_id="t", hidden=True, said=said)])
-    submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
-    files = autograded_files(submission, graded, Material("ps1", ()), Sentences(load_catalogue(), hidden=allowed))
-    assert (said in files["p.ipynb"].decode()) is seen
+    test = Result("p", "t", 0, 1, "failed", grade_id="t", hidden=True, said=said)
+    for allowed in (True, False):
+        assert (said in json.dumps(graded_cell(test, sentences=allowed))) is allowed
 
 
 def notebook_that_shows(**shown: object) -> dict[str, bytes]:
@@ -95,32 +98,27 @@ def notebook_that_shows(**shown: object) -> dict[str, bytes]:
     return {"p.ipynb": json.dumps({"cells": [rules, answer | {"outputs": [printed]}]}).encode()}
 
 
-@pytest.mark.parametrize(
-    ("change", "is_nothing_new"),
-    [
-        ({}, True),
-        ({"rules": "Due on Friday."}, True),
-        ({"text": "<Model at 0x7fffaa> 1"}, True),
-        ({"text": "<Model at 0x7f01> 2"}, False),
-        ({"text": "0x7f02"}, False),
-        ({"source": "other"}, False),
-    ],
-)
+NOTHING_NEW = ({}, {"rules": "Due on Friday."}, {"text": "<Model at 0x7fffaa> 1"})
+NEW = ({"text": "<Model at 0x7f01> 2"}, {"text": "0x7f02"}, {"source": "other"})
+
+
 def test_addresses_and_texts_that_nobody_marks_are_nothing_new_to_a_person_who_has_marked_the_rest(
-    change: dict[str, str], is_nothing_new: bool, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     cells = (Cell("rules", "text", "Due on Friday."), Cell("answer", "answer", ""))
     material = Material("ps1", (NotebookMaterial("p", cells, b""),))
     write_folder(tmp_path, notebook_that_shows(), 0o644)
-    assert (seen_notebooks(tmp_path, notebook_that_shows(**change), material) == {"p"}) == is_nothing_new
+    for change in (*NOTHING_NEW, *NEW):
+        seen = seen_notebooks(tmp_path, notebook_that_shows(**change), material)
+        assert seen == ({"p"} if change in NOTHING_NEW else set()), change
 
 
-@pytest.mark.parametrize("there", [b"no notebook", b"[]", b"{}", b'{"cells": [{"cell_type": "code"}]}', None])
-def test_what_cannot_be_compared_is_new(there: bytes | None, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_new(tmp_path: Path) -> None:
     material = Material("ps1", (NotebookMaterial("p", (), b""),))
-    if there is not None:
-        (tmp_path / "p.ipynb").write_bytes(there)
     assert not seen_notebooks(tmp_path, notebook_that_shows(), material)
+    for there in (b"no notebook", b"[]", b"{}", b'{"cells": [{"cell_type": "code"}]}'):
+        (tmp_path / "p.ipynb").write_bytes(there)
+        assert not seen_notebooks(tmp_path, notebook_that_shows(), material)
 
 
 def test_a_change_in_one_notebook_leaves_another_as_it_was_seen(tmp_path: Path) -> None:

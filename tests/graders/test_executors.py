@@ -132,7 +132,10 @@ def test_what_a_task_raises_comes_back(dask: Executor) -> None:
 def test_gpu_work_waits_for_a_worker_that_has_one(cluster: Any, slow_length: Callable) -> None:
     with dask_executor({"scheduler": cluster.scheduler_address, "gpu": True}) as executor:
         future = executor.submit(slow_length, b"", 1)
-        time.sleep(1)
+        end = time.monotonic() + 60
+        while not cluster.scheduler.unrunnable and time.monotonic() < end:
+            time.sleep(0.05)
+        assert cluster.scheduler.unrunnable
         assert not future.done()
         future.cancel()
 

@@ -3,7 +3,6 @@
 import csv
 import random
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,29 +95,21 @@ def test_columns_rows_and_values_are_those_of_nbgrader(marked: Class) -> None:
     assert write_csv(marked.url, marked.root / "ours.csv").read_text("utf-8") == theirs
     assert theirs.splitlines()[0] == ",".join(COLUMNS)
     assert len(theirs.splitlines()) == 1 + 2 * len(PEOPLE)
-
-
-def test_students_of_the_same_name_or_without_one_come_by_their_id(marked: Class) -> None:
-    marked.fill({name: {} for name in ("cy", "ann", "bob")}, ("ps1",))
-    rows = write_csv(marked.url, marked.root / "ours.csv").read_text("utf-8").splitlines()[1:]
-    assert [row.split(",")[3] for row in rows] == ["ann", "bob", "cy"]
-
-
-def test_who_handed_nothing_in_has_a_row_of_zeros(marked: Class) -> None:
-    marked.fill(PEOPLE)
-    row = next(row for row in marked.rows("ps1") if row["student_id"] == "student0")
+    row = next(row for row in marked.rows("ps1") if row["student_id"] == "student0")  # who handed nothing in
     assert (row["timestamp"], row["raw_score"], row["score"]) == ("", "0.0", "0.0")
     assert float(row["max_score"]) == pytest.approx(4.2)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
-def test_text_that_a_sheet_would_run_gets_an_apostrophe(marked: Class, start: str) -> None:
-    marked.fill({f"{start}cmd|' /C calc'!A0": {"last_name": f"{start}1+1", "email": "a@b.c"}}, ("ps1",))
-    (row,) = marked.rows()
-    shown = "\n" if start == "\r" else start
-    assert row["student_id"].startswith(f"'{shown}cmd")
-    assert row["last_name"] == f"'{shown}1+1"
-    assert row["email"] == "a@b.c"
+def test_text_that_a_sheet_would_run_gets_an_apostrophe(marked: Class) -> None:
+    starts = ("=", "+", "-", "@", "\t", "\r", "\n", "＝")
+    marked.fill(
+        {f"{start}cmd|' /C calc'!A0": {"last_name": f"{start}1+1", "email": "a@b.c"} for start in starts}, ("ps1",)
+    )
+    shown = ["\n" if start == "\r" else start for start in starts]
+    rows = marked.rows()
+    assert sorted(row["student_id"] for row in rows) == sorted(f"'{start}cmd|' /C calc'!A0" for start in shown)
+    assert sorted(row["last_name"] for row in rows) == sorted(f"'{start}1+1" for start in shown)
+    assert {row["email"] for row in rows} == {"a@b.c"}
 
 
 def test_a_negative_number_stays_a_number(marked: Class) -> None:
@@ -133,16 +124,11 @@ def test_a_negative_number_stays_a_number(marked: Class) -> None:
 
 
 def test_names_with_commas_quotes_and_any_letters_come_back_as_they_were(marked: Class) -> None:
-    marked.fill({"zoë, 李\n“x”": {"last_name": 'von "der", Ü', "first_name": "Ω"}}, ("ps1",))
-    (row,) = marked.rows()
+    person = {"last_name": 'von "der", Ü', "first_name": "Ω"}
+    marked.fill({"cy": {}, "ann": {}, "bob": {}, "zoë, 李\n“x”": person}, ("ps1",))
+    *others, row = marked.rows()
+    assert [one["student_id"] for one in others] == ["ann", "bob", "cy"]  # without a name by their id
     assert (row["student_id"], row["last_name"], row["first_name"]) == ("zoë, 李\n“x”", 'von "der", Ü', "Ω")
-
-
-def test_a_thousand_students_take_seconds(marked: Class) -> None:
-    marked.fill({f"s{number}": {} for number in range(1000)}, ("ps1",), cells=5)
-    start = time.perf_counter()
-    assert len(marked.rows()) == 1000
-    assert time.perf_counter() - start < 20  # 0.2 s here; nbgrader's own takes half a minute
 
 
 def test_an_older_file_is_replaced_at_once_and_a_device_is_written_to(marked: Class) -> None:
@@ -155,14 +141,6 @@ def test_an_older_file_is_replaced_at_once_and_a_device_is_written_to(marked: Cl
     device = Path("/dev/null")
     assert write_csv(marked.url, device) == device
     assert device.is_char_device()
-
-
-def test_a_file_that_cannot_be_written_is_called_by_its_own_name(marked: Class) -> None:
-    marked.fill(PEOPLE)
-    out = marked.root / "nowhere" / "marks.csv"
-    with pytest.raises(FileNotFoundError) as raised:
-        write_csv(marked.url, out)
-    assert raised.value.filename == str(out)
 
 
 # The command and the hook
@@ -229,14 +207,12 @@ def test_a_course_without_marks_is_told_so_and_gets_no_gradebook(marked: Class) 
     assert not (marked.root / "gradebook.db").exists()
 
 
-@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignments"), (("ps1",), "has no students")])
-def test_a_gradebook_without_marks_leaves_the_older_file_as_it_is(
-    marked: Class, assignments: tuple[str, ...], lack: str
-) -> None:
-    marked.fill({}, assignments)
+def test_a_gradebook_without_marks_leaves_the_older_file_as_it_is(marked: Class) -> None:
     (marked.root / "grades.csv").write_text("last week's")
-    with pytest.raises(CourseError, match=f"no marks exist yet: .*gradebook.db {lack}"):
-        write_csv(marked.url, marked.root / "grades.csv")
+    for assignments, lack in (((), "has no assignments"), (("ps1",), "has no students")):
+        marked.fill({}, assignments)
+        with pytest.raises(CourseError, match=f"no marks exist yet: .*gradebook.db {lack}"):
+            write_csv(marked.url, marked.root / "grades.csv")
     assert (marked.root / "grades.csv").read_text() == "last week's"
 
 

@@ -85,20 +85,20 @@ def test_an_extension_that_is_given_in_formgrader_stays(course, studium, penalti
     assert penalties()["bob"] == 0.0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("ada", "ps9", "--until", "2026-03-10T12:00"), "unknown assignment 'ps9'"),
-        (("ada", "ps1", "--until", "2026-01-10T12:00"), "an extension must end after 2026-"),
-        (("ada", "ps1", "--until", "tomorrow"), "a date and a time, such as 2026-12-15T12:00: got 'tomorrow'"),
-        (("ada", "ps1", "--until", "2026-03-10"), "a date and a time, such as 2026-12-15T12:00: got '2026-03-10'"),
-    ],
-)
-def test_what_cannot_be_is_told_and_the_file_stays_as_it_is(course, studium, arguments, sentence):
+IMPOSSIBLE = [
+    (("ada", "ps9", "--until", "2026-03-10T12:00"), "unknown assignment 'ps9'"),
+    (("ada", "ps1", "--until", "2026-01-10T12:00"), "an extension must end after 2026-"),
+    (("ada", "ps1", "--until", "tomorrow"), "a date and a time, such as 2026-12-15T12:00: got 'tomorrow'"),
+    (("ada", "ps1", "--until", "2026-03-10"), "a date and a time, such as 2026-12-15T12:00: got '2026-03-10'"),
+]
+
+
+def test_what_cannot_be_is_told_and_the_file_stays_as_it_is(course, studium):
     before = (course / "course.toml").read_bytes()
-    code, _, err = extend(studium, course, *arguments)
-    assert code != 0
-    assert sentence in " ".join(err.replace("│", " ").split())
+    for arguments, sentence in IMPOSSIBLE:
+        code, _, err = extend(studium, course, *arguments)
+        assert code != 0
+        assert sentence in " ".join(err.replace("│", " ").split())
     assert (course / "course.toml").read_bytes() == before
 
 

@@ -106,27 +106,27 @@ def test_a_submission_without_a_time_is_said_to_be_never_late_where_late_work_lo
     grade: Studium, course: Path, submit: Callable
 ) -> None:
     submit(course, "dan", {})
-    assert "  no timestamp.txt, so it never counts as late: dan\n" in grade()[1]
+    (course / "submitted" / "bob" / "ps1" / "timestamp.txt").write_text("yesterday evening")
+    out = grade()[1]
+    assert "  no timestamp.txt, so it never counts as late: dan\n" in out
+    assert "  timestamp.txt holds no time, so it never counts as late: bob\n" in out
     settings = course / "course.toml"
     settings.write_text(settings.read_text("utf-8").replace('"per-day"', '"none"'), "utf-8")
     assert "never late" not in grade("--yes")[1]
 
 
-@pytest.mark.parametrize(
-    ("details", "told"),
-    [
-        (("a.ipynb was not handed in", "b.ipynb was not handed in"), "no notebook was handed in"),
-        (("a.ipynb was not handed in", ""), "a.ipynb was not handed in"),
-        (("a.ipynb was not handed in", "the notebook file is empty"),) * 2,
-        (("a.ipynb was not handed in",), "a.ipynb was not handed in"),
-    ],
-)
-def test_what_happened_to_every_notebook_is_told(
-    details: tuple[str, ...], told: str | tuple[str, ...], by_hand: Catalogue
-) -> None:
-    books = [NotebookResult(str(number), "missing", [], detail=detail) for number, detail in enumerate(details)]
-    row = submission_row(SubmissionResult("ada", "L2", 0.0, books), (), Sentences(by_hand))
-    assert row.detail == (told if isinstance(told, str) else "; ".join(told))
+def test_what_happened_to_every_notebook_is_told(by_hand: Catalogue) -> None:
+    gone = "a.ipynb was not handed in"
+    for details, told in {
+        (gone, "b.ipynb was not handed in"): "no notebook was handed in",
+        (gone, ""): gone,
+        (gone, "the notebook file is empty"): f"{gone}; the notebook file is empty",
+        (gone,): gone,
+    }.items():
+        books = [NotebookResult(str(number), "missing", [], detail=detail) for number, detail in enumerate(details)]
+        assert submission_row(SubmissionResult("ada", "L2", 0.0, books), (), Sentences(by_hand)).detail == told
+    row = SubmissionRow("ada", 0.0, 5.0, "time limit", 2.07, [], detail="stopped after 2 s: is there an endless loop?")
+    assert table.ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
 
 
 def test_of_a_large_class_ordinary_students_are_listed_where_that_is_asked_for(
@@ -155,10 +155,6 @@ def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, cou
     (course / "submitted" / "\x1b[31meve" / "ps1").symlink_to("elsewhere")
     code, _, err = grade()
     assert (code, err.startswith("studium: \\x1b[31meve was not graded")) == (1, True)
-
-
-def test_one_submission_is_counted_as_one(grade: Studium) -> None:
-    assert grade("--student", "bob")[1].splitlines()[-1].startswith("1 submission of ps1 graded")
 
 
 def test_a_terminal_shows_how_many_are_done_and_a_pipe_does_not(
@@ -213,29 +209,24 @@ def test_a_dry_run_says_that_nothing_was_recorded(grade: Studium, course: Path) 
     assert not (course / "autograded").exists()
 
 
-def test_one_student_and_unknown_names(grade: Studium) -> None:
+def test_one_student_and_unknown_names(grade: Studium, studium: Studium, course: Path, tmp_path: Path) -> None:
     code, out, _ = grade("--student", "bob", "--json")
     assert (code, [row["student"] for row in json.loads(out)["submissions"]]) == (0, ["bob"])
+    assert grade("--student", "bob")[1].splitlines()[-1].startswith("1 submission of ps1 graded")
     code, _, err = grade("--student", "bod")
     assert (code, "unknown student of ps1 'bod'; did you mean 'bob'?" in err) == (2, True)
-
-
-def test_an_assignment_that_the_gradebook_does_not_have_is_a_usage_error(studium: Studium, course: Path) -> None:
     code, _, err = studium("grade", "ps2", "--course", str(course))
     assert (code, err) == (2, "studium: unknown assignment 'ps2'; did you mean 'ps1'?\n")
+    code, _, err = studium("grade", "ps1", "--course", str(tmp_path))
+    assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "/", "ps1/", "../ps1"])
-def test_what_cannot_be_the_name_of_an_assignment_is_a_usage_error(studium: Studium, course: Path, name: str) -> None:
+def test_what_cannot_be_the_name_of_an_assignment_is_a_usage_error(studium: Studium, course: Path) -> None:
     before = set(course.rglob("*"))
-    code, _, err = studium("grade", name, "--course", str(course))
-    assert (code, err.startswith(f"studium: unknown assignment {name!r}; "), err.count("\n")) == (2, True, 1)
+    for name in ("", ".", "..", "/", "ps1/", "../ps1"):
+        code, _, err = studium("grade", name, "--course", str(course))
+        assert (code, err.startswith(f"studium: unknown assignment {name!r}; "), err.count("\n")) == (2, True, 1)
     assert set(course.rglob("*")) == before
-
-
-def test_a_scheduler_without_dask_is_a_usage_error(grade: Studium, studium: Studium, course: Path) -> None:
-    code, _, err = studium("grade", "ps1", "--course", str(course), "--scheduler", "tcp://127.0.0.1:8786")
-    assert (code, "--scheduler is for a cluster; add --executor dask" in err) == (2, True)
 
 
 def test_marks_that_were_not_recorded_are_said_to_be_what_would_change(
@@ -265,56 +256,53 @@ def test_marks_that_changed_are_told_apart_from_those_that_could_not_be_recorded
 
 
 def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: Studium, course: Path) -> None:
-    code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "dask")
-    assert (code, "add --scheduler tcp://HOST:8786" in err) == (1, True)
-    code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "slurm")
-    assert (code, "unknown executor 'slurm'" in err) == (2, True)
+    for words, code, sentence in (
+        (("--executor", "dask"), 1, "add --scheduler tcp://HOST:8786"),
+        (("--executor", "slurm"), 2, "unknown executor 'slurm'"),
+        (("--scheduler", "tcp://127.0.0.1:8786"), 2, "--scheduler is for a cluster; add --executor dask"),
+    ):
+        found, _, err = studium("grade", "ps1", "--course", str(course), *words)
+        assert (found, sentence in err) == (code, True)
 
 
-def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: Path) -> None:
-    code, _, err = studium("grade", "ps1", "--course", str(tmp_path))
-    assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
-
-
-def refused(grade: Studium, course: Path, setting: str, why: str) -> str:
-    """Grade with a setting of nbgrader's; give the one sentence that comes of it, and says ``why``."""
-    with (course / "nbgrader_config.py").open("a") as file:
-        file.write(f"get_config().{setting}\n")
+def refused(grade: Studium, course: Path, line: str, why: str) -> str:
+    """Grade with a line in nbgrader's settings; give the one sentence that comes of it, and says ``why``."""
+    file = course / "nbgrader_config.py"
+    before = file.read_text()
+    file.write_text(f"{before}{line}\n")
     code, out, err = grade()
-    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    file.write_text(before)
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True), (line, err)
     return err
 
 
-@pytest.mark.parametrize(
-    ("setting", "why"),
-    [
-        ("CourseDirectory.db_url = 7", "The 'db_url' trait of a CourseDirectory instance expected a unicode string"),
-        ("AssignLatePenalties.plugin_class = 'no.Policy'", "'no.Policy' could not be imported; correct it"),
-        ("Autograde.permissions = 'all'", "The 'permissions' trait of an Autograde instance expected an int"),
-    ],
-)
-def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
-    grade: Studium, course: Path, setting: str, why: str
-) -> None:
-    err = refused(grade, course, setting, why)
-    assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must contain valid settings: ")
+UNUSABLE = {
+    "CourseDirectory.db_url = 7": "The 'db_url' trait of a CourseDirectory instance expected a unicode string",
+    "AssignLatePenalties.plugin_class = 'no.Policy'": "'no.Policy' could not be imported; correct it",
+    "Autograde.permissions = 'all'": "The 'permissions' trait of an Autograde instance expected an int",
+}
 
 
-@pytest.mark.parametrize(
-    ("setting", "why"),
-    [
-        ("CourseDirectory.directory_structure = '{nbgrader_step}/{assignment_id}'", "{student_id} and {assignment_id}"),
-        ("CourseDirectory.directory_structure = '{nbgrader_step'", "got '{nbgrader_step'; correct it"),
-        ("CourseDirectory.directory_structure = 'work'", "got 'work'; correct it, or leave it out"),
-        ("GenerateAssignment.preprocessors = ['no.such.Kind']", "got 'no.such.Kind' (No module named 'no')"),
-        ("Autograde.permissions = 999", "must be octal digits such as 644: got 999; correct it"),
-        ("Autograde.exclude_overwriting = {'ps1': 5}", "must give a list of files for each assignment: got 5 for ps1"),
-    ],
-)
-def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(
-    grade: Studium, course: Path, setting: str, why: str
-) -> None:
-    refused(grade, course, setting, why)
+def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(grade: Studium, course: Path) -> None:
+    for setting, why in UNUSABLE.items():
+        err = refused(grade, course, f"get_config().{setting}", why)
+        assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must contain valid settings: ")
+    refused(grade, course, "raise SystemExit(3)", "must be Python that configures nbgrader: SystemExit: 3")
+
+
+TAKEN = {
+    "CourseDirectory.directory_structure = '{nbgrader_step}/{assignment_id}'": "{student_id} and {assignment_id}",
+    "CourseDirectory.directory_structure = '{nbgrader_step'": "got '{nbgrader_step'; correct it",
+    "CourseDirectory.directory_structure = 'work'": "got 'work'; correct it, or leave it out",
+    "GenerateAssignment.preprocessors = ['no.such.Kind']": "got 'no.such.Kind' (No module named 'no')",
+    "Autograde.permissions = 999": "must be octal digits such as 644: got 999; correct it",
+    "Autograde.exclude_overwriting = {'ps1': 5}": "must give a list of files for each assignment: got 5 for ps1",
+}
+
+
+def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(grade: Studium, course: Path) -> None:
+    for setting, why in TAKEN.items():
+        refused(grade, course, f"get_config().{setting}", why)
 
 
 def test_a_plugin_and_a_preprocessor_beside_nbgraders_settings_are_found_from_anywhere(
@@ -365,13 +353,6 @@ def test_a_course_file_that_is_gone_is_said_in_the_words_that_name_it(grade: Stu
     )
 
 
-def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
-    with (course / "nbgrader_config.py").open("a") as file:
-        file.write("raise SystemExit(3)\n")
-    code, _, err = grade()
-    assert (code, err.count("\n"), "must be Python that configures nbgrader: SystemExit: 3" in err) == (1, 1, True)
-
-
 def test_what_settings_and_plugins_print_is_no_part_of_the_json(grade: Studium, studium: Studium, course: Path) -> None:
     (course / "loud.py").write_text(
         "from nbgrader.plugins import LateSubmissionPlugin\n\n\n"
@@ -398,9 +379,17 @@ def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-@pytest.mark.sample(2)
-@pytest.mark.parametrize("setting", ["", "get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n"])
-@pytest.mark.parametrize("name", ["what?", "a%20b", "100%25#1"])
+ODD = ("what?", "a%20b", "100%25#1")
+RELATIVE = "get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        *(pytest.param(name, "", marks=[pytest.mark.heavy] * (name != ODD[2])) for name in ODD),
+        *(pytest.param(name, RELATIVE, marks=[pytest.mark.heavy] * (name != ODD[0])) for name in ODD),
+    ],
+)
 def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_database(
     name: str, setting: str, course: Path, studium: Studium, nbgrader: Callable[..., str]
 ) -> None:
@@ -411,7 +400,7 @@ def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_dat
     assert studium("export", "--course", str(root))[0] == 0
     ours = list(csv.reader((root / "grades.csv").read_text("utf-8").splitlines()))
     assert any("bob" in row for row in ours)
-    if not setting:
+    if not setting and name != ODD[2]:
         nbgrader(root, "export", "--to", "stock.csv")
         stock = list(csv.reader((root / "stock.csv").read_text("utf-8").splitlines()))
         assert [row[:-2] for row in ours] == stock  # the last two: what rests on unverified results, and what waits
@@ -443,62 +432,45 @@ def test_a_result_that_the_engine_owes_is_a_problem_and_the_others_are_recorded(
     assert "[bold]ada could not be graded, and nothing was recorded: RuntimeError: out of luck" in err
 
 
-def test_what_nbgrader_was_imported_without_can_be_imported_later() -> None:
-    program = (
-        "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
-        "print('nbgrader.exchange' in sys.modules);"
-        "from nbgrader.server_extensions.formgrader import load_jupyter_server_extension as load; print(callable(load))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
-
-
 def test_what_nbgrader_reads_pages_and_archives_with_is_imported_when_it_is_used(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "work.zip", "w") as archive:
         archive.writestr("ps1.ipynb", "{}")
     program = (
         "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
+        "print('nbgrader.exchange' in sys.modules);"
         "print({'bs4', 'requests', 'setuptools'} & set(sys.modules) or '-');"
+        "from nbgrader.server_extensions.formgrader import load_jupyter_server_extension; print('loaded');"
         "from nbconvert import HTMLExporter; from nbformat import v4; from nbgrader.utils import unzip;"
         "book = v4.new_notebook(cells=[v4.new_markdown_cell('![a cat](cat.png)')]);"
         "print('alt=\"a cat\"' in HTMLExporter().from_notebook_node(book)[0]); unzip('work.zip', '.')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.split() == ["-", "True"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=300
+    )
+    assert done.stdout.split() == ["False", "-", "loaded", "True"]
     assert (tmp_path / "ps1.ipynb").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "begins"),
-    [
-        (["grade", "ps1", "--course", "COURSE", "--json"], True),
-        (["grade", "ps1", "--course", "COURSE", "--executor", "dask"], False),
-        (["grade", "ps1", "--course", "COURSE", "--help"], False),
-        (["grade", "--course", "COURSE", "ps1"], False),
-        (["grade"], False),
-        (["export", "ps1"], False),
-        ([], False),
-    ],
-)
 def test_torch_is_imported_early_where_the_command_line_says_that_it_will_be_needed(
-    course: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], begins: bool
+    course: Path, grade: Studium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr("studium_graders.grading.ancestor.begin", lambda: begun.append(True))
-    early_start.begin_early([str(course) if word == "COURSE" else word for word in arguments])
-    assert begun == [True] * begins
 
+    def begins(*arguments: str) -> bool:
+        begun.clear()
+        early_start.begin_early(list(arguments))
+        return begun == [True]
 
-def test_torch_is_not_imported_early_for_a_class_that_is_graded(
-    course: Path, grade: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grade("--course", str(course))
-    begun: list[bool] = []
-    monkeypatch.setattr("studium_graders.grading.ancestor.begin", lambda: begun.append(True))
-    early_start.begin_early(["grade", "ps1", "--course", str(course)])
-    assert not begun
-    early_start.begin_early(["grade", "ps1", "--course", str(course), "--force"])
-    assert begun
+    of_course = ("grade", "ps1", "--course", str(course))
+    assert begins(*of_course, "--json")
+    assert not begins(*of_course, "--executor", "dask")
+    assert not begins(*of_course, "--help")
+    for other in (("grade", "--course", str(course), "ps1"), ("grade",), ("export", "ps1"), ()):
+        assert not begins(*other)
+    grade()  # what is graded already needs no torch, unless it is graded again
+    assert not begins(*of_course)
+    assert begins(*of_course, "--force")
 
 
 def test_changes_are_listed_and_cut_where_there_are_many() -> None:
@@ -543,17 +515,6 @@ def test_a_test_that_was_stopped_in_its_own_code_is_named_once_with_its_students
     assert "  does this test ever finish? total/goes on was stopped for ada, bob\n" in out
 
 
-def test_why_a_submission_ended_stands_before_its_seconds() -> None:
-    row = SubmissionRow("ada", 0.0, 5.0, "time limit", 2.07, [], detail="stopped after 2 s: is there an endless loop?")
-    assert table.ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
-
-
-def test_a_submission_whose_time_cannot_be_read_is_told(grade: Studium, course: Path) -> None:
-    (course / "submitted" / "bob" / "ps1" / "timestamp.txt").write_text("yesterday evening")
-    _, out, _ = grade()
-    assert "  timestamp.txt holds no time, so it never counts as late: bob\n" in out
-
-
 def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_course: Callable) -> None:
     assignment = '[[assignments]]\nname = "ps1"\ntopics = ["counting"]\nlimits = { call_seconds = 60 }\ngpu = true\n'
     course = read_course(make_course(assignment, "[limits]\nmemory_mb = 1000\ncall_seconds = 5\n"))
@@ -562,21 +523,16 @@ def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_cours
     assert (course.needs_gpu("ps1"), course.needs_gpu("other")) == (True, False)
 
 
-@pytest.mark.parametrize(
-    ("where", "sentence"),
-    [
-        ("[limits]\ncall_second = 3\n", "unknown key 'call_second' in limits; did you mean 'call_seconds'"),
-        ("[limits]\nprocesses = 0\n", "needs a whole number >= 1 for processes of limits"),
-        ("", "unknown key 'memory' in limits of assignment 1; did you mean 'memory_mb'"),
-    ],
-)
-def test_a_limit_that_does_not_exist_or_makes_no_sense_is_named(
-    where: str, sentence: str, make_course: Callable, studium: Studium
-) -> None:
-    own = "" if where else "limits = { memory = 3 }\n"
-    course = make_course(f'[[assignments]]\nname = "ps1"\ntopics = ["counting"]\n{own}', where)
-    code, _, err = studium("grade", "ps1", "--course", str(course))
-    assert (code, sentence in err) == (1, True), err
+def test_a_limit_that_does_not_exist_or_makes_no_sense_is_named(make_course: Callable, studium: Studium) -> None:
+    for where, sentence in {
+        "[limits]\ncall_second = 3\n": "unknown key 'call_second' in limits; did you mean 'call_seconds'",
+        "[limits]\nprocesses = 0\n": "needs a whole number >= 1 for processes of limits",
+        "": "unknown key 'memory' in limits of assignment 1; did you mean 'memory_mb'",
+    }.items():
+        own = "" if where else "limits = { memory = 3 }\n"
+        course = make_course(f'[[assignments]]\nname = "ps1"\ntopics = ["counting"]\n{own}', where)
+        code, _, err = studium("grade", "ps1", "--course", str(course))
+        assert (code, sentence in err) == (1, True), err
 
 
 def test_an_assignment_of_nbgraders_own_has_limits_without_topics(make_course: Callable, counting: Catalogue) -> None:
@@ -593,5 +549,5 @@ def test_an_assignment_can_change_every_limit() -> None:
 def test_nothing_slow_is_imported_before_torch_begins_to_be() -> None:
     slow = ("nbgrader", "nbformat", "traitlets", "sqlalchemy", "numpy", "torch")
     code = f"import studium_graders.results.store, sys; print([name for name in {slow} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout == "[]\n"

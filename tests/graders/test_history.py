@@ -80,11 +80,6 @@ def test_assignments_and_students_are_told_apart(tmp_path):
     assert read_attempts(tmp_path, student="bob") == []
 
 
-def test_to_look_makes_no_file(tmp_path):
-    assert read_attempts(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_file_knows_its_layout_and_a_newer_one_is_left_alone(tmp_path):
     with open_history(tmp_path):
         pass
@@ -97,7 +92,9 @@ def test_the_file_knows_its_layout_and_a_newer_one_is_left_alone(tmp_path):
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
+def test_to_look_makes_no_file_and_one_that_is_no_database_is_one_sentence(tmp_path):
+    assert read_attempts(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / FILE).write_text("not a database" * 100)
     with pytest.raises(CourseError, match=r"history\.db must be a writable SQLite file: .*move"):
         read_attempts(tmp_path)
@@ -174,15 +171,13 @@ def test_grading_fills_the_history_and_a_command_shows_it(course, grade, studium
     assert table.count("graded") == 2
 
 
-def test_a_dry_run_leaves_gradebook_and_history_byte_for_byte(course, grade, changes, tmp_path):
+def test_the_page_shows_each_change_with_both_marks_and_the_reason_and_changes_no_byte(
+    course, grade, changes, tmp_path, modes
+):
     before = [(course / name).read_bytes() for name in ("gradebook.db", FILE)]
-    code, _, _ = grade("--dry-run", "--report", str(tmp_path / "diff.html"))
-    assert code == 0
-    assert [(course / name).read_bytes() for name in ("gradebook.db", FILE)] == before
-
-
-def test_the_page_shows_each_change_with_both_marks_and_the_reason(course, grade, changes, tmp_path):
     assert grade("--dry-run", "--report", str(tmp_path / "diff.html"))[0] == 0
+    assert [(course / name).read_bytes() for name in ("gradebook.db", FILE)] == before
+    assert modes(tmp_path / "diff.html") == {("file", "0o600")}
     page = (tmp_path / "diff.html").read_text("utf-8")
     assert page.count("the answer was handed in again") == len(changes)
     assert "Nothing was recorded" in page
@@ -190,11 +185,6 @@ def test_the_page_shows_each_change_with_both_marks_and_the_reason(course, grade
     for one in changes:
         assert f"<code>{one['notebook']}/{one['cell']}</code>" in page
     assert "the hidden sum of 1 and -4" not in page
-
-
-def test_nobody_but_its_owner_reads_the_page(course, grade, changes, tmp_path, modes):
-    grade("--dry-run", "--report", str(tmp_path / "diff.html"))
-    assert modes(tmp_path / "diff.html") == {("file", "0o600")}
 
 
 def test_only_gains_are_recorded_where_only_gains_are_asked_for(course, grade, changes, gradebook_rows):

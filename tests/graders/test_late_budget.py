@@ -61,15 +61,13 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("zone", "due", "received", "late", "days", "hours"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
-)
-def test_late_days_move_the_due_date_on_the_clock(zone, due, received, late, days, hours):
-    term, when = course(zone, due, late=late), utc(received)
-    (spent,) = spend(term, "ada", {"ps1": when})
-    assert spent.late == days
-    assert extensions(term, "ps1", {})("ada", when) == timedelta(hours=hours)
-    assert spent.left == 3 - spent.spent
+def test_late_days_move_the_due_date_on_the_clock():
+    for name, zone, due, received, late, days, hours in CASES:
+        term, when = course(zone, due, late=late), utc(received)
+        (spent,) = spend(term, "ada", {"ps1": when})
+        assert spent.late == days, name
+        assert extensions(term, "ps1", {})("ada", when) == timedelta(hours=hours), name
+        assert spent.left == 3 - spent.spent, name
 
 
 def test_days_are_spent_in_the_order_of_due_dates_and_not_of_the_file():

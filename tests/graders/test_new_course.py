@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from studium.catalogue.catalogue import Catalogue
@@ -47,10 +46,10 @@ def test_an_existing_folder_is_left_alone(tmp_path: Path, studium: Studium) -> N
     assert list((tmp_path / "gen-ai").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["gen ai", "../gen-ai", "", "gen+ai"])
-def test_a_course_id_that_nbgrader_refuses_makes_nothing(name: str, tmp_path: Path, studium: Studium) -> None:
-    code, _, err = studium("new", "course", name, "--dir", str(tmp_path / "course"))
-    assert (code, "a course id must be letters" in err) == (1, True)
+def test_a_course_id_that_nbgrader_refuses_makes_nothing(tmp_path: Path, studium: Studium) -> None:
+    for name in ("gen ai", "../gen-ai", "", "gen+ai"):
+        code, _, err = studium("new", "course", name, "--dir", str(tmp_path / "course"))
+        assert (code, "a course id must be letters" in err) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ from studium_graders.gradebook.newest_schema import newest_schema, schema_known
 def test_it_is_what_alembic_itself_says() -> None:
     with _temp_alembic_ini("sqlite:///unused.db") as settings:
         command = [sys.executable, "-m", "alembic", "-c", settings, "heads"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     assert said.split()[0] == newest_schema()
 
 

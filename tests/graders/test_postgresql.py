@@ -46,10 +46,11 @@ def server() -> Iterator[str]:
         pytest.skip("PostgreSQL's programs are not installed")
     root = os.geteuid() == 0
     user = {"user": "postgres"} if root else {}  # PostgreSQL refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path is at most 107 characters
+    # A socket's path is at most 107 characters, and the temporary folder of a run is closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if root else None))
 
     def run(*command: str) -> None:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **user)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300, **user)
         if done.returncode:
             pytest.skip(f"no PostgreSQL server can be started here: {done.stderr[-200:]}")
 

@@ -29,7 +29,7 @@ from studium_graders.grading.late.penalties import LatePenalties
 from studium_graders.grading.recorder import Graded, Recorder
 from studium_graders.results.mark_changes import MarkChange
 
-from .conftest import PATIENT
+from .conftest import PATIENT, release
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
 ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"
@@ -54,7 +54,7 @@ def course(class_of_four: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def course_with_a_task(tmp_path_factory: pytest.TempPathFactory, nbgrader: Callable) -> Path:
+def course_with_a_task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A course of nbgrader's own: a notebook with a task that people mark, and one with text; ada handed both in.
 
     It is only to be copied.
@@ -69,7 +69,7 @@ def course_with_a_task(tmp_path_factory: pytest.TempPathFactory, nbgrader: Calla
         notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
         nbformat.write(notebook, root / "source" / "ps1" / f"{name}.ipynb")
     (root / "nbgrader_config.py").touch()
-    nbgrader(root, "generate_assignment", "ps1")
+    release(root, "ps1")
     shutil.copytree(root / "release" / "ps1", root / "submitted" / "ada" / "ps1")
     return root
 
@@ -127,6 +127,7 @@ def test_a_gradebook_that_is_gone_is_not_replaced_by_an_empty_one(course: Path) 
     assert not (course / "gradebook.db").exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.nbgrader
 def test_manual_cells_and_a_missing_notebook_are_recorded_as_stock_nbgrader_does(
     ps1_course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
@@ -140,23 +141,33 @@ def test_manual_cells_and_a_missing_notebook_are_recorded_as_stock_nbgrader_does
     assert any(auto is None and needs for *_, auto, _, _, needs in expected["grades"])
 
 
+@pytest.mark.heavy
 @pytest.mark.nbgrader
-def test_a_task_of_a_missing_notebook_is_worth_nothing_and_waits_once_the_notebook_is_there(
+def test_a_task_of_a_missing_notebook_is_recorded_as_stock_nbgrader_does(
     task_course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
 ) -> None:
-    notebook = task_course / "submitted" / "ada" / "ps1" / "essay.ipynb"
-    kept = notebook.rename(tmp_path / "essay.ipynb")
+    (task_course / "submitted" / "ada" / "ps1" / "essay.ipynb").unlink()
     stock = Path(shutil.copytree(task_course, tmp_path / "stock"))
     nbgrader(stock, "autograde", "ps1", *PATIENT)
     record(task_course, graded(task_course, {}))
     assert gradebook_rows(task_course) == gradebook_rows(stock)
+
+
+def test_a_task_of_a_missing_notebook_is_worth_nothing_and_waits_once_the_notebook_is_there(
+    task_course: Path, gradebook_rows: Callable, tmp_path: Path
+) -> None:
+    notebook = task_course / "submitted" / "ada" / "ps1" / "essay.ipynb"
+    kept = notebook.rename(tmp_path / "essay.ipynb")
+    record(task_course, graded(task_course, {}))
     assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(0.0, None, None, 0)]
     kept.rename(notebook)
     assert record(task_course, graded(task_course, {})) == [MarkChange("ada", "essay", "essay-task", 0.0, None)]
     assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(None, None, None, 1)]
 
 
-def test_the_points_of_a_plan_have_marks_by_hand_and_tell_those_that_wait(task_course: Path) -> None:
+def test_the_points_of_a_plan_have_marks_by_hand_which_stay_and_tell_those_that_wait(
+    task_course: Path, gradebook_rows: Callable
+) -> None:
     items = graded(task_course, {("ada", "essay", "essay-task"): None})
     record(task_course, items)
     with recorder_of(task_course) as recorder:
@@ -167,14 +178,6 @@ def test_the_points_of_a_plan_have_marks_by_hand_and_tell_those_that_wait(task_c
         book.db.commit()
     with recorder_of(task_course) as recorder:
         assert [(plan.mark, plan.waiting) for plan in recorder.plan(items)] == [(2, 0)]
-
-
-def test_a_task_that_a_person_has_marked_stays_marked(task_course: Path, gradebook_rows: Callable) -> None:
-    record(task_course, graded(task_course, {}))
-    with Gradebook(f"sqlite:///{task_course / 'gradebook.db'}") as book:
-        grade = book.find_grade("essay-task", "essay", "ps1", "ada")
-        grade.manual_score, grade.needs_manual_grade = 2.0, False
-        book.db.commit()
     record(task_course, graded(task_course, {}))
     assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(None, 2.0, None, 0)]
 
@@ -252,6 +255,6 @@ def test_an_error_while_writing_leaves_the_gradebook_as_it_was(course: Path, gra
     assert gradebook_rows(course) == before
 
 
-@pytest.mark.parametrize("text", ["", "yesterday evening", "99999999999999999999", "2026-13-45 00:00:00 UTC"])
-def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
-    assert read_timestamp(text) is None
+def test_a_time_that_cannot_be_read_is_none() -> None:
+    for text in ("", "yesterday evening", "99999999999999999999", "2026-13-45 00:00:00 UTC"):
+        assert read_timestamp(text) is None

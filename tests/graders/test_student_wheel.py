@@ -89,6 +89,9 @@ def test_references_tests_graders_and_the_course_server_are_left_out(make_wheel:
         "studium_graders/plugin.py": "",
         "studium_classroom/plugin.py": "",
         "other/reference.py": "not a topic's",
+        "classroom_topic/__init__.py": "raise SystemExit('ran')\n",  # nothing of the wheel runs
+        "studium/exercises/model.py": "HOST = 1\n",  # the host is no topic
+        "studium/lesson.py": "",
     }
     entry_points = ENTRY_POINTS + "graders = studium_graders.plugin\nclassroom = studium_classroom.plugin\n"
     files = read(write_student_wheel(make_wheel(more, entry_points), tmp_path / "out"))
@@ -98,23 +101,15 @@ def test_references_tests_graders_and_the_course_server_are_left_out(make_wheel:
         "classroom_topic/exercises.py",
         "classroom_topic/lesson.py",
         "other/reference.py",
+        "studium/exercises/model.py",
+        "studium/lesson.py",
     ]
+    assert files["studium/exercises/model.py"] == "HOST = 1\n"
     points = next(text for name, text in files.items() if name.endswith("entry_points.txt"))
     assert "studium_graders" not in points
     assert "studium_classroom" not in points
     assert "counting = classroom_topic" in points
     assert "Studium = studium.cli:main" in points
-
-
-def test_the_host_is_no_topic(make_wheel: Callable, tmp_path: Path) -> None:
-    more = {"studium/exercises/model.py": "HOST = 1\n", "studium/lesson.py": "", "studium/reference.py": ""}
-    files = read(write_student_wheel(make_wheel(more), tmp_path / "out"))
-    assert files["studium/exercises/model.py"] == "HOST = 1\n"
-
-
-def test_nothing_of_the_wheel_runs(make_wheel: Callable, tmp_path: Path) -> None:
-    trap = {"classroom_topic/__init__.py": "raise SystemExit('ran')\n"}
-    assert write_student_wheel(make_wheel(trap), tmp_path / "out").is_file()
 
 
 def test_the_command_names_the_file_that_it_wrote(make_wheel: Callable, tmp_path: Path, studium: Callable) -> None:
@@ -138,47 +133,25 @@ print(compile_lesson(catalogue["counting"], catalogue.manager).cells[1].source)
 """
 
 
-def test_check_hint_and_setup_cell_work_on_a_student_machine(make_wheel: Callable, tmp_path: Path) -> None:
-    with zipfile.ZipFile(write_student_wheel(make_wheel(), tmp_path / "out")) as archive:
-        archive.extractall(tmp_path / "installed")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
-    command = [sys.executable, "-c", CHECK]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
-    assert "is zero for no values: expected 0, got 1" in done.stdout
-    assert "Not attempted yet: distance" in done.stdout
-    assert "Start from zero and go on." in done.stdout
-    assert "import math" in done.stdout  # which the solution of distance needs
+def test_what_is_no_wheel_gets_one_sentence(tmp_path: Path) -> None:
+    for name in ("nothing.whl", "topic-1.0.tar.gz"):
+        (tmp_path / name).write_text("no zip")
+        with pytest.raises(StudiumError, match="a wheel is needed, such as"):
+            write_student_wheel(tmp_path / name, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["nothing.whl", "topic-1.0.tar.gz"])
-def test_what_is_no_wheel_gets_one_sentence(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text("no zip")
-    with pytest.raises(StudiumError, match="a wheel is needed, such as"):
-        write_student_wheel(tmp_path / name, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("more", "damage", "why"),
-    [
+def test_a_damaged_wheel_gets_one_sentence_and_writes_nothing(make_wheel: Callable, tmp_path: Path) -> None:
+    for more, damage, why in (
         ({"other/lesson.py": "", "other/exercises.py": b"# caf\xe9"}, (b"", b""), "'utf-8' codec"),
         ({"damaged.py": "hello"}, (b"hello", b"jello"), "Bad CRC-32 for file 'damaged.py'"),
-    ],
-)
-def test_a_damaged_wheel_gets_one_sentence_and_writes_nothing(
-    more: dict, damage: tuple[bytes, bytes], why: str, make_wheel: Callable, tmp_path: Path
-) -> None:
-    wheel = make_wheel(more)
-    wheel.write_bytes(wheel.read_bytes().replace(*damage))
-    with pytest.raises(StudiumError, match=rf"must be a readable wheel: {why}.*; build it again$"):
-        write_student_wheel(wheel, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_entry_points_that_cannot_be_read_get_one_sentence(make_wheel: Callable, tmp_path: Path) -> None:
+    ):
+        wheel = make_wheel(more)
+        wheel.write_bytes(wheel.read_bytes().replace(*damage))
+        with pytest.raises(StudiumError, match=rf"must be a readable wheel: {why}.*; build it again$"):
+            write_student_wheel(wheel, tmp_path / "out")
     with pytest.raises(StudiumError, match=r"must be a readable wheel: File contains no section headers\."):
         write_student_wheel(make_wheel(entry_points="counting = classroom_topic\n"), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_topic_that_has_no_public_edition_writes_nothing(make_wheel: Callable, tmp_path: Path) -> None:
@@ -236,6 +209,23 @@ def in_folder(make_wheel: Callable, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.parametrize("form", ["make_wheel", pytest.param("in_folder", marks=pytest.mark.heavy)])
+def test_check_hint_and_setup_cell_work_on_a_student_machine(
+    form: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(write_student_wheel(request.getfixturevalue(form)(), tmp_path / "out")) as archive:
+        archive.extractall(tmp_path / "installed")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", CHECK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
+    assert "is zero for no values: expected 0, got 1" in done.stdout
+    assert "Not attempted yet: distance" in done.stdout
+    assert "Start from zero and go on." in done.stdout
+    assert "import math" in done.stdout  # which the solution of distance needs
+
+
 def test_a_folder_of_exercises_has_a_public_edition_of_each_listed_file_and_nothing_else(
     in_folder: Callable, tmp_path: Path
 ) -> None:
@@ -269,40 +259,23 @@ def test_what_is_public_of_a_folder_is_what_is_public_of_one_file(
         ]
 
 
-def test_check_hint_and_setup_cell_work_with_a_folder_of_exercises(in_folder: Callable, tmp_path: Path) -> None:
-    with zipfile.ZipFile(write_student_wheel(in_folder(), tmp_path / "out")) as archive:
-        archive.extractall(tmp_path / "installed")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
-    command = [sys.executable, "-c", CHECK]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Not right yet: total, 0 of 1 point in the tests you can see" in done.stdout
-    assert "Not attempted yet: distance" in done.stdout
-    assert "Start from zero and go on." in done.stdout
+WITHOUT_EDITION: list[tuple[dict[str, str | None], str]] = [
+    ({"exercises.py": "x = 1\n"}, r"classroom_topic must have exercises\.py or the folder exercises: it has both"),
+    ({"exercises/__init__.py": None}, r"exercises/__init__\.py needs one tuple exercises = \(…\)"),
+    ({"exercises/total.py": NO_MARKERS}, r"total in .*total\.py needs ### BEGIN SOLUTION"),
+    ({"exercises/__init__.py": "exercises = tuple(all_of_them)"}, r"needs one tuple"),
+    ({"exercises/__init__.py": "exercises = (total, 3)"}, r"needs one tuple"),
+    ({"exercises/__init__.py": "exercises = ("}, r"exercises/__init__\.py must be Python: '\(' was never closed"),
+    ({"exercises/total.py": None}, r"lists total, which must be in exercises/total\.py, but that file does not exist"),
+    ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total, but does not"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"exercises.py": "x = 1\n"}, r"classroom_topic must have exercises\.py or the folder exercises: it has both"),
-        ({"exercises/__init__.py": None}, r"exercises/__init__\.py needs one tuple exercises = \(…\)"),
-        ({"exercises/total.py": NO_MARKERS}, r"total in .*total\.py needs ### BEGIN SOLUTION"),
-        ({"exercises/__init__.py": "exercises = tuple(all_of_them)"}, r"needs one tuple"),
-        ({"exercises/__init__.py": "exercises = (total, 3)"}, r"needs one tuple"),
-        ({"exercises/__init__.py": "exercises = ("}, r"exercises/__init__\.py must be Python: '\(' was never closed"),
-        (
-            {"exercises/total.py": None},
-            r"lists total, which must be in exercises/total\.py, but that file does not exist",
-        ),
-        ({"exercises/total.py": "x = 1\n"}, r"exercises/total\.py must define the exercise total, but does not"),
-    ],
-)
-def test_a_folder_without_a_public_edition_writes_nothing(
-    change: dict, why: str, in_folder: Callable, tmp_path: Path
-) -> None:
-    with pytest.raises(ExerciseError, match=why):
-        write_student_wheel(in_folder(change), tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+def test_a_folder_without_a_public_edition_writes_nothing(in_folder: Callable, tmp_path: Path) -> None:
+    for change, why in WITHOUT_EDITION:
+        with pytest.raises(ExerciseError, match=why):
+            write_student_wheel(in_folder(change), tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_is_public_of_a_file_imports_no_other_exercise() -> None:

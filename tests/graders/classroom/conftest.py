@@ -108,6 +108,14 @@ def join(classroom: Classroom, course: str, user: str, place: Place) -> str:
     return classroom.members.join(classroom.members.invite(course, user, place)).token
 
 
+_LOOPS: dict[Classroom, asyncio.AbstractEventLoop] = {}
+
+
+def tell(classroom: Classroom, course: str, assignment: str) -> None:
+    """Tell the boards of a served classroom of a change, in its own thread: from another one it would come late."""
+    _LOOPS[classroom].call_soon_threadsafe(classroom.live.changed, course, assignment)
+
+
 @contextmanager
 def serving(classroom: Classroom) -> Iterator[str]:
     """Answer requests in a thread until the end."""
@@ -119,15 +127,17 @@ def serving(classroom: Classroom) -> Iterator[str]:
         server.add_sockets(sockets)
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         ends.extend((sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set)))
+        _LOOPS[classroom] = loop
         ready.set()
         await stop.wait()
+        del _LOOPS[classroom]
         classroom.live.close()
         server.stop()
         await server.close_all_connections()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    ready.wait(30)
+    assert ready.wait(30)
     try:
         yield f"http://127.0.0.1:{ends[0]}"
     finally:

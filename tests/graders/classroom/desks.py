@@ -42,7 +42,9 @@ class Desk:
         """Run Python with these arguments and return what it said; it must end with ``code``."""
         own = {"HOME": str(self.folder), "STUDIUM_DATA": str(self.folder / "data"), "PYTHONWARNINGS": "ignore"}
         words = [sys.executable, *command]
-        done = subprocess.run(words, cwd=self.folder, env=os.environ | own, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=self.folder, env=os.environ | own, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -1,10 +1,7 @@
 """A real JupyterHub behind its proxy, with the course server as its service: what the tests with a hub share."""
 
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +11,8 @@ from pathlib import Path
 import httpx
 from studium_classroom.hub import configuration
 from studium_classroom.settings import read_settings
+
+from tests.children import child
 
 ROOT = Path(__file__).parents[3]
 PROXY = shutil.which("configurable-http-proxy") or shutil.which(
@@ -73,16 +72,10 @@ def running_hub(server: Path, folder: Path, command: list[str], groups: dict[str
     lines = configuration(read_settings(server), server, "classroom")
     (folder / "jupyterhub_config.py").write_text(text + lines)
     with (folder / "hub.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"],
-            cwd=folder, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        wait_for(f"http://127.0.0.1:{public}/services/classroom/api/health", folder / "hub.log")
-        yield Hub(f"http://127.0.0.1:{public}", homes)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(300)
+        program = [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"]
+        with child(program, cwd=folder, stdout=log, stderr=log):
+            wait_for(f"http://127.0.0.1:{public}/services/classroom/api/health", folder / "hub.log")
+            yield Hub(f"http://127.0.0.1:{public}", homes)
 
 
 def free_ports(number: int) -> list[int]:

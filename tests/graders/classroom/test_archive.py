@@ -47,60 +47,37 @@ def test_hidden_files_links_and_caches_of_a_folder_are_passed_over(tmp_path):
     assert files_of(tmp_path) == {"ps1.ipynb": b"{}"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../x",
-        "a/../../x",
-        "/etc/passwd",
-        "a//b",
-        "./a",
-        "..\\x",
-        "C:x",
-        "a\x01b",
-        "a\x1b[2J",
-        ".ssh/authorized_keys",
-        "a/.hidden",
-        "trailing. ",
-        "a/" * 9 + "b",
-        "n" * 201,
-        "nul|",
-    ],
-)
-def test_a_name_that_leads_out_or_is_odd_is_refused(name):
-    with pytest.raises(ArchiveError, match="plain files with relative paths"):
-        unpack(entries_zipped([(zipfile.ZipInfo("fine.ipynb"), b"{}"), (zipfile.ZipInfo(name), b"x")]))
+ODD = ("../x", "a/../../x", "/etc/passwd", "a//b", "./a", "..\\x", "C:x", "a\x01b", "a\x1b[2J", ".ssh/authorized_keys")
+ODD += ("a/.hidden", "trailing. ", "a/" * 9 + "b", "n" * 201, "nul|")
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
-def test_what_is_no_regular_file_is_refused(kind):
-    with pytest.raises(ArchiveError, match="not a regular file"):
-        unpack(entries_zipped([(entry_of_kind("x", kind), b"/etc/passwd")]))
+def test_a_name_that_leads_out_or_is_odd_is_refused():
+    for name in ODD:
+        with pytest.raises(ArchiveError, match="plain files with relative paths"):
+            unpack(entries_zipped([(zipfile.ZipInfo("fine.ipynb"), b"{}"), (zipfile.ZipInfo(name), b"x")]))
 
 
-def test_a_file_that_is_a_folder_too_is_refused():
+def test_what_is_no_regular_file_is_refused():
+    for kind in (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK):
+        with pytest.raises(ArchiveError, match="not a regular file"):
+            unpack(entries_zipped([(entry_of_kind("x", kind), b"/etc/passwd")]))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_comes_twice_or_is_a_folder_too_is_refused():
+    for second in ("ps1.ipynb", "PS1.ipynb"):
+        with pytest.raises(ArchiveError, match="each file only once"):
+            unpack(entries_zipped([(zipfile.ZipInfo("ps1.ipynb"), b"{}"), (zipfile.ZipInfo(second), b"[]")]))
     with pytest.raises(ArchiveError, match="is also a folder"):
         unpack(zipped(**{"a": b"x", "a/b": b"y"}))
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("second", ["ps1.ipynb", "PS1.ipynb"])
-def test_a_name_that_comes_twice_is_refused(second):
-    with pytest.raises(ArchiveError, match="each file only once"):
-        unpack(entries_zipped([(zipfile.ZipInfo("ps1.ipynb"), b"{}"), (zipfile.ZipInfo(second), b"[]")]))
-
-
-@pytest.mark.parametrize("content", [b"", b"no archive", pack({"a": b"x" * 500})[:-30]])
-def test_what_is_no_whole_archive_is_refused_in_a_sentence(content):
-    with pytest.raises(ArchiveError, match="complete ZIP archive"):
-        unpack(content)
-
-
-def test_an_entry_that_is_damaged_is_refused():
-    packed = bytearray(pack({"a": b"some text that is compressed " * 9}))
-    packed[45] ^= 255
-    with pytest.raises(ArchiveError, match="complete ZIP archive"):
-        unpack(bytes(packed))
+def test_what_is_damaged_or_no_whole_archive_is_refused_in_a_sentence():
+    damaged = bytearray(pack({"a": b"some text that is compressed " * 9}))
+    damaged[45] ^= 255
+    for content in (b"", b"no archive", pack({"a": b"x" * 500})[:-30], bytes(damaged)):
+        with pytest.raises(ArchiveError, match="complete ZIP archive"):
+            unpack(content)
 
 
 def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused_whatever_it_says_of_its_size(monkeypatch):
@@ -112,13 +89,13 @@ def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused_whatever_it_
         unpack(bomb)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_what_is_neither_stored_nor_deflated_is_refused_since_it_would_unpack_all_at_once(method):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", method) as written:
-        written.writestr("zeros", bytes(1 << 20))
-    with pytest.raises(ArchiveError, match="got 'zeros' \\(neither stored nor deflated\\)"):
-        unpack(made.getvalue())
+def test_what_is_neither_stored_nor_deflated_is_refused_since_it_would_unpack_all_at_once():
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", method) as written:
+            written.writestr("zeros", bytes(1 << 20))
+        with pytest.raises(ArchiveError, match="got 'zeros' \\(neither stored nor deflated\\)"):
+            unpack(made.getvalue())
 
 
 def test_of_an_entry_no_more_is_unpacked_than_the_size_that_it_gives():
@@ -179,10 +156,11 @@ def test_a_million_names_are_counted_no_further_than_they_are_taken():
         unpack(with_record(content, count=1))
 
 
-@pytest.mark.parametrize("values", [{"size": 2**31}, {"size": 2**22}, {"size": 1}, {"offset": 2**31}])
-def test_a_record_that_lies_about_the_directory_gets_no_more_parsed_and_is_refused_or_read_right(values):
-    with pytest.raises(ArchiveError):
-        unpack(with_record(many_names(2500), **values))
+def test_a_record_that_lies_about_the_directory_is_refused():
+    content = many_names(2500)
+    for lie in ({"size": 2**31}, {"size": 2**22}, {"size": 1}, {"offset": 2**31}):
+        with pytest.raises(ArchiveError):
+            unpack(with_record(content, **lie))
 
 
 def test_an_entry_that_is_larger_than_any_path_needs_is_refused_before_it_is_parsed():

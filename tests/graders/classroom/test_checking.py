@@ -1,7 +1,9 @@
 """Checks on the course server: what a student is told of visible tests, of hidden ones, and of the mistake."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -34,19 +36,31 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return found
 
 
-@pytest.fixture
-def ask(course, counting: Catalogue, answered, runs) -> Iterator[Ask]:
-    """ask(distance="def …") → what is said of each exercise."""
+@pytest.fixture(scope="module")
+def checker(counting: Catalogue) -> Iterator[Checker]:
+    """A checker for the courses of these tests: each of its engines is slow to start."""
     if probe().level < Level.L2:
         pytest.skip("checks need a sandbox of level L2, which this machine does not have")
     with Checker(counting) as checker:
+        yield checker
 
-        def check(**answers: str) -> dict[str, CheckedExercise]:
-            document = answered(**answers)["counting.ipynb"].decode()
-            done = checker.check(CheckJob(str(course), "ps1", "counting", document)).answer
-            return {one.exercise: one for one in done.exercises}
 
-        yield check
+@pytest.fixture(scope="module")
+def as_built(built_course: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the course whose settings stay as they are."""
+    return Path(shutil.copytree(built_course, tmp_path_factory.mktemp("built") / "course"))
+
+
+@pytest.fixture
+def ask(as_built: Path, checker: Checker, answered, runs) -> Ask:
+    """ask(distance="def …") → what is said of each exercise; ``root`` is a course with other settings."""
+
+    def check(root: Path = as_built, **answers: str) -> dict[str, CheckedExercise]:
+        document = answered(**answers)["counting.ipynb"].decode()
+        done = checker.check(CheckJob(str(root), "ps1", "counting", document)).answer
+        return {one.exercise: one for one in done.exercises}
+
+    return check
 
 
 def test_hidden_tests_run_apart_and_after_the_notebook_as_students_have_it(ask: Ask, runs: list[list[str]]):
@@ -74,10 +88,17 @@ def test_a_run_with_hidden_tests_says_nothing_of_visible_ones(ask: Ask, monkeypa
     assert next(runs) == 2
 
 
-def test_where_hidden_tests_count_for_nothing_there_is_one_run_without_them(ask: Ask, course, runs: list[list[str]]):
+def test_where_a_course_switches_hidden_tests_or_sentences_off_they_are_not_run_or_not_said(
+    ask: Ask, course: Path, runs: list[list[str]]
+):
+    assert ask(distance=SILENT)["distance"].mistake == NO_RETURN  # what is true of an answer without a name
     file = course / "course.toml"
-    file.write_text(file.read_text() + '\n[classroom]\nhidden_tests = "nothing"\n')
-    assert ask(total="def total(values):\n    return 0.0\n")["total"].outcome == "right"
+    whole = file.read_text()
+    file.write_text(f"hidden_sentences = false\n{whole}")
+    assert ask(course, distance=SILENT)["distance"].mistake == ""
+    runs.clear()
+    file.write_text(f'{whole}\n[classroom]\nhidden_tests = "nothing"\n')
+    assert ask(course, total="def total(values):\n    return 0.0\n")["total"].outcome == "right"
     assert [len(tests) for tests in runs] == [1]
 
 
@@ -85,12 +106,3 @@ def test_that_an_exercise_is_not_attempted_is_said_by_its_text_and_not_by_hidden
     assert ask()["distance"].outcome == "not attempted"
     pretended, wrong = ask(distance=PRETENDING.format("...")), ask(distance=BESIDE)
     assert pretended["distance"] == wrong["distance"]
-
-
-@pytest.mark.parametrize(("setting", "said"), [("", NO_RETURN), ("hidden_sentences = false\n", "")])
-def test_what_is_true_of_an_answer_without_a_name_is_said_unless_the_course_switches_it_off(
-    ask: Ask, course, setting: str, said: str
-):
-    file = course / "course.toml"
-    file.write_text(setting + file.read_text())
-    assert ask(distance=SILENT)["distance"].mistake == said

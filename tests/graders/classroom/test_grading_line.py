@@ -62,26 +62,12 @@ def states(served) -> dict[str, str]:
     return {user: rows[-1].state for (_, user), rows in served.classroom.submissions.attempts(C).items()}
 
 
-def test_what_waits_is_graded_together(served, graded):
-    worker = Worker()
-    graded(worker)
-    assert worker.batches == [["ada", "bob"]]
-    assert states(served) == {"ada": GRADED, "bob": GRADED}
-
-
 def test_a_course_that_cannot_be_graded_now_waits_and_costs_no_submission_a_try(served, graded):
     worker = Worker(*[CourseError("ps1 is being graded by somebody") for _ in range(9)])
     line = graded(worker)
-    assert len(worker.batches) == 10
+    assert worker.batches == [["ada", "bob"]] * 10
     assert states(served) == {"ada": GRADED, "bob": GRADED}
     assert line.problems == {}
-
-
-def test_after_a_worker_has_died_each_submission_is_tried_alone(served, graded):
-    worker = Worker(WorkerDied("it ended"))
-    graded(worker)
-    assert worker.batches == [["ada", "bob"], ["ada"], ["bob"]]
-    assert states(served) == {"ada": GRADED, "bob": GRADED}
 
 
 def test_a_submission_that_ends_the_worker_each_time_is_given_up_and_the_others_are_graded(served, graded):
@@ -94,6 +80,7 @@ def test_a_submission_that_ends_the_worker_each_time_is_given_up_and_the_others_
 
     worker = Killing()
     graded(worker)
+    assert worker.batches[:3] == [["ada", "bob"], ["ada"], ["bob"]]  # together, and then each alone
     assert states(served) == {"ada": FAILED, "bob": GRADED}
     assert sum("ada" in batch for batch in worker.batches) == 3
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -83,14 +82,14 @@ def test_an_archive_is_not_unpacked_where_the_hour_is_used_up_nor_the_newest_one
 def test_one_archive_of_a_student_is_unpacked_at_a_time_and_nobody_else_waits_for_it(served, archive, monkeypatch):
     unpack, together = handed_in.unpack, []
     archives, bobs = [archive(total=f"# {number}") for number in range(4)], archive(total="# bob's own")
-    turn, met = threading.Lock(), threading.Barrier(2)
+    turn, met, come = threading.Lock(), threading.Barrier(2), threading.Event()
 
     def noted(content):
         if content in (archives[0], bobs):
             met.wait(60)  # one of ada's and bob's are under way at the same time
         if content != bobs:
             together.append(not turn.acquire(timeout=0))
-            time.sleep(0.2)  # for another one to come, where it is let in
+            come.set() if together[-1] else come.wait(0.2)  # for another one to come, where it is let in
             turn.release() if turn.locked() else None
         return unpack(content)
 

@@ -16,7 +16,7 @@ from studium_classroom.roles import Place, Role
 from .conftest import Served
 from .essays import NAMES
 from .test_board_page import is_ours, violations
-from .test_marking import essays, marked_by_hand
+from .test_marking import essays, marked_by_hand, taken
 from .test_regrades import handed_in_and_marked
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
@@ -87,6 +87,10 @@ def picture(page: Any, name: str) -> None:
 def test_three_answers_are_marked_by_keyboard_with_a_rubric_that_is_made_on_the_way(opened, marked_by_hand):
     page = opened()
     begin(page)
+    assert page.locator(".top h2").inner_text() == "An answer"  # its student's name stays hidden
+    press(page, "Enter")  # on an untouched answer
+    page.get_by_text("A mark needs an item of the rubric, or points").wait_for()
+    assert set(marks(marked_by_hand).values()) == {None}
     type_item(page, "names the rank", "3")
     type_item(page, "forgets the scale", "-0.5")
     page.locator(".sum", has_text="2.5 of 5").wait_for()
@@ -113,6 +117,12 @@ def test_three_answers_are_marked_by_keyboard_with_a_rubric_that_is_made_on_the_
     row = page.locator(".questions tbody tr").first
     row.get_by_text("3 of 3 answers").wait_for()
     assert row.locator("td").all_inner_texts()[2:5] == ["0", "3", "0"]
+    page.get_by_label("Hide the students' names").uncheck()
+    begin(page, "draw")
+    assert page.locator(".top h2").inner_text() in NAMES
+    other = page.context.new_page()
+    other.goto(f"{marked_by_hand.url}/mark/{C}/{A}")  # a page without a link names the command
+    other.get_by_text("studium classroom mark ps1").wait_for()
 
 
 def test_a_changed_item_marks_the_others_again(opened, marked_by_hand):
@@ -121,6 +131,8 @@ def test_a_changed_item_marks_the_others_again(opened, marked_by_hand):
     type_item(page, "names the rank", "3")
     press(page, "Enter")
     page.get_by_text("1 of 3 are marked").first.wait_for()
+    page.locator(".sum", has_text="not marked yet").wait_for()
+    page.locator("main[aria-busy='false']").wait_for()
     page.get_by_role("button", name="Change: names the rank").click()
     form = page.locator(".items .item-form")
     form.get_by_label("Points of the item").fill("2")
@@ -153,39 +165,17 @@ def test_going_on_without_saving_asks_once_and_previous_comes_back(opened, marke
     assert set(marks(marked_by_hand).values()) == {None}
 
 
-def test_enter_on_an_untouched_answer_marks_nothing(opened, marked_by_hand):
-    page = opened()
+def test_whoever_comes_while_others_hold_all_other_answers_is_told_so(opened, marked_by_hand):
+    held = {taken(marked_by_hand, user)["opened"]["answer"] for user in ("grace", "olga")}
+    assert len(held) == 2
+    page, late = opened("eve"), opened("kim")
     begin(page)
-    press(page, "Enter")
-    page.get_by_text("A mark needs an item of the rubric, or points").wait_for()
-    assert set(marks(marked_by_hand).values()) == {None}
+    late.get_by_role("button", name="Mark: why low rank").click()
+    row = late.locator(".questions tbody tr", has_text="why low rank")
+    row.get_by_role("cell", name="3", exact=True).nth(1).wait_for()  # three wait, and three are held
 
 
-def test_two_assistants_see_different_answers_and_the_last_one_is_told_so(opened):
-    pages = [opened(user) for user in ("eve", "grace", "olga", "kim")]
-    for page in pages[:3]:
-        begin(page)
-    shown = [page.locator(".desk .answer").inner_text() for page in pages[:3]]
-    assert len(set(shown)) == 3
-    pages[3].get_by_role("button", name="Mark: why low rank").click()
-    pages[3].locator(".questions tbody tr", has_text="why low rank").get_by_role("cell", name="3", exact=True)
-    pages[3].locator(".questions").wait_for()
-    assert pages[3].locator(".desk").is_hidden()
-    press(pages[0], "n")
-    pages[0].get_by_text("There is no other answer to take").wait_for()
-
-
-def test_names_stay_hidden_unless_they_are_asked_for(opened):
-    page = opened()
-    begin(page)
-    assert page.locator(".top h2").inner_text() == "An answer"
-    press(page, "Escape")
-    page.get_by_label("Hide the students' names").uncheck()
-    begin(page)
-    assert page.locator(".top h2").inner_text() in NAMES
-
-
-@pytest.mark.parametrize("question", ["why low rank", "draw"])
+@pytest.mark.parametrize("question", ["why low rank", pytest.param("draw", marks=pytest.mark.heavy)])
 def test_what_students_write_runs_nothing_and_loads_nothing(opened, question):
     page = opened()
     begin(page, question)
@@ -200,8 +190,10 @@ def test_what_students_write_runs_nothing_and_loads_nothing(opened, question):
     assert page.locator(".desk script, .desk img[src], .desk iframe, .desk [onclick]").count() == 0
 
 
-@pytest.mark.sample(2)
-@pytest.mark.parametrize(("width", "dark"), [(1440, False), (720, True), (400, False), (400, True)])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [(400, True), *(pytest.param(*one, marks=pytest.mark.heavy) for one in ((1440, False), (720, True), (400, False)))],
+)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(opened, marked_by_hand, width, dark):
     handed_in_and_marked(marked_by_hand, "ada")
     marked_by_hand.client("ada").ask_regrade(C, A, 1, "My answer names the rank, and has " + "a_very_long_word" * 9)
@@ -249,12 +241,3 @@ def test_a_request_for_a_regrade_leads_to_its_answer_and_is_replied_to_on_the_pa
     [view] = marked_by_hand.client("ada").assignments(C)
     assert view.attempts[0].regrade.reply == "One point more."
     assert page.title() == "ps1: mark by hand"
-
-
-def test_a_page_without_a_link_names_the_command(opened, marked_by_hand, chromium):
-    page = opened()
-    page.get_by_role("button", name="Mark: why low rank").wait_for()
-    other = chromium.new_context().new_page()
-    other.goto(f"{marked_by_hand.url}/mark/{C}/{A}")
-    other.get_by_text("studium classroom mark ps1").wait_for()
-    other.context.close()

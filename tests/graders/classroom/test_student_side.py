@@ -28,23 +28,18 @@ def joined(served):
     return served
 
 
-def test_the_token_is_kept_in_a_file_that_nobody_else_may_read(joined, data_folder):
+def test_what_is_no_link_of_an_invitation_is_refused():
+    for link in ("", "https://x.example/join", "join#secret", "ftp://x.example/join#s", "https:///join#s"):
+        with pytest.raises(UsageError, match="an invitation is a link"):
+            join(link)
+
+
+def test_the_token_is_kept_in_a_file_of_the_students_own_until_another_one_takes_its_place(joined, data_folder):
     file = data_folder / "classroom.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (kept,) = json.loads(file.read_text())
     assert (kept["url"], kept["course"]) == (joined.url, C)
     assert [path.name for path in data_folder.glob(".classroom*")] == []
-
-
-@pytest.mark.parametrize(
-    "link", ["", "https://x.example/join", "join#secret", "ftp://x.example/join#s", "https:///join#s"]
-)
-def test_what_is_no_link_of_an_invitation_is_refused(link):
-    with pytest.raises(UsageError, match="an invitation is a link"):
-        join(link)
-
-
-def test_joining_again_takes_the_place_of_the_older_token(joined):
     secret = joined.classroom.members.invite(C, "ada", Place(Role.STUDENT))
     join(f"{joined.url}/join#{secret}")
     assert len(connections.connections()) == 1
@@ -65,12 +60,9 @@ def test_a_course_that_was_not_joined_is_told_in_a_sentence(joined):
         assignment_named("ps2")
 
 
-def test_where_no_course_was_joined_the_way_to_join_is_said(served, data_folder):
+def test_without_assignments_there_is_no_head_of_a_table(served, data_folder, studium):
     with pytest.raises(UsageError, match="you have not joined a course yet; run: studium courses --join LINK"):
         assignment_named(A)
-
-
-def test_without_assignments_there_is_no_head_of_a_table(served, data_folder, studium):
     code, out, err = studium("courses")
     assert (code, out, err) == (0, "you have not joined a course yet: pass your invitation link to --join\n", "")
 
@@ -149,18 +141,15 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_and_no_other_request()
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "content", "sentence"),
-    [
+def test_what_another_program_answers_becomes_a_sentence():
+    for status, content, sentence in (
         (502, b"<html>bad gateway</html>", "answered with the error 502"),
         (200, b"<html>a login page</html>", "is not a course server of this version"),
         (403, b'{"message": "no\\u001b[2J way"}', r"^no \[2J way$"),
-    ],
-)
-def test_what_another_program_answers_becomes_a_sentence(status, content, sentence):
-    transport, _ = answering(status, content)
-    with Client("http://x", "token", transport) as client, pytest.raises(ClassroomError, match=sentence):
-        client.me()
+    ):
+        transport, _ = answering(status, content)
+        with Client("http://x", "token", transport) as client, pytest.raises(ClassroomError, match=sentence):
+            client.me()
 
 
 def test_one_server_that_does_not_answer_takes_nothing_from_the_others(joined, data_folder: Path):

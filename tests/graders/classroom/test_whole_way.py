@@ -1,60 +1,43 @@
 """The whole way with the real server, as a process of its own: invite, join, fetch, check, submit, mark, feedback."""
 
 import json
-import os
-import signal
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from studium_classroom.classroom import Classroom
 
+from tests.children import child
+
 WRONG = "def total(values):\n    return sum(abs(value) for value in values)\n"
 RIGHT = "def total(values):\n    return sum(values)\n"
 
 
 @contextmanager
-def server(course: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+def server(course: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """``studium classroom serve`` and its address."""
     command = [sys.executable, "-m", "studium", "classroom", "serve", "--course", str(course), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+    with child(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert select.select([process.stdout], [], [], 240)[0], "the server does not start"
         said = process.stdout.readline()
         assert said.startswith("serving course101 at http://"), said
         yield process, said.split(" at ")[1].split(";")[0].rstrip("/")
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait(120)
-        process.stdout.close()
-
-
-@pytest.fixture
-def studium(tmp_path: Path) -> Callable[..., dict]:
-    """studium("courses", "--json", cwd=…) → its JSON; ``code`` is the exit code that it must have."""
-    own = {"STUDIUM_DATA": str(tmp_path / "ada"), "COLUMNS": "200"}
-
-    def run(*words: str, code: int = 0, cwd: Path = tmp_path) -> dict:
-        command = [sys.executable, "-m", "studium", *words, "--json"]
-        done = subprocess.run(command, cwd=cwd, env=os.environ | own, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    return run
 
 
 def wait_for_mark(course: Path, assignment: str, student: str, attempt: int) -> None:
     """Wait until the server has marked an attempt. Its database is asked, which takes no process for each question."""
     opened = Classroom([course], course / ".studium" / "classroom")
     try:
-        for _ in range(1500):
+        for _ in range(3000):
             if opened.submissions.attempts("course101")[assignment, student][attempt - 1].state == "graded":
                 return
-            time.sleep(0.2)
+            time.sleep(0.1)
         raise AssertionError(f"attempt {attempt} of {student} at {assignment} has no mark")
     finally:
         opened.database.close()
@@ -69,32 +52,37 @@ def answer(path: Path, source: str) -> None:
 
 
 @pytest.mark.xdist_group("classroom")
-def test_a_student_joins_fetches_checks_submits_and_has_mark_and_feedback(course, studium, tmp_path):
+def test_a_student_joins_fetches_checks_submits_and_has_mark_and_feedback(course, studium, tmp_path, monkeypatch):
+    def said(*words: str, code: int = 0) -> dict:
+        found, out, err = studium(*words, "--json")
+        assert found == code, out + err
+        return json.loads(out)
+
+    monkeypatch.chdir(tmp_path)
     with server(course) as (process, url):
-        link = studium("classroom", "invite", "ada", "--course", str(course))["ada"]
+        link = said("classroom", "invite", "ada", "--course", str(course))["ada"]
         assert link.startswith(f"{url}/join#")  # the port that the server was given
-        studium("courses", "--join", link)
-        assert studium("fetch", "ps1")["written"] == ["counting.ipynb"]
+        said("courses", "--join", link)
+        assert said("fetch", "ps1")["written"] == ["counting.ipynb"]
         notebook = tmp_path / "ps1" / "counting.ipynb"
-        assert studium("fetch", "ps1")["kept"] == ["counting.ipynb"]
+        assert said("fetch", "ps1")["kept"] == ["counting.ipynb"]
 
         answer(notebook, WRONG)
-        (found,) = studium("check", str(notebook), "--on-server", "--exercise", "total", code=1)["exercises"]
+        (found,) = said("check", str(notebook), "--on-server", "--exercise", "total", code=1)["exercises"]
         assert (found["outcome"], found["hidden_passed"], found["hidden_total"]) == ("wrong", 0, 1)
         assert found["mistake"] == "You added the sizes of the numbers, whatever their signs."
         assert found["tests"] == [{"name": "is zero for no values", "passed": True, "message": ""}]
         assert "the hidden sum" not in json.dumps(found)
 
-        assert studium("submit", str(notebook))["attempt"] == 1
+        assert said("submit", str(notebook))["attempt"] == 1
         wait_for_mark(course, "ps1", "ada", 1)
-        (view,) = studium("courses")["assignments"]
+        (view,) = said("courses")["assignments"]
         (first,) = view["attempts"]
         assert (first["score"], first["max_score"], first["feedback"]) == (1.0, 5.0, ["counting"])
 
-        process.send_signal(signal.SIGKILL)  # what waits is graded by the next server
+        process.kill()  # what the server had said is kept
         process.wait(60)
-        answer(notebook, RIGHT)
-    submitted = studium("classroom", "status", "ps1", "--course", str(course))["students"]
+    submitted = said("classroom", "status", "ps1", "--course", str(course))["students"]
     assert [(row["student"], row["state"], row["score"]) for row in submitted] == [("ada", "graded", 1.0)]
     found = {one["exercise"]: (one["checks"], one["state"]) for one in submitted[0]["exercises"]}
     assert found == {"counting.total": (1, "trying"), "counting.distance": (0, "untouched")}

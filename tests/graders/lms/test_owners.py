@@ -82,41 +82,41 @@ def test_an_honest_file_name_stays_its_students_unless_it_has_the_number_of_anot
         assert found.unclear == []
 
 
-@pytest.mark.parametrize(
-    ("system", "name", "students"),
-    [
-        ("canvas", "mallory_71_900_x_72_1_lora.ipynb", ["ada", "bob"]),
-        ("canvas", "bob_72_1_71_900_lora.ipynb", ["ada", "bob"]),
-        ("canvas", "stranger_99_900_x_72_1_lora.ipynb", ["bob"]),
-        ("canvas", "bob_72_1_98_900_lora.ipynb", ["bob"]),
-        ("canvas", "doe_jra_71_900_lora.ipynb", ["ada"]),
-        ("moodle", "Mallory_71_assignsubmission_file_x_72_assignsubmission_file_lora-9.ipynb", ["ada", "bob"]),
-        ("moodle", "Default group_assignsubmission_file_x_72_assignsubmission_file_lora.ipynb", ["bob"]),
-        ("moodle", "Default group_assignsubmission_file/x_72_assignsubmission_file_/lora.ipynb", ["bob"]),
-        ("moodle", "M_71_assignsubmission_git_x_72_assignsubmission_file_lora.ipynb", ["bob"]),
-    ],
-)
-def test_an_entry_that_may_be_of_two_students_is_nobodys_and_says_whose_it_may_be(system, name, students):
-    found = owners(system, name)
-    assert (found.mine, found.unclear) == ({}, [Unclear(name, students)])
+MAY_BE_OF_TWO = [
+    ("canvas", "mallory_71_900_x_72_1_lora.ipynb", ["ada", "bob"]),
+    ("canvas", "bob_72_1_71_900_lora.ipynb", ["ada", "bob"]),
+    ("canvas", "stranger_99_900_x_72_1_lora.ipynb", ["bob"]),
+    ("canvas", "bob_72_1_98_900_lora.ipynb", ["bob"]),
+    ("canvas", "doe_jra_71_900_lora.ipynb", ["ada"]),
+    ("moodle", "Mallory_71_assignsubmission_file_x_72_assignsubmission_file_lora-9.ipynb", ["ada", "bob"]),
+    ("moodle", "Default group_assignsubmission_file_x_72_assignsubmission_file_lora.ipynb", ["bob"]),
+    ("moodle", "Default group_assignsubmission_file/x_72_assignsubmission_file_/lora.ipynb", ["bob"]),
+    ("moodle", "M_71_assignsubmission_git_x_72_assignsubmission_file_lora.ipynb", ["bob"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("system", "name"),
-    [
-        ("canvas", "lovelaceada_71_900_2026_12_08_lora.ipynb"),
-        ("canvas", "lovelaceada_LATE_71_900_lora_123_456_final.ipynb"),
-        ("canvas", "submissions/lovelaceada_71_900_lora.ipynb"),
-        ("canvas", "72_71_900_lora.ipynb"),
-        ("canvas", "lovelaceada_71_900_again_71_900_lora.ipynb"),
-        ("moodle", "Ada L._71_assignsubmission_file_my_lora_72.ipynb"),
-        ("moodle", "Ada L._71_assignsubmission_file_/x_72_assignsubmission_file_/lora.ipynb"),
-        ("moodle", "Ada L._71_assignsubmission_file/x_72_assignsubmission_file_lora.ipynb"),
-    ],
-)
-def test_what_honest_students_call_their_files_stays_theirs(system, name):
-    found = owners(system, name)
-    assert (of(found), found.unclear) == ({"ada"}, [])
+def test_an_entry_that_may_be_of_two_students_is_nobodys_and_says_whose_it_may_be():
+    for system, name, students in MAY_BE_OF_TWO:
+        found = owners(system, name)
+        assert (found.mine, found.unclear) == ({}, [Unclear(name, students)])
+
+
+HONEST = [
+    ("canvas", "lovelaceada_71_900_2026_12_08_lora.ipynb"),
+    ("canvas", "lovelaceada_LATE_71_900_lora_123_456_final.ipynb"),
+    ("canvas", "submissions/lovelaceada_71_900_lora.ipynb"),
+    ("canvas", "72_71_900_lora.ipynb"),
+    ("canvas", "lovelaceada_71_900_again_71_900_lora.ipynb"),
+    ("moodle", "Ada L._71_assignsubmission_file_my_lora_72.ipynb"),
+    ("moodle", "Ada L._71_assignsubmission_file_/x_72_assignsubmission_file_/lora.ipynb"),
+    ("moodle", "Ada L._71_assignsubmission_file/x_72_assignsubmission_file_lora.ipynb"),
+]
+
+
+def test_what_honest_students_call_their_files_stays_theirs():
+    for system, name in HONEST:
+        found = owners(system, name)
+        assert (of(found), found.unclear) == ({"ada"}, []), name
 
 
 def test_a_students_file_takes_the_place_of_no_other_students_and_the_command_says_so(course, collect):
@@ -145,9 +145,12 @@ def test_somebody_of_the_roster_who_is_not_of_the_course_cannot_pass_for_a_stude
     assert "  b_72_1_98_900_lora.ipynb (perhaps of bob)\n" in out
 
 
-@pytest.mark.parametrize("name", ["timestamp.txt", "TimeStamp.TXT", "submission_secret.txt"])
-def test_a_student_hands_no_file_in_whose_name_only_the_course_writes(course, collect, name):
-    for system, before in (("canvas", "a_71_900_"), ("moodle", "A_71_assignsubmission_file_/")):
+def test_a_student_hands_no_file_in_whose_name_only_the_course_writes(course, collect):
+    for system, before, name in (
+        ("canvas", "a_71_900_", "timestamp.txt"),
+        ("canvas", "a_71_900_", "TimeStamp.TXT"),
+        ("moodle", "A_71_assignsubmission_file_/", "submission_secret.txt"),
+    ):
         notebook, own = f"{before}lora.ipynb", f"{before}{name}"
         code, out, _ = collect(system, {notebook: "x", own: "2001-01-01 00:00:00 UTC"}, "--replace")
         assert (code, submitted(course)) == (0, {"ada/ps1/lora.ipynb": "x"})

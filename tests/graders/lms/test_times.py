@@ -29,46 +29,43 @@ def read(tmp_path, text, system="canvas", zone=BERLIN):
     return read_times(tmp_path / "times.csv", system, PEOPLE, zone)
 
 
-@pytest.mark.parametrize(
-    ("system", "text"),
-    [
-        ("canvas", "SIS Login ID,Submitted at\nada,2026-03-03T22:59:00Z\n"),
-        ("canvas", "student,submitted_at\nada,2026-03-03 23:59\nbob,\n"),
-        ("canvas", "Email,Time\nADA@x.example,2026-03-03 23:59 +01:00\n"),
-        (
-            "moodle",
-            "Email address,Last modified (submission)\n"
-            'ada@x.example,"Tuesday, 3 March 2026, 11:59 PM"\nbob@x.example,-\n',
-        ),
-        ("moodle", "E-Mail-Adresse;Zuletzt geändert (Abgabe)\nada@x.example;03.03.2026 23:59\n"),
-    ],
-)
-def test_times_are_read_in_the_courses_zone_unless_they_name_one_and_a_row_without_one_says_nothing(
-    tmp_path, system, text
-):
-    assert read(tmp_path, text, system) == {"ada": datetime(2026, 3, 3, 22, 59, tzinfo=UTC)}
+TIMES = [
+    ("canvas", "SIS Login ID,Submitted at\nada,2026-03-03T22:59:00Z\n"),
+    ("canvas", "student,submitted_at\nada,2026-03-03 23:59\nbob,\n"),
+    ("canvas", "Email,Time\nADA@x.example,2026-03-03 23:59 +01:00\n"),
+    (
+        "moodle",
+        'Email address,Last modified (submission)\nada@x.example,"Tuesday, 3 March 2026, 11:59 PM"\nbob@x.example,-\n',
+    ),
+    ("moodle", "E-Mail-Adresse;Zuletzt geändert (Abgabe)\nada@x.example;03.03.2026 23:59\n"),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "zone", "words"),
-    [
-        ("student,grade\nada,3\n", BERLIN, "needs a column with the times, such as Submitted at"),
-        ("student,time\nada,yesterday\n", BERLIN, "must be a date and a time of day: got 'yesterday' in line 2"),
-        ("student,time\nada,23:59\n", BERLIN, "must be a date and a time of day: got '23:59' in line 2"),
-        (
-            "student,time\nada,2026-03-03 23:59 XYZ\n",
-            BERLIN,
-            "must be a date and a time of day: got '2026-03-03 23:59 XYZ'",
-        ),
-        ("student,time\nada,03/04/2026 23:59\n", BERLIN, "must name its day for certain: '03/04/2026 23:59' in line 2"),
-        ("student,time\nada,2026-03-03 23:59\n", None, "needs a zone where the course has no course.toml"),
-        ("student,time\nada,2026-03-03 1:00\nada,2026-03-03 2:00\n", BERLIN, "each student must have only one row"),
-    ],
-)
-def test_a_time_that_is_not_certain_is_one_sentence(tmp_path, text, zone, words):
-    with pytest.raises(CourseError) as caught:
-        read(tmp_path, text, zone=zone)
-    assert words in str(caught.value)
+def test_times_are_read_in_the_courses_zone_unless_they_name_one_and_a_row_without_one_says_nothing(tmp_path):
+    for system, text in TIMES:
+        assert read(tmp_path, text, system) == {"ada": datetime(2026, 3, 3, 22, 59, tzinfo=UTC)}
+
+
+UNCERTAIN = [
+    ("student,grade\nada,3\n", BERLIN, "needs a column with the times, such as Submitted at"),
+    ("student,time\nada,yesterday\n", BERLIN, "must be a date and a time of day: got 'yesterday' in line 2"),
+    ("student,time\nada,23:59\n", BERLIN, "must be a date and a time of day: got '23:59' in line 2"),
+    (
+        "student,time\nada,2026-03-03 23:59 XYZ\n",
+        BERLIN,
+        "must be a date and a time of day: got '2026-03-03 23:59 XYZ'",
+    ),
+    ("student,time\nada,03/04/2026 23:59\n", BERLIN, "must name its day for certain: '03/04/2026 23:59' in line 2"),
+    ("student,time\nada,2026-03-03 23:59\n", None, "needs a zone where the course has no course.toml"),
+    ("student,time\nada,2026-03-03 1:00\nada,2026-03-03 2:00\n", BERLIN, "each student must have only one row"),
+]
+
+
+def test_a_time_that_is_not_certain_is_one_sentence(tmp_path):
+    for text, zone, words in UNCERTAIN:
+        with pytest.raises(CourseError) as caught:
+            read(tmp_path, text, zone=zone)
+        assert words in str(caught.value)
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda when: when.replace(microsecond=0)))
