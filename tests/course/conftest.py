@@ -3,7 +3,7 @@
 import importlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,18 @@ def water_topics(folder: Path) -> Iterator[Catalogue]:
         patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         importlib.invalidate_caches()
         yield load_catalogue()
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let experiments be measured in this process: one of their own takes seconds to import torch."""
+
+    def results(work: Callable[[Callable[[object], None]], None], _: object) -> list[object]:
+        told: list[object] = []
+        work(told.append)
+        return told
+
+    monkeypatch.setattr("studium.experiments.measuring.results", results)
 
 
 @pytest.fixture(scope="session")

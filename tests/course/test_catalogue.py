@@ -130,5 +130,5 @@ build_app(load_catalogue())
 heavy = ("torch", "plotly", "ipywidgets", "nbgrader", "numpy", "jupytext", "nbformat")
 print([name for name in heavy if name in sys.modules])
 """
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert loaded.stdout.strip() == "[]"

@@ -30,9 +30,8 @@ def test_one_changed_number_is_found_at_its_index(array, row, column):
     assert difference(other, array).startswith(f"at index [{row}, {column}] expected")
 
 
-@pytest.mark.parametrize(
-    ("actual", "expected"),
-    [
+def test_values_of_other_kinds_that_mean_the_same_are_equal():
+    for actual, expected in [
         (torch.ones(2), np.ones(2)),
         (torch.ones(2, dtype=torch.float64), torch.ones(2)),
         (torch.ones(2, dtype=torch.bfloat16), torch.ones(2)),
@@ -44,10 +43,8 @@ def test_one_changed_number_is_found_at_its_index(array, row, column):
         (torch.ones(2, requires_grad=True), torch.ones(2)),
         ({1, 2}, frozenset({2, 1})),
         (torch.tensor([1 + 2j]).conj(), torch.tensor([1 - 2j])),
-    ],
-)
-def test_values_of_other_kinds_that_mean_the_same_are_equal(actual, expected):
-    assert difference(actual, expected) == ""
+    ]:
+        assert difference(actual, expected) == ""
 
 
 @dataclass
@@ -56,9 +53,8 @@ class Pair:
     two: object
 
 
-@pytest.mark.parametrize(
-    ("actual", "expected", "sentence"),
-    [
+def test_a_difference_is_one_sentence():
+    for actual, expected, sentence in [
         (torch.ones(2, 3), torch.ones(3, 2), "expected shape (3, 2), got (2, 3)"),
         (None, torch.ones(3), "expected a tensor of shape (3,), got None"),
         ("x", 3.0, "expected a number, got str"),
@@ -85,10 +81,8 @@ class Pair:
         (float("inf"), 1.0, "expected 1, got inf"),
         (3628801, 3628800, "expected 3628800, got 3628801"),
         (1.0000123, 1.00001, "expected 1.00001, got 1.0000123"),
-    ],
-)
-def test_a_difference_is_one_sentence(actual, expected, sentence):
-    assert difference(actual, expected).startswith(sentence)
+    ]:
+        assert difference(actual, expected).startswith(sentence)
 
 
 def test_tolerances_can_be_widened():
@@ -116,17 +110,14 @@ def test_an_object_whose_equality_fails_is_not_equal():
     assert difference(Hostile(), object()).startswith("expected <object")
 
 
-@pytest.mark.parametrize(
-    ("actual", "expected", "sentence"),
-    [
+def test_of_unequal_texts_the_part_that_differs_is_shown():
+    for actual, expected, sentence in [
         (" 3.00", "  3.00", "expected '  3.00', got ' 3.00'"),
         ("a" * 40 + "b c" + "d" * 40, "a" * 40 + "b  c" + "d" * 40, f"at letter 42: expected '{'a' * 8}b  c"),
         ("a" * 90, "a" * 91, "at letter 90: expected 'aaaaaaaaaaa', got 'aaaaaaaaaa'"),
         ("", "a", "expected 'a', got ''"),
-    ],
-)
-def test_of_unequal_texts_the_part_that_differs_is_shown(actual, expected, sentence):
-    assert difference(actual, expected).startswith(sentence)
+    ]:
+        assert difference(actual, expected).startswith(sentence)
 
 
 class Plain:

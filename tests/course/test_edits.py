@@ -4,7 +4,6 @@ import ast
 import io
 import tokenize
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from studium.exercises.edits import edited, overlapping, places, solution_body, without_comments
@@ -69,9 +68,8 @@ def test_a_piece_is_found_as_often_as_it_is_there(piece: str, times: int) -> Non
     assert count("x = 1\n" + f"y = f({piece})\n" * times, piece) == times
 
 
-@pytest.mark.parametrize(
-    ("old", "times"),
-    [
+def test_whole_tokens_are_found_and_no_half_brackets() -> None:
+    for old, times in [
         ("alpha", 3),
         ("al", 0),
         ("a", 3),
@@ -86,10 +84,8 @@ def test_a_piece_is_found_as_often_as_it_is_there(piece: str, times: int) -> Non
         ("if alpha > 1:\n    return torch.addmm(weight, b, a, alpha=scale), (scale,)\nreturn weight", 1),
         ("if alpha > 1:\nreturn torch", 0),
         ("'", 0),
-    ],
-)
-def test_whole_tokens_are_found_and_no_half_brackets(old: str, times: int) -> None:
-    assert count(BODY, old) == times
+    ]:
+        assert count(BODY, old) == times
 
 
 def test_parentheses_are_left_where_an_edit_ends_within_them() -> None:

@@ -30,22 +30,19 @@ def test_a_file_on_github_opens_in_all_three_services():
     }
 
 
-@pytest.mark.parametrize(
-    ("url", "named"),
-    [
+def test_a_file_of_another_host_opens_on_binder_alone():
+    for url, named in [
         ("https://gitlab.com/group/part/course.git", "gl/group%2Fpart%2Fcourse"),
         ("https://git.example.org/owner/course/", "git/https%3A%2F%2Fgit.example.org%2Fowner%2Fcourse"),
-    ],
-)
-def test_a_file_of_another_host_opens_on_binder_alone(url, named):
-    addresses = Repository(url).services("lora.ipynb")
-    assert addresses == {"Binder": f"https://mybinder.org/v2/{named}/main?urlpath=lab%2Ftree%2Flora.ipynb"}
+    ]:
+        addresses = Repository(url).services("lora.ipynb")
+        assert addresses == {"Binder": f"https://mybinder.org/v2/{named}/main?urlpath=lab%2Ftree%2Flora.ipynb"}
 
 
-@pytest.mark.parametrize("url", [f"{GITHUB}.git", f"{GITHUB}/"])
-def test_an_address_as_git_writes_it_is_the_same_repository(url):
-    assert Repository(url).problem() == ""
-    assert Repository(url).services("a.ipynb") == Repository(GITHUB).services("a.ipynb")
+def test_an_address_as_git_writes_it_is_the_same_repository():
+    for url in [f"{GITHUB}.git", f"{GITHUB}/"]:
+        assert Repository(url).problem() == ""
+        assert Repository(url).services("a.ipynb") == Repository(GITHUB).services("a.ipynb")
 
 
 def test_names_with_spaces_and_signs_arrive_whole():
@@ -57,9 +54,8 @@ def test_names_with_spaces_and_signs_arrive_whole():
     assert addresses["Binder"].endswith(f"?urlpath=lab%2Ftree%2F{twice.replace('/', '%2F')}")
 
 
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
+def test_a_setting_that_leads_nowhere_is_a_sentence():
+    for settings, sentence in [
         ({"url": "http://github.com/owner/course"}, "needs the https address of a public repository, such as"),
         ({"url": "git@github.com:owner/course.git"}, "for url of repository: got 'git@github.com:owner/course.git'"),
         ({"url": "https://github.com/owner"}, "needs the https address of a public repository"),
@@ -71,24 +67,22 @@ def test_names_with_spaces_and_signs_arrive_whole():
         ({"student_wheel": WHEEL.replace("https", "http")}, "for student_wheel of repository: got 'http:"),
         ({"student_wheel": WHEEL.replace("%2Bstudent", "")}, "a wheel that studium student-wheel made"),
         ({"student_wheel": "https://example.org/"}, "a wheel that studium student-wheel made"),
-    ],
-)
-def test_a_setting_that_leads_nowhere_is_a_sentence(settings, sentence):
-    assert sentence in Repository(**{"url": GITHUB, **settings}).problem()
+    ]:
+        assert sentence in Repository(**{"url": GITHUB, **settings}).problem()
 
 
-@pytest.mark.parametrize("wheel", ["", WHEEL, WHEEL.replace("%2B", "+"), WHEEL.replace("%2B", "+local.")])
-def test_settings_that_lead_somewhere_are_none(wheel):
-    assert Repository(GITHUB, branch="2026.1", handouts="ps", site="docs/site", student_wheel=wheel).problem() == ""
+def test_settings_that_lead_somewhere_are_none():
+    for wheel in ["", WHEEL, WHEEL.replace("%2B", "+"), WHEEL.replace("%2B", "+local.")]:
+        assert Repository(GITHUB, branch="2026.1", handouts="ps", site="docs/site", student_wheel=wheel).problem() == ""
 
 
-@pytest.mark.parametrize(("title", "at"), [("# LoRA", 1), ("", 0)])
-def test_the_links_and_the_cell_stand_below_the_title(title, at):
-    links, install, rest = opened(Repository(GITHUB), title).cells[at:]
-    assert links.source.startswith("Open this notebook in [Binder](https://mybinder.org/")
-    assert "ps%201/lora.ipynb) or [Kaggle](" in links.source
-    assert install.source.startswith("# ")
-    assert rest.source == "import math"
+def test_the_links_and_the_cell_stand_below_the_title():
+    for title, at in [("# LoRA", 1), ("", 0)]:
+        links, install, rest = opened(Repository(GITHUB), title).cells[at:]
+        assert links.source.startswith("Open this notebook in [Binder](https://mybinder.org/")
+        assert "ps%201/lora.ipynb) or [Kaggle](" in links.source
+        assert install.source.startswith("# ")
+        assert rest.source == "import math"
 
 
 def test_where_one_service_takes_the_repository_one_is_named():
@@ -105,9 +99,9 @@ def run_first_code(repository, monkeypatch):
     return started
 
 
-@pytest.mark.parametrize("wheel", ["", WHEEL])
-def test_the_cell_does_nothing_where_studium_is_installed(wheel, monkeypatch):
-    assert run_first_code(Repository(GITHUB, student_wheel=wheel), monkeypatch) == []
+def test_the_cell_does_nothing_where_studium_is_installed(monkeypatch):
+    for wheel in ["", WHEEL]:
+        assert run_first_code(Repository(GITHUB, student_wheel=wheel), monkeypatch) == []
 
 
 def test_the_cell_installs_the_named_wheel_where_studium_is_missing(monkeypatch):

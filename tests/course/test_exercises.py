@@ -81,25 +81,22 @@ def test_sentences_that_begin_alike_get_different_names():
     assert names == ["you-took-the-mean-over", "you-took-the-mean-over-the"]
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
+def test_two_misconceptions_of_one_name_are_an_error():
+    for first, second in [
         (("You forgot r.", "no-rank"), ("You forgot alpha.", "no-rank")),
         (("You forgot r.", ""), ("You forgot r.", "")),
         (("You forgot r.", ""), ("Something else.", "you-forgot-r")),
-    ],
-)
-def test_two_misconceptions_of_one_name_are_an_error(first, second):
-    with pytest.raises(
-        ExerciseError, match=r"each misconception of f needs its own name: '.+' appears twice; rename one"
-    ):
-        misunderstood(first, second)
+    ]:
+        with pytest.raises(
+            ExerciseError, match=r"each misconception of f needs its own name: '.+' appears twice; rename one"
+        ):
+            misunderstood(first, second)
 
 
-@pytest.mark.parametrize("name", ["Scaled", "scaled by alpha", "-scaled", "scaled_by_alpha", "a:b"])
-def test_a_name_that_an_id_cannot_hold_is_an_error(name):
-    with pytest.raises(ExerciseError, match="needs a name such as 'scaled-by-alpha'"):
-        misunderstood(("You scaled by alpha.", name))
+def test_a_name_that_an_id_cannot_hold_is_an_error():
+    for name in ["Scaled", "scaled by alpha", "-scaled", "scaled_by_alpha", "a:b"]:
+        with pytest.raises(ExerciseError, match="needs a name such as 'scaled-by-alpha'"):
+            misunderstood(("You scaled by alpha.", name))
 
 
 def test_hints_that_are_one_string_are_an_error():
@@ -122,9 +119,8 @@ def test_an_optional_exercise_says_so_first():
     assert one().facts(optional=True).startswith("optional · core · ")
 
 
-@pytest.mark.parametrize(
-    ("word", "value", "sentence"),
-    [
+def test_a_level_importance_or_kind_that_does_not_exist_is_an_error():
+    for word, value, sentence in [
         ("level", "hard", "level of f must be one of 'warm-up', 'core', 'integrative', 'stretch': got 'hard'"),
         ("importance", 4, "importance of f must be one of 1, 2, 3: got 4"),
         ("importance", True, "importance of f must be one of 1, 2, 3: got True"),
@@ -134,14 +130,13 @@ def test_an_optional_exercise_says_so_first():
             ["derive"],
             "kind of f must be one of 'write', 'find the bug', 'derive', 'measure', 'open': got ['derive']",
         ),
-    ],
-)
-def test_a_level_importance_or_kind_that_does_not_exist_is_an_error(word, value, sentence):
-    def f():
-        return 1
+    ]:
 
-    with pytest.raises(ExerciseError, match=re.escape(sentence)):
-        exercise(points=1, minutes=1, **{word: value})(f)
+        def f():
+            return 1
+
+        with pytest.raises(ExerciseError, match=re.escape(sentence)):
+            exercise(points=1, minutes=1, **{word: value})(f)
 
 
 def test_a_class_is_no_exercise():

@@ -13,7 +13,8 @@ BUILT = "'rfc3987_syntax.syntax_helpers' in sys.modules"
 
 
 def said(program: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", f"import sys; {program}"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", f"import sys; {program}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return done.stdout.split()
 
 
@@ -23,13 +24,17 @@ def test_reading_a_notebook_builds_no_grammar_of_web_addresses():
 
 @pytest.mark.parametrize(
     "begin",
-    ["import studium; from jsonschema import FormatChecker", "from jsonschema import FormatChecker; import studium"],
+    [
+        "import studium; from jsonschema import FormatChecker",
+        pytest.param("from jsonschema import FormatChecker; import studium", marks=pytest.mark.heavy),
+    ],
 )
 def test_who_checks_a_web_address_has_it_checked(begin):
     program = f"{begin}; check = FormatChecker().conforms; print(check('a:/b', 'iri'), check('<>', 'iri'), {BUILT})"
     assert said(program) == ["True", "False", "True"]
 
 
+@pytest.mark.heavy
 def test_the_module_itself_can_be_used():
     program = (
         f"import studium, rfc3987_syntax; print(hasattr(rfc3987_syntax, '__wrapped__'), {BUILT});"
@@ -39,12 +44,14 @@ def test_the_module_itself_can_be_used():
     assert said(program) == ["False", "False", "parse", "parse"]
 
 
+@pytest.mark.heavy
 def test_a_part_of_it_can_be_imported_first():
     assert said("import studium; from rfc3987_syntax.utils import load_grammar; print(callable(load_grammar))") == [
         "True"
     ]
 
 
+@pytest.mark.heavy
 def test_where_it_is_not_installed_nothing_stands_in_its_place():
     program = "import importlib.util; importlib.util.find_spec = lambda name: None"
     assert said(f"{program}; import studium; print('rfc3987_syntax' in sys.modules)") == ["False"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 
-import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from studium.experiments.predictions import Prediction, ends, line_of_text, two_marks
 from studium.notebooks.questions import answered_in, asked_in, only_asks, with_questions
@@ -21,16 +20,16 @@ def places(html: str) -> list[float]:
     return [float(found) for found in re.findall(r"border-radius:50%;left:([\d.]+)%", html)]
 
 
-@pytest.mark.parametrize(("guess", "value"), [(0.5, 0.25), (3, 3000), (-0.1, -0.02), (-1, 2), (0, 0), (5, 5)])
-def test_guess_and_finding_are_two_marks_in_their_order_on_the_line(guess, value):
-    found, guessed = places(two_marks(guess, value))
-    low, high = ends(guess, value)
-    assert low <= min(guess, value, 0)
-    assert max(guess, value, 0) <= high
-    assert all(0 <= place <= 100 for place in (found, guessed))
-    assert (found - guessed) * (value - guess) >= 0
-    assert (found == guessed) == (value == guess)
-    assert all(label in two_marks(guess, value) for label in (f"you {guess:.3g}", f"found {value:.3g}"))
+def test_guess_and_finding_are_two_marks_in_their_order_on_the_line():
+    for guess, value in [(0.5, 0.25), (3, 3000), (-0.1, -0.02), (-1, 2), (0, 0), (5, 5)]:
+        found, guessed = places(two_marks(guess, value))
+        low, high = ends(guess, value)
+        assert low <= min(guess, value, 0)
+        assert max(guess, value, 0) <= high
+        assert all(0 <= place <= 100 for place in (found, guessed))
+        assert (found - guessed) * (value - guess) >= 0
+        assert (found == guessed) == (value == guess)
+        assert all(label in two_marks(guess, value) for label in (f"you {guess:.3g}", f"found {value:.3g}"))
 
 
 def test_a_terminal_has_the_two_marks_as_signs():
@@ -59,17 +58,19 @@ def test_questions_and_the_cells_that_answer_them_are_read_off_the_source():
     ]
 
 
-@pytest.mark.parametrize(("first", "open_ones"), [(ASKS, ["loss"]), (ANSWERED, [])])
-def test_before_an_experiment_comes_its_own_question_alone_and_only_while_it_is_open(first, open_ones):
-    sources = {"ask": first, "other": OTHER, "run": RUNS}
-    notebook = new_notebook(cells=[new_code_cell(source, id=name) for name, source in sources.items()])
-    for needed in (["run"], list(sources)):
-        cells, questions = with_questions(notebook, needed)
-        assert cells == ["ask", "run"]
-        assert [question.name for question in questions] == open_ones
+def test_before_an_experiment_comes_its_own_question_alone_and_only_while_it_is_open():
+    for first, open_ones in [(ASKS, ["loss"]), (ANSWERED, [])]:
+        sources = {"ask": first, "other": OTHER, "run": RUNS}
+        notebook = new_notebook(cells=[new_code_cell(source, id=name) for name, source in sources.items()])
+        for needed in (["run"], list(sources)):
+            cells, questions = with_questions(notebook, needed)
+            assert cells == ["ask", "run"]
+            assert [question.name for question in questions] == open_ones
 
 
-def test_in_a_terminal_reproduce_asks_first_and_shows_both_marks_at_the_end(sample, studium, monkeypatch):
+def test_in_a_terminal_reproduce_asks_first_and_shows_both_marks_at_the_end(
+    sample, measured_here, studium, monkeypatch
+):
     monkeypatch.setattr("studium.cli.reproduce._in_a_terminal", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("a lot\n0.9\n"))
     code, out, _ = studium("reproduce", "sample", "--profile", "smoke", "--seeds", "1")
@@ -79,7 +80,7 @@ def test_in_a_terminal_reproduce_asks_first_and_shows_both_marks_at_the_end(samp
     assert re.search(r"\|-+#-+o-+\|  o you 0.9  # found 0.5", out)
 
 
-def test_reproduce_asks_nobody_where_a_program_reads_or_no_guess_is_wanted(sample, studium, monkeypatch):
+def test_reproduce_asks_nobody_where_a_program_reads_or_no_guess_is_wanted(sample, measured_here, studium, monkeypatch):
     monkeypatch.setattr("studium.cli.reproduce._in_a_terminal", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     for option in ("--json", "--no-guess"):

@@ -73,10 +73,10 @@ def test_a_number_of_ours_that_is_not_finite_is_not_shown():
     assert beside({**LIKE_THE_PAPER, "q": float("nan")}) is None
 
 
-@pytest.mark.parametrize("values", [{}, {"q": 70.4}, {"q": 70.4, "v": float("nan")}])
-def test_a_comparison_needs_two_numbers(values):
-    with pytest.raises(TopicError, match="needs two or more finite numbers to compare"):
-        published(values)
+def test_a_comparison_needs_two_numbers():
+    for values in [{}, {"q": 70.4}, {"q": 70.4, "v": float("nan")}]:
+        with pytest.raises(TopicError, match="needs two or more finite numbers to compare"):
+            published(values)
 
 
 def test_each_plot_has_its_own_axis_with_round_ends():
@@ -137,7 +137,7 @@ PAIR = """published=Published("Hu et al. 2021, Table 5", {"q": 70.4, "v": 73.0},
 
 
 @pytest.fixture
-def with_numbers(sample):
+def with_numbers(sample, measured_here):
     """The sample topic, whose claims have numbers of a paper; the first one is judged from laptop on."""
     path = sample.folder / "sample_topic" / "experiment.py"
     text = path.read_text().replace("import Claim", "import Claim, Published")
@@ -161,11 +161,6 @@ def test_reproduce_as_json_adds_the_papers_numbers(with_numbers, studium):
     assert first["published"]["values"] == {"q": 70.4, "v": 73.0}
     assert second["published"]["ours"] == {"q": pytest.approx(0.505), "v": pytest.approx(1.01)}
     assert second["published"]["source"] == "Hu et al. 2021, Table 5"
-
-
-def test_reproduce_as_json_has_no_numbers_where_a_claim_gives_none(sample, studium):
-    _, out, _ = studium("reproduce", "sample", "--profile", "smoke", "--seeds", "1", "--json")
-    assert [claim["published"] for claim in json.loads(out)["claims"]] == [None, None]
 
 
 def test_numbers_that_an_experiment_cannot_give_are_an_error_of_the_topic(with_numbers, studium):

@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest
 from studium.catalogue.catalogue import load_catalogue
 from studium.site.cards.card import card
 from studium.site.cards.diagram import draw
@@ -73,12 +72,17 @@ def test_a_path_of_straight_lines_has_its_corners():
 BOX = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{}</svg>'
 
 
-@pytest.mark.parametrize(
-    "part", ['<path d="M0 0 C1 1 2 2 3 3"/>', '<path d="m0 0 h4"/>', '<g transform="scale(2)"/>', '<rect x="5%"/>', ""]
-)
-def test_a_diagram_that_cannot_be_drawn_is_left_out_of_the_card(part):
-    svg = BOX.format(part) if part else '<svg viewBox="0 0"/>'
-    assert card("Title", "Studium", svg) == card("Title", "Studium", "")
+def test_a_diagram_that_cannot_be_drawn_is_left_out_of_the_card():
+    without = card("Title", "Studium", "")
+    for part in [
+        '<path d="M0 0 C1 1 2 2 3 3"/>',
+        '<path d="m0 0 h4"/>',
+        '<g transform="scale(2)"/>',
+        '<rect x="5%"/>',
+        "",
+    ]:
+        svg = BOX.format(part) if part else '<svg viewBox="0 0"/>'
+        assert card("Title", "Studium", svg) == without
 
 
 def test_a_diagram_is_drawn_on_the_right_of_a_card():
@@ -86,13 +90,13 @@ def test_a_diagram_is_drawn_on_the_right_of_a_card():
     assert image[300, 800, 0] < 230
 
 
-@pytest.mark.parametrize("svg", DIAGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_each_diagram_leaves_ink_all_over_its_box(svg):
-    image = Image(300, 200, WHITE)
-    draw(image, ElementTree.fromstring(svg.read_text("utf-8")), (10, 10, 280, 180))
-    rows, columns = np.nonzero(image.pixels.min(axis=2) < 200)
-    assert columns.max() - columns.min() > 200 or rows.max() - rows.min() > 130
-    assert min(columns.min(), rows.min()) >= 5
+def test_each_diagram_leaves_ink_all_over_its_box():
+    for svg in DIAGRAMS:
+        image = Image(300, 200, WHITE)
+        draw(image, ElementTree.fromstring(svg.read_text("utf-8")), (10, 10, 280, 180))
+        rows, columns = np.nonzero(image.pixels.min(axis=2) < 200)
+        assert columns.max() - columns.min() > 200 or rows.max() - rows.min() > 130, svg
+        assert min(columns.min(), rows.min()) >= 5, svg
 
 
 def test_a_card_is_an_image_of_the_size_that_services_ask_for_with_its_title_on_the_left():

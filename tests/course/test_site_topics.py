@@ -17,6 +17,7 @@ TOPICS = [entry.topic for entry in CATALOGUE.entries if entry.distribution == "s
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.slug)
 
 
+@pytest.mark.sample(3)
 @each_topic
 def test_every_formula_is_understood_and_every_exercise_has_its_place(topic):
     notebook = compile_lesson(topic, CATALOGUE.manager)

@@ -28,6 +28,7 @@ def switching():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.heavy
 def test_threads_that_parse_at_once_get_their_trees(switching) -> None:
     expected = ast.dump(ast.parse(LONG))
     with ThreadPoolExecutor(3) as pool:
@@ -41,14 +42,11 @@ def test_what_is_no_python_raises_as_it_does_elsewhere() -> None:
     assert ast.dump(parse("x = 1")) == ast.dump(ast.parse("x = 1"))
 
 
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
+def test_what_keeps_a_text_from_being_python_is_said_with_its_line():
+    for source, said in [
         ("def f(x):\n    return (x\n", "line 2: '(' was never closed"),
         ("x = 1\0", "null byte"),
         ("def f(x):\n    return x\n", ""),
-    ],
-)
-def test_what_keeps_a_text_from_being_python_is_said_with_its_line(source, said):
-    assert said in fault(source)
-    assert bool(fault(source)) == bool(said)
+    ]:
+        assert said in fault(source)
+        assert bool(fault(source)) == bool(said)

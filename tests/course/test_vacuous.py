@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 from studium.exercises.vacuous import VACUOUS, table, vacuous
 
 
@@ -15,11 +14,11 @@ class Box:
         return [1, 2]
 
 
-@pytest.mark.parametrize("kind", VACUOUS)
-def test_each_kind_takes_the_place_of_a_function_a_class_and_a_value(kind):
-    vacuous(kind, 3.0)
-    assert callable(vacuous(kind, sorted))
-    assert vacuous(kind, Box)() is not None
+def test_each_kind_takes_the_place_of_a_function_a_class_and_a_value():
+    for kind in VACUOUS:
+        vacuous(kind, 3.0)
+        assert callable(vacuous(kind, sorted))
+        assert vacuous(kind, Box)() is not None
 
 
 def test_some_of_what_they_give():

@@ -123,5 +123,5 @@ def test_a_process_that_has_no_torch_lets_another_read(site):
         "from studium.desk.describing import description_of\n"
         "print(len(description_of(load_catalogue(), 'first-steps').exercises), 'first_steps.exercises' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.split() == ["2", "False"]

@@ -18,6 +18,8 @@ from studium.desk.memory_guard import refusal
 from studium.desk.places import mark_workspace
 from studium.desk.records import Checked
 
+from tests.children import child
+
 from .answering import MISTAKE, RIGHT, UNSCALED, sources, write_answer
 
 
@@ -235,21 +237,18 @@ def test_a_workspace_that_is_not_there_gets_a_sentence(studium, tmp_path):
 
 def test_watch_checks_again_at_each_save_until_all_is_right(path, data_folder):
     command = [sys.executable, "-m", "studium", "watch", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}) as process:
-        try:
-            assert process.stdout is not None
-            lines = iter(process.stdout.readline, "")
-            assert any(line.startswith("Not attempted yet: merge") for line in lines)
-            assert any(line.startswith("0 of 2 exercises right") for line in lines)
-            write_answer(path, UNSCALED)
-            assert any(line.startswith("Not right yet: merge, 1 of 3 points") for line in lines)
-            write_answer(path, "def twice(x):\n    return 2 * x", "twice")
-            assert any(line.startswith("1 of 2 exercises right") for line in lines)
-            write_answer(path, RIGHT)
-            assert any("all is right" in line for line in lines)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+    with child(command, stdout=subprocess.PIPE, env=os.environ | {"COLUMNS": "200"}) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any(line.startswith("Not attempted yet: merge") for line in lines)
+        assert any(line.startswith("0 of 2 exercises right") for line in lines)
+        write_answer(path, UNSCALED)
+        assert any(line.startswith("Not right yet: merge, 1 of 3 points") for line in lines)
+        write_answer(path, "def twice(x):\n    return 2 * x", "twice")
+        assert any(line.startswith("1 of 2 exercises right") for line in lines)
+        write_answer(path, RIGHT)
+        assert any("all is right" in line for line in lines)
+        assert process.wait(30) == 0
 
 
 def test_calibrate_measures_exercises_and_experiments_and_keeps_the_labels(studium, sample, store):
@@ -261,16 +260,13 @@ def test_calibrate_measures_exercises_and_experiments_and_keeps_the_labels(studi
     assert set(read_labels(store, "sample")) == {("sample", one["cell"]) for one in labels}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "mb", "text"),
-    [
+def test_a_label_says_time_and_memory():
+    for seconds, mb, text in [
         (40, 900, "about 40 s here, needs 0.9 GB"),
         (0.2, 10, "under a second here, needs 0.1 GB"),
         (200, 2048, "about 3 min here, needs 2.0 GB"),
-    ],
-)
-def test_a_label_says_time_and_memory(seconds, mb, text):
-    assert label_text(seconds, mb) == text
+    ]:
+        assert label_text(seconds, mb) == text
 
 
 def test_a_cell_that_would_be_killed_is_refused_and_another_is_not():

@@ -37,6 +37,7 @@ def opened_with(sample):
     return read
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("slug", OURS)
 def test_each_of_our_lessons_opens_with_its_first_widget_and_its_diagrams_and_nothing_else(slug):
     tags = [cell.metadata.get("tags") for cell in lesson(slug).cells]

@@ -136,19 +136,16 @@ def test_there_is_nothing_to_undo_at_first(open_lesson):
         open_lesson().undo()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_file_that_is_no_notebook_gets_a_sentence(open_lesson, path):
+    for text in [
         *("", "{", "[]", '{"cells": 3}', "\x00" * 99),
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": [], "cells": []}',
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {"studium": "x"}, "cells": []}',
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}',
-    ],
-)
-def test_a_file_that_is_no_notebook_gets_a_sentence(open_lesson, path, text):
-    path.write_text(text)
-    with pytest.raises(NotebookError, match="restore it from a copy"):
-        open_lesson()
+    ]:
+        path.write_text(text)
+        with pytest.raises(NotebookError, match="restore it from a copy"):
+            open_lesson()
 
 
 def test_a_solution_needs_an_attempt(open_lesson):

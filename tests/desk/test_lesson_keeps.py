@@ -59,7 +59,7 @@ def test_attempts_hints_and_reveals_outlast_the_kernel(kernel, standing):
     assert (standing().status, standing().outcome, standing().by_yourself) == ("revealed", "right", False)
 
 
-@pytest.mark.parametrize("answer", [unscaled, correct])
+@pytest.mark.parametrize("answer", [unscaled, pytest.param(correct, marks=pytest.mark.heavy)])
 def test_the_kernel_and_the_desk_show_the_same_card(kernel, open_lesson, workspace, answer):
     source = inspect.getsource(answer).replace(f"def {answer.__code__.co_name}", "def merge")
     write_answer(workspace / "sample.ipynb", source)
@@ -95,18 +95,15 @@ def test_a_prediction_nearby_is_a_hit(kernel):
     assert repr(lesson.found("loss", 1.0)) == "loss is 1; you expected 1.05, a hit."
 
 
-@pytest.mark.parametrize(
-    ("guess", "said"),
-    [
+def test_what_is_no_guess_is_not_written_down(kernel, store):
+    for guess, said in [
         (..., "Replace the dots with your number"),
         ("about 3", "A guess is one number"),
         (float("nan"), "got nan"),
-    ],
-)
-def test_what_is_no_guess_is_not_written_down(kernel, store, guess, said):
-    lesson = kernel()
-    assert said in repr(lesson.predict("rank", guess, "How many directions?"))
-    assert repr(lesson.found("rank", 7)) == "rank is 7."
+    ]:
+        lesson = kernel()
+        assert said in repr(lesson.predict("rank", guess, "How many directions?"))
+        assert repr(lesson.found("rank", 7)) == "rank is 7."
 
 
 def test_a_guess_waits_while_nothing_came_out(kernel):

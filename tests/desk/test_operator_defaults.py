@@ -51,22 +51,19 @@ def test_the_file_in_etc_counts_where_the_environment_names_none(tmp_path, store
     assert read_settings(store).warm is False
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
+def test_a_file_that_cannot_be_used_is_one_sentence_and_no_lock_is_dropped_silently(operator, store):
+    for text, words in [
         ("[settings]\nwarn = false\n", "unknown setting 'warn'; did you mean 'warm'?"),
         ('locked = ["limits"]\n', "unknown setting 'limits'"),
         ("[settings]\nlimit = 0\n", ">= 0.1"),
         ("warm = false\n", "warm"),
         ("[settings\n", "desk.toml"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_one_sentence_and_no_lock_is_dropped_silently(operator, store, text, words):
-    path = operator(text)
-    with pytest.raises(StudiumError, match="the file with the operator's defaults must be usable") as told:
-        read_settings(store)
-    assert words in str(told.value)
-    assert str(path) in str(told.value)
+    ]:
+        path = operator(text)
+        with pytest.raises(StudiumError, match="the file with the operator's defaults must be usable") as told:
+            read_settings(store)
+        assert words in str(told.value)
+        assert str(path) in str(told.value)
 
 
 def test_a_file_that_is_named_and_not_there_is_told(monkeypatch, tmp_path):

@@ -70,9 +70,11 @@ def tampered(content, change):
     return json.dumps(file).encode()
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
+def test_a_file_that_was_tampered_with_is_refused_whole(journals):
+    first, second = journals
+    first.write("sample", "merge", WRONG)
+    first.write("sample", "merge", Hinted(1))
+    for change, sentence in [
         (lambda f: f.update(format="other"), "this is not a progress file"),
         (lambda f: f.update(version=2), "version 2"),
         (lambda f: f.update(more=1), "this progress file is not valid"),
@@ -85,15 +87,10 @@ def tampered(content, change):
         (lambda f: f["entries"][0]["what"].update(answer="x" * 100_001), "this progress file is not valid"),
         (lambda f: f["entries"][0]["what"].update(type="exec"), "this progress file is not valid"),
         (lambda f: f["entries"][0].update(time=-1), "this progress file is not valid"),
-    ],
-)
-def test_a_file_that_was_tampered_with_is_refused_whole(journals, change, sentence):
-    first, second = journals
-    first.write("sample", "merge", WRONG)
-    first.write("sample", "merge", Hinted(1))
-    with pytest.raises(ProgressFileError, match=sentence):
-        import_progress(second, tampered(export_progress(first), change))
-    assert second.store.entries(second.workspace) == []
+    ]:
+        with pytest.raises(ProgressFileError, match=sentence):
+            import_progress(second, tampered(export_progress(first), change))
+        assert second.store.entries(second.workspace) == []
 
 
 def test_entries_of_the_future_are_refused(journals, monkeypatch):

@@ -52,11 +52,11 @@ def test_what_is_only_in_bold_is_no_word_and_the_first_definition_counts(words):
 OURS = [entry.topic.slug for entry in load_catalogue().entries if entry.distribution == "studium"]
 
 
-@pytest.mark.parametrize("slug", OURS)
-def test_each_word_of_our_lessons_is_a_sentence_of_its_own(slug):
-    for term in terms(slug):
-        words = term.sentence.split()
-        assert len(words) > 4, term
-        assert words[0] not in ("It", "Its", "This", "That", "They", "These", "Such", "Here"), term
-        assert "<dfn>" not in term.sentence, term
-        assert term.sentence.count("**") % 2 == 0, term
+def test_each_word_of_our_lessons_is_a_sentence_of_its_own():
+    for slug in OURS:
+        for term in terms(slug):
+            words = term.sentence.split()
+            assert len(words) > 4, term
+            assert words[0] not in ("It", "Its", "This", "That", "They", "These", "Such", "Here"), term
+            assert "<dfn>" not in term.sentence, term
+            assert term.sentence.count("**") % 2 == 0, term

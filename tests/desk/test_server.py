@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from studium.desk.store import Store
 from studium.notebooks.files import SAVED_WIDGET
 from studium.server.routes import HANDLERS
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+
+from tests.children import child
 
 from .answering import UNSCALED
 
@@ -75,17 +79,16 @@ def server(tmp_path_factory, all_described):
     }
     with (
         (home / "log").open("w") as log,
-        subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        child(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        try:
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
-            assert port, (home / "log").read_text()
-            server = Server(f"http://127.0.0.1:{port}", folder)
-            assert server.ask("POST", "lessons", {"slug": "lora"}) == (200, {"path": "lora.ipynb"})
-            yield server
-        finally:
-            process.terminate()
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()  # an empty line where it has ended
+        assert port, (home / "log").read_text()
+        server = Server(f"http://127.0.0.1:{port}", folder)
+        assert server.ask("POST", "lessons", {"slug": "lora"}) == (200, {"path": "lora.ipynb"})
+        yield server
+    for folder in Path(tempfile.gettempdir()).glob("jupyter-clean-cfg-*"):  # what JUPYTER_NO_CONFIG leaves there
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait(server, name):
@@ -112,10 +115,10 @@ def test_the_walk_finds_every_handler_and_verb():
     assert {path.split("/")[0] for _, path in ALL} == {path.split("/")[0] for path in HANDLERS}
 
 
-@pytest.mark.parametrize("token", ["", "wrong"])
-def test_who_is_not_logged_in_is_refused_on_every_verb_of_every_handler(server, token):
-    for verb, path in ALL:
-        assert server.ask(verb.upper(), path, b"{}", token=token)[0] == 403, (verb, path)
+def test_who_is_not_logged_in_is_refused_on_every_verb_of_every_handler(server):
+    for token in ["", "wrong"]:
+        for verb, path in ALL:
+            assert server.ask(verb.upper(), path, b"{}", token=token)[0] == 403, (verb, path)
 
 
 def test_the_syllabus_has_tracks_topics_and_exercises(server):
@@ -265,26 +268,26 @@ ESCAPES = [
 ESCAPES += ["C:/x.ipynb", "lora.ipynb\x00.ipynb", "../../../../../../etc/passwd", "lora.py", ""]
 
 
-@pytest.mark.parametrize("path", ESCAPES)
-def test_a_path_that_leads_elsewhere_is_refused_and_nothing_changes(server, path):
+def test_a_path_that_leads_elsewhere_is_refused_and_nothing_changes(server):
     before = snapshot(server)
-    one = {"path": path, "exercise": "merge"}
-    for verb, address, body in [
-        ("POST", "checks", one),
-        ("POST", "difference", {**one, "notebook": {}}),
-        ("POST", "needed", {"path": path, "cell": "x", "notebook": {}}),
-        ("POST", "hint", one),
-        ("POST", "reveal", one),
-        ("POST", "reset", one),
-        ("POST", "restore", {**one, "version": "0" * 32}),
-        ("POST", "update", {"path": path, "digest": ""}),
-        ("POST", "undo", {"path": path}),
-    ]:
-        status, answer = server.ask(verb, address, body)
-        assert status == 400, address
-        assert answer["message"].startswith("the path"), address
-    for address in ("lesson", "history", "update", "share", "ending"):
-        assert server.ask("GET", address, **one)[0] in (400, 404), address  # a query loses control characters
+    for path in ESCAPES:
+        one = {"path": path, "exercise": "merge"}
+        for verb, address, body in [
+            ("POST", "checks", one),
+            ("POST", "difference", {**one, "notebook": {}}),
+            ("POST", "needed", {"path": path, "cell": "x", "notebook": {}}),
+            ("POST", "hint", one),
+            ("POST", "reveal", one),
+            ("POST", "reset", one),
+            ("POST", "restore", {**one, "version": "0" * 32}),
+            ("POST", "update", {"path": path, "digest": ""}),
+            ("POST", "undo", {"path": path}),
+        ]:
+            status, answer = server.ask(verb, address, body)
+            assert status == 400, address
+            assert answer["message"].startswith("the path"), address
+        for address in ("lesson", "history", "update", "share", "ending"):
+            assert server.ask("GET", address, **one)[0] in (400, 404), address  # a query loses control characters
     assert snapshot(server) == before
 
 
@@ -318,14 +321,16 @@ def test_a_body_that_is_something_else_gets_a_sentence_and_changes_nothing(serve
     assert snapshot(server) == before
 
 
-@pytest.mark.parametrize(
-    "notebook",
-    [{}, {"cells": 3}, {"cells": [3]}, {"nbformat": 4, "nbformat_minor": 5, "metadata": {"studium": 3}, "cells": []}],
-)
-def test_a_document_that_is_no_notebook_is_refused(server, notebook):
-    status, answer = server.ask("POST", "checks", {"path": "lora.ipynb", "notebook": notebook})
-    assert status == 400
-    assert "cannot be read as a notebook" in answer["message"]
+def test_a_document_that_is_no_notebook_is_refused(server):
+    for notebook in [
+        {},
+        {"cells": 3},
+        {"cells": [3]},
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {"studium": 3}, "cells": []},
+    ]:
+        status, answer = server.ask("POST", "checks", {"path": "lora.ipynb", "notebook": notebook})
+        assert status == 400
+        assert "cannot be read as a notebook" in answer["message"]
 
 
 def test_a_giant_body_is_refused(server):
@@ -333,17 +338,14 @@ def test_a_giant_body_is_refused(server):
     assert (status, "32 MB" in answer["message"]) == (413, True)
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
+def test_what_is_not_there_gets_a_sentence(server):
+    for body, words in [
         ({"path": "none.ipynb"}, "does not exist"),
         ({"path": "lora.ipynb", "exercise": "marge"}, "did you mean 'merge'"),
-    ],
-)
-def test_what_is_not_there_gets_a_sentence(server, body, words):
-    status, answer = server.ask("POST", "checks", body)
-    assert status == 404
-    assert words in answer["message"]
+    ]:
+        status, answer = server.ask("POST", "checks", body)
+        assert status == 404
+        assert words in answer["message"]
 
 
 def test_a_running_check_is_cancelled(server):
@@ -387,7 +389,7 @@ def test_starting_the_extension_imports_nothing_heavy():
         "import sys, jupyter_server.base.handlers, jupyter_server.utils\nbefore = set(sys.modules)\n"
         "import studium.server.routes\nprint('\\n'.join(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     loaded = set(done.stdout.split())
     assert not loaded & {"torch", "numpy", "IPython", "jupytext", "sqlite3", "fsrs", "studium.catalogue.catalogue"}
     assert len(loaded) < 60

@@ -21,9 +21,8 @@ def after(*whats):
     return standing(new_entry("sample", "merge", what) for what in whats)
 
 
-@pytest.mark.parametrize(
-    ("whats", "status", "by_yourself"),
-    [
+def test_the_status_follows_from_what_was_done():
+    for whats, status, by_yourself in [
         ((), "untouched", False),
         ((Hinted(1),), "untouched", False),
         ((WRONG,), "wrong", False),
@@ -35,11 +34,9 @@ def after(*whats):
         ((WRONG, Revealed(), RIGHT, RESET, RIGHT), "revealed", False),
         ((RIGHT, Revealed()), "right", True),
         ((RIGHT, Revealed(), RESET, RIGHT), "right", True),
-    ],
-)
-def test_the_status_follows_from_what_was_done(whats, status, by_yourself):
-    found = after(*whats)
-    assert (found.status, found.by_yourself) == (status, by_yourself)
+    ]:
+        found = after(*whats)
+        assert (found.status, found.by_yourself) == (status, by_yourself)
 
 
 def test_the_same_answer_checked_twice_is_one_attempt():
@@ -80,13 +77,13 @@ def test_no_answer_is_missing_from_the_history(whats):
     assert {one.answer for one in after(*whats).versions} == answers
 
 
-@pytest.mark.parametrize(("messages", "test"), [(["no 1", "no 2"], "first"), (["no", "no"], "")])
-def test_a_record_names_the_failed_test_unless_all_fail_for_one_reason(messages, test):
-    tests = [
-        checking.TestResult(name, False, 0.0, why) for name, why in zip(("first", "second"), messages, strict=True)
-    ]
-    record = checked(ExerciseResult("merge", "wrong", 0.0, 2.0, tests), "answer")
-    assert (record.test, record.message) == (test, messages[0])
+def test_a_record_names_the_failed_test_unless_all_fail_for_one_reason():
+    for messages, test in [(["no 1", "no 2"], "first"), (["no", "no"], "")]:
+        tests = [
+            checking.TestResult(name, False, 0.0, why) for name, why in zip(("first", "second"), messages, strict=True)
+        ]
+        record = checked(ExerciseResult("merge", "wrong", 0.0, 2.0, tests), "answer")
+        assert (record.test, record.message) == (test, messages[0])
 
 
 def test_a_solution_comes_after_an_attempt_and_is_written_down_once(journal):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.children import child
 
 from . import little_topics
 
@@ -54,13 +55,18 @@ export default widget((ui) => {
 }
 
 
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Lab:
     """`studium lab` at the smoke profile, with strangers' packages installed beside Studium."""
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
+        self._port, self._running = free_port(), ExitStack()
         self.address, self.site, self.folder = f"http://127.0.0.1:{self._port}", home / "site", home / "workspace"
         self.data = home / "data"
         folders = {"HOME": home, "JUPYTER_CONFIG_DIR": home, "STUDIUM_DATA": self.data, "PYTHONPATH": self.site}
@@ -86,19 +92,13 @@ class Lab:
         """Start the server, and wait until it answers."""
         command = [sys.executable, "-m", "studium", "lab", "--course", str(self.folder), "--no-browser"]
         with (self.folder.parent / "log").open("a") as log:
-            self._server = subprocess.Popen(
-                [*command, "--port", str(self._port)],
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            options: dict[str, Any] = {"env": self._environment, "stdout": log, "stderr": log}
+            self._running.enter_context(child([*command, "--port", str(self._port)], **options))
         _wait_for(f"{self.address}/api/status?token={TOKEN}", self.folder.parent / "log")
 
     def stop(self) -> None:
-        """End the server as closing its terminal does, and all that it started."""
-        os.killpg(self._server.pid, signal.SIGTERM)
-        self._server.wait()
+        """End the server, and all that it started."""
+        self._running.close()
 
     def restart(self) -> None:
         """Start it anew on the same workspace at the same address."""
@@ -129,9 +129,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, all_described: Path) -> Iterat
     little_topics.install(lab.site)
     anywhere = {"ServerApp": {"allow_remote_access": True}}  # under another name of this machine too, as on a hub
     (lab.folder.parent / "jupyter_server_config.json").write_text(json.dumps(anywhere))
-    lab.start()
-    yield lab
-    lab.stop()
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -142,11 +144,12 @@ def _as_at_first(request: pytest.FixtureRequest) -> None:
 
 
 def _wait_for(address: str, log: Path) -> None:
-    for _ in range(2400):  # each lesson is read once
+    end = time.monotonic() + 300  # each lesson is read once
+    while time.monotonic() < end:
         try:
-            urllib.request.urlopen(address, timeout=1).close()
+            urllib.request.urlopen(address, timeout=5).close()
         except OSError:
-            time.sleep(0.2)
+            time.sleep(0.1)
         else:
             return
     raise AssertionError(log.read_text())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 
 def open_cover(page: Any, lab: Any, right: int) -> Any:
@@ -37,12 +37,14 @@ def test_before_anything_is_begun_nowhere_is_it_said_how_much_is_left(page, lab)
     assert page.get_by_text(re.compile(r"0 of \d+ exercises|\d+ h left|Studium: 0 of")).count() == 0
 
 
+@pytest.mark.heavy
 def test_whoever_has_begun_is_told_the_next_exercise_and_its_minutes(page, lab):
     head = open_cover(page, lab, 1)
     head.get_by_text(re.compile(r"^Next: \w+, about \d+ minutes?$")).wait_for()
     assert head.get_by_text("left").count() == 0
 
 
+@pytest.mark.heavy
 def test_each_topic_of_the_large_map_has_the_colour_of_its_track(page, lab):
     open_cover(page, lab, 1)
     page.locator(".studium-key li", has_text="Diffusion").wait_for()

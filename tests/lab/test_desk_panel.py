@@ -15,7 +15,7 @@ from .conftest import save, start_all, wait_until
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(3, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 HOSTS = {"lab/tree": "first-steps", "notebooks": "second-steps"}  # each application with a lesson of its own
 WRONG = "def mean(numbers):\n    return sum(numbers)\n"
@@ -109,6 +109,7 @@ def find_again(page: Any, lab: Any, where: str, slug: str) -> None:
     cell(page).get_by_text("len(numbers)").wait_for()
 
 
+@pytest.mark.heavy
 def test_a_mistake_is_named_a_hint_helps_and_nothing_is_lost_when_server_and_browser_start_again(lab, new_page):
     for where, slug in HOSTS.items():
         work(page := new_page(), lab, where, slug)
@@ -172,6 +173,7 @@ def test_a_hint_comes_after_an_attempt_and_a_solution_that_was_seen_is_not_calle
     cell(page, "spread").locator(".studium-badge").get_by_text("◐ Solution seen").wait_for()
 
 
+@pytest.mark.heavy
 def test_an_exercise_that_is_right_is_one_line_until_it_is_opened(page, lab):
     lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})
     open_lesson(page, lab, "lab/tree", "second-steps")
@@ -189,6 +191,7 @@ def test_an_exercise_that_is_right_is_one_line_until_it_is_opened(page, lab):
     check.wait_for(state="hidden")
 
 
+@pytest.mark.heavy
 def test_a_late_answer_does_not_take_the_place_of_what_was_asked_for_since(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     row = exercise(page, "mean")
@@ -208,6 +211,7 @@ def test_a_late_answer_does_not_take_the_place_of_what_was_asked_for_since(page,
     assert row.locator(".studium-hints").count() == 0
 
 
+@pytest.mark.heavy
 def test_a_check_is_over_on_the_screen_though_the_answer_to_its_request_comes_after_its_end(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, WRONG)
@@ -223,6 +227,7 @@ def test_a_check_is_over_on_the_screen_though_the_answer_to_its_request_comes_af
     assert cell(page).locator(".studium-badge").inner_text() == "✗ Not right yet"
 
 
+@pytest.mark.heavy
 def test_a_check_that_would_be_killed_for_want_of_memory_is_refused_with_a_sentence(page, lab):
     with Store(lab.data) as store:
         keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10_000_000, "smoke", "spread")])
@@ -235,6 +240,7 @@ def test_a_check_that_would_be_killed_for_want_of_memory_is_refused_with_a_sente
         keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10, "smoke", "spread")])
 
 
+@pytest.mark.heavy
 def test_a_file_carries_progress_to_notebook_and_terminal_and_a_link_one_answer(
     new_page, lab, tmp_path, studium, data_folder
 ):
@@ -264,7 +270,7 @@ def test_a_file_carries_progress_to_notebook_and_terminal_and_a_link_one_answer(
     assert RIGHT in studium("progress", "--read", link)[1]
 
 
-@pytest.mark.sample(1)
+@pytest.mark.heavy
 @pytest.mark.parametrize("where", HOSTS)
 def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, lab, where):
     page.clock.install()
@@ -277,6 +283,7 @@ def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, la
     page.get_by_text("This Binder ends soon").first.wait_for()
 
 
+@pytest.mark.heavy
 def test_a_prediction_that_missed_comes_up_in_the_panels_review(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     start_all(page)
@@ -290,6 +297,7 @@ def test_a_prediction_that_missed_comes_up_in_the_panels_review(page, lab):
         review.get_by_role("button", name="Next").click()
 
 
+@pytest.mark.heavy
 def test_the_panel_in_notebook_is_reached_by_keyboard(page, lab):
     open_lesson(page, lab, "notebooks", "second-steps")
     assert page.get_by_role("button", name="Check my work").count() == 1
@@ -305,6 +313,7 @@ def test_the_panel_in_notebook_is_reached_by_keyboard(page, lab):
     page.locator(".studium-results li").first.wait_for()
 
 
+@pytest.mark.heavy
 def test_axe_finds_nothing_in_the_panel_in_the_light_or_the_dark(page, lab):
     open_lesson(page, lab, "notebooks", "second-steps")
     for theme in ("Light", "Dark"):
@@ -321,6 +330,7 @@ def test_axe_finds_nothing_in_the_panel_in_the_light_or_the_dark(page, lab):
             assert violations(page) == []
 
 
+@pytest.mark.heavy
 def test_a_progress_file_that_is_none_gets_a_sentence(page, lab, tmp_path):
     open_lesson(page, lab, "notebooks", "second-steps")
     page.get_by_role("tab", name="Progress").click()
@@ -330,6 +340,7 @@ def test_a_progress_file_that_is_none_gets_a_sentence(page, lab, tmp_path):
     page.get_by_text("photo.json is not a progress file").wait_for()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", HOSTS)
 def test_button_badge_and_check_cell_share_one_verdict_below_the_cell_and_the_last_one_counts(page, lab, where):
     lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})

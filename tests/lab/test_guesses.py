@@ -8,7 +8,7 @@ import pytest
 
 from .test_desk_panel import answer, cell
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 RIGHT = "def spread(numbers):\n    return max(numbers) - min(numbers)\n"
 
@@ -20,7 +20,9 @@ def code(page: Any, part: str) -> Any:
 @pytest.fixture
 def card(page: Any, lab: Any) -> Any:
     """The card of an answer that is right, in a lesson whose experiment has not run."""
-    lab.begin_again()
+    (lab.folder / "second-steps.ipynb").unlink(missing_ok=True)
+    lab.ask("POST", "lessons", {"slug": "second-steps"})
+    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
     answer(page, RIGHT, "spread")
     cell(page, "spread").locator(".studium-badge").click()
@@ -47,6 +49,7 @@ def test_a_number_in_the_card_is_the_guess_and_both_are_marks_on_one_line(page, 
     assert card.locator(".studium-guess").count() == 0
 
 
+@pytest.mark.heavy
 def test_whoever_does_not_want_to_guess_sees_the_finding_and_is_not_told_off(page, card):
     card.get_by_role("button", name="Run it without a guess").click()
     found = code(page, 'lesson.found("spread"')

@@ -10,7 +10,6 @@ from studium.catalogue.catalogue import load_catalogue
 from .conftest import run_all, wait_until
 
 OURS = [e.topic.slug for e in load_catalogue().entries if e.distribution == "studium" and not e.topic.opener]
-QUICK = "mqa-gqa"  # the one that every run opens
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
@@ -32,14 +31,15 @@ def test_the_cover_opens_first_with_a_widget_that_moves_and_each_lesson_and_begi
     page.locator(".jp-Notebook").get_by_role("heading", level=1).first.wait_for()
 
 
+@pytest.mark.heavy
 def test_notebook_has_no_tools_of_an_instructor(lab, page):
-    page.goto(lab.url(f"notebooks/{QUICK}.ipynb"))
+    page.goto(lab.url("notebooks/mqa-gqa.ipynb"))
     page.get_by_role("button", name="Check my work").first.wait_for()
     assert page.get_by_role("menuitem", name="Nbgrader").count() == 0
     assert page.get_by_role("button", name="Validate").count() == 0
 
 
-@pytest.mark.sample(1)
+@pytest.mark.heavy
 @pytest.mark.parametrize(("path", "shown"), [("START.md", ".studium-cover"), ("lora.ipynb", ".jp-NotebookPanel")])
 def test_on_a_phone_what_is_opened_has_the_whole_width_between_the_side_bars(lab, page, path, shown):
     page.set_viewport_size({"width": 400, "height": 900})
@@ -48,9 +48,8 @@ def test_on_a_phone_what_is_opened_has_the_whole_width_between_the_side_bars(lab
     page.wait_for_function(f"document.querySelector('{shown}').clientWidth > 300")
 
 
-@pytest.mark.parametrize(
-    "slug", [pytest.param(slug, marks=[pytest.mark.heavy] if slug != QUICK else []) for slug in OURS]
-)
+@pytest.mark.heavy
+@pytest.mark.parametrize("slug", OURS)
 def test_a_lesson_runs_from_top_to_bottom_and_its_widget_answers_a_slider(lab, page, slug):
     page.goto(lab.url(f"lab/tree/{slug}.ipynb"))
     run_all(page)

@@ -10,7 +10,7 @@ import pytest
 from .test_desk_panel import answer, axe, button, cell, open_lesson
 from .test_panel_reads_well import misnamed, sideways
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 LARGEST = "def spread(numbers):\n    return max(numbers)\n"
 RIGHT = "def spread(numbers):\n    return max(numbers) - min(numbers)\n"
@@ -28,6 +28,7 @@ def check(page: Any, source: str, state: str) -> None:
     badge.get_by_text(state).wait_for()
 
 
+@pytest.mark.heavy
 def test_progress_shows_lessons_that_fill_with_colour_and_a_mistake_that_was_overcome(page, lab):
     lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})
     open_lesson(page, lab, "lab/tree", "second-steps")
@@ -44,6 +45,7 @@ def test_progress_shows_lessons_that_fill_with_colour_and_a_mistake_that_was_ove
     assert (sideways(page), misnamed(page)) == (False, [])
 
 
+@pytest.mark.heavy
 def test_a_mistake_of_the_opener_leads_to_its_exercise_too(page, lab):
     met = {"slug": "four-minutes", "exercise": "guide", "sentence": "You swapped the guesses.", "overcome": None}
     page.route("**/studium/api/retrospect*", lambda route: route.fulfill(json={"mistakes": [met], "predictions": []}))
@@ -53,6 +55,7 @@ def test_a_mistake_of_the_opener_leads_to_its_exercise_too(page, lab):
     cell(page, "guide").wait_for()
 
 
+@pytest.mark.heavy
 def test_progress_says_what_the_operator_of_the_machine_has_set(page, lab):
     told = "The operator of this machine has set warm = false."
     page.route("**/studium/api/settings*", lambda route: route.fulfill(json={"sentence": told}))
@@ -76,6 +79,7 @@ def test_the_map_has_titles_and_states_and_each_lesson_stands_below_what_it_need
     assert (sideways(page), misnamed(page)) == (False, [])
 
 
+@pytest.mark.heavy
 def test_the_large_map_is_on_the_cover_and_axe_finds_nothing_there(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     page.get_by_role("tab", name="Map").click()
@@ -87,6 +91,7 @@ def test_the_large_map_is_on_the_cover_and_axe_finds_nothing_there(page, lab):
     assert [(item["id"], [node["html"][:90] for node in item["nodes"]]) for item in found] == []
 
 
+@pytest.mark.heavy
 def test_the_panel_is_wide_enough_for_its_tabs_where_there_is_room(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     page.wait_for_function("document.querySelector('#studium-desk').clientWidth >= 300")

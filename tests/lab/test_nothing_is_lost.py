@@ -11,7 +11,7 @@ import pytest
 from .conftest import wait_until
 from .test_desk_panel import RIGHT, WRONG, answer, cell, exercise, open_lesson
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 LESSON = "first-steps.ipynb"
 STUB = "def mean(numbers):\n    raise NotImplementedError()\n"
@@ -69,6 +69,7 @@ def test_a_check_saves_the_answer_and_its_verdict_which_are_there_after_a_reload
     all_say_right(page, lab)
 
 
+@pytest.mark.heavy
 def test_running_the_check_cell_saves_too(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, RIGHT)
@@ -77,6 +78,7 @@ def test_running_the_check_cell_saves_too(page, lab):
     all_say_right(page, lab)
 
 
+@pytest.mark.heavy
 def test_after_the_servers_restart_all_still_say_the_same(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, RIGHT)
@@ -88,6 +90,7 @@ def test_after_the_servers_restart_all_still_say_the_same(page, lab):
     all_say_right(page, lab)
 
 
+@pytest.mark.heavy
 def test_what_is_written_after_a_check_is_nowhere_called_right_until_it_is_undone(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, RIGHT)
@@ -100,6 +103,7 @@ def test_what_is_written_after_a_check_is_nowhere_called_right_until_it_is_undon
     all_say_right(page, lab)
 
 
+@pytest.mark.heavy
 def test_a_stub_in_the_place_of_a_right_answer_offers_it_in_one_click_and_loses_nothing(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, RIGHT)
@@ -146,6 +150,7 @@ def restart_the_kernel(page: Any) -> None:
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
 
 
+@pytest.mark.heavy
 def test_in_a_new_kernel_exercise_check_and_experiment_first_run_what_they_need(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, RIGHT)

@@ -9,7 +9,7 @@ import pytest
 
 from .test_desk_panel import answer, axe, button, exercise, open_lesson
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 MIDDLE = "def mean(numbers):\n    return sorted(numbers)[len(numbers) // 2]\n"
 NAMED = {"runOnly": {"type": "rule", "values": ["label-content-name-mismatch"]}}
@@ -38,6 +38,7 @@ def choose_wrongly(page: Any) -> Any:
     return review
 
 
+@pytest.mark.heavy
 def test_solution_search_and_review_stay_inside_the_panel_and_read_as_prose(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     answer(page, MIDDLE)
@@ -69,6 +70,7 @@ def test_solution_search_and_review_stay_inside_the_panel_and_read_as_prose(page
     assert review.locator("pre").evaluate("(code) => code.scrollWidth <= code.clientWidth")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("where", ["lab/tree", "notebooks"])
 def test_a_check_from_the_prose_says_how_the_whole_lesson_came_out(page, lab, where):
     page.goto(lab.url(f"{where}/second-steps.ipynb"))
@@ -81,6 +83,7 @@ def test_a_check_from_the_prose_says_how_the_whole_lesson_came_out(page, lab, wh
     assert warns == ("not right yet" in told.inner_text())  # what is not begun is no fault
 
 
+@pytest.mark.heavy
 def test_the_lesson_that_is_open_is_in_view_below_the_tabs(page, lab):
     open_lesson(page, lab, "lab/tree", "text-to-image")
     page.locator(".studium-topic[open] > summary", has_text="Text-to-image").wait_for()
@@ -92,6 +95,7 @@ def test_the_lesson_that_is_open_is_in_view_below_the_tabs(page, lab):
     )
 
 
+@pytest.mark.heavy
 def test_a_tab_shows_its_beginning_though_the_panel_was_scrolled_far_down(page, lab):
     open_lesson(page, lab, "lab/tree", "text-to-image")
     page.wait_for_function("document.querySelector('.studium-desk').scrollTop > 600")
@@ -102,12 +106,14 @@ def test_a_tab_shows_its_beginning_though_the_panel_was_scrolled_far_down(page, 
         assert tabs["y"] + tabs["height"] <= top < tabs["y"] + tabs["height"] + 20
 
 
+@pytest.mark.heavy
 def test_on_a_phone_the_panels_tabs_stand_beside_each_other(page, lab):
     page.set_viewport_size({"width": 400, "height": 900})
     open_lesson(page, lab, "lab/tree", "first-steps")
     assert page.locator(".studium-tabs").bounding_box()["height"] < 44
 
 
+@pytest.mark.heavy
 def test_on_a_phone_the_panel_gives_way_to_the_large_map(page, lab):
     page.set_viewport_size({"width": 400, "height": 900})
     open_lesson(page, lab, "lab/tree", "first-steps")
@@ -117,6 +123,7 @@ def test_on_a_phone_the_panel_gives_way_to_the_large_map(page, lab):
     assert page.locator(".studium-cover").bounding_box()["width"] > 300
 
 
+@pytest.mark.heavy
 def test_a_toolbar_without_room_does_not_lie_over_the_lesson(page, lab):
     page.set_viewport_size({"width": 720, "height": 900})
     page.goto(lab.url("lab/tree/four-minutes.ipynb"))
@@ -124,6 +131,7 @@ def test_a_toolbar_without_room_does_not_lie_over_the_lesson(page, lab):
     assert page.locator(".jp-NotebookPanel-toolbar").evaluate("(bar) => bar.scrollHeight <= bar.clientHeight")
 
 
+@pytest.mark.heavy
 def test_a_folded_line_of_code_ends_at_the_edge_of_a_narrow_page(page, lab):
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(lab.url("lab/tree/four-minutes.ipynb"))
@@ -134,6 +142,7 @@ def test_a_folded_line_of_code_ends_at_the_edge_of_a_narrow_page(page, lab):
     assert box["x"] + box["width"] <= cell["x"] + cell["width"] + 1
 
 
+@pytest.mark.heavy
 def test_what_is_found_stands_clear_of_the_search_field(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     search = page.get_by_role("searchbox", name="Search the lessons")

@@ -18,7 +18,7 @@ from studium_widgets import AttentionHeatmap, NoiseSchedule
 
 from .conftest import TOKEN, Lab, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 SAVED = "application/vnd.studium.widget+json"
 DECLINE = """setInterval(() => {
@@ -62,6 +62,7 @@ def saved(lab: Lab) -> str:
     return "saved.ipynb"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("host", HOSTS)
 def test_pictures_ours_and_a_strangers_move_by_arrow_keys_in_command_mode_and_by_the_mouse(lab, page, saved, host):
     open_without_kernel(page, lab.url(f"{host}/{saved}"))
@@ -87,6 +88,7 @@ def test_pictures_ours_and_a_strangers_move_by_arrow_keys_in_command_mode_and_by
     page.locator(".st-summary", has_text="The dial is at 4.").wait_for()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_code_of_the_first_picture_is_there_before_the_notebook(lab, page, host):
     (lab.folder / "ein Ordner").mkdir(exist_ok=True)
@@ -121,6 +123,7 @@ def drag(page: Any, slider: Any) -> None:
     page.mouse.up()
 
 
+@pytest.mark.heavy
 def test_what_a_reader_moved_is_what_the_notebook_saves(lab, page):
     write(lab.folder / "kept.ipynb", [{SAVED: DIAL, "text/plain": "A dial at 3."}])
     open_without_kernel(page, lab.url("lab/tree/kept.ipynb"))
@@ -191,6 +194,7 @@ def attacks() -> dict[str, Any]:
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_hostile_notebook_shows_one_sentence_for_each_output_and_does_nothing(lab, page, host):
     hostile = attacks()
@@ -210,6 +214,7 @@ def test_a_hostile_notebook_shows_one_sentence_for_each_output_and_does_nothing(
     assert page.evaluate("Object.keys(Object.prototype)") == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("host", HOSTS)
 def test_script_in_the_words_of_a_picture_stays_text(lab, page, host):
     bundle = attention()
@@ -228,34 +233,27 @@ def test_script_in_the_words_of_a_picture_stays_text(lab, page, host):
 def status(address: str, **headers: str) -> int:
     request = urllib.request.Request(address, headers=headers)
     try:
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return int(refused.code)
 
 
-def test_the_server_gives_source_to_its_user_alone(lab):
-    address = f"{lab.address}/studium/widgets/studium_widgets/attention"
-    assert status(address) == 403
-    assert status(address, Authorization="token guessed") == 403
-    assert status(address, Authorization=f"token {TOKEN}") == 200
+MINE = {"Authorization": f"token {TOKEN}"}
 
 
-def test_the_server_names_the_first_picture_of_a_notebook_to_its_user_alone(lab, saved):
-    address = f"{lab.address}/studium/first-widget/{saved}"
-    assert status(address) == 403
-    request = urllib.request.Request(address, headers={"Authorization": f"token {TOKEN}"})
-    with urllib.request.urlopen(request) as answer:
+def test_the_server_gives_the_source_of_installed_widgets_and_nothing_else_to_its_user_alone(lab):
+    address = f"{lab.address}/studium/widgets/"
+    source = f"{address}studium_widgets/attention"
+    assert [status(source), status(source, Authorization="token guessed"), status(source, **MINE)] == [403, 403, 200]
+    for name in ("../../../etc/passwd", "%2e%2e/%2e%2e/x", "studium_widgets/base", "os/path", "/x", ""):
+        assert status(address + name, **MINE) == 404, name
+
+
+def test_the_server_names_the_first_picture_of_its_notebooks_alone_to_its_user_alone(lab, saved):
+    address = f"{lab.address}/studium/first-widget/"
+    assert status(address + saved) == 403
+    with urllib.request.urlopen(urllib.request.Request(address + saved, headers=MINE), timeout=60) as answer:
         assert json.load(answer) == {"widget": "studium_widgets/attention"}
-
-
-@pytest.mark.parametrize("path", ["gone.ipynb", "../../../etc/passwd", "%2e%2e/log", ".ipynb_checkpoints", ""])
-def test_the_server_names_no_picture_outside_its_notebooks(lab, path):
-    assert status(f"{lab.address}/studium/first-widget/{path}", Authorization=f"token {TOKEN}") in (400, 403, 404)
-
-
-@pytest.mark.parametrize(
-    "name", ["../../../etc/passwd", "%2e%2e/%2e%2e/x", "studium_widgets/base", "os/path", "/x", ""]
-)
-def test_the_server_gives_nothing_but_installed_widgets(lab, name):
-    assert status(f"{lab.address}/studium/widgets/{name}", Authorization=f"token {TOKEN}") == 404
+    for path in ("gone.ipynb", "../../../etc/passwd", "%2e%2e/log", ".ipynb_checkpoints", ""):
+        assert status(address + path, **MINE) in (400, 403, 404), path

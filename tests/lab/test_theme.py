@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 SETTINGS = "lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
@@ -45,12 +45,14 @@ def choose(page: Any, theme: str) -> None:
     page.locator(".lm-Menu-itemLabel").get_by_text(theme, exact=True).click()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("scheme", "light"), [("light", True), ("dark", False)])
 def test_a_learner_who_chose_no_theme_gets_the_colours_of_the_system(page, lab, chosen, scheme, light):
     wait_for_theme(opened(page, lab, scheme), light)
     assert not chosen.exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("scheme", "theme", "light"), [("dark", "Light", True), ("light", "Dark", False)])
 def test_a_theme_that_is_chosen_from_the_menu_is_there_at_once_and_stays(page, lab, chosen, scheme, theme, light):
     errors: list[Any] = []
@@ -71,6 +73,7 @@ def test_a_theme_that_was_chosen_in_earlier_times_wins_over_the_system(page, lab
     wait_for_theme(opened(page, lab, "light"), light=False)
 
 
+@pytest.mark.heavy
 def test_a_learner_may_ask_for_the_colours_of_the_system_again(page, lab, chosen):
     chosen.write_text('{"theme": "JupyterLab Dark", "adaptive-theme": true}')
     wait_for_theme(opened(page, lab, "light"), light=True)

@@ -10,7 +10,7 @@ import pytest
 from .conftest import save, wait_until
 from .test_desk_panel import RIGHT, WRONG, answer, axe, cell
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(3, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 PAPERS = "def guide(told, untold, scale):\n    return told + scale * (told - untold)\n"
 OURS = "def guide(told, untold, scale):\n    return untold + scale * (told - untold)\n"
@@ -36,6 +36,7 @@ def first_row(page: Any) -> list[Any]:
     return [images.nth(i).evaluate("(image) => image.toDataURL()") for i in range(6)]
 
 
+@pytest.mark.heavy
 def test_the_opener_is_done_by_its_buttons_and_its_experiment_changes_with_the_line(lab, page):
     page.goto(lab.url("lab/tree/four-minutes.ipynb"))
     page.locator(".jp-NotebookPanel canvas").first.wait_for()
@@ -105,6 +106,7 @@ def test_what_does_not_run_is_said_first_and_no_experiment_is_offered_and_what_i
     lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
 
 
+@pytest.mark.heavy
 def test_from_the_click_to_the_result_it_is_said_below_the_cell_that_the_answer_is_checked(lab, page):
     lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
     held: list[Any] = []
@@ -136,6 +138,7 @@ def test_from_the_click_to_the_result_it_is_said_below_the_cell_that_the_answer_
     assert (card.count(), told.count()) == (1, 0)
 
 
+@pytest.mark.heavy
 def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_opened_again(lab, page):
     lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
@@ -159,6 +162,7 @@ def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_open
     assert told.count() == 0
 
 
+@pytest.mark.heavy
 def test_a_badge_is_called_check_until_something_is_known_of_the_text_and_its_name_says_the_state(lab, page):
     lab.begin_again()
     page.goto(lab.url("lab/tree/second-steps.ipynb"))
@@ -178,6 +182,7 @@ def right_edge(shown: Any) -> float:
     return float(box["x"] + box["width"])
 
 
+@pytest.mark.heavy
 def test_code_card_and_widget_end_at_one_edge_on_a_wide_page(lab, page):
     page.set_viewport_size({"width": 1800, "height": 900})
     lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})

@@ -10,8 +10,6 @@ import torch
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/attention_maths.js"
 TOKENS = ["this", "dog", "barks", ".", "those", "cats", "sleep", "."]
 PREDICTIONS = [
@@ -52,15 +50,18 @@ def bar_values(page) -> list[str]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
-@pytest.mark.parametrize("hidden", [None, [False] * 5 + [True] * 3, [True] + [False] * 7], ids=["none", "end", "start"])
-@pytest.mark.parametrize("causal", [False, True])
-def test_softmax_with_masks_and_temperature_is_that_of_torch(call_js, causal, hidden, temperature):
-    head = scores()[0, 0].double()
-    got = call_js(MATHS, "attend", head, 8, {"causal": causal, "hidden": hidden}, temperature)
-    torch.testing.assert_close(
-        torch.tensor(got).reshape(8, 8).double(), expected(head, causal, hidden, temperature), atol=1e-6, rtol=1e-5
-    )
+def test_softmax_with_masks_and_temperature_is_that_of_torch(call_js):
+    for temperature in [0.3, 1.0, 4.0]:
+        for hidden in [None, [False] * 5 + [True] * 3, [True] + [False] * 7]:
+            for causal in [False, True]:
+                head = scores()[0, 0].double()
+                got = call_js(MATHS, "attend", head, 8, {"causal": causal, "hidden": hidden}, temperature)
+                torch.testing.assert_close(
+                    torch.tensor(got).reshape(8, 8).double(),
+                    expected(head, causal, hidden, temperature),
+                    atol=1e-6,
+                    rtol=1e-5,
+                )
 
 
 @pytest.mark.browser
@@ -108,11 +109,9 @@ def test_a_thumbnail_keeps_the_largest_weight_of_each_stretch(call_js):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("value", "rounded"), [(1, 1), (0.51, 1), (0.5, 0.5), (0.21, 0.5), (0.03, 0.05), (0.012, 0.02)]
-)
-def test_the_colour_scale_ends_on_a_round_number(call_js, value, rounded):
-    assert call_js(MATHS, "roundUp", value) == pytest.approx(rounded)
+def test_the_colour_scale_ends_on_a_round_number(call_js):
+    for value, rounded in [(1, 1), (0.51, 1), (0.5, 0.5), (0.21, 0.5), (0.03, 0.05), (0.012, 0.02)]:
+        assert call_js(MATHS, "roundUp", value) == pytest.approx(rounded)
 
 
 @pytest.mark.browser
@@ -121,9 +120,8 @@ def test_one_bright_cell_among_many_does_not_darken_the_rest(call_js):
     assert got == {"range": pytest.approx(0.02), "clipped": True}
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
+def test_parts_that_do_not_fit_are_answered_with_what_was_needed(heatmap):
+    for change, sentence in [
         ({"scores": None}, "one of weights and scores is needed, got neither: give one"),
         ({"weights": torch.softmax(scores(), -1)}, "got weights and scores: give one"),
         ({"tokens": ["a"]}, "tokens need one string a row of scores, got 1 for 8"),
@@ -141,13 +139,12 @@ def test_one_bright_cell_among_many_does_not_darken_the_rest(call_js):
         ({"predictions": [PREDICTIONS[0] | {"position": 9}]}, "position needs to be from 0 to 7, got 9"),
         ({"predictions": [PREDICTIONS[0] | {"causal": [0.5]}]}, "causal needs one probability .* for each of 2 words"),
         ({"predictions": [PREDICTIONS[0] | {"causal": [0.5, 50]}]}, "causal needs one probability from 0 to 1"),
-    ],
-)
-def test_parts_that_do_not_fit_are_answered_with_what_was_needed(heatmap, change, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        heatmap(**change)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            heatmap(**change)
 
 
+@pytest.mark.heavy
 def test_arrays_too_large_for_a_notebook_are_refused():
     with pytest.raises(
         TraitError, match=r"scores needs at most 32 MB, got 36 MB: pass fewer layers, such as scores\[:1\]"
@@ -155,12 +152,12 @@ def test_arrays_too_large_for_a_notebook_are_refused():
         AttentionHeatmap(tokens=["x"] * 512, scores=np.zeros((3, 12, 512, 512), np.float32))
 
 
-@pytest.mark.parametrize("mask", ["bidirectional", "causal"])
-def test_the_alternative_text_names_the_strongest_key(heatmap, mask):
-    weights = expected(scores()[1, 2], mask == "causal", None, 2.0)[5]
-    widget = heatmap(layer=1, head=2, mask=mask, temperature=2.0, locked=5)
-    assert f"“cats” looks most at “{TOKENS[weights.argmax()]}” ({weights.max():.2f})." in widget.alt
-    assert f"layer 1, head 2, {mask} mask" in widget.alt
+def test_the_alternative_text_names_the_strongest_key(heatmap):
+    for mask in ["bidirectional", "causal"]:
+        weights = expected(scores()[1, 2], mask == "causal", None, 2.0)[5]
+        widget = heatmap(layer=1, head=2, mask=mask, temperature=2.0, locked=5)
+        assert f"“cats” looks most at “{TOKENS[weights.argmax()]}” ({weights.max():.2f})." in widget.alt
+        assert f"layer 1, head 2, {mask} mask" in widget.alt
 
 
 def test_the_alternative_text_survives_a_row_that_sees_nothing(heatmap):
@@ -171,6 +168,7 @@ def test_the_source_that_each_instance_sends_stays_small(heatmap):
     assert len(heatmap()._esm) < 30_000
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_cell_under_the_pointer_is_read_exactly(mount, heatmap):
     page = mount(heatmap(predictions=[]))
@@ -196,6 +194,7 @@ def test_arrow_keys_read_a_pair_and_enter_locks_its_row(mount, heatmap, view):
     assert page.state()["locked"] == -1
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_causal_mask_says_what_may_not_be_seen(mount, heatmap):
     page = mount(heatmap(predictions=[], mask="causal"))
@@ -206,6 +205,7 @@ def test_the_causal_mask_says_what_may_not_be_seen(mount, heatmap):
     assert said(page, "“this”").endswith("0 % of its attention lies to the right.")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_toggling_the_mask_makes_the_bars_jump(mount, heatmap):
     page = mount(heatmap(masked=0))
@@ -230,6 +230,7 @@ def test_a_word_with_predictions_is_masked_by_a_click_and_unmasked_by_another(mo
     assert bar_values(page) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_heads_are_chosen_from_their_pictures_by_arrow_keys(mount, heatmap):
     page = mount(heatmap())
@@ -237,6 +238,7 @@ def test_heads_are_chosen_from_their_pictures_by_arrow_keys(mount, heatmap):
     assert page.state()["head"] == 1
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_layer_and_padding_change_the_weights_shown(mount, heatmap):
     page = mount(heatmap(predictions=[], padding=[False] * 6 + [True] * 2, locked=3))
@@ -246,36 +248,6 @@ def test_layer_and_padding_change_the_weights_shown(mount, heatmap):
     page.get_by_role("switch", name="Hide padding").uncheck()
     weights = expected(scores()[1, 0], False, None, 1.0)[3]
     assert f"{weights.max():.4f}" in said(page, f"“.” (3) gives weight {weights.max():.4f}")
-
-
-@pytest.mark.browser
-def test_the_table_shows_the_same_weights(mount, heatmap):
-    page = mount(heatmap(mask="causal"))
-    page.get_by_text("Show as table").click()
-    page.wait_for_selector("table td")
-    weights = expected(scores()[0, 0], True, None, 1.0)
-    assert page.locator("tbody tr").nth(1).locator("td").all_inner_texts()[:3] == [
-        *(f"{w:.3f}" for w in weights[1, :2]),
-        "–",
-    ]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("view", ["matrix", "arcs"])
-@pytest.mark.parametrize("width", [900, 400, 320])
-def test_it_fits_the_page_in_both_views(mount, heatmap, view, width):
-    page = mount(heatmap(view=view, masked=0), width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("view", ["matrix", "arcs"])
-def test_axe_finds_nothing(mount, heatmap, view, dark):
-    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
-    found = axe.run(mount(heatmap(view=view, masked=0, padding=[False] * 8), dark=dark))["violations"]
-    page_level = {"landmark-one-main", "page-has-heading-one", "region", "heading-order"}
-    assert [(problem["id"], problem["nodes"][0]["html"]) for problem in found if problem["id"] not in page_level] == []
 
 
 def toy(sentence: str):
@@ -293,9 +265,8 @@ def test_a_sentence_of_ones_own_goes_through_the_kernel(heatmap):
     assert "“we” looks most at “we” (0.50)" in widget.alt
 
 
-@pytest.mark.parametrize(
-    ("model", "sentence", "problem"),
-    [
+def test_a_sentence_that_fails_leaves_the_picture_and_says_why(heatmap):
+    for model, sentence, problem in [
         (toy, "why ?", "ValueError: no questions"),
         (
             lambda text: (["a"], np.zeros((1, 1, 1, 1))),
@@ -303,15 +274,14 @@ def test_a_sentence_of_ones_own_goes_through_the_kernel(heatmap):
             r"scores need (2, 3) layers and heads, as before: got (1, 1)",
         ),
         (lambda text: (["a", "b"], np.zeros((2, 3, 1, 1))), "a", "tokens need one string a row of scores, got 2 for 1"),
-    ],
-)
-def test_a_sentence_that_fails_leaves_the_picture_and_says_why(heatmap, model, sentence, problem):
-    widget = heatmap(on_sentence=model)
-    widget.set_state({"sentence": sentence})
-    assert problem in widget.problem
-    assert (widget.tokens, widget.answered) == (TOKENS, sentence)
+    ]:
+        widget = heatmap(on_sentence=model)
+        widget.set_state({"sentence": sentence})
+        assert problem in widget.problem
+        assert (widget.tokens, widget.answered) == (TOKENS, sentence)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_typed_sentence_is_sent_and_its_answer_drawn(mount, heatmap):
     page = mount(heatmap(on_sentence=toy))
@@ -330,6 +300,7 @@ def test_a_typed_sentence_is_sent_and_its_answer_drawn(mount, heatmap):
     assert page.locator(".st-token").all_inner_texts() == ["we", "see"]
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_where_no_kernel_answers_a_sentence_says_so(mount, heatmap):
     page = mount(heatmap(on_sentence=toy), kernel=False)
@@ -351,6 +322,7 @@ RECORD = """() => {
 }"""
 
 
+@pytest.mark.heavy
 def test_a_long_token_has_room_though_its_width_was_measured_before_the_page_had_its_font(chromium, tmp_path, heatmap):
     tokens = [*TOKENS[:-1], "cabinets"]
     html = heatmap(tokens=tokens, predictions=[])._repr_mimebundle_()[0]["text/html"]

@@ -7,8 +7,6 @@ import pytest
 from studium_widgets import Chart
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 SCORE = "widgets/studium_widgets/controls/prediction_score.js"
 X = np.arange(0, 60, 5.0)
 FALL = np.exp(-X / 20)
@@ -33,16 +31,16 @@ def reveal(page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("log", [False, True])
-def test_the_score_is_what_the_mean_distance_leaves_of_the_spread(call_js, log):
-    rng = np.random.default_rng(0)
-    truth, predicted = rng.uniform(0.1, 5, (2, 30))
-    got = call_js(SCORE, "judge", predicted, truth, [0.05, 6], log)
-    p, t = (np.log10(predicted), np.log10(truth)) if log else (predicted, truth)
-    gaps = np.abs(p - t)
-    assert got["score"] == round(100 * max(0, 1 - gaps.mean() / np.ptp(t)))
-    assert got["distance"] == pytest.approx(10 ** gaps.mean() if log else gaps.mean())
-    assert got["worst"] == gaps.argmax()
+def test_the_score_is_what_the_mean_distance_leaves_of_the_spread(call_js):
+    for log in [False, True]:
+        rng = np.random.default_rng(0)
+        truth, predicted = rng.uniform(0.1, 5, (2, 30))
+        got = call_js(SCORE, "judge", predicted, truth, [0.05, 6], log)
+        p, t = (np.log10(predicted), np.log10(truth)) if log else (predicted, truth)
+        gaps = np.abs(p - t)
+        assert got["score"] == round(100 * max(0, 1 - gaps.mean() / np.ptp(t)))
+        assert got["distance"] == pytest.approx(10 ** gaps.mean() if log else gaps.mean())
+        assert got["worst"] == gaps.argmax()
 
 
 @pytest.mark.browser
@@ -76,6 +74,7 @@ def test_the_truth_is_nowhere_before_it_is_revealed(mount, chart):
     assert page.get_by_role("button", name="Reveal").is_disabled()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_curve_is_drawn_by_dragging_and_judged(mount, chart):
     page = mount(chart())
@@ -114,6 +113,7 @@ def test_a_curve_is_drawn_and_revealed_by_keyboard_alone(mount, chart):
     assert (page.state()["prediction"], page.state()["revealed"]) == ([], False)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_curve_is_drawn_by_touch(mount, chart):
     page = mount(chart())
@@ -127,6 +127,7 @@ def test_a_curve_is_drawn_by_touch(mount, chart):
     assert page.evaluate("getComputedStyle(document.querySelector('canvas')).touchAction") == "none"
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_bars_are_predicted_with_sliders_by_keyboard(mount):
     page = mount(Chart(**BARS))
@@ -139,6 +140,7 @@ def test_bars_are_predicted_with_sliders_by_keyboard(mount):
     assert page.locator(".st-bar-guess:visible").count() == 3
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_truth_can_be_shown_without_a_prediction(mount, chart):
     page = mount(chart())
@@ -147,12 +149,14 @@ def test_the_truth_can_be_shown_without_a_prediction(mount, chart):
     assert page.state()["prediction"] == []
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_kept_prediction_comes_back_with_its_score(mount, chart):
     page = mount(chart(prediction=list(FALL.astype(float)), revealed=True))
     page.wait_for_function("document.querySelector('.st-summary').textContent.startsWith('100 of 100')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", ["line", "scatter"])
 def test_without_a_question_it_is_a_plain_chart(mount, chart, kind):
@@ -161,9 +165,8 @@ def test_without_a_question_it_is_a_plain_chart(mount, chart, kind):
     assert page.locator("button").count() == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
+def test_parts_that_do_not_fit_are_answered_with_what_was_needed(chart):
+    for change, sentence in [
         ({"predict": "fal"}, "predict needs the name of a series, got 'fal': did you mean 'fall'"),
         ({"names": ["fall"]}, "names need one name of its own for each of 2 series"),
         ({"x": X[::-1]}, "x needs to rise, got 50 after 55"),
@@ -172,11 +175,9 @@ def test_without_a_question_it_is_a_plain_chart(mount, chart, kind):
         ({"y_range": [1, 0]}, r"y_range needs \[low, high\] with low below high"),
         ({"prediction": [1.0]}, "a prediction needs 12 numbers, got 1"),
         ({"kind": "bars"}, "bars need one series of at most 40 values with a label each, got 2 series, 12 values"),
-    ],
-)
-def test_parts_that_do_not_fit_are_answered_with_what_was_needed(chart, change, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        chart(**change)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            chart(**change)
 
 
 def test_bars_below_zero_are_refused():
@@ -192,29 +193,17 @@ def test_the_alternative_text_keeps_the_secret_until_it_is_revealed(chart):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_in_curves_and_bars(mount, chart, dark):
-    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
-    found = axe.run(mount(chart(), Chart(**BARS), dark=dark, width=320))["violations"]
-    page_level = {"landmark-one-main", "page-has-heading-one", "region", "heading-order"}
-    assert [(problem["id"], problem["nodes"][0]["html"]) for problem in found if problem["id"] not in page_level] == []
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(
-    ("drawn", "filled"),
-    [
+def test_ends_that_a_stroke_just_missed_are_filled_and_no_more(call_js):
+    for drawn, filled in [
         ([None, *range(8), None], [0, *range(8), 7]),
         ([None, None, *range(8)], [None, None, *range(8)]),
         ([1, None, *range(8)], [1, None, *range(8)]),
         ([None] * 10, [None] * 10),
-    ],
-    ids=["just missed", "a fifth is missing", "a hole inside", "nothing"],
-)
-def test_ends_that_a_stroke_just_missed_are_filled_and_no_more(call_js, drawn, filled):
-    assert call_js(SCORE, "extended", drawn) == filled
+    ]:
+        assert call_js(SCORE, "extended", drawn) == filled
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_stroke_that_misses_an_end_by_a_point_can_be_revealed_and_a_shorter_one_is_told_what_is_missing(mount, chart):
     page = mount(chart())
@@ -233,6 +222,7 @@ def test_a_stroke_that_misses_an_end_by_a_point_can_be_revealed_and_a_shorter_on
     assert page.get_by_role("button", name="Reveal").is_enabled()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_bars_that_are_not_predicted_yet_are_named(mount):
     page = mount(Chart(**BARS))
@@ -240,6 +230,7 @@ def test_bars_that_are_not_predicted_yet_are_named(mount):
     page.get_by_text("Still missing: b to c.").wait_for()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_an_axis_name_lies_on_no_number(mount, chart):
     page = mount(chart(predict="", y=[100_000 * FALL, FALL], y_label="Largest tensor"))

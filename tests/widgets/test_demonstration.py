@@ -21,6 +21,7 @@ def test_it_starts_at_the_first_value_and_ends_where_the_state_is(mount, dial):
     page.wait_for_function(f"() => ({SHOWN})() === 300")
 
 
+@pytest.mark.heavy
 def test_nothing_of_it_is_saved(mount, dial):
     page = mount(dial, plays=True)
     page.wait_for_function(f"() => ({SHOWN})() < 200")
@@ -38,6 +39,7 @@ def test_a_touch_ends_it(mount, dial):
     assert page.evaluate(SHOWN) == 300
 
 
+@pytest.mark.heavy
 def test_a_change_of_the_state_ends_it(mount, dial):
     page = mount(dial, plays=True)
     page.wait_for_function(f"() => ({SHOWN})() < 200")
@@ -56,6 +58,7 @@ def test_it_does_not_begin_where_nobody_wants_it(mount, dial, options):
     assert page.evaluate("window.least") == 300
 
 
+@pytest.mark.heavy
 def test_it_waits_until_the_picture_is_in_view(mount, dial):
     page = mount(MemoryMeter(), dial, plays=True)
     below = "Number(views[1].el.querySelector('input[type=range]').value)"
@@ -64,6 +67,7 @@ def test_it_waits_until_the_picture_is_in_view(mount, dial):
     page.wait_for_function(f"() => {below} < 300")
 
 
+@pytest.mark.heavy
 def test_nothing_of_it_goes_on_after_the_end(mount, dial):
     page = mount(dial, plays=True)
     page.wait_for_function(f"() => ({SHOWN})() < 200")
@@ -71,6 +75,7 @@ def test_nothing_of_it_goes_on_after_the_end(mount, dial):
     assert page.evaluate("views[0].model.listening") == 0
 
 
+@pytest.mark.heavy
 def test_a_film_that_stands_at_its_beginning_is_shown_whole(mount):
     film = ImageGrid([[[[[0.0]]]]] * 3, **FILM)
     film.step = 0

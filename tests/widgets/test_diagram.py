@@ -10,8 +10,6 @@ from studium_widgets import Diagram
 from studium_widgets.diagram_markup import ATTRIBUTES, CLASSES, ELEMENTS
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MARKUP = "widgets/studium_widgets/diagram_markup.js"
 HEAD = "<title>Two boxes</title><desc>Box A leads to box B.</desc>"
 
@@ -31,9 +29,8 @@ def test_a_description_without_a_full_stop_gets_one():
     assert Diagram(svg=svg(head="<title>A:</title><desc>B</desc>")).alt == "A. B."
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
+def test_what_is_no_diagram_is_answered_with_one_sentence():
+    for text, sentence in [
         ("", "a diagram needs well-formed SVG, got no element found"),
         (svg("<g>"), "a diagram needs well-formed SVG, got mismatched tag"),
         ("<svg/>", 'a diagram needs <svg xmlns="http://www.w3.org/2000/svg" …> around it'),
@@ -52,24 +49,19 @@ def test_a_description_without_a_full_stop_gets_one():
         (svg('<rect xmlns:o="urn:o" o:x="1"/>'), "<rect> of a diagram may have only geometry and a class, got x"),
         ('<!DOCTYPE svg [<!ENTITY a "b">]>' + svg("&a;"), "a diagram needs plain SVG, got a document type"),
         (svg(" " * 70_000), "a diagram needs at most 65,536 characters"),
-    ],
-)
-def test_what_is_no_diagram_is_answered_with_one_sentence(text, sentence):
-    with pytest.raises(TraitError, match=re.escape(sentence)):
-        Diagram(svg=text)
+    ]:
+        with pytest.raises(TraitError, match=re.escape(sentence)):
+            Diagram(svg=text)
 
 
-@pytest.mark.parametrize(
-    ("package", "file", "reason"),
-    [
+def test_a_file_that_is_missing_is_named():
+    for package, file, reason in [
         ("studium_widgets", "flo.svg", "does not exist"),
         ("no_such_package", "flow.svg", "does not exist"),
         ("studium_widgets", "controls", "does not exist"),
-    ],
-)
-def test_a_file_that_is_missing_is_named(package, file, reason):
-    with pytest.raises(TraitError, match=f"{file} in {package} {reason}; check both names"):
-        Diagram.from_package(package, file)
+    ]:
+        with pytest.raises(TraitError, match=f"{file} in {package} {reason}; check both names"):
+            Diagram.from_package(package, file)
 
 
 def test_a_file_that_is_no_diagram_is_named(tmp_path, monkeypatch):
@@ -125,6 +117,7 @@ class _Saved:
         self.module, self.snapshot = widget.module, lambda: snapshot
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("text", ["<svg", "<svg xmlns='http://www.w3.org/2000/svg'/>", "x" * 70_000])
 def test_a_saved_text_that_is_no_diagram_ends_in_a_sentence(mount, text):
@@ -170,6 +163,7 @@ CONTRASTS = """() => {
 }"""
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_each_text_can_be_read_on_each_shape(mount, dark):
@@ -184,6 +178,7 @@ def test_each_text_can_be_read_on_each_shape(mount, dark):
     assert [(name, round(ratio, 2)) for name, ratio in found if ratio < 4.5] == []
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_wide_diagram_on_a_narrow_page_scrolls_and_can_have_the_focus(mount):
     page = mount(Diagram.example(), width=400)
@@ -193,6 +188,7 @@ def test_a_wide_diagram_on_a_narrow_page_scrolls_and_can_have_the_focus(mount):
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_diagram_on_a_wide_page_is_one_image_with_its_description(mount):
     page = mount(Diagram(svg=svg()), width=900)
@@ -201,6 +197,7 @@ def test_a_diagram_on_a_wide_page_is_one_image_with_its_description(mount):
     assert page.locator(".st-summary").inner_text() == "Two boxes"
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_table_has_the_words_in_the_order_of_the_file(mount):
     page = mount(Diagram(svg=svg('<text>first <tspan>line</tspan></text><text class="maths learned">x</text>')))

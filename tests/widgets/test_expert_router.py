@@ -8,8 +8,6 @@ import torch
 from studium_widgets import ExpertRouter
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/expert_router_maths.js"
 TOKENS, EXPERTS = 50, 6
 
@@ -31,42 +29,42 @@ def route(call_js, given: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("k", [1, 2, 6])
-def test_gates_are_the_softmax_over_the_chosen_experts(call_js, k):
-    given = logits()
-    probabilities, chosen = route(call_js, given, k)
-    np.testing.assert_allclose(probabilities.reshape(TOKENS, EXPERTS), given.softmax(-1), atol=1e-12)
-    top = given.topk(k)
-    assert chosen.reshape(TOKENS, k).tolist() == top.indices.tolist()
-    weights = call_js(MATHS, "gates", probabilities, chosen, TOKENS, EXPERTS, k, True)
-    np.testing.assert_allclose(np.reshape(weights, (TOKENS, k)), top.values.softmax(-1), atol=1e-12)
-    raw = call_js(MATHS, "gates", probabilities, chosen, TOKENS, EXPERTS, k, False)
-    np.testing.assert_allclose(np.reshape(raw, (TOKENS, k)), given.softmax(-1).topk(k).values, atol=1e-12)
+def test_gates_are_the_softmax_over_the_chosen_experts(call_js):
+    for k in [1, 2, 6]:
+        given = logits()
+        probabilities, chosen = route(call_js, given, k)
+        np.testing.assert_allclose(probabilities.reshape(TOKENS, EXPERTS), given.softmax(-1), atol=1e-12)
+        top = given.topk(k)
+        assert chosen.reshape(TOKENS, k).tolist() == top.indices.tolist()
+        weights = call_js(MATHS, "gates", probabilities, chosen, TOKENS, EXPERTS, k, True)
+        np.testing.assert_allclose(np.reshape(weights, (TOKENS, k)), top.values.softmax(-1), atol=1e-12)
+        raw = call_js(MATHS, "gates", probabilities, chosen, TOKENS, EXPERTS, k, False)
+        np.testing.assert_allclose(np.reshape(raw, (TOKENS, k)), given.softmax(-1).topk(k).values, atol=1e-12)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("k", [1, 2])
-def test_the_auxiliary_loss_is_that_of_transformers(call_js, k):
-    given = logits()
-    probabilities, chosen = route(call_js, given, k)
-    load = np.bincount(chosen, minlength=EXPERTS)
-    means = np.array(call_js(MATHS, "meanProbabilities", probabilities, TOKENS, EXPERTS))
-    got = call_js(MATHS, "auxiliaryLoss", load.tolist(), means, TOKENS)
-    assert got == pytest.approx(auxiliary(given, k).item())
-    even = np.full(EXPERTS, 1 / EXPERTS)
-    assert call_js(MATHS, "auxiliaryLoss", load.tolist(), even, TOKENS) == pytest.approx(k)
+def test_the_auxiliary_loss_is_that_of_transformers(call_js):
+    for k in [1, 2]:
+        given = logits()
+        probabilities, chosen = route(call_js, given, k)
+        load = np.bincount(chosen, minlength=EXPERTS)
+        means = np.array(call_js(MATHS, "meanProbabilities", probabilities, TOKENS, EXPERTS))
+        got = call_js(MATHS, "auxiliaryLoss", load.tolist(), means, TOKENS)
+        assert got == pytest.approx(auxiliary(given, k).item())
+        even = np.full(EXPERTS, 1 / EXPERTS)
+        assert call_js(MATHS, "auxiliaryLoss", load.tolist(), even, TOKENS) == pytest.approx(k)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("k", [1, 2])
-def test_the_slope_of_the_auxiliary_loss_is_that_of_autograd(call_js, k):
-    given = logits()
-    bias = torch.zeros(EXPERTS, dtype=torch.float64, requires_grad=True)
-    auxiliary(given + bias, k).backward()
-    probabilities, chosen = route(call_js, given, k)
-    load = np.bincount(chosen, minlength=EXPERTS)
-    got = call_js(MATHS, "auxiliarySlope", probabilities, load.tolist(), TOKENS, EXPERTS)
-    np.testing.assert_allclose(got, bias.grad, atol=1e-12)
+def test_the_slope_of_the_auxiliary_loss_is_that_of_autograd(call_js):
+    for k in [1, 2]:
+        given = logits()
+        bias = torch.zeros(EXPERTS, dtype=torch.float64, requires_grad=True)
+        auxiliary(given + bias, k).backward()
+        probabilities, chosen = route(call_js, given, k)
+        load = np.bincount(chosen, minlength=EXPERTS)
+        got = call_js(MATHS, "auxiliarySlope", probabilities, load.tolist(), TOKENS, EXPERTS)
+        np.testing.assert_allclose(got, bias.grad, atol=1e-12)
 
 
 @pytest.mark.browser
@@ -117,20 +115,17 @@ def test_noise_has_its_size_and_favour_goes_to_expert_zero(call_js):
     assert few == [0, 1, 2, 4, 5, 6]
 
 
-@pytest.mark.parametrize(
-    ("state", "sentence"),
-    [
+def test_options_out_of_range_are_answered_with_the_range():
+    for state, sentence in [
         ({"logits": np.zeros((3, 1))}, "logits need up to 512 tokens and 2 to 64 experts, got 3 × 1"),
         ({"experts": 9}, "experts needs to be from 2 to 8, or 0 for all, got 9"),
         ({"top_k": 9}, "top_k needs to be from 1 to 8, got 9"),
         ({"capacity": 0}, "capacity needs to be from 0.1 to 8, got 0"),
         ({"clusters": [0]}, "clusters need a number from 0 to 5 for each of 128 tokens"),
-    ],
-)
-def test_options_out_of_range_are_answered_with_the_range(state, sentence):
-    drawn = ExpertRouter.drawn()
-    with pytest.raises(TraitError, match=sentence):
-        ExpertRouter(**{"logits": drawn.logits, "clusters": drawn.clusters} | state)
+    ]:
+        drawn = ExpertRouter.drawn()
+        with pytest.raises(TraitError, match=sentence):
+            ExpertRouter(**{"logits": drawn.logits, "clusters": drawn.clusters} | state)
 
 
 def test_the_alternative_text_counts_as_the_picture_does():
@@ -149,6 +144,7 @@ def test_the_sentence_agrees_with_python(mount):
     assert f"and {dropped} choices are dropped" in said
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_arrow_keys_go_from_expert_to_expert(mount):
     page = mount(ExpertRouter(logits=np.tile(np.eye(4), (3, 1)), capacity=1.0, favour=5))
@@ -159,6 +155,7 @@ def test_arrow_keys_go_from_expert_to_expert(mount):
     page.wait_for_function("document.querySelector('.st-summary').textContent.includes('3 places stay empty')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_with_fewer_experts_than_k_each_token_asks_all_of_them(mount):
     widget = ExpertRouter.drawn(top_k=4)
@@ -169,6 +166,7 @@ def test_with_fewer_experts_than_k_each_token_asks_all_of_them(mount):
     assert widget.alt.startswith("128 tokens go to the top 2 of 2 experts")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_logits_that_come_from_the_kernel_are_drawn_at_once(mount):
     page = mount(ExpertRouter(logits=np.tile(np.eye(4), (3, 1))))

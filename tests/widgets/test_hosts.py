@@ -20,8 +20,6 @@ from studium_widgets.hosts.server import first_widget
 from studium_widgets.schema import rules
 from traitlets import Bool, Dict, Enum, Float, Int, List, Tuple, Unicode
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 ROOT = Path(__file__).parents[2]
 RULES = "widgets/studium_widgets/hosts/rules.js"
 STEPS = {"steps": {"type": "integer", "minimum": 1, "maximum": 9}}
@@ -65,9 +63,8 @@ def test_the_rules_of_a_state_are_those_of_its_traits():
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("state", "allowed", "sentence"),
-    [
+def test_a_state_that_breaks_its_rules_is_named_in_a_sentence(call_js):
+    for state, allowed, sentence in [
         ({"steps": 3}, STEPS, ""),
         ({"steps": 10}, STEPS, "steps needs a whole number from 1 to 9, got 10"),
         ({"steps": "3"}, STEPS, 'steps needs a whole number from 1 to 9, got "3"'),
@@ -111,31 +108,26 @@ def test_the_rules_of_a_state_are_those_of_its_traits():
             GRID | {"other": {"type": "tensor", "dtype": "float32", "shape": ["n"], "finite": True}},
             "other needs 2 numbers for its n, got 3",
         ),
-    ],
-)
-def test_a_state_that_breaks_its_rules_is_named_in_a_sentence(call_js, state, allowed, sentence):
-    found = call_js(RULES, "findProblem", state, allowed)
-    assert found.startswith(sentence)
-    assert bool(found) == bool(sentence)
+    ]:
+        found = call_js(RULES, "findProblem", state, allowed)
+        assert found.startswith(sentence)
+        assert bool(found) == bool(sentence)
 
 
 FRAGMENT = "widgets/studium_widgets/hosts/fragment.js"
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_changes_survive_as_the_fragment_of_an_address(call_js):
+    for changes in [
         {},
         {"steps": 3},
         {"word": "not a ring & 50 % = #1 ✓", "flag": True, "size": None},
         {"grid": tensor([[1, 2], [3, 4]]), "words": ["a", "b"]},
-    ],
-)
-def test_changes_survive_as_the_fragment_of_an_address(call_js, changes):
-    fragment = call_js(FRAGMENT, "toFragment", changes)
-    assert re.fullmatch(r"[\w.!~*'()%=&-]*", fragment, re.ASCII)
-    assert call_js(FRAGMENT, "fromFragment", fragment, {}, {name: {} for name in changes}) == changes
+    ]:
+        fragment = call_js(FRAGMENT, "toFragment", changes)
+        assert re.fullmatch(r"[\w.!~*'()%=&-]*", fragment, re.ASCII)
+        assert call_js(FRAGMENT, "fromFragment", fragment, {}, {name: {} for name in changes}) == changes
 
 
 FAILS = """export default { show(place) {
@@ -157,26 +149,26 @@ def test_a_state_in_an_address_that_the_picture_fails_to_draw_is_left_out(chromi
     view.close()
 
 
-@pytest.mark.parametrize("widget", [AttentionHeatmap, Chart])
-def test_an_installed_widget_is_found_by_its_name(widget):
-    assert find(widget.name()) is widget
+def test_an_installed_widget_is_found_by_its_name():
+    for widget in [AttentionHeatmap, Chart]:
+        assert find(widget.name()) is widget
 
 
 OURS = [item for item in map(studium_widgets.__getattr__, studium_widgets.__all__) if hasattr(item, "_script")]
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("widget", OURS, ids=lambda widget: widget.__name__)
-def test_what_each_widget_saves_keeps_its_own_rules(call_js, widget):
-    state = widget.example().snapshot()["state"]
-    assert call_js(RULES, "findProblem", state, rules(widget, widget.state_names())) == ""
+def test_what_each_widget_saves_keeps_its_own_rules(call_js):
+    for widget in OURS:
+        state = widget.example().snapshot()["state"]
+        assert call_js(RULES, "findProblem", state, rules(widget, widget.state_names())) == ""
 
 
-@pytest.mark.parametrize("widget", OURS, ids=lambda widget: widget.__name__)
-def test_every_number_of_a_state_has_bounds(widget):
-    found = rules(widget, widget.state_names())
-    numbers = {name: rule for name, rule in found.items() if rule.get("type") in ("integer", "number")}
-    assert [name for name, rule in numbers.items() if "between" not in rule and "maximum" not in rule] == []
+def test_every_number_of_a_state_has_bounds():
+    for widget in OURS:
+        found = rules(widget, widget.state_names())
+        numbers = {name: rule for name, rule in found.items() if rule.get("type") in ("integer", "number")}
+        assert [name for name, rule in numbers.items() if "between" not in rule and "maximum" not in rule] == []
 
 
 NO_WIDGETS = [
@@ -185,10 +177,10 @@ NO_WIDGETS = [
 ]
 
 
-@pytest.mark.parametrize("name", NO_WIDGETS)
-def test_a_name_that_is_no_installed_widgets_finds_nothing(name):
-    with pytest.raises(UnknownWidgetError, match="it needs an installed widget, got"):
-        find(name)
+def test_a_name_that_is_no_installed_widgets_finds_nothing():
+    for name in NO_WIDGETS:
+        with pytest.raises(UnknownWidgetError, match="it needs an installed widget, got"):
+            find(name)
 
 
 def saved(data: object) -> object:
@@ -198,25 +190,22 @@ def saved(data: object) -> object:
 FIRST = {"widget": "studium_widgets/chart", "version": 1, "alt": 'A "chart" {of} two', "state": {"x": [{}]}}
 
 
-@pytest.mark.parametrize(
-    ("cells", "name"),
-    [
+def test_the_first_picture_of_a_notebook_is_found_in_its_text():
+    for cells, name in [
         ([new_code_cell("1"), new_code_cell("2", outputs=[saved(FIRST), saved({"widget": "b/b"})])], FIRST["widget"]),
         ([new_code_cell(json.dumps(saved(FIRST)))], None),  # as source it is text
         ([new_code_cell("1", outputs=[saved({"widget": 3})])], None),
         ([new_code_cell("1", outputs=[saved("studium_widgets/chart")])], None),
         ([], None),
-    ],
-)
-def test_the_first_picture_of_a_notebook_is_found_in_its_text(cells, name):
-    notebook = new_notebook(cells=cells)
-    assert first_widget(json.dumps(notebook)) == name
-    assert first_widget(json.dumps(notebook, indent=1)) == name
+    ]:
+        notebook = new_notebook(cells=cells)
+        assert first_widget(json.dumps(notebook)) == name
+        assert first_widget(json.dumps(notebook, indent=1)) == name
 
 
-@pytest.mark.parametrize("rest", ['{"widget": "studium_widgets/ch', '{"a":' * 100_000, "", "{"])
-def test_a_notebook_that_is_cut_off_names_no_picture(rest):
-    assert first_widget('"application/vnd.studium.widget+json": ' + rest) is None
+def test_a_notebook_that_is_cut_off_names_no_picture():
+    for rest in ['{"widget": "studium_widgets/ch', '{"a":' * 100_000, "", "{"]:
+        assert first_widget('"application/vnd.studium.widget+json": ' + rest) is None
 
 
 @pytest.fixture
@@ -245,6 +234,7 @@ def snapshot():
     return copy.deepcopy(AttentionHeatmap.example().snapshot())
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_file_from_disk_shows_a_picture_twice_and_each_moves_alone(from_disk):
     html = AttentionHeatmap.example()._repr_mimebundle_()[0]["text/html"]
@@ -267,6 +257,7 @@ def test_a_file_from_disk_shows_a_picture_twice_and_each_moves_alone(from_disk):
     raise AssertionError("the image stayed as it was")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_frame_is_as_high_as_its_picture_and_follows_the_theme_that_it_is_told(from_disk):
     page = from_disk(AttentionHeatmap.example()._repr_mimebundle_()[0]["text/html"])
@@ -317,19 +308,20 @@ def test_data_that_are_no_snapshot_end_in_one_sentence(open_page):
     assert {name for name, text in said.items() if text.count("\n")} == set()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
-@pytest.mark.parametrize("kind", ["one text", "many texts", "many numbers", "deep"])
-def test_fifty_megabytes_of_state_end_in_one_sentence(open_page, snapshot, kind):
-    make = {
-        "one text": "'x'.repeat(5e7)",
-        "many texts": "Array(1e6).fill('x'.repeat(50))",
-        "many numbers": "Array(2.5e7).fill(1)",
-        "deep": "(() => { let deep = []; for (let i = 0; i < 1.3e7; i++) deep = [deep]; return deep; })()",
-    }[kind]
-    huge = f"Object.assign(JSON.parse(text), {{ state: {{ tokens: {make} }} }})"
-    script = SHOW.replace("JSON.parse(text)", huge)
-    said = open_page().evaluate(script, [AttentionHeatmap.module(), json.dumps(snapshot)])
-    assert said == "This saved picture cannot be shown: it needs at most 24 MB of state, got more."
+def test_fifty_megabytes_of_state_end_in_one_sentence(open_page, snapshot):
+    for kind in ["one text", "many texts", "many numbers", "deep"]:
+        make = {
+            "one text": "'x'.repeat(5e7)",
+            "many texts": "Array(1e6).fill('x'.repeat(50))",
+            "many numbers": "Array(2.5e7).fill(1)",
+            "deep": "(() => { let deep = []; for (let i = 0; i < 1.3e7; i++) deep = [deep]; return deep; })()",
+        }[kind]
+        huge = f"Object.assign(JSON.parse(text), {{ state: {{ tokens: {make} }} }})"
+        script = SHOW.replace("JSON.parse(text)", huge)
+        said = open_page().evaluate(script, [AttentionHeatmap.module(), json.dumps(snapshot)])
+        assert said == "This saved picture cannot be shown: it needs at most 24 MB of state, got more."
 
 
 SCRIPTS = [path for folder in ("widgets/studium_widgets", "plugins") for path in Path(ROOT, folder).rglob("*.js")]

@@ -8,8 +8,6 @@ import torch
 from studium_widgets import ImageGrid
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/image_grid_maths.js"
 
 
@@ -27,10 +25,10 @@ def sent(widget: ImageGrid) -> dict:
     return {"data": widget.images.flatten().tolist(), "shape": list(widget.images.shape)}
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
-def test_minus_one_is_black_and_one_is_white(kind):
-    images = torch.tensor([-1.0, 0.0, 1.0, 0.5], dtype=kind).reshape(1, 1, 2, 2)
-    assert ImageGrid(images).images.flatten().tolist() == [0, 128, 255, 191]
+def test_minus_one_is_black_and_one_is_white():
+    for kind in [torch.float32, torch.float64, torch.bfloat16]:
+        images = torch.tensor([-1.0, 0.0, 1.0, 0.5], dtype=kind).reshape(1, 1, 2, 2)
+        assert ImageGrid(images).images.flatten().tolist() == [0, 128, 255, 191]
 
 
 def test_low_and_high_are_the_ends_of_the_scale():
@@ -73,9 +71,8 @@ def test_the_alternative_text_says_what_is_shown():
     assert ImageGrid(frames[0, :1]).alt == "Images: 1 image of 4 × 5 pixels, mean 0.00."
 
 
-@pytest.mark.parametrize(
-    ("images", "state", "sentence"),
-    [
+def test_images_that_cannot_be_shown_are_answered_with_what_was_needed():
+    for images, state, sentence in [
         (np.zeros((3, 4, 4)), {}, r"images need numbers \(N, C, H, W\), .* got float64 of shape \(3, 4, 4\)"),
         ([["a"]], {}, "images need numbers"),
         (np.zeros((1, 2, 4, 4)), {}, "images need 1 or 3 channels before height and width, got 2: permute"),
@@ -88,11 +85,9 @@ def test_the_alternative_text_says_what_is_shown():
         (np.zeros((1, 1, 4, 4)), {"low": 1, "high": 1}, "low needs to be below high, got 1 and 1"),
         (np.zeros((1, 1, 4, 4)), {"step": 1}, "step needs to be from 0 to 0, got 1"),
         (np.zeros((1, 1, 4, 4)), {"image": 1}, "image needs to be from 0 to 0, got 1"),
-    ],
-)
-def test_images_that_cannot_be_shown_are_answered_with_what_was_needed(images, state, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        ImageGrid(images, **state)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            ImageGrid(images, **state)
 
 
 def test_a_misspelt_option_is_answered_with_the_nearest():
@@ -101,14 +96,14 @@ def test_a_misspelt_option_is_answered_with_the_nearest():
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_are_those_of_the_array(call_js, channels):
-    widget = ImageGrid(random(2, 3, channels, 4, 5))
-    got = call_js(MATHS, "pixels", sent(widget), 1, 2)
-    expected = np.broadcast_to(widget.images[1, 2], (3, 4, 5)).transpose(1, 2, 0)
-    pixels = np.array(list(got.values()) if isinstance(got, dict) else got).reshape(4, 5, 4)
-    assert pixels[..., :3].tolist() == expected.tolist()
-    assert (pixels[..., 3] == 255).all()
+def test_pixels_are_those_of_the_array(call_js):
+    for channels in [1, 3]:
+        widget = ImageGrid(random(2, 3, channels, 4, 5))
+        got = call_js(MATHS, "pixels", sent(widget), 1, 2)
+        expected = np.broadcast_to(widget.images[1, 2], (3, 4, 5)).transpose(1, 2, 0)
+        pixels = np.array(list(got.values()) if isinstance(got, dict) else got).reshape(4, 5, 4)
+        assert pixels[..., :3].tolist() == expected.tolist()
+        assert (pixels[..., 3] == 255).all()
 
 
 @pytest.mark.browser
@@ -121,9 +116,8 @@ def test_measures_are_those_of_numpy(call_js):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("wanted", "images", "width", "columns"),
-    [
+def test_a_row_has_as_many_images_as_can_be_seen(call_js):
+    for wanted, images, width, columns in [
         (8, 20, 900, 8),
         (8, 20, 340, 4),
         (10, 20, 346, 5),
@@ -131,12 +125,11 @@ def test_measures_are_those_of_numpy(call_js):
         (0, 20, 900, 8),
         (0, 20, 340, 4),
         (0, 2, 0, 1),
-    ],
-)
-def test_a_row_has_as_many_images_as_can_be_seen(call_js, wanted, images, width, columns):
-    assert call_js(MATHS, "columnsFor", wanted, images, width) == columns
+    ]:
+        assert call_js(MATHS, "columnsFor", wanted, images, width) == columns
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("kernel", [True, False])
 def test_what_is_drawn_is_the_array(mount, kernel):
@@ -165,6 +158,7 @@ def test_the_film_is_moved_by_the_slider_by_the_strip_and_by_keys(mount):
     page.wait_for_function("document.querySelector('[aria-selected=true]').textContent === 't = 1'")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_play_goes_from_the_end_to_the_first_step_and_on_to_the_last(mount):
     page = mount(ImageGrid(random(3, 1, 1, 2, 2)))
@@ -174,15 +168,7 @@ def test_play_goes_from_the_end_to_the_first_step_and_on_to_the_last(mount):
     assert page.evaluate("seen") == [0, 1, 2]
 
 
-@pytest.mark.browser
-def test_where_motion_is_to_be_reduced_each_press_goes_one_step_on(mount):
-    page = mount(ImageGrid(random(3, 1, 1, 2, 2), step=0), still=True)
-    page.get_by_role("button", name="Step", exact=True).click()
-    first = page.state()["step"]
-    page.wait_for_timeout(300)
-    assert page.state()["step"] == first
-
-
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_strip_shows_another_image(mount):
     page = mount(ImageGrid(random(3, 2, 1, 4, 4), captions=["left", "right"]))
@@ -192,6 +178,7 @@ def test_the_strip_shows_another_image(mount):
     page.get_by_text("All steps of image 1: right").wait_for()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_still_images_have_neither_a_slider_nor_a_strip(mount):
     page = mount(ImageGrid(random(4, 3, 4, 4)))
@@ -204,21 +191,3 @@ def test_what_was_clipped_and_what_is_no_number_is_said(mount):
     page = mount(ImageGrid(images))
     assert "One number is not finite." in said(page, "Images")
     assert page.get_by_text("Black is −1, white is 1. 25 % of all numbers lie outside and are clipped.").count() == 1
-
-
-@pytest.mark.browser
-def test_the_table_has_the_numbers_of_each_image(mount):
-    page = mount(ImageGrid(np.stack([np.full((1, 2, 2), -1.0), np.full((1, 2, 2), 1.0)]), captions=["black", "white"]))
-    page.get_by_text("Show as table").click()
-    page.locator("tbody tr").first.wait_for()
-    rows = [row.inner_text().split("\t") for row in page.locator("tbody tr").all()]
-    assert rows[1:] == [["0: black", "−1", "0", "−1", "−1"], ["1: white", "1", "0", "1", "1"]]
-    assert rows[0][:3] == ["all", "0", "1"]
-
-
-@pytest.mark.browser
-def test_ten_columns_fit_on_a_narrow_page(mount):
-    page = mount(ImageGrid(random(20, 1, 8, 8), columns=10), width=400)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    tops = {canvas.bounding_box()["y"] for canvas in page.locator(".st-image-grid canvas").all()}
-    assert len(tops) == 4

@@ -14,6 +14,7 @@ def chart(*lines, names=("rising", "falling")):
     return Chart(x=X, y=list(lines), names=list(names), x_label="x", y_label="y")
 
 
+@pytest.mark.heavy
 def test_lines_that_are_apart_have_their_names_beside_them_and_no_legend(mount):
     page = mount(chart(X, 1 - X))
     page.drawn()
@@ -28,6 +29,7 @@ def test_lines_that_leave_no_room_have_a_legend(mount):
     assert page.locator(".st-legend li").all_inner_texts() == names
 
 
+@pytest.mark.heavy
 def test_names_lie_on_no_line_and_on_no_other_name(mount):
     page = mount(width=900)
     written = page.evaluate(WRITTEN)

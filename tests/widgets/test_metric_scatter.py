@@ -9,8 +9,6 @@ import pytest
 from studium_widgets import MetricScatter
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/metric_scatter_maths.js"
 POINTS = [
     {"name": "old", "year": 2019, "fid": 30.0, "size": 1.0, "family": "GAN", "paper": "arXiv:1"},
@@ -29,50 +27,45 @@ def said(page, start: str) -> str:
     return page.locator(".st-summary").inner_text()
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("lower", list(itertools.product([True, False], repeat=2)))
-def test_the_front_holds_what_no_other_point_beats(call_js, lower):
-    draw = random.Random(3)
-    points = [{"name": str(i), "x": draw.randint(0, 9), "y": draw.randint(0, 9)} for i in range(40)]
-    signs = [1 if low else -1 for low in lower]
-
-    def beats(one, other):
-        pairs = [(sign * one[axis], sign * other[axis]) for sign, axis in zip(signs, "xy", strict=True)]
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-    expected = {point["name"] for point in points if not any(beats(other, point) for other in points)}
-    options = {"x": "x", "y": "y", "lower": {"x": lower[0], "y": lower[1]}}
-    assert {point["name"] for point in call_js(MATHS, "front", points, options)} == expected
+def beats(one, other, signs):
+    pairs = [(sign * one[axis], sign * other[axis]) for sign, axis in zip(signs, "xy", strict=True)]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("lower", "corner"), [(True, {"x": 3, "y": 9}), (False, {"x": 1, "y": 4})])
-def test_the_line_of_the_front_turns_where_nothing_beyond_is_beaten(call_js, lower, corner):
-    first, second = {"x": 1, "y": 9}, {"x": 3, "y": 4}
-    assert call_js(MATHS, "stairs", [first, second], lower) == [first, corner, second]
+def test_the_front_holds_what_no_other_point_beats(call_js):
+    for lower in itertools.product([True, False], repeat=2):
+        draw, signs = random.Random(3), [1 if low else -1 for low in lower]
+        points = [{"name": str(i), "x": draw.randint(0, 9), "y": draw.randint(0, 9)} for i in range(40)]
+        expected = {point["name"] for point in points if not any(beats(other, point, signs) for other in points)}
+        options = {"x": "x", "y": "y", "lower": {"x": lower[0], "y": lower[1]}}
+        assert {point["name"] for point in call_js(MATHS, "front", points, options)} == expected
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
+def test_the_line_of_the_front_turns_where_nothing_beyond_is_beaten(call_js):
+    for lower, corner in [(True, {"x": 3, "y": 9}), (False, {"x": 1, "y": 4})]:
+        first, second = {"x": 1, "y": 9}, {"x": 3, "y": 4}
+        assert call_js(MATHS, "stairs", [first, second], lower) == [first, corner, second]
+
+
+@pytest.mark.browser
+def test_filters_agree_between_python_and_the_browser(call_js):
+    for change, names in [
         ({}, ["old", "middle", "new"]),
         ({"hidden": {"family": ["GAN"]}}, ["middle", "new"]),
         ({"limits": {"year": 2021}}, ["old", "middle"]),
         ({"limits": {"size": 2}}, ["old", "new"]),
         ({"x": "size"}, ["old", "middle"]),
-    ],
-)
-def test_filters_agree_between_python_and_the_browser(call_js, change, names):
-    widget = plane(**change)
-    options = {name: getattr(widget, name) for name in ("x", "y", "hidden", "limits")}
-    assert [point["name"] for point in call_js(MATHS, "passing", POINTS, options)] == names
-    assert widget.alt.startswith(f"{len(names)} of 4 points")
+    ]:
+        widget = plane(**change)
+        options = {name: getattr(widget, name) for name in ("x", "y", "hidden", "limits")}
+        assert [point["name"] for point in call_js(MATHS, "passing", POINTS, options)] == names
+        assert widget.alt.startswith(f"{len(names)} of 4 points")
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
+def test_what_does_not_fit_is_answered_with_what_was_needed():
+    for change, sentence in [
         ({"y": "fidd"}, "y needs a field of numbers, got 'fidd': choose from year, fid, size"),
         ({"x": "family"}, "x needs a field of numbers, got 'family'"),
         ({"size": "paper"}, "size needs a field of numbers, got 'paper'"),
@@ -87,11 +80,9 @@ def test_filters_agree_between_python_and_the_browser(call_js, change, names):
             {"points": [POINTS[0] | {"name": str(i), "family": str(i)} for i in range(7)]},
             "a field with at most 6 values",
         ),
-    ],
-)
-def test_what_does_not_fit_is_answered_with_what_was_needed(change, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        plane(**change)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            plane(**change)
 
 
 def test_the_alternative_text_names_the_best():
@@ -100,6 +91,7 @@ def test_the_alternative_text_names_the_best():
     assert plane(limits={"year": 2000}).alt == "No point of 4 passes the filters."
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_arrow_keys_read_each_point_and_enter_keeps_its_details(mount):
     page = mount(plane())
@@ -113,6 +105,7 @@ def test_arrow_keys_read_each_point_and_enter_keeps_its_details(mount):
     page.wait_for_function("document.querySelector('.st-details').textContent.includes('arXiv:2')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_point_under_the_pointer_is_described(mount):
     page = mount(plane())
@@ -137,6 +130,7 @@ def test_a_value_is_hidden_by_its_chip_and_a_number_by_its_slider(mount):
     assert page.state()["limits"] == {"year": 2019}
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_front_is_named_and_follows_the_axes(mount):
     page = mount(plane(front=True))
@@ -145,6 +139,7 @@ def test_the_front_is_named_and_follows_the_axes(mount):
     page.wait_for_function("document.querySelector('.st-summary').textContent.includes('highest size')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_nothing_left_is_said(mount):
     page = mount(plane(limits={"year": 2000}), width=320)
@@ -196,6 +191,7 @@ def crosses(box, start, end):
     return any(left < x < right and top < y < bottom for x, y in points)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_front_goes_through_no_name(mount):
     page = mount(MetricScatter.example())

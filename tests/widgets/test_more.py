@@ -22,6 +22,7 @@ def test_a_widget_opens_with_what_carries_its_idea_and_the_keyboard_opens_the_re
     assert page.get_by_role("slider", name="Base θ").is_visible()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_widget_that_folds_nothing_has_neither_line(mount, gallery):
     page = mount(gallery(), more=False)
@@ -29,6 +30,7 @@ def test_a_widget_that_folds_nothing_has_neither_line(mount, gallery):
     assert not page.locator(".st-try").is_visible()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_folded_part_has_its_size_once_it_is_opened_and_is_open_where_the_state_is_about_it(mount):
     page = mount(RankExplorer(), RankExplorer(factors="learned"), more=False)

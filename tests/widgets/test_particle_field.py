@@ -11,8 +11,6 @@ from studium_widgets import ParticleField
 from torch import distributions
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/particle_field_maths.js"
 MEASURES = "widgets/studium_widgets/particle_field_measures.js"
 GROUPS = [0, 0, 1, 2]
@@ -30,18 +28,18 @@ def log_density(x: torch.Tensor, signal: float, noise: float, modes: list[int]) 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("signal", "noise"), [(0.6, 0.4), (1.0, 9.0), (0.99, 0.01)])
-def test_score_and_pull_are_the_gradients_of_torchs_log_densities(call_js, signal, noise):
-    field = call_js(MATHS, "fieldOf", MIXTURE, GROUPS, np.array([signal]), np.array([noise]))
-    for temperature in (1.0, 2.5):
-        x = torch.tensor([0.3, -0.4], dtype=torch.float64, requires_grad=True)
-        whole = log_density(x, signal, noise, [0, 1, 2, 3])
-        posts = torch.stack([log_density(x, signal, noise, modes) for modes in ([0, 1], [2], [3])]) - whole
-        (score,) = torch.autograd.grad(whole, x, retain_graph=True)
-        (pull,) = torch.autograd.grad(torch.log_softmax(posts / temperature, 0)[1], x)
-        found = call_js(MATHS, "guess", field, 0, 0.3, -0.4, 1, temperature, np.zeros(5))
-        expected = [*(-(noise**0.5) * score), *(-(noise**0.5) * pull), posts[1].exp().detach()]
-        assert found == pytest.approx([float(value) for value in expected], rel=1e-9)
+def test_score_and_pull_are_the_gradients_of_torchs_log_densities(call_js):
+    for signal, noise in [(0.6, 0.4), (1.0, 9.0), (0.99, 0.01)]:
+        field = call_js(MATHS, "fieldOf", MIXTURE, GROUPS, np.array([signal]), np.array([noise]))
+        for temperature in (1.0, 2.5):
+            x = torch.tensor([0.3, -0.4], dtype=torch.float64, requires_grad=True)
+            whole = log_density(x, signal, noise, [0, 1, 2, 3])
+            posts = torch.stack([log_density(x, signal, noise, modes) for modes in ([0, 1], [2], [3])]) - whole
+            (score,) = torch.autograd.grad(whole, x, retain_graph=True)
+            (pull,) = torch.autograd.grad(torch.log_softmax(posts / temperature, 0)[1], x)
+            found = call_js(MATHS, "guess", field, 0, 0.3, -0.4, 1, temperature, np.zeros(5))
+            expected = [*(-(noise**0.5) * score), *(-(noise**0.5) * pull), posts[1].exp().detach()]
+            assert found == pytest.approx([float(value) for value in expected], rel=1e-9)
 
 
 def guide(call_js: Any, plan: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -139,6 +137,7 @@ def put(page: Any, **state: Any) -> None:
     page.drawn()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_mountain_pass_gives_the_known_shares(mount):
     """Song and Ermon 2019, figure 3: the truth is 0.8 in the second mode."""
@@ -158,6 +157,7 @@ def test_the_mountain_pass_gives_the_known_shares(mount):
     assert 0.45 < bar(page, "mode 2") < 0.56
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_guidance_gives_the_known_accuracies(mount):
     """Eight modes in four classes: the exact conditional has 0.94 of its mass where its class is the likeliest."""
@@ -202,6 +202,7 @@ def test_probe_steps_and_menus_answer_to_the_keyboard(mount):
     assert names[2:] == [*(f"share in class {label}" for label in range(4)), "mean radius", "covariance, trace"]
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_your_own_run_plays_beside_and_nothing_is_left_when_the_view_closes(mount):
     run = np.random.default_rng(0).normal(size=(11, 60, 2))
@@ -232,9 +233,8 @@ def test_steps_take_the_shown_step_with_them():
     assert widget.step == 20
 
 
-@pytest.mark.parametrize(
-    ("state", "message"),
-    [
+def test_what_does_not_fit_is_said_in_one_sentence():
+    for state, message in [
         ({"particles": 5000}, "particles needs to be from 50 to 1500, got 5000"),
         ({"step": 300}, "step needs to be from 0 to 200, got 300"),
         ({"weights": [0.5] * 8}, "sum to 1, got a sum of 4"),
@@ -244,9 +244,7 @@ def test_steps_take_the_shown_step_with_them():
         ({"label": 4}, "label needs to be from 0 to 3, got 4"),
         ({"beside": "yours"}, "'yours' needs trajectory, got none"),
         ({"means": np.zeros((17, 2))}, "means need 1 to 16 rows, got 17"),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(state, message):
-    with pytest.raises(TraitError, match=message) as caught:
-        ParticleField(**state)
-    assert str(caught.value)[0].islower()
+    ]:
+        with pytest.raises(TraitError, match=message) as caught:
+            ParticleField(**state)
+        assert str(caught.value)[0].islower()

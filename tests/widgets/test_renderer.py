@@ -48,6 +48,7 @@ def test_what_was_moved_stays_when_the_same_data_are_rendered_again(output):
     assert steps(output) == "101"
 
 
+@pytest.mark.heavy
 def test_what_was_moved_just_before_the_output_closes_is_kept(output):
     assert output.evaluate(STEPS) == 100
     output.evaluate("output.dispose()")

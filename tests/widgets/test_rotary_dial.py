@@ -8,8 +8,6 @@ import torch
 from studium_widgets import RotaryDial
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/rotary_dial_maths.js"
 
 
@@ -28,68 +26,72 @@ def said(page, start: str) -> str:
     return page.locator(".st-summary").inner_text()
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
-@pytest.mark.parametrize(("d", "base", "factor", "context"), [(64, 10000.0, 4.0, 2048), (128, 500000.0, 8.0, 4096)])
-@pytest.mark.parametrize("method", ["none", "linear", "yarn"])
-def test_frequencies_are_those_of_transformers(call_js, method, d, base, factor, context):
-    pytest.importorskip("transformers")
-    from transformers import LlamaConfig
-    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+def test_frequencies_are_those_of_transformers(call_js):
+    for d, base, factor, context in [(64, 10000.0, 4.0, 2048), (128, 500000.0, 8.0, 4096)]:
+        for method in ["none", "linear", "yarn"]:
+            pytest.importorskip("transformers")
+            from transformers import LlamaConfig
+            from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-    rope = {"rope_type": {"none": "linear"}.get(method, method), "factor": 1.0 if method == "none" else factor}
-    rope |= {"rope_theta": base} | ({"original_max_position_embeddings": context} if method == "yarn" else {})
-    config = LlamaConfig(
-        hidden_size=2 * d,
-        num_attention_heads=2,
-        max_position_embeddings=int(context * factor),
-        rope_parameters=rope,
-    )
-    expected, gain = ROPE_INIT_FUNCTIONS[rope["rope_type"]](config, torch.device("cpu"))
-    options = {"d": d, "base": base, "method": method, "factor": factor, "context": context}
-    got = call_js(MATHS, "frequencies", options)
-    np.testing.assert_allclose(got["frequencies"], expected.numpy(), rtol=2e-6)
-    assert got["gain"] == pytest.approx(gain)
+            rope = {"rope_type": {"none": "linear"}.get(method, method), "factor": 1.0 if method == "none" else factor}
+            rope |= {"rope_theta": base} | ({"original_max_position_embeddings": context} if method == "yarn" else {})
+            config = LlamaConfig(
+                hidden_size=2 * d,
+                num_attention_heads=2,
+                max_position_embeddings=int(context * factor),
+                rope_parameters=rope,
+            )
+            expected, gain = ROPE_INIT_FUNCTIONS[rope["rope_type"]](config, torch.device("cpu"))
+            options = {"d": d, "base": base, "method": method, "factor": factor, "context": context}
+            got = call_js(MATHS, "frequencies", options)
+            np.testing.assert_allclose(got["frequencies"], expected.numpy(), rtol=2e-6)
+            assert got["gain"] == pytest.approx(gain)
 
 
 @pytest.mark.browser
-def test_ntk_keeps_the_fastest_pair_and_slows_the_slowest_by_the_factor(call_js):
+def test_linear_slows_each_pair_by_the_factor_and_ntk_the_slowest_alone(call_js):
     plain = call_js(MATHS, "frequencies", {"d": 32, "base": 10000})["frequencies"]
     ntk = call_js(MATHS, "frequencies", {"d": 32, "base": 10000, "method": "ntk", "factor": 4})["frequencies"]
+    linear = call_js(MATHS, "frequencies", {"d": 32, "base": 10000, "method": "linear", "factor": 4})["frequencies"]
+    assert plain == pytest.approx(setting(32)["speeds"])
+    assert linear == pytest.approx([speed / 4 for speed in plain])
     assert ntk[0] == plain[0] == 1
     assert plain[-1] / ntk[-1] == pytest.approx(4)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("layout", ["half", "interleaved"])
-def test_turning_is_multiplication_by_a_complex_unit(call_js, layout):
-    vector, here = randn(16), setting()
-    speeds = torch.tensor(here["speeds"], dtype=torch.float64)
-    pairs = vector.view(2, 8).T if layout == "half" else vector.view(8, 2)
-    turned = torch.view_as_real(
-        torch.view_as_complex(pairs.contiguous()) * torch.polar(torch.ones(8).double(), 37 * speeds)
-    )
-    expected = turned.T.flatten() if layout == "half" else turned.flatten()
-    got = call_js(MATHS, "rotate", vector.tolist(), 37, here["speeds"], layout)
-    np.testing.assert_allclose(got, expected, atol=1e-12)
+def test_turning_is_multiplication_by_a_complex_unit(call_js):
+    for layout in ["half", "interleaved"]:
+        vector, here = randn(16), setting()
+        speeds = torch.tensor(here["speeds"], dtype=torch.float64)
+        pairs = vector.view(2, 8).T if layout == "half" else vector.view(8, 2)
+        turned = torch.view_as_real(
+            torch.view_as_complex(pairs.contiguous()) * torch.polar(torch.ones(8).double(), 37 * speeds)
+        )
+        expected = turned.T.flatten() if layout == "half" else turned.flatten()
+        got = call_js(MATHS, "rotate", vector.tolist(), 37, here["speeds"], layout)
+        np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("layout", ["half", "interleaved"])
-@pytest.mark.parametrize("mistake", ["none", "key still", "sign", "mixed"])
-def test_the_score_hangs_on_the_offset_alone_unless_something_is_broken(call_js, layout, mistake):
-    here = setting(layout=layout, mistake=mistake)
-    first, second = (call_js(MATHS, "score", here, 40 + shift, 10 + shift) for shift in (0, 100))
-    assert (first == pytest.approx(second, abs=1e-12)) == (mistake == "none")
+def test_the_score_hangs_on_the_offset_alone_unless_something_is_broken(call_js):
+    for layout in ["half", "interleaved"]:
+        for mistake in ["none", "key still", "sign", "mixed"]:
+            here = setting(layout=layout, mistake=mistake)
+            first, second = (call_js(MATHS, "score", here, 40 + shift, 10 + shift) for shift in (0, 100))
+            assert (first == pytest.approx(second, abs=1e-12)) == (mistake == "none")
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("layout", ["half", "interleaved"])
-@pytest.mark.parametrize("mistake", ["none", "mixed"])
-def test_the_curve_is_the_score_at_each_offset(call_js, layout, mistake):
-    here = setting(layout=layout, mistake=mistake, gain=1.1)
-    offsets = [0, 1, 17, 40]
-    expected = [call_js(MATHS, "score", here, 40, 40 - offset) for offset in offsets]
-    np.testing.assert_allclose(call_js(MATHS, "curve", here, 40, offsets), expected, atol=1e-12)
+def test_the_curve_is_the_score_at_each_offset(call_js):
+    for layout in ["half", "interleaved"]:
+        for mistake in ["none", "mixed"]:
+            here = setting(layout=layout, mistake=mistake, gain=1.1)
+            offsets = [0, 1, 17, 40]
+            expected = [call_js(MATHS, "score", here, 40, 40 - offset) for offset in offsets]
+            np.testing.assert_allclose(call_js(MATHS, "curve", here, 40, offsets), expected, atol=1e-12)
 
 
 @pytest.mark.browser
@@ -100,19 +102,16 @@ def test_only_slow_pairs_meet_angles_that_training_has_not_shown(call_js):
     assert not call_js(MATHS, "unseen", 0.01 / 4, 300, 0.01, 128)
 
 
-@pytest.mark.parametrize(
-    ("state", "sentence"),
-    [
+def test_options_out_of_range_are_answered_with_the_range():
+    for state, sentence in [
         ({"dimensions": 7}, "dimensions need to be even, because they turn in pairs, got 7"),
         ({"dimensions": 200}, "dimensions needs to be from 4 to 128, got 200"),
         ({"query_position": 2000}, "query_position needs to be from 0 to 1024, got 2000"),
         ({"factor": 0.5}, "factor needs to be from 1 to 16, got 0.5"),
         ({"query": [1.0] * 4}, "query needs 32 numbers, one per dimension, got 4"),
-    ],
-)
-def test_options_out_of_range_are_answered_with_the_range(state, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        RotaryDial(**state)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            RotaryDial(**state)
 
 
 def test_the_alternative_text_says_where_the_hands_stand():
@@ -134,6 +133,7 @@ def test_moving_both_keeps_the_score_and_moving_one_does_not(mount):
     said(page, "Offset 31")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_moving_both_stops_at_the_end_with_the_offset_kept(mount):
     page = mount(RotaryDial(query_position=1000, key_position=1020, together=True))
@@ -151,6 +151,7 @@ def test_a_mistake_shows_that_the_score_moves(mount):
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_beyond_the_context_slow_pairs_are_strangers_until_they_are_stretched(mount):
     page = mount(RotaryDial(query_position=500, key_position=0))
@@ -159,6 +160,7 @@ def test_beyond_the_context_slow_pairs_are_strangers_until_they_are_stretched(mo
     page.wait_for_function("!document.querySelector('.st-summary').textContent.includes('never showed them')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_arrow_keys_go_from_dial_to_dial(mount):
     page = mount(RotaryDial())
@@ -169,6 +171,7 @@ def test_arrow_keys_go_from_dial_to_dial(mount):
     said(page, "Pair 1 turns once")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_each_button_that_plays_says_what_it_plays(mount):
     names = mount(RotaryDial()).locator(".st-play").evaluate_all("(found) => found.map((one) => one.ariaLabel)")

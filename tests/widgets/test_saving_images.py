@@ -30,6 +30,7 @@ def test_a_caption_has_the_lesson_the_claim_the_number_and_the_date():
     assert grid().captioned(*LINES)._caption.split("\n") == [*LINES, datetime.date.today().isoformat()]
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_only_a_picture_with_a_caption_can_be_saved(mount):
     page = mount(grid(), grid().captioned(*LINES))
@@ -48,6 +49,7 @@ def test_a_saved_image_shows_the_picture_and_below_it_the_caption(mount):
     assert (np.abs(below.astype(int) - below[0, 0]).max(axis=(1, 2)) > 100).sum() > 4 * 10  # rows of ink
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_dark_page_is_saved_dark(mount):
     page = mount(grid().captioned(*LINES), dark=True)

@@ -8,8 +8,6 @@ import torch
 from studium_widgets import Spectrum
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/spectrum_maths.js"
 
 
@@ -30,19 +28,20 @@ def test_centring_takes_the_mean_of_each_column_away(call_js):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("share", "cut"), [(0.0, 0), (0.5, 1), (0.51, 2), (0.9, 3), (1.0, 4)])
-def test_the_cut_for_a_share_is_the_smallest_that_keeps_it(call_js, share, cut):
-    assert call_js(MATHS, "cutFor", np.array([5.0, 3, 1, 1]), share) == cut
+def test_the_cut_for_a_share_is_the_smallest_that_keeps_it(call_js):
+    for share, cut in [(0.0, 0), (0.5, 1), (0.51, 2), (0.9, 3), (1.0, 4)]:
+        assert call_js(MATHS, "cutFor", np.array([5.0, 3, 1, 1]), share) == cut
 
 
-@pytest.mark.parametrize("kind", ["singular", "eigenvalues"])
-def test_the_spectrum_is_that_of_torch(kind):
-    matrix = random(30, 12)
-    expected = torch.linalg.svdvals(matrix) if kind == "singular" else torch.linalg.eigvalsh(matrix.T.cov()).flip(0)
-    widget = Spectrum(matrix=matrix[None], kind=kind, cut=3)
-    np.testing.assert_allclose(widget.spectrum(), expected, rtol=1e-5)
+def test_the_spectrum_is_that_of_torch():
+    for kind in ["singular", "eigenvalues"]:
+        matrix = random(30, 12)
+        expected = torch.linalg.svdvals(matrix) if kind == "singular" else torch.linalg.eigvalsh(matrix.T.cov()).flip(0)
+        widget = Spectrum(matrix=matrix[None], kind=kind, cut=3)
+        np.testing.assert_allclose(widget.spectrum(), expected, rtol=1e-5)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", ["singular", "eigenvalues"])
 def test_the_picture_says_what_python_says(mount, kind):
@@ -51,6 +50,7 @@ def test_the_picture_says_what_python_says(mount, kind):
     assert f"keep {share} % of the energy" in said(mount(widget))
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_cell_is_the_sum_of_what_is_kept_and_what_is_left_out(mount):
     matrix = random(6, 5).float()
@@ -82,6 +82,7 @@ def test_the_cut_is_dragged_and_moved_by_keys(mount):
     assert cut.get_attribute("aria-valuetext") == "4 kept, 100.0 % of the energy"
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_button_cuts_where_a_share_of_the_energy_is_kept(mount):
     page = mount(Spectrum(values=[3.0, 1, 1, 1], cut=4))
@@ -89,6 +90,7 @@ def test_a_button_cuts_where_a_share_of_the_energy_is_kept(mount):
     assert page.state()["cut"] == 1
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_each_case_has_its_own_spectrum(mount):
     page = mount(Spectrum(matrix=[np.eye(4), np.outer([1.0, 2, 3, 4], np.ones(4))], names=["even", "thin"], cut=1))
@@ -97,6 +99,7 @@ def test_each_case_has_its_own_spectrum(mount):
     page.wait_for_function("document.querySelector('.st-summary').textContent.includes('“thin” keep 100.0 %')")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_rows_are_shown_as_images(mount):
     page = mount(Spectrum(matrix=random(1, 10, 12), kind="eigenvalues", image=[3, 4]), width=320)
@@ -105,9 +108,8 @@ def test_rows_are_shown_as_images(mount):
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-@pytest.mark.parametrize(
-    ("state", "sentence"),
-    [
+def test_parts_that_do_not_fit_are_answered_with_what_was_needed():
+    for state, sentence in [
         ({}, "one of matrix and values is needed, got neither"),
         ({"values": [1.0, 2.0]}, "values need to fall and be 0 or above"),
         ({"values": [1.0], "cut": 2}, "cut needs to be from 0 to 1, got 2"),
@@ -116,8 +118,6 @@ def test_rows_are_shown_as_images(mount):
         ({"matrix": np.ones((1, 5, 200))}, "matrix needs 1 to 6 cases of 2 to 128 rows and columns"),
         ({"matrix": np.ones((1, 5, 6)), "image": [2, 2]}, "height × width = 6 columns"),
         ({"matrix": np.ones((1, 5, 6)), "case": 1}, "case needs to be from 0 to 0, got 1"),
-    ],
-)
-def test_parts_that_do_not_fit_are_answered_with_what_was_needed(state, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        Spectrum(**state)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            Spectrum(**state)

@@ -10,8 +10,6 @@ from studium_widgets import TensorDifference
 from studium_widgets.plugin import studium_show_difference
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/tensor_difference_maths.js"
 NAN, INF = float("nan"), float("inf")
 
@@ -26,18 +24,18 @@ def said(page, start: str) -> str:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("rtol", "atol"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.3), (0.05, 0.2)])
-def test_what_differs_is_what_torch_says(call_js, rtol, atol):
-    expected = randn(5, 7)
-    actual = expected + 0.3 * randn(5, 7, seed=1)
-    got = call_js(MATHS, "compare", actual, expected, rtol, atol)
-    wrong = ~torch.isclose(actual, expected, rtol=rtol, atol=atol)
-    assert got["wrong"] == wrong.int().flatten().tolist()
-    assert got["bad"] == wrong.sum()
-    assert got["first"] == wrong.flatten().int().argmax()
-    gaps = ((actual - expected).abs() * wrong).flatten()
-    assert got["largest"] == gaps.argmax()
-    np.testing.assert_allclose(got["difference"], (actual - expected).flatten())
+def test_what_differs_is_what_torch_says(call_js):
+    for rtol, atol in [(0.0, 0.0), (0.1, 0.0), (0.0, 0.3), (0.05, 0.2)]:
+        expected = randn(5, 7)
+        actual = expected + 0.3 * randn(5, 7, seed=1)
+        got = call_js(MATHS, "compare", actual, expected, rtol, atol)
+        wrong = ~torch.isclose(actual, expected, rtol=rtol, atol=atol)
+        assert got["wrong"] == wrong.int().flatten().tolist()
+        assert got["bad"] == wrong.sum()
+        assert got["first"] == wrong.flatten().int().argmax()
+        gaps = ((actual - expected).abs() * wrong).flatten()
+        assert got["largest"] == gaps.argmax()
+        np.testing.assert_allclose(got["difference"], (actual - expected).flatten())
 
 
 @pytest.mark.browser
@@ -52,33 +50,30 @@ def test_nan_equals_nan_and_infinity_its_like_alone(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4), (2, 3, 4, 5)])
-def test_places_and_slices_are_those_of_numpy(call_js, shape):
-    array = np.arange(float(np.prod(shape))).reshape(shape)
-    for at in (0, array.size // 2, array.size - 1):
-        assert tuple(call_js(MATHS, "place", at, list(shape))) == np.unravel_index(at, shape)
-    index = [size - 1 for size in shape[:-2]]
-    part = call_js(MATHS, "slice", list(shape), index)
-    assert array.ravel()[part["start"] :][: part["size"]].tolist() == array[tuple(index)].ravel().tolist()
+def test_places_and_slices_are_those_of_numpy(call_js):
+    for shape in [(7,), (3, 4), (2, 3, 4), (2, 3, 4, 5)]:
+        array = np.arange(float(np.prod(shape))).reshape(shape)
+        for at in (0, array.size // 2, array.size - 1):
+            assert tuple(call_js(MATHS, "place", at, list(shape))) == np.unravel_index(at, shape)
+        index = [size - 1 for size in shape[:-2]]
+        part = call_js(MATHS, "slice", list(shape), index)
+        assert array.ravel()[part["start"] :][: part["size"]].tolist() == array[tuple(index)].ravel().tolist()
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("change", "kind", "value"),
-    [
+def test_a_simple_reason_for_the_whole_difference_is_found(call_js):
+    for change, kind, value in [
         (lambda x: x.mT, "transposed", 0),
         (lambda x: -2.5 * x, "scaled", -2.5),
         (lambda x: x + 0.75, "shifted", 0.75),
         (lambda x: x.flip(-1), "flipped", 0),
         (lambda x: x**3, "", 0),
-    ],
-)
-def test_a_simple_reason_for_the_whole_difference_is_found(call_js, change, kind, value):
-    expected = randn(2, 3, 4)
-    actual = change(expected).contiguous()
-    sent = [{"data": array.flatten().tolist(), "shape": list(array.shape)} for array in (actual, expected)]
-    got = call_js(MATHS, "pattern", *sent, 1e-7, 1e-7)
-    assert (got["kind"], got["value"]) == (kind, pytest.approx(value))
+    ]:
+        expected = randn(2, 3, 4)
+        actual = change(expected).contiguous()
+        sent = [{"data": array.flatten().tolist(), "shape": list(array.shape)} for array in (actual, expected)]
+        got = call_js(MATHS, "pattern", *sent, 1e-7, 1e-7)
+        assert (got["kind"], got["value"]) == (kind, pytest.approx(value))
 
 
 def test_the_alternative_text_names_the_first_difference():
@@ -90,11 +85,11 @@ def test_the_alternative_text_names_the_first_difference():
     assert widget.index == [1]
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.bool])
-def test_tensors_of_every_real_type_are_shown_with_its_name(dtype):
-    widget = TensorDifference.between(torch.ones(2, dtype=dtype), torch.zeros(2))
-    assert widget.dtypes == [str(dtype).removeprefix("torch."), "float32"]
-    assert "2 of 2 values differ" in widget.alt
+def test_tensors_of_every_real_type_are_shown_with_its_name():
+    for dtype in [torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.bool]:
+        widget = TensorDifference.between(torch.ones(2, dtype=dtype), torch.zeros(2))
+        assert widget.dtypes == [str(dtype).removeprefix("torch."), "float32"]
+        assert "2 of 2 values differ" in widget.alt
 
 
 def test_small_differences_of_doubles_are_kept():
@@ -112,9 +107,8 @@ def test_a_large_array_is_cut_to_the_part_around_the_first_difference():
     assert widget.shapes == [[3, 500, 700]] * 2
 
 
-@pytest.mark.parametrize(
-    ("state", "sentence"),
-    [
+def test_what_cannot_be_shown_is_answered_with_what_was_needed():
+    for state, sentence in [
         ({"actual": np.zeros((300, 300)), "expected": [0.0]}, "actual needs at most 65536 values, got 90000"),
         ({"actual": [0.0]}, "expected needs float64 numbers, got NoneType None: give an array"),
         ({"actual": ["a"], "expected": [0.0]}, "actual needs float64 numbers, got a list"),
@@ -124,13 +118,12 @@ def test_a_large_array_is_cut_to_the_part_around_the_first_difference():
         ),
         ({"actual": [[1.0]], "expected": [[1.0]], "index": [0]}, "index needs 0 numbers"),
         ({"actual": [1.0], "expected": [1.0], "rtol": -1}, "rtol and atol need to be 0 or above"),
-    ],
-)
-def test_what_cannot_be_shown_is_answered_with_what_was_needed(state, sentence):
-    with pytest.raises(TraitError, match=sentence):
-        TensorDifference(**state)
+    ]:
+        with pytest.raises(TraitError, match=sentence):
+            TensorDifference(**state)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_first_wrong_value_is_said_and_the_cursor_reads_all_three(mount):
     page = mount(TensorDifference.example())
@@ -152,6 +145,7 @@ def test_one_goes_from_wrong_value_to_wrong_value_across_slices(mount):
     assert page.state()["index"] == [0]
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_slices_are_chosen_for_each_leading_axis(mount):
     page = mount(TensorDifference.between(np.ones((2, 3, 4, 4)), np.zeros((2, 3, 4, 4))))
@@ -168,12 +162,14 @@ def test_a_wrong_shape_is_shown_with_its_axis(mount):
     assert page.locator("canvas:visible").count() == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_transposed_answer_is_called_by_its_name(mount):
     page = mount(TensorDifference.between(randn(4, 3), randn(4, 3).T))
     assert "its last two axes changed over" in said(page, "Axis 0 is 4 long")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_nan_and_infinity_are_counted_and_read(mount):
     page = mount(TensorDifference.between([1.0, NAN, INF, 4.0], [1.0, 2.0, 3.0, NAN]))
@@ -182,30 +178,13 @@ def test_nan_and_infinity_are_counted_and_read(mount):
     assert facts[-3:] == ["1 NaN in yours", "1 infinite in yours", "1 NaN in the reference"]
 
 
-@pytest.mark.browser
-def test_the_table_lists_the_values_that_differ(mount):
-    page = mount(TensorDifference.between([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.5, 4.0]]))
-    page.get_by_text("Show as table").click()
-    page.wait_for_selector("table td")
-    assert page.locator("tbody tr").count() == 1
-    assert page.locator("tbody th, tbody td").all_inner_texts() == ["[1, 0]", "3", "3.5", "−0.5"]
-
-
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("shape", [(), (1,), (100,), (2, 0, 3)])
 def test_every_shape_is_drawn(mount, shape):
     page = mount(TensorDifference.between(np.ones(shape), np.zeros(shape)), width=320)
     assert page.locator(".st-failure").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing(mount, dark):
-    axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
-    found = axe.run(mount(TensorDifference.example(), dark=dark))["violations"]
-    page_level = {"landmark-one-main", "page-has-heading-one", "region", "heading-order"}
-    assert [(problem["id"], problem["nodes"][0]["html"]) for problem in found if problem["id"] not in page_level] == []
 
 
 def merge(weight, a, b, alpha):
@@ -239,6 +218,7 @@ def test_values_that_are_no_real_numbers_have_no_picture():
     assert studium_show_difference(torch.ones(1, dtype=torch.complex64), torch.ones(1), 0, 0) is None
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_value_beyond_the_colours_is_told_at_their_end_and_the_ring_in_a_corner_is_whole(mount):
     expected = np.linspace(-1, 1, 9).reshape(3, 3)
@@ -251,6 +231,7 @@ def test_a_value_beyond_the_colours_is_told_at_their_end_and_the_ring_in_a_corne
     assert cut_rings(page) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [1, 2, 3, 400])
 def test_the_ring_around_a_value_of_a_vector_is_whole(mount, size):

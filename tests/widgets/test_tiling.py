@@ -11,8 +11,6 @@ from studium_widgets import AttentionTiling
 from torch.nn import functional
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 MATHS = "widgets/studium_widgets/tiling_maths.js"
 
 
@@ -30,23 +28,23 @@ SHAPES = [(4, 5, "rows"), (5, 4, "columns"), (13, 1, "rows"), (1, 13, "columns")
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("causal", [False, True])
-def test_all_tiles_give_torchs_attention_and_every_step_is_exact(call_js, causal):
-    q, k, v = drawn()
-    expected = functional.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=causal)[0]
-    for rows, columns, order in SHAPES:
-        shape = {"size": 13, "width": 6, "rows": rows, "columns": columns, "order": order, "causal": causal}
-        found = state(call_js, shape=shape | {"mistake": "none"}, q=q.tolist(), k=k.tolist(), v=v.tolist())
-        assert np.array(found["out"]).reshape(13, 6) == pytest.approx(expected.numpy(), rel=1e-12, abs=1e-13)
-        assert found["worst"] < 1e-13
+def test_all_tiles_give_torchs_attention_and_every_step_is_exact(call_js):
+    for causal in [False, True]:
+        q, k, v = drawn()
+        expected = functional.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=causal)[0]
+        for rows, columns, order in SHAPES:
+            shape = {"size": 13, "width": 6, "rows": rows, "columns": columns, "order": order, "causal": causal}
+            found = state(call_js, shape=shape | {"mistake": "none"}, q=q.tolist(), k=k.tolist(), v=v.tolist())
+            assert np.array(found["out"]).reshape(13, 6) == pytest.approx(expected.numpy(), rel=1e-12, abs=1e-13)
+            assert found["worst"] < 1e-13
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("mistake", ["no-rescale", "block-maximum", "inverse"])
-def test_each_mistake_corrupts_rows(call_js, mistake):
-    q, k, v = drawn().tolist()
-    shape = {"size": 13, "width": 6, "rows": 4, "columns": 4, "order": "rows", "causal": False, "mistake": mistake}
-    assert state(call_js, shape=shape, q=q, k=k, v=v)["worst"] > 0.01
+def test_each_mistake_corrupts_rows(call_js):
+    for mistake in ["no-rescale", "block-maximum", "inverse"]:
+        q, k, v = drawn().tolist()
+        shape = {"size": 13, "width": 6, "rows": 4, "columns": 4, "order": "rows", "causal": False, "mistake": mistake}
+        assert state(call_js, shape=shape, q=q, k=k, v=v)["worst"] > 0.01
 
 
 @pytest.mark.browser
@@ -124,6 +122,7 @@ def test_arrows_and_clicks_go_from_tile_to_tile(mount):
     assert page.evaluate("window.views[0].model.listening") == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_your_own_arrays_are_taken(mount):
     q, k, v = drawn(12, 4)
@@ -145,9 +144,8 @@ def test_the_alternative_text_counts_tiles():
     assert widget.step == widget.tiles() == 6
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_does_not_fit_is_said_in_one_sentence():
+    for options, message in [
         ({"length": 65}, "length needs to be from 4 to 64, got 65"),
         ({"block_rows": 0}, "block_rows needs to be from 1 to 64, got 0"),
         ({"step": 17}, "step needs to be from 0 to 16, got 17"),
@@ -156,9 +154,7 @@ def test_the_alternative_text_counts_tiles():
             {"q": np.ones((8, 4)), "k": np.ones((8, 4)), "v": np.ones((7, 4))},
             r"v needs the shape of q, \(8, 4\), got \(7, 4\)",
         ),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(options, message):
-    with pytest.raises(TraitError, match=message) as caught:
-        AttentionTiling(**options)
-    assert str(caught.value)[0].islower()
+    ]:
+        with pytest.raises(TraitError, match=message) as caught:
+            AttentionTiling(**options)
+        assert str(caught.value)[0].islower()

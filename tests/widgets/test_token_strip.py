@@ -1,4 +1,4 @@
-"""The token strip: its maths against torch and transformers, its controls in a browser, its Python side."""
+"""The token strip: its maths against torch, its controls in a browser, its Python side."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 import torch
 from studium_widgets import TokenStrip
 from traitlets import TraitError
-
-pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/token_strip_maths.js"
 
@@ -25,9 +23,22 @@ def filtered(call_js: Any, logits: torch.Tensor, temperature: float, **options: 
     return call_js(MATHS, "filter", np.array(p), rank, options) | {"p": np.array(p), "rank": rank}
 
 
+def kept(scores: torch.Tensor, top_k: int, top_p: float, min_p: float) -> torch.Tensor:
+    """The scores that the filters of transformers keep, -inf for the others."""
+    if top_k:
+        scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -torch.inf)
+    if top_p < 1:
+        ordered, at = scores.sort()
+        gone = ordered.softmax(-1).cumsum(-1) <= 1 - top_p
+        scores = scores.masked_fill(torch.zeros_like(gone).scatter(0, at, gone), -torch.inf)
+    if min_p:
+        p = scores.softmax(-1)
+        scores = scores.masked_fill(p < min_p * p.max(), -torch.inf)
+    return scores
+
+
 @pytest.mark.browser
 def test_filters_keep_what_transformers_keeps(call_js):
-    process = pytest.importorskip("transformers.generation.logits_process")
     tied = torch.tensor([1.0, 3.0, 3.0, 3.0, 0.0, 2.0], dtype=torch.float64)
     for logits, temperature, topK, topP, minP in [  # noqa: N806
         (drawn(), 1.0, 0, 1.0, 0.0),
@@ -38,17 +49,11 @@ def test_filters_keep_what_transformers_keeps(call_js):
         (drawn(seed=2), 2.0, 20, 0.9, 0.1),
         (tied, 1.0, 2, 1.0, 0.0),
     ]:
-        scores = logits[None] / temperature
-        if topK:
-            scores = process.TopKLogitsWarper(topK)(None, scores)
-        if topP < 1:
-            scores = process.TopPLogitsWarper(topP)(None, scores)
-        if minP:
-            scores = process.MinPLogitsWarper(minP)(None, scores)
+        scores = kept(logits / temperature, topK, topP, minP)
         found = filtered(call_js, logits, temperature, topK=topK, topP=topP, minP=minP)
-        assert found["q"] == pytest.approx(scores.softmax(-1)[0].tolist(), rel=1e-9)
+        assert found["q"] == pytest.approx(scores.softmax(-1).tolist(), rel=1e-9)
         assert found["count"] == int(scores.isfinite().sum())
-        assert found["mass"] == pytest.approx((logits / temperature).softmax(-1)[scores[0].isfinite()].sum().item())
+        assert found["mass"] == pytest.approx((logits / temperature).softmax(-1)[scores.isfinite()].sum().item())
 
 
 @pytest.mark.browser
@@ -131,6 +136,7 @@ def test_sliders_cut_tokens_and_the_arrows_choose_a_position(mount):
     assert page.evaluate("window.views[0].model.listening") == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [900, 320])
 def test_the_needle_stands_on_the_token_that_is_drawn_and_no_name_is_cut_off(mount, width):
@@ -150,6 +156,7 @@ def test_the_needle_stands_on_the_token_that_is_drawn_and_no_name_is_cut_off(mou
         assert line == {"on": True, "cut": []}, seed
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_numbers_of_a_long_text_follow_a_moved_slider(mount):
     widget = TokenStrip.largest()
@@ -163,6 +170,7 @@ def test_the_numbers_of_a_long_text_follow_a_moved_slider(mount):
     page.wait_for_function(f"wanted => {told} === wanted", arg=wanted)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_a_draft_is_checked_and_a_mistake_shows(mount):
     page = mount(TokenStrip.speculative(), kernel=False)
@@ -178,6 +186,7 @@ def test_a_draft_is_checked_and_a_mistake_shows(mount):
     page.wait_for_function("parseFloat(document.querySelectorAll('dd')[2].textContent) > 1")
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_attention_shows_how_much_a_token_looks_at_each_of_the_source(mount):
     vocabulary = ["la", "maison", "bleue"]
@@ -206,9 +215,8 @@ def test_the_alternative_text_names_the_likeliest_token_and_the_settings():
 GOOD: dict[str, Any] = {"vocabulary": ["a", "b"], "logits": [[0.0, 1.0], [1.0, 0.0]], "text": [1]}
 
 
-@pytest.mark.parametrize(
-    ("state", "message"),
-    [
+def test_what_does_not_fit_is_said_in_one_sentence():
+    for state, message in [
         ({"vocabulary": ["a"]}, "one string for each of 2 columns, got 1"),
         ({"text": [1, 0, 1]}, "text needs 2 or 1 tokens for 2 rows, got 3"),
         ({"text": [2]}, "token numbers from 0 to 1, got 2"),
@@ -219,9 +227,7 @@ GOOD: dict[str, Any] = {"vocabulary": ["a", "b"], "logits": [[0.0, 1.0], [1.0, 0
         ({"draft": [[0.0, 1.0]] * 2}, r"draft needs shape \(1, 2\), one row per token, got \(2, 2\)"),
         ({"attention": [[1.0], [1.0]]}, r"attention needs shape \(2, 0\), got \(2, 1\)"),
         ({"logits": [[-np.inf, -np.inf], [0.0, 1.0]]}, "a finite number in each row, got a row of -inf"),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(state, message):
-    with pytest.raises(TraitError, match=message) as caught:
-        TokenStrip(**GOOD | state)
-    assert str(caught.value)[0].islower()
+    ]:
+        with pytest.raises(TraitError, match=message) as caught:
+            TokenStrip(**GOOD | state)
+        assert str(caught.value)[0].islower()

@@ -11,8 +11,6 @@ from studium_widgets import MemoryMeter, Roofline
 from torch.nn import functional
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(3, of="browser")
-
 COSTS = "widgets/studium_widgets/transformer_costs.js"
 MEMORY = "widgets/studium_widgets/memory_meter_maths.js"
 ROOF = "widgets/studium_widgets/roofline_maths.js"
@@ -34,7 +32,15 @@ def shape(call_js: Any, model: str, kv_heads: int = 0, window: int = -1) -> dict
 
 
 @pytest.mark.browser
-def test_parameters_are_those_of_transformers_and_of_the_published_models(call_js):
+def test_parameters_are_those_of_the_published_models(call_js):
+    for name, count in PUBLISHED.items():
+        assert call_js(COSTS, "parameters", shape(call_js, name)) == count
+    assert call_js(COSTS, "parameters", shape(call_js, "gpt-3-175b")) == pytest.approx(175e9, rel=0.003)
+
+
+@pytest.mark.heavy
+@pytest.mark.browser
+def test_parameters_are_those_of_transformers(call_js):
     transformers = pytest.importorskip("transformers")
     sizes = {"hidden_size": 24, "intermediate_size": 56, "vocab_size": 50}
     llama = transformers.LlamaConfig(
@@ -46,26 +52,20 @@ def test_parameters_are_those_of_transformers_and_of_the_published_models(call_j
     plain = SMALL | {"kvHeads": 6, "gated": False, "tied": True, "positions": 32}
     expected = sum(weight.numel() for weight in transformers.GPT2LMHeadModel(gpt2).parameters())
     assert call_js(COSTS, "parameters", plain) == expected
-    for name, count in PUBLISHED.items():
-        assert call_js(COSTS, "parameters", shape(call_js, name)) == count
-    assert call_js(COSTS, "parameters", shape(call_js, "gpt-3-175b")) == pytest.approx(175e9, rel=0.003)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("model", "kv_heads", "context", "gibibytes"),
-    [
+def test_the_cache_has_the_known_sizes(call_js):
+    for model, kv_heads, context, gibibytes in [
         ("llama-2-7b", 0, 4096, 2.0),
         ("llama-3-8b", 0, 8192, 1.0),
         ("llama-3-70b", 0, 8192, 2.5),
         ("llama-3-8b", -1, 8192, 4.0),
         ("llama-3-8b", 1, 8192, 0.125),
         ("mistral-7b", 0, 32768, 0.5),
-    ],
-)
-def test_the_cache_has_the_known_sizes(call_js, model, kv_heads, context, gibibytes):
-    options = {"batch": 1, "context": context, "bytes": 2}
-    assert call_js(COSTS, "kvBytes", shape(call_js, model, kv_heads), options) == gibibytes * 2**30
+    ]:
+        options = {"batch": 1, "context": context, "bytes": 2}
+        assert call_js(COSTS, "kvBytes", shape(call_js, model, kv_heads), options) == gibibytes * 2**30
 
 
 @pytest.mark.browser
@@ -191,6 +191,7 @@ def test_the_meter_answers_to_its_controls(mount):
     assert page.evaluate("window.views[0].model.listening") == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_rooflines_points_move_by_pointer_and_by_arrows(mount):
     page = mount(Roofline.example())
@@ -244,9 +245,8 @@ def test_the_alternative_texts_name_model_and_card():
     )
 
 
-@pytest.mark.parametrize(
-    ("widget", "state", "message"),
-    [
+def test_what_does_not_fit_is_said_in_one_sentence():
+    for widget, state, message in [
         (MemoryMeter, {"batch": 0}, "batch needs to be from 1 to 1024, got 0"),
         (MemoryMeter, {"kv_heads": 3}, "kv_heads need to divide the 32 heads of Llama 3 8B, got 3"),
         (MemoryMeter, {"window": -2}, "window needs to be from -1 to 131072, got -2"),
@@ -254,9 +254,7 @@ def test_the_alternative_texts_name_model_and_card():
         (Roofline, {"context": 64}, "context needs to be from 128 to 131072, got 64"),
         (Roofline, {"measured": [[1.0, 2.0]]}, "names need one string for each of 1 kernels, got 0"),
         (Roofline, {"measured": [[0.0, 2.0]], "names": ["a"]}, "measured needs numbers above 0, got 0"),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_sentence(widget, state, message):
-    with pytest.raises(TraitError, match=message) as caught:
-        widget(**state)
-    assert str(caught.value)[0].islower()
+    ]:
+        with pytest.raises(TraitError, match=message) as caught:
+            widget(**state)
+        assert str(caught.value)[0].islower()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from studium.exercises.explaining.requirement import requirement
 
 
-@pytest.mark.parametrize(
-    ("title", "sentence"),
-    [
+def test_a_title_becomes_a_requirement():
+    for title, sentence in [
         ("weighs each token by how often it is drafted", "`f` should weigh each token by how often it is drafted."),
         ("is exact, and keeps the dtype", "`f` should be exact, and keep the dtype."),
         ("never reads padding, and does not mind the order", "`f` should never read padding, and not mind the order."),
@@ -18,10 +16,8 @@ from studium.exercises.explaining.requirement import requirement
         ("adds up images and their labels", "`f` should add up images and their labels."),
         ("should hold for any shape", "`f` should hold for any shape."),
         ("for r = 2, all is well", "`f` fails this test: for r = 2, all is well."),
-    ],
-)
-def test_a_title_becomes_a_requirement(title, sentence):
-    assert requirement("f", title) == sentence
+    ]:
+        assert requirement("f", title) == sentence
 
 
 def test_topic_check_gives_advice_about_a_title_that_makes_no_requirement():

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from studium_widgets import Widget
+from studium_widgets.conformance import verdicts
 from studium_widgets.conformance.__main__ import main
+from studium_widgets.conformance.keyboard_checks import controls_have_names
 
 HEAVY = ("playwright", "torch", "ipywidgets", "anywidget", "numpy", "axe_core_python", "studium_widgets.base")
 STRANGER = """
@@ -29,9 +32,8 @@ def test_an_event_loop_may_run():
 
 def run_pytest(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", *options]
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    env = os.environ | environment
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_loading_it_is_cheap_and_a_missing_browser_is_a_skip_with_a_sentence(tmp_path):
@@ -42,6 +44,7 @@ def test_loading_it_is_cheap_and_a_missing_browser_is_a_skip_with_a_sentence(tmp
     assert "the browser checks need Chromium, which is not on the PATH" in done.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_other_tests_may_run_an_event_loop_after_the_browser_has_started(tmp_path):
     lines = STRANGER.format(heavy=()).replace('raise AssertionError("there is none")', "chromium.new_page().close()")
@@ -51,32 +54,26 @@ def test_other_tests_may_run_an_event_loop_after_the_browser_has_started(tmp_pat
 
 
 @pytest.mark.browser
-def test_a_failure_names_the_check_the_problem_and_the_next_step(tmp_path):
+def test_a_failure_names_the_check_the_problem_and_the_next_step(conforms, monkeypatch, tmp_path):
+    monkeypatch.setattr(verdicts.judge, "__defaults__", ((controls_have_names,),))
     source = "export default { render({ model, el }) { el.append(document.createElement('button')); } };"
     (tmp_path / "bare.js").write_text(source, encoding="utf-8")
-    test = """
-from studium_widgets import Widget
 
-class Bare(Widget):
-    _script = "bare.js"
-    alt = "bare"
+    class Bare(Widget):
+        _script = "bare.js"
+        _beside = classmethod(lambda cls, file: tmp_path / file)
+        alt = "bare"  # type: ignore[assignment]
 
-def test_it_conforms(conforms):
-    conforms(Bare)
-"""
-    (tmp_path / "test_bare.py").write_text(test, encoding="utf-8")
-    done = run_pytest(tmp_path)
-    if "1 skipped" in done.stdout:
-        pytest.skip("no Chromium")
-    assert "Bare fails" in done.stdout, done.stdout
-    assert "FAILED  controls have names" in done.stdout
-    assert "a button has no name: give it a label or aria-label" in done.stdout
+    with pytest.raises(pytest.fail.Exception, match=r"Bare fails 1 of 1 checks") as told:
+        conforms(Bare)
+    assert "FAILED  controls have names" in str(told.value)
+    assert "a button has no name: give it a label or aria-label" in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["studium_widgets", "studium_widgets:nothing", "studium_widgets:link", "nowhere:X"])
-def test_what_is_no_widget_class_is_named(capsys, name):
-    assert main([name, "--json"]) == 2
-    assert "a widget class was needed, got" in capsys.readouterr().err
+def test_what_is_no_widget_class_is_named(capsys):
+    for name in ["studium_widgets", "studium_widgets:nothing", "studium_widgets:link", "nowhere:X"]:
+        assert main([name, "--json"]) == 2
+        assert "a widget class was needed, got" in capsys.readouterr().err
 
 
 def test_without_a_browser_the_verdict_is_that_nothing_ran(capsys, monkeypatch, tmp_path):
