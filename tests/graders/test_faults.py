@@ -32,6 +32,9 @@ from studium_graders.grading.lock import only_grader
 from studium_graders.grading.options import GradeOptions
 from studium_graders.results.store import ResultsStore
 
+from tests.children import child
+
+CLASS = 8  # students
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
@@ -57,7 +60,7 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def class_of_twenty(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
+def small_class(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
     course: Path = make_course(rest='[late]\npolicy = "per-day"\npenalty_percent = 10\n')
     build_assignment(course, "ps1", by_hand)
     exercises = by_hand["counting"].exercises
@@ -66,7 +69,7 @@ def class_of_twenty(by_hand: Catalogue, make_course: Callable, submit: Callable)
         for name, item in exercises.items()
     }
     right = {name: solved(item) for name, item in exercises.items()}
-    for number in range(20):
+    for number in range(CLASS):
         when = f"2026-03-0{1 + number % 5} 20:00:00 UTC"
         submit(course, f"student {number:02}", {"counting": signed((right, wrong, {})[number % 3], number)}, when)
     return course
@@ -78,8 +81,8 @@ def signed(answers: dict[str, str], number: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def course(class_of_twenty: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(class_of_twenty, tmp_path / "course"))
+def course(small_class: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_class, tmp_path / "course"))
 
 
 def grade(course: Path, catalogue: Catalogue, watcher: Quiet | None = None, executor: str = "by-hand") -> int:
@@ -109,24 +112,24 @@ def holding(course: Path) -> sqlite3.Connection:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "WAIT_SECONDS", 0.3)
-    monkeypatch.setattr(recording_desk, "BATCH", 4)
+    monkeypatch.setattr(recording_desk, "BATCH", 2)
 
 
 def test_a_gradebook_that_is_locked_for_a_moment_is_waited_for(
     course: Path, by_hand: Catalogue, impatient: None
 ) -> None:
     held: list[sqlite3.Connection] = []
-    watcher = Quiet(6, lambda: held.append(holding(course)))
+    watcher = Quiet(3, lambda: held.append(holding(course)))
     let_go = watcher.done
 
     def done(student: str, *, reused: bool) -> None:
         let_go(student, reused=reused)
-        if watcher.count == 20:
+        if watcher.count == CLASS:
             held[0].rollback()
             held[0].close()
 
     watcher.done = done
-    assert grade(course, by_hand, watcher) == 20
+    assert grade(course, by_hand, watcher) == CLASS
 
 
 def test_a_gradebook_that_stays_locked_costs_no_result(
@@ -134,15 +137,15 @@ def test_a_gradebook_that_stays_locked_costs_no_result(
 ) -> None:
     held: list[sqlite3.Connection] = []
     with pytest.raises(GradebookError, match=r"gradebook\.db is locked by another program; close it, or wait, and run"):
-        grade(course, by_hand, Quiet(6, lambda: held.append(holding(course))))
+        grade(course, by_hand, Quiet(3, lambda: held.append(holding(course))))
     held[0].rollback()
     held[0].close()
-    assert kept(course) == 20
-    assert len(gradebook_rows(course)["submissions"]) < 20
+    assert kept(course) == CLASS
+    assert len(gradebook_rows(course)["submissions"]) < CLASS
     counted = Quiet()
     result = grade_class(course, "ps1", GradeOptions(executor="by-hand", resume=True), by_hand, counted)
     assert all(row.recorded and row.reused for row in result.submissions)
-    assert len(gradebook_rows(course)["submissions"]) == 20
+    assert len(gradebook_rows(course)["submissions"]) == CLASS
 
 
 def test_a_gradebook_that_is_damaged_is_named_and_left_alone(course: Path, by_hand: Catalogue) -> None:
@@ -151,7 +154,7 @@ def test_a_gradebook_that_is_damaged_is_named_and_left_alone(course: Path, by_ha
     with pytest.raises(CourseError, match=r"gradebook\.db .*(is damaged|not a database)"):
         grade(course, by_hand)
     assert (course / "gradebook.db").read_bytes().startswith(b"this is no database")
-    assert kept(course) == 20
+    assert kept(course) == CLASS
 
 
 def test_a_gradebook_that_is_damaged_while_grading_costs_no_result(
@@ -164,10 +167,10 @@ def test_a_gradebook_that_is_damaged_while_grading_costs_no_result(
             file.write(b"x" * 20_000)
 
     with pytest.raises(GradebookError, match="is damaged"):
-        grade(course, by_hand, Quiet(10, damage))
-    assert kept(course) >= 10
+        grade(course, by_hand, Quiet(4, damage))
+    assert kept(course) >= 4
     (course / "copy.db").replace(course / "gradebook.db")
-    assert grade(course, by_hand) == 20
+    assert grade(course, by_hand) == CLASS
 
 
 def test_two_graders_do_not_meet(course: Path, by_hand: Catalogue) -> None:
@@ -175,7 +178,7 @@ def test_two_graders_do_not_meet(course: Path, by_hand: Catalogue) -> None:
         sentence = rf"ps1 is being graded by process {os.getpid()} of .* since 20.*; wait until that is done"
         with pytest.raises(CourseError, match=sentence):
             grade(course, by_hand)
-    assert grade(course, by_hand) == 20
+    assert grade(course, by_hand) == CLASS
 
 
 def test_a_lock_whose_holder_is_dead_is_free(course: Path, by_hand: Catalogue) -> None:
@@ -184,12 +187,12 @@ def test_a_lock_whose_holder_is_dead_is_free(course: Path, by_hand: Catalogue) -
         "with only_grader(Path(sys.argv[1]), 'ps1'): print('held', flush=True); time.sleep(60)"
     )
     folder = course / ".studium" / "locks"
-    with subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True) as holder:
+    with child([sys.executable, "-c", program, folder], stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(CourseError, match=f"process {holder.pid} of"):
             grade(course, by_hand)
         holder.kill()
-    assert grade(course, by_hand) == 20
+    assert grade(course, by_hand) == CLASS
 
 
 @pytest.fixture
@@ -217,8 +220,8 @@ def test_a_full_disk_costs_no_result(small_disk: Path, by_hand: Catalogue, grade
     first = kept(small_disk)
     assert first
     filler.unlink()
-    assert grade(small_disk, by_hand) == 20
-    assert len(gradebook_rows(small_disk)["submissions"]) == 20
+    assert grade(small_disk, by_hand) == CLASS
+    assert len(gradebook_rows(small_disk)["submissions"]) == CLASS
 
 
 @pytest.fixture
@@ -260,21 +263,34 @@ def command(course: Path, executor: str) -> list[str]:
 
 def run_killed_after(seconds: float, course: Path, executor: str) -> bool:
     """Run the command and kill it with all its children; tell whether it was still running."""
-    with subprocess.Popen(command(course, executor), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with child(command(course, executor), **nowhere) as process:
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
             return False
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGKILL)
-        for child in children:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
+        kill_all(process.pid)
     return True
+
+
+def kill_all(pid: int) -> None:
+    """Kill a process, and then what it has started."""
+    first = psutil.Process(pid)
+    for one in (first, *first.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def until_something_is_kept(course: Path) -> None:
+    """Wait until the results of a submission are on the disk."""
+    end = time.monotonic() + 120
+    while not kept(course):
+        assert time.monotonic() < end, "nothing was graded"
+        time.sleep(0.01)
 
 
 def undisturbed(course: Path, executor: str) -> float:
     start = time.monotonic()
-    done = subprocess.run(command(course, executor), check=False, capture_output=True, text=True)
+    done = subprocess.run(command(course, executor), check=False, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - start
 
@@ -287,14 +303,13 @@ STOPPED = "studium: stopped; everything graded so far is kept: run studium grade
 def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
     name: str, course: Path, by_hand: Catalogue
 ) -> None:
-    pipe, told = subprocess.PIPE, command(course, "by-hand-held")
-    with subprocess.Popen(told, stdout=pipe, stderr=pipe, text=True) as process:
-        while not list((course / ".studium" / "results").rglob("*.msgpack")):
-            time.sleep(0.01)
+    pipe = subprocess.PIPE
+    with child(command(course, "by-hand-held"), stdout=pipe, stderr=pipe) as process:
+        until_something_is_kept(course)
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (130, "", STOPPED)
-    undisturbed(course, "by-hand")
+    assert grade(course, by_hand) == CLASS
 
 
 INTERRUPTED = """
@@ -319,7 +334,7 @@ except KeyboardInterrupt:
 
 
 def test_a_stop_while_a_connection_is_closed_is_told_once() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
 
 
@@ -342,10 +357,16 @@ def kill_at_random_moments(
     assert killed
 
 
-def test_killed_anywhere_and_resumed_the_gradebook_is_that_of_a_quiet_run(
+def test_killed_and_resumed_the_gradebook_is_that_of_a_quiet_run(
     course: Path, by_hand: Catalogue, gradebook_rows: Callable, tmp_path: Path
 ) -> None:
-    kill_at_random_moments(2, course, "by-hand-slow", gradebook_rows, tmp_path, seed=1)
+    quiet = Path(shutil.copytree(course, tmp_path / "quiet"))
+    grade(quiet, by_hand)
+    with child(command(course, "by-hand-held"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until_something_is_kept(course)
+        kill_all(process.pid)
+    grade_class(course, "ps1", GradeOptions(executor="by-hand", resume=True), by_hand, Quiet())
+    assert state(course, gradebook_rows) == state(quiet, gradebook_rows)
 
 
 @pytest.mark.heavy
@@ -363,10 +384,10 @@ def test_killed_in_the_middle_of_recording_nothing_is_recorded_twice(
     quiet = Path(shutil.copytree(course, tmp_path / "quiet"))
     grade(quiet, by_hand)
     for owner, name in (
+        (ResultsStore, "save"),
         (recording_desk.AutogradedFolder, "write"),
         (recorder.Recorder, "plan"),
         (recorder.Recorder, "write"),
-        (ResultsStore, "save"),
     ):
         for after in (False, True):
             original = getattr(owner, name)
@@ -380,7 +401,7 @@ def test_killed_in_the_middle_of_recording_nothing_is_recorded_twice(
                 patch.setattr(owner, name, stop)
                 with pytest.raises(KeyboardInterrupt):
                     grade(course, by_hand)
-    assert grade(course, by_hand) == 20
+    assert grade(course, by_hand) == CLASS
     assert state(course, gradebook_rows) == state(quiet, gradebook_rows)
 
 
@@ -424,7 +445,7 @@ def test_a_name_that_is_not_utf_8_is_told_and_stops_nobody(course: Path, by_hand
     folder = course / "submitted"
     (folder / "student 00").rename(folder / os.fsdecode(b"caf\xe9"))
     result = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet())
-    assert sum(row.recorded for row in result.submissions) == 19
+    assert sum(row.recorded for row in result.submissions) == CLASS - 1
     assert result.problems == [r"the folder 'caf\udce9' needs a name in UTF-8; rename it and grade again"]
 
 
@@ -437,13 +458,13 @@ def test_a_student_whose_folder_cannot_be_written_is_told_and_stops_nobody(
     for resume in ((), ("--resume",)):
         code, out, err = studium(*command, *resume)
         assert (code, err.count("\n")) == (1, 1)
-        assert "19 recorded" in out
+        assert f"{CLASS - 1} recorded" in out
         assert re.search(
             r"'student 03' was not recorded: the folder '.*student 03/ps1' could not be .*; remove whatever", err
         )
-    assert len(gradebook_rows(course)["submissions"]) == 19
+    assert len(gradebook_rows(course)["submissions"]) == CLASS - 1
     (course / "autograded" / "student 03").unlink()
-    assert grade(course, by_hand) == 20
+    assert grade(course, by_hand) == CLASS
 
 
 def test_a_student_whose_folder_fails_while_the_gradebook_is_locked_is_told_once(
@@ -460,7 +481,7 @@ def test_a_student_whose_folder_fails_while_the_gradebook_is_locked_is_told_once
 
     monkeypatch.setattr(recorder.Recorder, "write", locked_once)
     result = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet())
-    assert sum(row.recorded for row in result.submissions) == 19
+    assert sum(row.recorded for row in result.submissions) == CLASS - 1
     assert len(result.problems) == 1
 
 
@@ -486,7 +507,7 @@ def test_a_resubmission_in_which_a_file_became_a_folder_or_a_folder_a_file_is_re
         (handed_in / "a").unlink(missing_ok=True)
         (handed_in / name).parent.mkdir(exist_ok=True)
         (handed_in / name).write_text(name)
-        assert grade(course, by_hand) == 20
+        assert grade(course, by_hand) == CLASS
         assert (graded / name).read_text() == name
 
 
@@ -498,4 +519,4 @@ def test_the_gradebook_keeps_its_rows_single(course: Path, by_hand: Catalogue) -
             database.execute(f"select count(*) from {table}").fetchone()[0]
             for table in ("student", "submitted_assignment", "submitted_notebook", "grade", "comment")
         ]
-    assert counts == [20, 20, 20, 80, 40]
+    assert counts == [CLASS, CLASS, CLASS, 4 * CLASS, 2 * CLASS]

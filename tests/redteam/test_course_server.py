@@ -89,7 +89,10 @@ def test_a_right_answer_passes_all_tests_and_hidden_ones_are_counted(ask: Ask) -
     assert (found.hidden_passed, found.hidden_total) == (2, 2)
 
 
-@pytest.mark.parametrize("source", [TELLING, FORGETTING], ids=["telling", "forgetting"])
+@pytest.mark.parametrize(
+    "source",
+    [pytest.param(TELLING, id="telling", marks=pytest.mark.heavy), pytest.param(FORGETTING, id="forgetting")],
+)
 def test_what_a_visible_test_says_after_a_hidden_one_is_what_it_says_without_it(ask: Ask, source: str) -> None:
     found = only(ask(twice=source))
     assert [(test.passed, test.message) for test in found.tests] == [(True, "")]
@@ -118,8 +121,9 @@ def test_one_that_cannot_even_be_laid_out_keeps_nobody_from_a_mark_and_is_given_
 
     async def until_done() -> None:
         await server.start()
-        while server.submissions.waiting():
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(300):
+            while server.submissions.waiting():
+                await asyncio.sleep(0.1)
         await server.close()
 
     try:

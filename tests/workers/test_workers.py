@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from functools import partial
@@ -17,6 +16,8 @@ import pytest
 from studium.workers.job import Job, follow
 from studium.workers.program import DiedError, Program, results
 from studium.workers.warm import Warm
+
+from tests.children import child
 
 from . import works
 
@@ -56,15 +57,16 @@ def worker(request, tmp_path, warm):
 
 
 def gone(pid):
-    """Wait until a process has ended; one that nobody has waited for has ended too."""
-    while psutil.pid_exists(pid):
+    """Whether a process ends within a minute; one that nobody has waited for has ended too."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         try:
             if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                break
+                return True
         except psutil.NoSuchProcess:
-            break
+            return True
         time.sleep(0.02)
-    return True
+    return False
 
 
 def test_events_come_in_order_and_all_of_them(worker):
@@ -160,9 +162,11 @@ def test_a_parent_that_is_killed_leaves_nothing(kind, tmp_path):
         "from pathlib import Path; from tests.workers.works import parent; "
         f"parent({kind!r}, Path({str(events)!r}), Path({str(ready)!r}))"
     )
-    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
+    with child([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
+        end = time.monotonic() + 120
         while not ready.exists():
             assert parent.poll() is None
+            assert time.monotonic() < end
             time.sleep(0.02)
         family = list(islice((pid for pid in follow(_Alive(), events, ANYTHING) if pid), 3))
         below = [one.pid for one in psutil.Process(parent.pid).children(recursive=True)]

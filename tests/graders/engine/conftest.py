@@ -1,8 +1,5 @@
 """A little assignment made by hand, and an engine that grades it."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -38,25 +35,6 @@ TESTS = {
 LIMITS = Limits(
     call_seconds=6, submission_seconds=90, memory_mb=512, processes=32, disk_mb=16, output_kb=64, open_files=64
 )
-
-FORKS = """
-import json, os, traceback
-told = os.dup(1)
-for line in sys.stdin:
-    read, write = os.pipe()
-    if os.fork() == 0:
-        os.dup2(write, 1)
-        os.dup2(write, 2)
-        try:
-            exec(json.loads(line), globals())
-        except BaseException:
-            traceback.print_exc()
-        os._exit(0)
-    os.close(write)
-    with open(read) as said:
-        os.write(told, json.dumps(said.read()).encode() + b"\\n")
-    os.wait()
-"""
 
 
 def hand_made(solutions: dict[str, str], tests: dict[str, str], **more: object) -> Material:
@@ -121,17 +99,3 @@ def grade(engine: Engine, hand_in: Callable[..., CanonicalSubmission]) -> Callab
 def make_material() -> Callable[..., Material]:
     """make_material(solutions, tests, …) → an assignment of one notebook."""
     return hand_made
-
-
-@pytest.fixture(scope="module")
-def in_a_fork(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """in_a_fork(code): runs it in a fork of one process that has run the module's BEGIN; it must say nothing."""
-    command = [sys.executable, "-c", request.module.BEGIN + FORKS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as warm:
-
-        def run(code: str) -> None:
-            print(json.dumps(code), file=warm.stdin, flush=True)
-            assert json.loads(warm.stdout.readline()) == ""
-
-        yield run
-        warm.stdin.close()

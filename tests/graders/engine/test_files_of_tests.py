@@ -97,7 +97,9 @@ def first(path):
 PRETENDS = "import json, os\njson.load = lambda _: [1]\ndef first(path):\n    return path.replace('x.json', 'y.json')"
 
 
-@pytest.mark.parametrize("level", [Level.SELF_CHECK, Level.L0, Level.L1, Level.L2])
+@pytest.mark.parametrize(
+    "level", [pytest.param(Level.SELF_CHECK, marks=pytest.mark.heavy), Level.L0, Level.L1, Level.L2]
+)
 def test_a_test_of_files_finds_those_of_the_answer_at_each_level(ancestor, level):
     if level > probe().level:
         pytest.skip(f"this machine has no {level.label}")

@@ -91,6 +91,7 @@ def test_a_plain_test_is_unverified_and_its_reason_is_true(grade):
     assert {(test.mode, test.reason) for test in grade().tests} == {("unverified", PLAIN)}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("told", ["raise ValueError(seen)", "return repr(seen)", "print(seen)\n    return 0"])
 def test_what_a_visible_test_says_holds_nothing_of_a_hidden_one(grade, told):
     result = grade(first=SPY, second=f"def second(x):\n    {told}")

@@ -79,6 +79,7 @@ def test_a_topic_is_never_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "studium_topics.lora.reference" not in sys.modules
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("body", ["import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n",
                                   "import os\nos._exit(1)\n"])  # fmt: skip
 def test_a_library_that_makes_a_process_unfit_is_left_to_the_student(

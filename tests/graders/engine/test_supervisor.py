@@ -91,20 +91,12 @@ def test_a_test_that_ends_the_judge_each_time_costs_itself_and_the_instructor_is
     assert any("run again" in note for note in one.notes)
 
 
-def test_a_cell_that_crashes_its_own_process_is_blamed(grade):
-    crash = "import ctypes\nctypes.string_at(0)\ndef second(x):\n    return 8"
-    result = grade(second=crash)
-    assert (points(result), result.verdict) == ([1, 0, 1, 1], "ended early")
-
-
 def test_time_for_the_whole_notebook_is_limited(engine, hand_in, monkeypatch):
     slow = "import time\ntime.sleep(2)\n"
     answers = {name: f"{slow}def {name}(*x):\n    return 2" for name in ("first", "second", "third")}
     limits = Limits(call_seconds=4, submission_seconds=3)
     monkeypatch.setattr(engine, "material", msgspec.structs.replace(engine.material, limits=limits))
-    started = time.monotonic()
     result = engine.grade(hand_in(**answers))
-    assert time.monotonic() - started < 20
     assert result.verdict == "time limit"
     assert points(result)[0] == 1
     assert points(result)[3] == 0
@@ -180,7 +172,7 @@ def _forks(zygote):
         return []
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("which", ["_student", "_judge"])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_process_killed_at_any_moment_costs_no_mark_but_may_ask_for_a_person(engine, grade, which, seed):
@@ -193,7 +185,7 @@ def test_a_process_killed_at_any_moment_costs_no_mark_but_may_ask_for_a_person(e
 
 
 @pytest.mark.parametrize("which", ["_student", "_judge"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.heavy)])
 def test_a_zygote_killed_at_any_moment_changes_no_result(engine, grade, which, seed):
     zygote = getattr(engine, which)
     grade()
@@ -279,11 +271,11 @@ def test_what_fails_twice_on_a_machine_without_time_waits_for_a_person_and_is_no
     assert "what failed waits for your marks" in result.notebooks[0].notes[-1]
 
 
-@pytest.mark.parametrize(("waited", "computed", "crowded"), [(6, 1, True), (6, 4, True), (4, 6, False), (4, 1, False)])
-def test_a_late_step_is_run_again_if_it_waited_for_a_processor_for_half_of_its_time(waited, computed, crowded):
+def test_a_late_step_is_run_again_if_it_waited_for_a_processor_for_half_of_its_time():
     before = Usage(0, 1, waited=20, computed=20)
-    after = Usage(0, 1, waited=20 + waited, computed=20 + computed)
-    assert was_crowded(before, after, Limits(call_seconds=10)) is crowded
+    for waited, computed, crowded in ((6, 1, True), (6, 4, True), (4, 6, False), (4, 1, False)):
+        after = Usage(0, 1, waited=20 + waited, computed=20 + computed)
+        assert was_crowded(before, after, Limits(call_seconds=10)) is crowded
 
 
 def test_what_a_step_used_is_counted_from_its_own_beginning():

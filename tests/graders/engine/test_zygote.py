@@ -18,6 +18,8 @@ from studium_graders.engine.processes import zygote as zygote_module
 from studium_graders.engine.processes.interpreter import allowed_variables, environment, import_path
 from studium_graders.engine.processes.zygote import Zygote, ZygoteError, common_ancestor
 
+from tests.children import child
+
 ROLE = """
 import os, time
 SECRETS = False
@@ -91,7 +93,7 @@ def test_the_home_of_a_warm_process_goes_with_it_also_where_its_parent_was_kille
         "import time\nfrom studium_graders.engine.processes.zygote import common_ancestor\none = common_ancestor()\n"
         "one.start()\none._be_ready()\nprint(one._process._home.name, flush=True)\ntime.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+    with child([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
         home = Path(parent.stdout.readline().strip())
         assert home.is_dir()
         parent.kill()

@@ -14,39 +14,39 @@ def text_of(run):
     return "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in run.outputs)
 
 
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        ("%%capture said\nprint('a')", ""),
-        ("x = 2\n%time y = x + 1\nprint(y)", "3\n"),
-        ("def f():\n    %who_ls int\nprint(1)", "1\n"),
-        ("x = %who_ls str\nprint(type(x).__name__)", "list\n"),
-        ("In [1]: x = 4\nIn [2]: print(x)", "4\n"),
-        (">>> x = 5\n>>> print(x)", "5\n"),
-        ("    x = 6\n    print(x)", "6\n"),
-        ("\n\nx = 7\nprint(x)", "7\n"),
-        ("import asyncio\nawait asyncio.sleep(0)\nprint(8)", "8\n"),
-        ("async def f(): return 9\nprint(await f())", "9\n"),
-        ("print('''\n%time\n!ls\n''')", "\n%time\n!ls\n\n"),
-        ("x = 10\nx", "10"),
-        ("x = 10 %(\n3)\nprint(x)", "1\n"),
-        ("word = 'hello'\n!echo {word} $word\nprint(_exit_code)", "hello hello\n0\n"),
-        ("!echo wrong >&2; exit 3\nprint(_exit_code)", "wrong\n3\n"),
-        ("files = !echo a\nprint(files)", "['a']\n"),
-        ("!cat\nprint(9)", "9\n"),
-        ("%autosave 60\n%clear\nprint(11)", "11\n"),
-        ("print(repr(_))", "''\n"),
-        ("12;", ""),
-        ("!echo \\(\n16", "(\n16"),
-        ("%matplotlib inline\nimport matplotlib\nprint(13)", "13\n"),
-        ("%matplotlib notebook\nprint(14)", "14\n"),
-        ("%pylab inline\nprint(15)", "15\n"),
-        ("!printf 'a\\377b\\n'", "a\ufffdb\n"),
-    ],
-)
-def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
-    run = make_student().run(source)
-    assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown)
+IN_A_NOTEBOOK = [
+    ("%%capture said\nprint('a')", ""),
+    ("x = 2\n%time y = x + 1\nprint(y)", "3\n"),
+    ("def f():\n    %who_ls int\nprint(1)", "1\n"),
+    ("x = %who_ls str\nprint(type(x).__name__)", "list\n"),
+    ("In [1]: x = 4\nIn [2]: print(x)", "4\n"),
+    (">>> x = 5\n>>> print(x)", "5\n"),
+    ("    x = 6\n    print(x)", "6\n"),
+    ("\n\nx = 7\nprint(x)", "7\n"),
+    ("import asyncio\nawait asyncio.sleep(0)\nprint(8)", "8\n"),
+    ("async def f(): return 9\nprint(await f())", "9\n"),
+    ("print('''\n%time\n!ls\n''')", "\n%time\n!ls\n\n"),
+    ("x = 10\nx", "10"),
+    ("x = 10 %(\n3)\nprint(x)", "1\n"),
+    ("word = 'hello'\n!echo {word} $word\nprint(_exit_code)", "hello hello\n0\n"),
+    ("!echo wrong >&2; exit 3\nprint(_exit_code)", "wrong\n3\n"),
+    ("files = !echo a\nprint(files)", "['a']\n"),
+    ("!cat\nprint(9)", "9\n"),
+    ("%autosave 60\n%clear\nprint(11)", "11\n"),
+    ("print(repr(_))", "''\n"),
+    ("12;", ""),
+    ("!echo \\(\n16", "(\n16"),
+    ("%matplotlib inline\nimport matplotlib\nprint(13)", "13\n"),
+    ("%matplotlib notebook\nprint(14)", "14\n"),
+    ("%pylab inline\nprint(15)", "15\n"),
+    ("!printf 'a\\377b\\n'", "a\ufffdb\n"),
+]
+
+
+def test_a_cell_does_what_it_does_in_a_notebook(make_student):
+    for source, shown in IN_A_NOTEBOOK:
+        run = make_student().run(source)
+        assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown), source
 
 
 # As in a process that has not imported matplotlib yet, which other tests may have done here.
@@ -62,6 +62,7 @@ def test_the_last_values_have_their_names(make_student, monkeypatch):
     assert text_of(student.run("print(_, __)")) == "last 42\n"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("magic", ["", "%matplotlib inline\n", "%matplotlib agg\n"])
 def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monkeypatch, magic):
     monkeypatch.setenv("MPLBACKEND", INLINE)
@@ -135,24 +136,24 @@ def test_what_a_command_prints_is_bounded_as_what_is_printed(make_student):
     assert gone.value.verdict == "ended early"
 
 
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ("x = 1\nassert x == 2", "this should hold and does not: x == 2"),
-        ("assert (\n    1 ==\n    2\n)", "this should hold and does not: 1 == 2"),
-        ("def check(x):\n    assert x\ncheck(0)", "this should hold and does not: x"),
-        ("%time 1\nassert not 1", "this should hold and does not: not 1"),
-        ("assert given(0)", "this should hold and does not: given(0)"),
-        ("assert 0, 'a text'", "a text"),
-        ("x = 1\nassert x == 2, x", "this should hold and does not: x == 2 (1)"),
-        ("x = 1\nassert x == 2, f'not {x}'", "not 1"),
-        ("given(0)", ""),
-        ("raise AssertionError", ""),
-    ],
-)
-def test_an_assertion_of_the_cell_that_fails_without_a_text_is_named(make_student, source, said):
+ASSERTIONS = [
+    ("x = 1\nassert x == 2", "this should hold and does not: x == 2"),
+    ("assert (\n    1 ==\n    2\n)", "this should hold and does not: 1 == 2"),
+    ("def check(x):\n    assert x\ncheck(0)", "this should hold and does not: x"),
+    ("%time 1\nassert not 1", "this should hold and does not: not 1"),
+    ("assert given(0)", "this should hold and does not: given(0)"),
+    ("assert 0, 'a text'", "a text"),
+    ("x = 1\nassert x == 2, x", "this should hold and does not: x == 2 (1)"),
+    ("x = 1\nassert x == 2, f'not {x}'", "not 1"),
+    ("given(0)", ""),
+    ("raise AssertionError", ""),
+]
+
+
+def test_an_assertion_of_the_cell_that_fails_without_a_text_is_named(make_student):
     student = make_student("def given(x):\n    assert x == 12345")
-    assert student.run(source).error == f"AssertionError: {said}"
+    for source, said in ASSERTIONS:
+        assert student.run(source).error == f"AssertionError: {said}", source
 
 
 def test_an_error_that_the_students_code_has_made_unreadable_is_still_one(make_student):

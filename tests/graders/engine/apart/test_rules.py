@@ -396,14 +396,21 @@ USES = [
 ]
 
 
-@pytest.mark.parametrize("use", [use for use in USES if use is not hash], ids=lambda use: use.__name__)
-def test_a_use_of_a_remote_is_refused_and_the_refusal_sticks(student, use):
+def is_refused(use, box):
+    try:
+        use(box)
+    except TypeError:
+        return True
+    return False
+
+
+def test_a_use_of_a_remote_is_refused_and_the_refusal_sticks(student):
     """The last trap: whoever catches it, as ``pytest.raises`` does, gets no points for it."""
-    with student.test(None) as watched:
-        box = student.get("box")([])
-        with pytest.raises(TypeError):
-            use(box)
-    assert isinstance(watched.refusal, RefusedError)
+    for number, use in enumerate(use for use in USES if use is not hash):
+        with student.test(None) as watched:
+            box = student.get("box")([])
+            assert is_refused(use, box), number
+        assert isinstance(watched.refusal, RefusedError), number
 
 
 def test_a_list_of_a_remote_is_its_items_though_list_asks_for_a_length(student):

@@ -201,21 +201,20 @@ class TestErrorsOfTheStudents:
     def test_a_line_that_is_not_in_the_notebook_is_not(self):
         assert "12345" not in bounded_message(self.error(ValueError, "x = 12345"), None, self.Text(), "f")
 
-    @pytest.mark.parametrize(
-        ("error", "verdict"),
-        [
-            (OSError(errno.ENOSPC, "No space left on device", "12345"), "disk limit"),
-            (OSError(errno.EMFILE, "Too many open files", "12345"), "file limit"),
-            (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "process limit"),
-            (RuntimeError("can't start new thread 12345"), "process limit"),
-            (RuntimeError("12345: can't allocate memory"), "memory limit"),
-            (TooLargeError("a value of 12345 MB is too large to be sent"), "value limit"),
-        ],
+    LIMITS = (
+        (OSError(errno.ENOSPC, "No space left on device", "12345"), "disk limit"),
+        (OSError(errno.EMFILE, "Too many open files", "12345"), "file limit"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "process limit"),
+        (RuntimeError("can't start new thread 12345"), "process limit"),
+        (RuntimeError("12345: can't allocate memory"), "memory limit"),
+        (TooLargeError("a value of 12345 MB is too large to be sent"), "value limit"),
     )
-    def test_a_limit_of_the_kernels_is_named_in_words_of_ours(self, error, verdict):
-        said = bounded_message(error, None, self.Text(), "f")
-        assert breach_in(said, Limits()).verdict == verdict
-        assert "12345" not in said
+
+    def test_a_limit_of_the_kernels_is_named_in_words_of_ours(self):
+        for error, verdict in self.LIMITS:
+            said = bounded_message(error, None, self.Text(), "f")
+            assert breach_in(said, Limits()).verdict == verdict
+            assert "12345" not in said
 
     def test_a_text_that_is_no_plain_text_is_not_asked_for(self):
         class Asking:

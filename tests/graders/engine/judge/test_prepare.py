@@ -10,9 +10,8 @@ from studium_graders.engine.judge.python_text import is_silenced
 from .notebooks import answer, checked, given, material
 
 
-@pytest.mark.parametrize(("source", "silenced"), [("f();", True), ("f(); # no", True), ("f()", False), ("';'", False)])
-def test_a_semicolon_at_the_end_hides_the_value(source, silenced):
-    assert is_silenced(source) is silenced
+def test_a_semicolon_at_the_end_hides_the_value():
+    assert [is_silenced(source) for source in ("f();", "f(); # no", "f()", "';'")] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

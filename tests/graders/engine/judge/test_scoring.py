@@ -19,22 +19,6 @@ from .processes import calibrate, grade_forked
 AS_NBGRADER = [0.0, 1, 1.5, 2.0, True, False, None, "0.5", [0.5], (1,), 1j, object, "text"]
 
 
-@pytest.mark.parametrize("value", AS_NBGRADER, ids=repr)
-def test_a_last_value_is_worth_what_nbgrader_gives(value):
-    outputs = [] if value is None else [new_output("execute_result", data={"text/plain": repr(value)})]
-    marks = {"grade": True, "solution": False, "points": 2, "grade_id": "t"}
-    expected = determine_grade(new_code_cell("", outputs=outputs, metadata={"nbgrader": marks}))[0]
-    assert points_for_outputs(CellRun(outputs), 2.0) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "points"), [(math.nan, 0), (-1, 0), (5, 2), (math.inf, 2), (np.float64(0.5), 0.5), (np.int64(1), 1)]
-)
-def test_where_we_differ_on_purpose(value, points):
-    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-    assert points_for_outputs(CellRun(outputs), 2.0) == points
-
-
 class Untold(float):
     def __float__(self):
         raise RuntimeError("not told")
@@ -43,10 +27,32 @@ class Untold(float):
         return "a number that is not told"
 
 
-@pytest.mark.parametrize(("value", "points"), [(10**400, 2), (-(10**400), 0), (Untold(1), 2)])
-def test_a_number_that_is_no_float_is_worth_what_its_text_is(value, points):
-    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-    assert points_for_outputs(CellRun(outputs), 2.0) == points
+def shown(value):
+    """The outputs of a cell with this last value."""
+    return [] if value is None else [new_output("execute_result", data={"text/plain": repr(value)})]
+
+
+def worth(value, *, scored=False):
+    """The points for a last value, of two."""
+    return points_for_outputs(CellRun(shown(value)), 2.0, scored=scored)
+
+
+def test_a_last_value_is_worth_what_nbgrader_gives():
+    marks = {"grade": True, "solution": False, "points": 2, "grade_id": "t"}
+    for value in AS_NBGRADER:
+        cell = new_code_cell("", outputs=shown(value), metadata={"nbgrader": marks})
+        assert worth(value) == determine_grade(cell)[0], value
+
+
+@pytest.mark.parametrize(
+    ("value", "points"), [(math.nan, 0), (-1, 0), (5, 2), (math.inf, 2), (np.float64(0.5), 0.5), (np.int64(1), 1)]
+)
+def test_where_we_differ_on_purpose(value, points):
+    assert worth(value) == points
+
+
+def test_a_number_that_is_no_float_is_worth_what_its_text_is():
+    assert [worth(value) for value in (10**400, -(10**400), Untold(1))] == [2, 0, 2]
 
 
 def test_a_test_that_shows_nothing_is_worth_all_of_its_points():
@@ -66,37 +72,23 @@ def test_a_value_that_is_not_shown_is_no_partial_credit():
     assert points_for_outputs(CellRun(outputs), 2.0, silenced=True) == 2
 
 
-ARRAYS = [np.array([]), np.array([1, 2]), np.zeros((1, 2)), torch.empty(0), torch.ones(3), 1j, np.array([1j])]
+NO_NUMBERS = [
+    *(np.array([]), np.array([1, 2]), np.zeros((1, 2)), torch.empty(0), torch.ones(3), np.array([1j])),
+    *("text", "1.5", [1.5], (), Ellipsis, np.dtype(int), timedelta(1), False, math.nan, Fraction(-1, 2)),
+]
 
 
-@pytest.mark.parametrize("value", ARRAYS, ids=repr)
-def test_an_array_where_the_reference_has_a_number_is_worth_nothing(value):
-    if value is not ARRAYS[5]:
-        outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-        assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 0
+def test_what_is_no_number_where_the_reference_has_one_is_worth_nothing():
+    assert [value for value in NO_NUMBERS if worth(value, scored=True) != 0] == []
 
 
-OTHERS = ["text", "1.5", [1.5], (), Ellipsis, np.dtype(int), timedelta(1), False, math.nan, Fraction(-1, 2)]
+def test_a_fraction_where_the_reference_has_a_number_is_worth_that():
+    assert [worth(value, scored=True) for value in (Fraction(3, 2), Decimal("0.5"), True, np.True_)] == [1.5, 0.5, 1, 1]
 
 
-@pytest.mark.parametrize("value", OTHERS, ids=repr)
-def test_neither_is_what_is_no_number_at_all(value):
-    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 0
-
-
-@pytest.mark.parametrize(
-    ("value", "points"), [(Fraction(3, 2), 1.5), (Decimal("0.5"), 0.5), (True, 1), (np.True_, 1)], ids=repr
-)
-def test_a_fraction_where_the_reference_has_a_number_is_worth_that(value, points):
-    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == points
-
-
-@pytest.mark.parametrize("value", [np.array(1.5), np.array([1.5]), torch.tensor(1.5), torch.tensor([[1.5]])], ids=repr)
-def test_an_array_of_one_number_where_the_reference_has_a_number_is_worth_that(value):
-    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
-    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 1.5
+def test_an_array_of_one_number_where_the_reference_has_a_number_is_worth_that():
+    for value in (np.array(1.5), np.array([1.5]), torch.tensor(1.5), torch.tensor([[1.5]])):
+        assert worth(value, scored=True) == 1.5, value
 
 
 @pytest.mark.parametrize(
@@ -122,6 +114,7 @@ def test_an_answer_that_makes_the_points_an_array_does_not_get_all_of_them(shell
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "value",
     [

@@ -1,8 +1,8 @@
 """Run break-outs, each in a child that entered the sandbox, and print what came of it as JSON.
 
 A program of its own, so that it can become another user or lose namespaces first:
-``attacker.py FOLDER USER DENIED LEVELS``. DENIED is any of "namespaces", "landlock". The level "none" is a child that
-enters nothing: it shows what the checks are worth.
+``attacker.py FOLDER USER DENIED LEVELS NAMES``. DENIED is any of "namespaces", "landlock"; without NAMES, all are
+tried. The level "none" is a child that enters nothing: it shows what the checks are worth.
 """
 
 import contextlib
@@ -118,12 +118,12 @@ def policy_at(level: Level | None, world: World, *, foreseen: bool) -> Policy:
     return foresee(level, policy, str(shown))
 
 
-def at_level(label: str, world: World) -> dict[str, tuple[bool, str]]:
-    """Try everything at "none", at a level, or at "L2 foreseen"."""
+def at_level(label: str, world: World, names: list[str]) -> dict[str, tuple[bool, str]]:
+    """Try these break-outs at "none", at a level, or at "L2 foreseen"."""
     name, _, foreseen = label.partition(" ")
     level = None if name == "none" else Level[name]
     policy = policy_at(level, world, foreseen=bool(foreseen))
-    return {attempt: one(level, policy, attempt, world) for attempt in ATTEMPTS}
+    return {attempt: one(level, policy, attempt, world) for attempt in names}
 
 
 def one(level: Level | None, policy: Policy, name: str, world: World) -> tuple[bool, str]:
@@ -179,8 +179,8 @@ def serve(world: World) -> list[socket.socket]:
     return [listener, datagrams, abstract, named]
 
 
-def main(folder: str, user: str, denied: str, levels: str) -> None:
-    """Prepare, become the user by starting again, then try everything at every level that works."""
+def main(folder: str, user: str, denied: str, levels: str, names: str) -> None:
+    """Prepare, become the user by starting again, then try the break-outs at every level."""
     number = int(user)
     if os.geteuid() == 0 and number != 0:
         make_world(Path(folder), number)
@@ -188,7 +188,7 @@ def main(folder: str, user: str, denied: str, levels: str) -> None:
         os.setgroups([])
         os.setresgid(number, number, number)
         os.setresuid(number, number, number)
-        os.execv(sys.executable, [sys.executable, "-I", __file__, folder, user, denied, levels])
+        os.execv(sys.executable, [sys.executable, "-I", __file__, *sys.argv[1:]])
     world = World(Path(folder)) if (Path(folder) / "site").exists() else make_world(Path(folder), number)
     deny(denied.split(","))
     servers = serve(world)
@@ -199,7 +199,8 @@ def main(folder: str, user: str, denied: str, levels: str) -> None:
     )
     world.parent, world.victim = os.getpid(), victim.pid
     found = probe()
-    outcomes = {level: at_level(level, world) for level in levels.split(",")}
+    chosen = names.split(",") if names else list(ATTEMPTS)
+    outcomes = {level: at_level(level, world, chosen) for level in levels.split(",")}
     victim.kill()
     del servers
     reasons = {level.name: reason for level, reason in found.reasons.items()}
