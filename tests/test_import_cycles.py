@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 SOURCES = ("course", "graders", "plugins", "widgets")
 
@@ -80,19 +78,15 @@ def test_no_module_imports_one_that_imports_it():
     assert in_a_circle(needs_of(texts)) == {}
 
 
-@pytest.mark.parametrize(
-    "texts",
-    [
+def test_a_circle_is_seen():
+    for texts in [
         {"a": "import b", "b": "import a"},
         {"a": "def f():\n    import b", "b": "from a import f"},
         {"a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import b", "b": "import c", "c": "import a"},
         {"p": "", "p.a": "from . import b", "p.b": "from .a import x"},
         {"p": "from p.a import x as x", "p.a": "import p.b", "p.b": "from p import x"},
-    ],
-    ids=["at the top", "in a function", "for types, three of them", "relative", "by a name that a package passes on"],
-)
-def test_a_circle_is_seen(texts):
-    assert in_a_circle(needs_of(texts)) != {}
+    ]:
+        assert in_a_circle(needs_of(texts)) != {}
 
 
 def test_what_a_package_passes_on_it_does_not_need():

@@ -23,7 +23,7 @@ def test_each_topic_has_ten_wrong_answers_and_three_right_ones(catalogue):
         assert labels.count("") >= 3, topic.slug
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("slug", slugs())
 def test_right_answers_are_accepted_and_wrong_ones_refused_and_the_names_of_mistakes_stay(slug, catalogue):
     topic, judged = catalogue[slug], judgements()

@@ -44,6 +44,7 @@ def copy_sample(tmp_path: Path) -> Callable[..., Path]:
 
     def copy(*damages: Damage) -> Path:
         project = tmp_path / "project"
+        shutil.rmtree(project, ignore_errors=True)
         shutil.copytree(SAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"))
         for damage in damages:
             path = project / PACKAGE / damage.file

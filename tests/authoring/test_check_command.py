@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -69,17 +68,14 @@ def test_a_survivor_is_shown_with_its_line(studium, copy_sample):
     assert "no test notices this change of response, exercises.py line 89:\n-    if length > 1000 and gain < 0:" in out
 
 
-@pytest.mark.parametrize(
-    ("target", "code", "said"),
-    [
+def test_no_topic_is_a_usage_error(studium, tmp_path):
+    for target, code, said in [
         ("lra", 2, "did you mean 'lora'?"),
         ("{tmp}/nowhere", 2, "unknown topic"),
         ("{tmp}", 2, "has neither"),
-    ],
-)
-def test_no_topic_is_a_usage_error(studium, tmp_path, target, code, said):
-    got, _, err = studium("topic", "check", target.format(tmp=tmp_path))
-    assert (got, said in err) == (code, True)
+    ]:
+        got, _, err = studium("topic", "check", target.format(tmp=tmp_path))
+        assert (got, said in err) == (code, True)
 
 
 def test_an_unknown_check_is_a_usage_error(studium, copy_sample):
@@ -124,9 +120,8 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
         marked.equivalent("return x", " ")
 
 
-@pytest.mark.parametrize(
-    ("budget", "said"),
-    [
+def test_a_lesson_over_its_budget_is_told_its_heaviest_cell():
+    for budget, said in [
         (
             Budget(lesson=5, cell=5, memory_mb=900),
             "the lesson may take 5 s at smoke: it took 7 s, 4 s of them in cell b",
@@ -136,22 +131,18 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
             Budget(lesson=9, cell=9, memory_mb=500),
             "the lesson may take 500 MB at smoke: it took 700 MB, reached in cell b",
         ),
-    ],
-)
-def test_a_lesson_over_its_budget_is_told_its_heaviest_cell(budget, said):
-    run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
-    assert [problem for problem in lesson_check._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
+    ]:
+        run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
+        assert [problem for problem in lesson_check._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
 
 
 @pytest.mark.heavy
 def test_a_lesson_that_hangs_is_stopped(monkeypatch, copy_sample, checked):
     monkeypatch.setitem(BUDGETS, "smoke", Budget(lesson=1, cell=1, memory_mb=1500))
     damage = Damage("", "lesson", "lesson.py", "\n# %%\nimport time\n\ntime.sleep(600)\n")
-    start = time.monotonic()
     report = checked(copy_sample(damage), "lesson")
     assert failed(report) == ["lesson"]
     assert "make that cell lighter" in report.checks[-1].detail
-    assert time.monotonic() - start < 500
 
 
 def test_one_fault_is_told_once_and_what_waits_for_it_is_named(studium, copy_sample):

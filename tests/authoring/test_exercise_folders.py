@@ -69,42 +69,34 @@ def test_the_tuple_gives_the_order_whatever_is_imported_first(copy_folder):
         assert list(subject.topic.exercises) == ["response", "echo"]
 
 
-@pytest.mark.parametrize(
-    ("damage", "why"),
-    [
+def test_a_folder_that_is_not_what_it_should_be_cannot_be_loaded(copy_folder, checked):
+    for damage, why in [
         (Damage("", "", LIST, "exercises = [echo, response]", "exercises = (echo, response,)"), "got list; write it"),
         (Damage("", "", LIST, "", "\nexercises = (echo, response,)\n"), "got none; write it into its __init__.py"),
         (Damage("", "", LIST, "(echo, response, 3)", "(echo, response,)"), "needs exercises = (…), a tuple of its ex"),
         (Damage("", "", LIST, "(echo, response, echo)", "(echo, response,)"), "echo appears twice; remove one"),
         (Damage("", "", "exercises.py", "x = 1"), "exercises/ and exercises.py both exist; delete one"),
-    ],
-    ids=["list", "none", "a number in it", "twice", "both forms"],
-)
-def test_a_folder_that_is_not_what_it_should_be_cannot_be_loaded(damage, why, copy_folder, checked):
-    project = copy_folder(damage)
-    with open_subject(str(project), SMOKE) as subject, pytest.raises(ExerciseError, match=re.escape(why)):
-        subject.topic.exercises  # noqa: B018
-    report = checked(project, "imports")
-    assert failed(report) == ["imports"]
-    assert why in said(report)
+    ]:
+        project = copy_folder(damage)
+        with open_subject(str(project), SMOKE) as subject, pytest.raises(ExerciseError, match=re.escape(why)):
+            subject.topic.exercises  # noqa: B018
+        report = checked(project, "imports")
+        assert failed(report) == ["imports"]
+        assert why in said(report)
 
 
-@pytest.mark.parametrize(
-    ("damage", "why"),
-    [
+def test_names_tells_a_file_that_is_not_listed_and_an_exercise_that_is_there_twice(copy_folder, checked):
+    for damage, why in [
         (Damage("", "", LIST, "(echo,)", "(echo, response,)"), UNLISTED),
         (Damage("", "", "exercises/another.py", "x = 1"), "exercises/another.py must be listed"),
         (
             Damage("", "", "exercises/response.py", _TWICE),
             "the exercise response is defined twice in exercises/response.py",
         ),
-    ],
-    ids=["left out of the tuple", "no exercise", "twice"],
-)
-def test_names_tells_a_file_that_is_not_listed_and_an_exercise_that_is_there_twice(damage, why, copy_folder, checked):
-    report = checked(copy_folder(damage), "names", known=("imports",))
-    assert failed(report) == ["names"]
-    assert why in said(report)
+    ]:
+        report = checked(copy_folder(damage), "names", known=("imports",))
+        assert failed(report) == ["names"]
+        assert why in said(report)
 
 
 def test_names_tells_an_exercise_in_a_file_of_another_name_and_leaves_shared_files_alone(copy_folder, checked):

@@ -28,34 +28,34 @@ def table(*rows: str, head: str = "symbol") -> str:
     return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
 
 
-@pytest.mark.parametrize("row", [
-    "| $H$ | width of a layer |",
-    "| $H_2$ | width of the second layer |",
-    "| $x$, $H$ | a vector, and its width |",
-    "| $x_i, H = 4 d$ | a vector, and its width |",
-    r"| $\sigma_i$ | singular values |",
-    "| $x_0$ | what enters the first layer |",
-])  # fmt: skip
-def test_a_symbol_with_another_meaning_is_a_problem(row, problems):
-    (found,) = problems(table(row))
-    assert "must mean" in found
-    assert row.split("|")[2].strip() in found
+def test_a_symbol_with_another_meaning_is_a_problem(problems):
+    for row in [
+        "| $H$ | width of a layer |",
+        "| $H_2$ | width of the second layer |",
+        "| $x$, $H$ | a vector, and its width |",
+        "| $x_i, H = 4 d$ | a vector, and its width |",
+        r"| $\sigma_i$ | singular values |",
+        "| $x_0$ | what enters the first layer |",
+    ]:
+        (found,) = problems(table(row))
+        assert "must mean" in found
+        assert row.split("|")[2].strip() in found
 
 
-@pytest.mark.parametrize("row", [
-    "| $H$ | number of heads |",
-    "| $B, T, D$ | texts in a batch, tokens of a text, width of the model |",
-    "| $H$ | here, as in the paper: width of a layer |",
-    "| $x_1$ | what enters the first layer |",
-    r"| $\hat H$, $H(p)$, $dH$ | an estimate, an entropy, and a gradient |",
-])  # fmt: skip
-def test_a_symbol_with_its_meaning_another_symbol_or_one_that_is_declared_is_none(row, problems):
-    assert problems(table(row)) == []
+def test_a_symbol_with_its_meaning_another_symbol_or_one_that_is_declared_is_none(problems):
+    for row in [
+        "| $H$ | number of heads |",
+        "| $B, T, D$ | texts in a batch, tokens of a text, width of the model |",
+        "| $H$ | here, as in the paper: width of a layer |",
+        "| $x_1$ | what enters the first layer |",
+        r"| $\hat H$, $H(p)$, $dH$ | an estimate, an entropy, and a gradient |",
+    ]:
+        assert problems(table(row)) == []
 
 
-@pytest.mark.parametrize(("head", "count"), [("model", 0), ("formula", 1)])
-def test_only_tables_of_symbols_are_read(head, count, problems):
-    assert len(problems(table("| $H$ | width of a layer |", head=head))) == count
+def test_only_tables_of_symbols_are_read(problems):
+    for head, count in [("model", 0), ("formula", 1)]:
+        assert len(problems(table("| $H$ | width of a layer |", head=head))) == count
 
 
 def test_the_notation_agrees_with_itself():

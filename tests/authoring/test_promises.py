@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pytest
 import torch
 from studium import assert_close, exercise
 from studium.authoring.first_cases import degenerate, degenerate_cases
@@ -41,21 +40,19 @@ def made(statement, test, solution=None):
     return found
 
 
-@pytest.mark.parametrize(("statement", "version"), STATEMENTS.items())
-def test_a_promise_that_no_test_notices_is_told_with_the_version(statement, version):
-    lenient = {version: Tried(2, 2)}
-    (said,) = _unnoticed(made(statement, lambda answer: None), lenient)
-    assert "the tests miss a version that" in said
-    assert "[standard.md#promises]" in said
-    assert not list(_unnoticed(made(statement, lambda answer: None), {version: Tried(1, 2)}))
+def test_a_promise_that_no_test_notices_is_told_with_the_version():
+    for statement, version in STATEMENTS.items():
+        lenient = {version: Tried(2, 2)}
+        (said,) = _unnoticed(made(statement, lambda answer: None), lenient)
+        assert "the tests miss a version that" in said
+        assert "[standard.md#promises]" in said
+        assert not list(_unnoticed(made(statement, lambda answer: None), {version: Tried(1, 2)}))
 
 
-@pytest.mark.parametrize(
-    "statement", ["mask is bool. Returns x.", "With t in long. Returns x.", "y stays as it is. Returns x."]
-)
-def test_what_is_said_of_an_argument_is_no_promise_of_the_result(statement):
-    survivors = {name: Tried(1, 1) for name in ("float", "int", "changes x")}
-    assert not list(_unnoticed(made(statement, lambda answer: None), survivors))
+def test_what_is_said_of_an_argument_is_no_promise_of_the_result():
+    for statement in ["mask is bool. Returns x.", "With t in long. Returns x.", "y stays as it is. Returns x."]:
+        survivors = {name: Tried(1, 1) for name in ("float", "int", "changes x")}
+        assert not list(_unnoticed(made(statement, lambda answer: None), survivors))
 
 
 def squared_error(x, y):
@@ -72,55 +69,49 @@ def by_gradient(answer):
     assert_close(x.grad, torch.tensor([1.0, 3.0]))
 
 
-@pytest.mark.parametrize(
-    ("statement", "test", "said"),
-    [
+def test_a_loss_without_its_gradient_is_told_though_no_test_asks_for_one():
+    for statement, test, said in [
         ("Returns the loss.", by_value, "answer is a loss"),
         ("Returns the loss.", by_gradient, ""),
         ("Gradients flow back to x.", by_value, "says “Gradients flow”"),
         ("Returns the error.", by_value, ""),
-    ],
-)
-def test_a_loss_without_its_gradient_is_told_though_no_test_asks_for_one(statement, test, said):
-    sample = made(statement, test, squared_error)
-    tried = try_versions(TOPIC, sample)
-    assert tried["no_grad"].survives == (test is by_value)
-    told = "".join(_unnoticed(sample, tried))
-    assert (said in told) if said else not told
+    ]:
+        sample = made(statement, test, squared_error)
+        tried = try_versions(TOPIC, sample)
+        assert tried["no_grad"].survives == (test is by_value)
+        told = "".join(_unnoticed(sample, tried))
+        assert (said in told) if said else not told
 
 
 def test_a_solution_without_gradients_has_no_version_without_them():
     assert "no_grad" not in try_versions(TOPIC, made("Returns the loss.", by_value, torch.no_grad()(squared_error)))
 
 
-@pytest.mark.parametrize(
-    ("statement", "told"),
-    [
+def at_the_edge(answer):
+    by_value(answer)
+    assert_close(answer(torch.ones(2), torch.ones(2)), torch.tensor(0.0))
+
+
+def test_a_promise_of_0_or_nan_wants_a_test_that_reaches_it():
+    for statement, told in [
         ("Returns the error, 0 where x is y.", True),
         ("Returns the error, not NaN for equal ones.", True),
         ("Returns the error. y is 0 for the first sentence.", False),
-    ],
-)
-@pytest.mark.parametrize("equal", [False, True])
-def test_a_promise_of_0_or_nan_wants_a_test_that_reaches_it(statement, told, equal):
-    def at_the_edge(answer):
-        by_value(answer)
-        if equal:
-            assert_close(answer(torch.ones(2), torch.ones(2)), torch.tensor(0.0))
-
-    sample = made(statement, at_the_edge, lambda x, y: squared_error(x.detach(), y.detach()))
-    assert bool(list(_unnoticed(sample, try_versions(TOPIC, sample)))) == (told and not equal)
+    ]:
+        for test in (by_value, at_the_edge):
+            sample = made(statement, test, lambda x, y: squared_error(x.detach(), y.detach()))
+            assert bool(list(_unnoticed(sample, try_versions(TOPIC, sample)))) == (told and test is by_value)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, math.nan, torch.tensor([0.0, 2.0]), torch.tensor([math.nan])])
-def test_0_and_nan_are_exchanged(value):
-    changed = edges_exchanged(value)
-    assert torch.equal(torch.as_tensor(changed).isnan(), torch.as_tensor(value) == 0)
+def test_0_and_nan_are_exchanged():
+    for value in [0, 0.0, math.nan, torch.tensor([0.0, 2.0]), torch.tensor([math.nan])]:
+        changed = edges_exchanged(value)
+        assert torch.equal(torch.as_tensor(changed).isnan(), torch.as_tensor(value) == 0)
 
 
-@pytest.mark.parametrize("value", [1, 0.5, False, "0", torch.ones(2), torch.tensor([0, 1])])
-def test_a_result_without_edges_stays_itself(value):
-    assert edges_exchanged(value) is value
+def test_a_result_without_edges_stays_itself():
+    for value in [1, 0.5, False, "0", torch.ones(2), torch.tensor([0, 1])]:
+        assert edges_exchanged(value) is value
 
 
 def test_a_test_that_looks_at_type_and_arguments_fails_every_version():
@@ -148,33 +139,27 @@ def test_a_test_that_looks_at_values_alone_passes_versions_of_other_types():
     assert not tried["in a tuple"].survives
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "made"),
-    [
+def test_a_version_changes_the_type_of_tensors():
+    for name, value, made in [
         ("float", torch.tensor([1.0], dtype=torch.float64), torch.float32),
         ("half", torch.ones(1), torch.float16),
         ("int", torch.tensor([True]), torch.int32),
-    ],
-)
-def test_a_version_changes_the_type_of_tensors(name, value, made):
-    assert results_as()[name](value).dtype == made
+    ]:
+        assert results_as()[name](value).dtype == made
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_a_version_that_would_change_nothing_does_not_apply():
+    for name, value in [
         ("float", torch.ones(1)),
         ("half", torch.tensor([True])),
         ("int", torch.ones(1)),
         (".item()", torch.ones(1)),
         ("no_grad", torch.ones(1)),
         ("NumPy", 3.0),
-    ],
-)
-def test_a_version_that_would_change_nothing_does_not_apply(name, value):
-    version = Version(lambda: (value, [value]), results_as()[name])
-    version()
-    assert not version.applied
+    ]:
+        version = Version(lambda value=value: (value, [value]), results_as()[name])
+        version()
+        assert not version.applied
 
 
 def test_a_version_reaches_the_tensors_in_lists_and_tables():
@@ -218,9 +203,8 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
     assert "response" not in finding.summary
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
+def test_a_value_on_which_mistakes_agree_is_degenerate():
+    for value, said in [
         (0, "= 0"),
         (1, "= 1"),
         (True, ""),
@@ -229,20 +213,22 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
         (torch.eye(3), "with two axes of equal length"),
         (torch.arange(6.0).view(2, 3), ""),
         (torch.tensor(1.0), ""),
-    ],
-)
-def test_a_value_on_which_mistakes_agree_is_degenerate(value, said):
-    assert degenerate(value) == said
+    ]:
+        assert degenerate(value) == said
 
 
-@pytest.mark.parametrize(("sizes", "advised"), [((1, 3), True), ((3, 1), False), ((1,), False), ((0, 1), False)])
-def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advised(sizes, advised):
-    def several(answer):
+def asking(*sizes):
+    def test(answer):
         for size in sizes:
             answer(size, 5)
 
-    said = "".join(degenerate_cases(TOPIC, made("Returns x.", several, lambda x, y: x)))
-    assert ("`x` = 1, so many mistakes give the same result" in said) == advised
+    return test
+
+
+def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advised():
+    for sizes, advised in [((1, 3), True), ((3, 1), False), ((1,), False), ((0, 1), False)]:
+        said = "".join(degenerate_cases(TOPIC, made("Returns x.", asking(*sizes), lambda x, y: x)))
+        assert ("`x` = 1, so many mistakes give the same result" in said) == advised
 
 
 def test_a_single_value_is_no_better_case():
@@ -253,14 +239,14 @@ def test_a_single_value_is_no_better_case():
     assert list(degenerate_cases(TOPIC, made("Returns x.", squares, lambda x, y: x))) == []
 
 
-@pytest.mark.parametrize(("mutates", "told"), [(None, False), ((), True), (("x", "y"), False)])
-def test_declared_arguments_are_a_promise_that_a_test_has_to_look_at(mutates, told):
-    sample = replace(made("Returns the error.", by_value, squared_error), mutates_args=mutates)
-    said = [
-        line for line in _unnoticed(sample, try_versions(TOPIC, sample)) if "The arguments stay as they are" in line
-    ]
-    assert bool(said) == told
-    test = replace(sample.tests[0], mutates_args=())
-    looking = replace(sample, tests=[test])
-    said = [line for line in _unnoticed(looking, try_versions(TOPIC, looking)) if "The arguments stay" in line]
-    assert said == []
+def test_declared_arguments_are_a_promise_that_a_test_has_to_look_at():
+    for mutates, told in [(None, False), ((), True), (("x", "y"), False)]:
+        sample = replace(made("Returns the error.", by_value, squared_error), mutates_args=mutates)
+        said = [
+            line for line in _unnoticed(sample, try_versions(TOPIC, sample)) if "The arguments stay as they are" in line
+        ]
+        assert bool(said) == told
+        test = replace(sample.tests[0], mutates_args=())
+        looking = replace(sample, tests=[test])
+        said = [line for line in _unnoticed(looking, try_versions(TOPIC, looking)) if "The arguments stay" in line]
+        assert said == []

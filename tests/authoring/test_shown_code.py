@@ -18,17 +18,13 @@ def leaks(folder) -> list[str]:
         return list(told(subject, answers_of(subject.topic)))
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
+def test_wrong_code_that_contains_the_solution_may_be_shown(copy_sample):
+    for block in [
         f"def response(delay, gain, length):\n    return {_SOLUTION}[1:]",
         f"heard = {_SOLUTION}\nreturn heard[1:]",
-    ],
-    ids=["function", "lines"],
-)
-def test_wrong_code_that_contains_the_solution_may_be_shown(block, copy_sample):
-    text = "\n".join(f"# {line}" for line in ["Find the bug:", "", "```python", *block.splitlines(), "```"])
-    assert leaks(copy_sample(Damage("", "secrecy", "lesson.py", f"\n# %% [markdown]\n{text}\n"))) == []
+    ]:
+        text = "\n".join(f"# {line}" for line in ["Find the bug:", "", "```python", *block.splitlines(), "```"])
+        assert leaks(copy_sample(Damage("", "secrecy", "lesson.py", f"\n# %% [markdown]\n{text}\n"))) == []
 
 
 def test_a_solution_that_does_not_run_alone_is_still_a_leak(copy_sample):

@@ -34,52 +34,45 @@ def advice(copy_sample):
     return run
 
 
-@pytest.mark.parametrize("rule", ADDED)
-def test_a_form_is_asked_for_where_it_is_missing(rule, advice):
-    assert f"[standard.md#{rule}]" in advice(lesson_forms.lesson_forms)
+def test_the_sample_hears_of_the_forms_that_it_lacks_and_of_no_other(advice):
+    said = advice(lesson_forms.lesson_forms)
+    assert [rule for rule in ADDED if f"[standard.md#{rule}]" not in said] == []
+    assert not any(rule in said for rule in ("#terms", "#length", "#guesses", "#a-diagram", "#what-it-needs"))
 
 
-@pytest.mark.parametrize("rule", ADDED)
-def test_a_form_that_is_there_is_not_asked_for(rule, advice):
-    damage = Damage("", "lesson forms", "lesson.py", ADDED[rule])
-    assert f"[standard.md#{rule}]" not in advice(lesson_forms.lesson_forms, damage)
+def test_a_form_that_is_there_is_not_asked_for(advice):
+    for rule, form in ADDED.items():
+        damage = Damage("", "lesson forms", "lesson.py", form)
+        assert f"[standard.md#{rule}]" not in advice(lesson_forms.lesson_forms, damage)
 
 
 NEEDS_LORA = Damage("", "lesson forms", "__init__.py", 'minutes=20,\n        needs=("lora",),', "minutes=20,")
 TELLS_LORA = Damage("", "lesson forms", "lesson.py", "# You need [lora](lora.ipynb), lists", "# You need Python's")
 
 
-@pytest.mark.parametrize(("damages", "said"), [
-    ([NEEDS_LORA], "must link to 'lora'"),
-    ([TELLS_LORA], "must name 'lora'"),
-    ([NEEDS_LORA, TELLS_LORA], ""),
-    ([], ""),
-])  # fmt: skip
-def test_what_a_lesson_says_it_needs_is_what_its_topic_needs(damages, said, advice):
-    found = advice(lesson_forms.lesson_forms, *damages)
-    assert said in found
-    assert ("#what-it-needs" in found) == bool(said)
+def test_what_a_lesson_says_it_needs_is_what_its_topic_needs(advice):
+    for damages, said in [
+        ([NEEDS_LORA], "must link to 'lora'"),
+        ([TELLS_LORA], "must name 'lora'"),
+        ([NEEDS_LORA, TELLS_LORA], ""),
+    ]:
+        found = advice(lesson_forms.lesson_forms, *damages)
+        assert said in found
+        assert ("#what-it-needs" in found) == bool(said)
 
 
-@pytest.mark.parametrize(("words", "told"), [(300, True), (100, False)])
-def test_a_widget_is_asked_for_on_the_first_screen(words, told, advice):
-    title = "# %% [markdown]\n# # "
-    opening = "# %% [markdown]\n# " + "word " * words + '\n\n# %% tags=["widget"]\n1\n\n' + title
-    damage = Damage("", "lesson forms", "lesson.py", opening, title)
-    assert ("#a-widget-first" in advice(lesson_forms.lesson_forms, damage)) is told
+def test_a_widget_is_asked_for_on_the_first_screen(advice):
+    for words, told in [(300, True), (100, False)]:
+        title = "# %% [markdown]\n# # "
+        opening = "# %% [markdown]\n# " + "word " * words + '\n\n# %% tags=["widget"]\n1\n\n' + title
+        damage = Damage("", "lesson forms", "lesson.py", opening, title)
+        assert ("#a-widget-first" in advice(lesson_forms.lesson_forms, damage)) is told
 
 
 def test_a_diagram_is_asked_for_before_the_first_exercise(advice):
     assert "before its first exercise: none" in advice(lesson_forms.lesson_forms, UNDRAWN)
-
-
-def test_a_diagram_after_the_first_exercise_is_late(advice):
     late = Damage("", "lesson forms", "lesson.py", f"\n{DIAGRAM}1\n")
     assert "it comes later" in advice(lesson_forms.lesson_forms, UNDRAWN, late)
-
-
-def test_a_diagram_before_the_first_exercise_is_enough(advice):
-    assert "#a-diagram" not in advice(lesson_forms.lesson_forms)
 
 
 def test_a_guess_that_is_filled_in_is_found_with_its_line(advice):
@@ -94,12 +87,9 @@ def test_a_lesson_without_a_term_is_told(advice):
     assert "#terms" in advice(lesson_forms.lesson_forms, none)
 
 
-def test_a_lesson_of_too_many_words_is_told_how_many(advice):
+def test_a_lesson_of_too_many_words_is_told_without_those_below_further(advice):
     long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# " + "word " * 3300 + "\n")
     assert "#length" in advice(lesson_forms.lesson_forms, long)
-
-
-def test_the_words_below_further_are_not_counted(advice):
     long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# ## Further\n#\n# " + "word " * 3300 + "\n")
     assert "#length" not in advice(lesson_forms.lesson_forms, long)
 
@@ -109,30 +99,22 @@ RESPONSE = '# %% exercise="response"'
 FURTHER = Damage("", "reading time", "lesson.py", f"# %% [markdown]\n# ## Further\n\n{RESPONSE}", RESPONSE)
 
 
-@pytest.mark.parametrize(("damages", "told"), [((LONG,), True), ((LONG, FURTHER), False)])
-def test_the_minutes_of_an_exercise_below_further_are_not_those_of_the_topic(copy_sample, damages, told):
-    with open_subject(str(copy_sample(*damages)), SMOKE) as subject:
-        assert bool(prose.reading_time(subject).problems) == told
+def test_the_minutes_of_an_exercise_below_further_are_not_those_of_the_topic(copy_sample):
+    for damages, told in [((LONG,), True), ((LONG, FURTHER), False)]:
+        with open_subject(str(copy_sample(*damages)), SMOKE) as subject:
+            assert bool(prose.reading_time(subject).problems) == told
 
 
-def test_a_short_lesson_with_a_term_and_an_open_guess_hears_of_none_of_them(advice):
-    said = advice(lesson_forms.lesson_forms)
-    assert not any(rule in said for rule in ("#terms", "#length", "#guesses"))
-
-
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
+def test_a_loop_that_trains_or_samples_is_told_from_any_other():
+    for source, shown in [
         ("for batch in data:\n    loss = model(batch)\n    loss.backward()\n    optimizer.step()", True),
         ("for t in reversed(range(T)):\n    x = p_step(x, t)", True),
         ("while len(tokens) < 9:\n    tokens = torch.cat([tokens, new(tokens)])", True),
         ("for row in rows:\n    print(row)", False),
         ("result = run(model)", False),
         ("%timeit f()", False),
-    ],
-)
-def test_a_loop_that_trains_or_samples_is_told_from_any_other(source, shown):
-    assert lesson_forms._shows_loop(source) == shown
+    ]:
+        assert lesson_forms._shows_loop(source) == shown
 
 
 def made(solution_lines=1, hints=("Why?", "So."), words=10, **marks):
@@ -154,23 +136,17 @@ def counted(monkeypatch):
     return count
 
 
-def test_a_ladder_without_an_integrative_exercise_is_told(counted):
+def test_a_ladder_needs_an_integrative_exercise_and_one_that_is_not_written_from_nothing(counted):
     assert any("integrative" in said for said in ladder._steps([made(level="core")]))
     assert not any("needs an integrative" in said for said in ladder._steps([made(level="integrative")]))
-
-
-def test_a_ladder_on_which_everything_is_written_from_nothing_is_told(counted):
     assert any("finds a bug" in said for said in ladder._steps([made(kind="write")]))
     assert not any("finds a bug" in said for said in ladder._steps([made(kind="derive")]))
 
 
-def test_more_than_half_warm_ups_are_told(counted):
+def test_more_than_half_warm_ups_are_told_and_a_short_derivation_is_none(counted):
     short, long = counted(made(level="core"), 1), counted(made(level="core"), 8)
     assert any("at most half" in said for said in ladder._steps([short, short, long]))
     assert not any("at most half" in said for said in ladder._steps([short, long]))
-
-
-def test_a_short_exercise_that_is_derived_is_no_warm_up(counted):
     derived, long = counted(made(level="core", kind="derive"), 1), counted(made(level="core"), 8)
     assert not any("at most half" in said for said in ladder._steps([derived, derived, long]))
 
@@ -196,10 +172,10 @@ AS_A_CHOICE = """
 """
 
 
-@pytest.mark.parametrize(("body", "count"), [(ON_TWO_LINES, 7), (ON_FOUR_LINES, 7), (AS_A_CHOICE, 3)])
-def test_decisions_are_counted_and_not_lines(body, count, monkeypatch):
-    monkeypatch.setattr(ladder, "solved", lambda exercise: f'def f():\n    """Give it."""{body}')
-    assert ladder.decisions_in(made()) == count
+def test_decisions_are_counted_and_not_lines(monkeypatch):
+    for body, count in [(ON_TWO_LINES, 7), (ON_FOUR_LINES, 7), (AS_A_CHOICE, 3)]:
+        monkeypatch.setattr(ladder, "solved", lambda exercise, body=body: f'def f():\n    """Give it."""{body}')
+        assert ladder.decisions_in(made()) == count
 
 
 def test_a_long_statement_is_told_without_its_table():
@@ -211,38 +187,32 @@ def test_a_long_statement_is_told_without_its_table():
     assert not list(ladder._statement(listed))
 
 
-@pytest.mark.parametrize(
-    ("hints", "said"),
-    [
+def test_hints_begin_with_a_question_and_show_code_last():
+    for hints, said in [
         (("The shapes differ.", "`x.T`"), "the first hint of made should ask a question"),
         (("Is it `softmax(x)`?", "Yes."), "hint 1 of 2 has `softmax(x)`"),
         (("Is it `x` or `weight.shape`?", "`softmax(x)`"), ""),
-    ],
-)
-def test_hints_begin_with_a_question_and_show_code_last(hints, said):
-    told = "\n".join(ladder._hints(made(hints=hints)))
-    assert (said in told) if said else not told
+    ]:
+        told = "\n".join(ladder._hints(made(hints=hints)))
+        assert (said in told) if said else not told
 
 
 def test_the_sample_topic_hears_of_its_ladder(advice):
     assert "#the-ladder" in advice(ladder.ladder)
 
 
-@pytest.mark.parametrize("phrase", phrases(), ids=lambda phrase: phrase.pattern[:30])
-def test_a_phrase_is_found_in_its_example_and_in_nothing_that_is_fine(phrase):
-    assert phrase.find(phrase.example)
-    assert not phrase.fine or not phrase.find(phrase.fine)
-    assert not phrase.find(phrase.example.replace(phrase.find(phrase.example), ""))
+def test_a_phrase_is_found_in_its_example_and_in_nothing_that_is_fine():
+    for phrase in phrases():
+        assert phrase.find(phrase.example)
+        assert not phrase.fine or not phrase.find(phrase.fine)
+        assert not phrase.find(phrase.example.replace(phrase.find(phrase.example), ""))
 
 
-def test_a_phrase_in_the_lesson_is_found_with_its_line(advice):
+def test_a_phrase_in_the_lesson_is_found_with_its_line_and_none_in_code(advice):
     heaps = Damage("", "plain English", "lesson.py", "Clap once in two heaps", "Clap once in a stairwell")
     said = advice(plain_english.plain_english, heaps)
     assert "lesson.py:1 says “" in said
     assert "write “mode”, “cluster” or “component” [standard.md#english]" in said
-
-
-def test_a_phrase_in_code_is_no_phrase(advice):
     code = Damage("", "plain English", "lesson.py", "`heaps`", "Clap")
     assert "cluster" not in advice(plain_english.plain_english, code)
 
@@ -263,22 +233,19 @@ def test_every_rule_is_a_heading_of_the_authors_page():
     assert PHRASES.is_file()
 
 
-@pytest.mark.parametrize(
-    ("text", "false"),
-    [
+def test_a_number_that_was_wrapped_to_the_start_of_a_line_is_a_false_list(copy_sample):
+    for text, false in [
         ("It has a width of\n20. That is all.", True),
         ("It equals\n1. So it is.", True),
         ("1. one\n2. two\n   and more\n3. three", False),
         ("Steps:\n1. one\n2. two", False),
         ("It has a width of 20.\n\n1. one", False),
         ("```\nx\n20. y\n```", False),
-    ],
-)
-def test_a_number_that_was_wrapped_to_the_start_of_a_line_is_a_false_list(text, false, copy_sample):
-    lines = "".join(f"# {line}\n" for line in text.splitlines())
-    damage = Damage("", "headings", "lesson.py", f"\n# %% [markdown]\n{lines}")
-    with open_subject(str(copy_sample(damage)), SMOKE) as subject:
-        assert bool(list(prose._false_lists(subject))) == false
+    ]:
+        lines = "".join(f"# {line}\n" for line in text.splitlines())
+        damage = Damage("", "headings", "lesson.py", f"\n# %% [markdown]\n{lines}")
+        with open_subject(str(copy_sample(damage)), SMOKE) as subject:
+            assert bool(list(prose._false_lists(subject))) == false
 
 
 def test_two_equal_headings_are_a_problem(copy_sample):

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 from studium.authoring import template
+from studium.authoring.runner import OWN_CHECKS
 from studium.errors import TopicError
 
+from tests.authoring.conftest import failed
+
 pytest.importorskip("copier")
-INSTALLS = ("pip install ", "playwright install ")  # the steps of its CI that are done here already
+INSTALLS = ("pip install ", "playwright install ")
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -56,70 +59,74 @@ def new(studium, tmp_path, monkeypatch):
 
 
 def steps_of(folder: Path) -> list[str]:
-    """The commands of the topic's own CI, as they stand in its file."""
+    """The commands of the topic's own CI, as they stand in its file, without those that install what is here."""
     workflow = yaml.safe_load((folder / ".github" / "workflows" / "check.yml").read_text("utf-8"))
-    return [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    steps = (step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step)
+    return [step for step in steps if not step.startswith(INSTALLS)]
 
 
 def run_step(command: str, folder: Path) -> str:
     """Run a step of the CI as its author would, and return what it printed."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     own |= {"PATH": os.pathsep.join([sysconfig.get_path("scripts"), own["PATH"]]), "PYTEST_ADDOPTS": "-rA"}
-    done = subprocess.run(shlex.split(command), cwd=folder, env=own, capture_output=True, text=True, check=False)
+    words = shlex.split(command)
+    done = subprocess.run(words, cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
 def test_the_ci_of_a_new_topic_is_green_at_the_first_push(copied):
-    steps = [step for step in steps_of(copied) if not step.startswith(INSTALLS)]
-    said = "".join(run_step(step, copied) for step in steps)
-    assert [step.split()[0] for step in steps] == ["ruff", "ruff", "pytest"]
+    said = "".join(run_step(step, copied) for step in steps_of(copied))
     assert {"PASSED .::widgets", "PASSED .::handouts"} <= set(said.splitlines())
 
 
-def test_the_linter_of_a_new_topic_accepts_a_hint_over_two_lines(copied):
+def test_a_new_topic_passes_its_linter_and_the_checks_that_need_no_process_of_their_own(copied, checked):
+    *linter, tests = steps_of(copied)
+    assert [step.split()[0] for step in (*linter, tests)] == ["ruff", "ruff", "pytest"]
+    assert failed(checked(copied, *(check.name for check in OWN_CHECKS if not check.apart))) == []
     hints = 'HINTS = (\n    "Look at the last axis, "\n    "and then at the first.",\n)\n'
-    (copied / "studium_topic_soft_choice" / "hints.py").write_text(hints)
+    for step in linter:
+        run_step(step, copied)
+    (copied / "studium_topic_soft_choice" / "hints.py").write_text(hints)  # a hint over two lines is fine
     run_step("ruff check .", copied)
 
 
 def test_a_topic_can_join_a_distribution(new, checked, tmp_path):
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n\n[project.entry-points.studium]\na = "b"\n')
+    wheel = '[tool.hatch.build.targets.wheel]\npackages = ["other"]\n'
+    project = '[project]\nname = "mine"\n\n[project.entry-points.studium]\na = "b"\n\n'
+    (tmp_path / "pyproject.toml").write_text(project + wheel)
     (tmp_path / "__init__.py").touch()
     folder = new("soft-choice", "--here", "--title", "Soft choice", "--track", "Tracks")
     assert (folder / "lesson.py").is_file()
     assert not (folder / "pyproject.toml").exists()
     assert not (tmp_path / "README.md").exists()
-    entries = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]["entry-points"]["studium"]
+    settings = tomllib.loads((tmp_path / "pyproject.toml").read_text())
+    entries = settings["project"]["entry-points"]["studium"]
     assert entries == {"soft-choice": f"{tmp_path.name}.soft_choice", "a": "b"}
+    assert settings["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["soft_choice", "other"]
     assert yaml.safe_load((folder / template.ANSWERS).read_text())["track"] == "Tracks"
 
 
-@pytest.mark.parametrize(
-    ("listed", "after"),
-    [("other", ["soft_choice", "other"]), (".", ["."]), ("", None)],
-    ids=["another package", "all of it", "no list"],
-)
-def test_a_topic_that_joins_a_distribution_gets_into_its_wheel(new, tmp_path, listed, after):
-    table = f'[tool.hatch.build.targets.wheel]\npackages = ["{listed}"]\n' if listed else ""
-    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "mine"\n\n{table}')
-    new("soft-choice", "--here")
-    tool = tomllib.loads((tmp_path / "pyproject.toml").read_text()).get("tool")
-    assert (tool and tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == after
+def test_a_topic_that_joins_a_distribution_gets_into_its_wheel(tmp_path):
+    project = tmp_path / "pyproject.toml"
+    for listed, after in [("other", ["soft_choice", "other"]), (".", ["."]), ("", None)]:
+        table = f'[tool.hatch.build.targets.wheel]\npackages = ["{listed}"]\n' if listed else ""
+        project.write_text(f'[project]\nname = "mine"\n\n{table}')
+        template._add_to_wheel(project, tmp_path / "soft_choice")
+        tool = tomllib.loads(project.read_text()).get("tool")
+        assert (tool and tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == after
 
 
-@pytest.mark.parametrize(
-    ("slug", "said"),
-    [
+def test_a_bad_slug_is_a_usage_error(studium, tmp_path):
+    for slug, said in [
         ("Soft Choice", "lowercase words joined by hyphens"),
         ("class", "a Python keyword"),
         ("9lives", "lowercase"),
-    ],
-)
-def test_a_bad_slug_is_a_usage_error(studium, tmp_path, slug, said):
-    code, _, err = studium("new", "topic", slug, "--dir", str(tmp_path))
-    assert (code, said in err, list(tmp_path.iterdir())) == (2, True, [])
+    ]:
+        code, _, err = studium("new", "topic", slug, "--dir", str(tmp_path))
+        assert (code, said in err, list(tmp_path.iterdir())) == (2, True, [])
 
 
 def test_a_folder_that_exists_is_left_alone(studium, copied, tmp_path):

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -23,6 +22,7 @@ from studium.authoring.subject import open_subject
 from studium.authoring.watching import Watcher
 
 from tests.authoring.conftest import PACKAGE, SAMPLE, SMOKE
+from tests.children import child
 
 SOURCE = (SAMPLE / PACKAGE / "exercises.py").read_text("utf-8")
 PLUGGED = {"widgets", "handouts", "tests run apart"}
@@ -33,23 +33,19 @@ def test_every_check_hangs_on_some_file_and_every_name_is_one_of_a_check():
     assert touched_checks(files) == {check.name for check in OWN_CHECKS} | PLUGGED
 
 
-@pytest.mark.parametrize(
-    ("file", "check", "touched"),
-    [
+def test_a_file_touches_what_hangs_on_it():
+    for file, check, touched in [
         ("lesson.py", "spelling", True),
         ("lesson.py", "mutants", False),
         ("exercises.py", "mutants", True),
         ("temperature.js", "widgets", True),
         ("notes.txt", "spelling", False),
-    ],
-)
-def test_a_file_touches_what_hangs_on_it(file, check, touched):
-    assert (check in touched_checks([file])) is touched
+    ]:
+        assert (check in touched_checks([file])) is touched
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "names"),
-    [
+def test_a_change_belongs_to_its_exercise():
+    for old, new, names in [
         ("y[n] += gain", "y[n] -= gain", {"echo"}),
         ("whatever the delay and the gain", "whatever the delay", {"echo"}),
         ("n is a multiple of delay there", "n is one", {"response"}),
@@ -57,10 +53,8 @@ def test_a_file_touches_what_hangs_on_it(file, check, touched):
         ("import torch", "import math", None),
         ("import torch", "import", None),
         ("# nothing of this", "", set()),
-    ],
-)
-def test_a_change_belongs_to_its_exercise(old, new, names):
-    assert changed_exercises(SOURCE, SOURCE.replace(old, new)) == names
+    ]:
+        assert changed_exercises(SOURCE, SOURCE.replace(old, new)) == names
 
 
 def get(address: str, **headers: str):
@@ -115,12 +109,12 @@ def test_the_preview_answers_to_this_machine_alone(preview):
 def test_ctrl_c_ends_a_watch_whose_checks_are_running_without_a_traceback(tmp_path):
     shutil.copytree(SAMPLE, tmp_path / "topic")
     command = [sys.executable, "-m", "studium", "topic", "watch", str(tmp_path / "topic"), "--no-browser"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as watching:
-        assert watching.stdout is not None
+    (tmp_path / "t").mkdir()
+    own = os.environ | {"TMPDIR": str(tmp_path / "t")}  # what runs is killed, and leaves its folder there
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=own) as watching:
         next(line for line in watching.stdout if "imports" in line)  # the first check is over, others are running
         os.killpg(watching.pid, signal.SIGINT)  # as a terminal does
-        _, said = watching.communicate(timeout=120)
+        _, said = watching.communicate(timeout=60)
     assert (watching.returncode, said) == (0, "")
 
 
@@ -137,7 +131,6 @@ def test_a_save_is_checked_again_and_ends_the_round_before(tmp_path):
         assert watcher.changed({exercises})
         lesson.write_text(lesson.read_text("utf-8").replace("Clap once", "Clap teh"), "utf-8")
         watcher.changed({lesson})  # the round before is not over: what it has not done is done in this one
-        time.sleep(0.5)
         assert watcher.wait(300)
         failing = {name for name, result in watcher.results.items() if not result.passed}
         assert failing == {"spelling", "test cells", "mutants"}  # nothing notices that the print is left out

@@ -50,9 +50,6 @@ def test_a_version_that_breaks_a_promise_is_a_wrong_answer():
 def test_a_hidden_test_is_weaker_where_another_fails_the_same_and_more():
     weak = wrong("by hand", "everywhere", "by sign")
     assert "'by sign' fails 1 of 2" in "".join(weaker(worth_of(subject_with(weak, wrong("everywhere", line=4)))))
-
-
-def test_tests_that_fail_the_same_wrong_answers_are_not_weaker_than_each_other():
     assert not list(weaker(worth_of(subject_with(wrong("by hand", "everywhere", "by sign")))))
 
 
@@ -60,15 +57,15 @@ def test_a_wrong_answer_that_was_ended_or_passed_counts_for_no_test():
     assert [worth.total for worth in worth_of(subject_with(wrong(), Trial("f", name="ended")))] == [0, 0]
 
 
-@pytest.mark.parametrize("name", WEAK_TESTS)
-def test_a_weak_hidden_test_of_the_sample_topic_is_listed(name, copy_sample):
-    with open_subject(str(copy_sample(WEAK_TESTS[name])), SMOKE) as subject:
-        subject.chosen = ("response",)
-        finding = mutants(subject)
-    heading, said = finding.summary.splitlines()[1:]
-    assert heading.startswith("hidden tests that contribute nothing")
-    assert said.startswith(f"response: {name!r} fails ")
-    assert not finding.problems
+def test_a_weak_hidden_test_of_the_sample_topic_is_listed(copy_sample):
+    for name in WEAK_TESTS:
+        with open_subject(str(copy_sample(WEAK_TESTS[name])), SMOKE) as subject:
+            subject.chosen = ("response",)
+            finding = mutants(subject)
+        heading, said = finding.summary.splitlines()[1:]
+        assert heading.startswith("hidden tests that contribute nothing")
+        assert said.startswith(f"response: {name!r} fails ")
+        assert not finding.problems
 
 
 @pytest.fixture
@@ -106,23 +103,14 @@ def test_a_weaker_test_that_passes_inexact_results_and_fails_few_wrong_answers_i
     assert "fails 2 of 9 wrong answers, which 'by hand' fails too" in said
 
 
-@pytest.mark.parametrize(
-    "worth",
-    [
+def test_a_hidden_test_that_contributes_something_is_no_advice(halves):
+    for worth in [
         Worth("half", "by value", 2, 9, [], "by hand"),
         Worth("half", "by memory", 2, 9, [], "by hand"),
         Worth("half", "by sign", 3, 8, [], "by hand"),
         Worth("half", "by sign", 2, 9, ["a misconception: forgot-the-sign"]),
-    ],
-    ids=[
-        "it compares values",
-        "it measures the memory",
-        "it fails many wrong answers",
-        "it fails one that no other test fails",
-    ],
-)
-def test_a_hidden_test_that_contributes_something_is_no_advice(worth, halves):
-    assert list(too_weak(halves, [worth])) == []
+    ]:
+        assert list(too_weak(halves, [worth])) == []
 
 
 def test_the_table_has_a_line_for_each_hidden_test(capsys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.children import child
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"torch": "pytorch-cpu"}  # conda-forge calls the build for CPUs so
@@ -69,18 +70,20 @@ def test_the_image_installs_the_environment_before_it_runs_the_last_step(buildpa
     assert 'ENV R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in recipe
 
 
-@pytest.mark.parametrize("script", ["postBuild", "start"])
-def test_the_scripts_can_be_run(script):
-    assert os.access(ROOT / "binder" / script, os.X_OK)
+def test_the_scripts_can_be_run():
+    for script in ["postBuild", "start"]:
+        assert os.access(ROOT / "binder" / script, os.X_OK)
 
 
-@pytest.mark.parametrize(("limit", "threads"), [("1.0", "1"), ("2", "2"), ("0.5", "1"), (None, "1")])
-def test_a_session_gets_as_many_threads_as_it_has_cores(limit, threads):
-    environment = {name: value for name, value in os.environ.items() if name not in ("CPU_LIMIT", "OMP_NUM_THREADS")}
-    environment |= {"CPU_LIMIT": limit} if limit else {}
-    command = [str(ROOT / "binder" / "start"), "printenv", "OMP_NUM_THREADS"]
-    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == threads
+def test_a_session_gets_as_many_threads_as_it_has_cores():
+    for limit, threads in [("1.0", "1"), ("2", "2"), ("0.5", "1"), (None, "1")]:
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("CPU_LIMIT", "OMP_NUM_THREADS")
+        }
+        environment |= {"CPU_LIMIT": limit} if limit else {}
+        command = [str(ROOT / "binder" / "start"), "printenv", "OMP_NUM_THREADS"]
+        shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert shown.stdout.strip() == threads
 
 
 @pytest.mark.heavy
@@ -99,17 +102,13 @@ def test_the_steps_of_the_build_give_a_lab_that_opens_a_lesson(tmp_path):
     subprocess.run(["./binder/postBuild"], cwd=home, env=inside, check=True)
     assert (prefix / "share/jupyter/lab/settings/overrides.json").is_file()
     lab = ["jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.port=8899", "--ServerApp.port_retries=0"]
-    with subprocess.Popen(["./binder/start", *lab], cwd=home, env=inside, start_new_session=True) as server:
-        try:
-            wait_for("http://127.0.0.1:8899/api/status?token=for-tests-alone")
-            with playwright.sync_playwright() as driver:
-                launched = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                page = launched.new_page()
-                page.goto("http://127.0.0.1:8899/lab/tree/workspace/lora.ipynb?token=for-tests-alone")
-                page.get_by_role("heading", name="LoRA: low-rank adaptation", exact=True).first.wait_for(timeout=90_000)
-                launched.close()
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
+    with child(["./binder/start", *lab], cwd=home, env=inside), playwright.sync_playwright() as driver:
+        wait_for("http://127.0.0.1:8899/api/status?token=for-tests-alone")
+        launched = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = launched.new_page()
+        page.goto("http://127.0.0.1:8899/lab/tree/workspace/lora.ipynb?token=for-tests-alone")
+        page.get_by_role("heading", name="LoRA: low-rank adaptation", exact=True).first.wait_for(timeout=90_000)
+        launched.close()
 
 
 def copy_tracked(folder: Path) -> None:

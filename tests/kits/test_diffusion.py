@@ -9,11 +9,11 @@ def test_the_linear_schedule_is_that_of_diffusers():
     torch.testing.assert_close(linear_betas(1000).float(), theirs, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("timesteps", [5, 20, 100, 300])
-def test_a_shorter_schedule_destroys_as_much_and_stays_below_one(timesteps):
-    betas = linear_betas(timesteps)
-    assert betas.max() <= 0.999
-    assert (1 - betas).prod() < 1e-4
+def test_a_shorter_schedule_destroys_as_much_and_stays_below_one():
+    for timesteps in [5, 20, 100, 300]:
+        betas = linear_betas(timesteps)
+        assert betas.max() <= 0.999
+        assert (1 - betas).prod() < 1e-4
 
 
 def test_the_timestep_embedding_is_that_of_diffusers():

@@ -27,13 +27,12 @@ def best_guess(contexts, numbers):
     return sum(g == n for g, n in zip(guesses, numbers[half:], strict=True)) / half
 
 
-def test_there_are_54_words_and_none_twice():
+def test_there_are_54_words_and_special_tokens_are_where_their_constants_say():
     assert grammar.VOCABULARY == len(set(grammar.WORDS)) == 54
-
-
-def test_special_tokens_are_where_their_constants_say():
     named = {"[PAD]": grammar.PAD, "[CLS]": grammar.CLS, "[SEP]": grammar.SEP, "[MASK]": grammar.MASK}
     assert {grammar.WORDS[number]: number for number in range(4)} == named
+    sentence = "these brave teachers laugh . this big bear reads ."
+    assert grammar.decode(grammar.encode(sentence)) == sentence
 
 
 def test_every_clause_has_its_five_roles_in_order(ids):
@@ -72,24 +71,17 @@ def test_words_of_a_role_come_equally_often(ids):
         assert share.max().item() == pytest.approx(1 / count, rel=0.15)
 
 
-def test_the_left_context_leaves_a_determiner_at_a_coin(ids):
-    """Any reader of the whole clause before it and of the stop: none does better than half."""
+def test_neither_the_left_context_nor_the_adjective_tells_a_determiner(ids):
     number = grammar.number_of(columns(ids, "determiner"))[:, 1].tolist()
     for view in (columns(ids, "noun")[:, 0], columns(ids, "verb")[:, 0], columns(ids, "determiner")[:, 0]):
         assert best_guess(view.tolist(), number) == pytest.approx(grammar.ceiling("determiner", False), abs=0.04)
-
-
-def test_the_word_after_next_tells_a_determiner_for_certain(ids):
-    number = grammar.number_of(columns(ids, "determiner"))[:, 1].tolist()
-    assert best_guess(columns(ids, "noun")[:, 1].tolist(), number) == grammar.ceiling("determiner", True) == 1.0
-
-
-def test_the_adjective_tells_nothing_about_its_clause(ids):
     number = grammar.number_of(columns(ids, "determiner"))[:, 1].tolist()
     assert best_guess(columns(ids, "adjective")[:, 1].tolist(), number) == pytest.approx(0.5, abs=0.04)
 
 
-def test_the_word_before_tells_a_verb_for_certain(ids):
+def test_the_word_after_next_tells_a_determiner_and_the_word_before_a_verb(ids):
+    number = grammar.number_of(columns(ids, "determiner"))[:, 1].tolist()
+    assert best_guess(columns(ids, "noun")[:, 1].tolist(), number) == grammar.ceiling("determiner", True) == 1.0
     number = grammar.number_of(columns(ids, "verb"))[:, 1].tolist()
     assert best_guess(columns(ids, "noun")[:, 1].tolist(), number) == grammar.ceiling("verb", False) == 1.0
 
@@ -112,20 +104,12 @@ def test_sentences_repeat_with_their_generator_and_leave_the_global_one_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_sentence_survives_encoding():
-    sentence = "these brave teachers laugh . this big bear reads ."
-    assert grammar.decode(grammar.encode(sentence)) == sentence
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
+def test_a_wrong_argument_is_answered_by_one_sentence():
+    for make, message in [
         (lambda: grammar.encode("this dog barks ."), "sentence needs words of the grammar only, got barks"),
         (lambda: grammar.positions("adverb", 2), "role needs to be one of determiner, .*, got 'adverb'"),
         (lambda: grammar.ceiling("noun", True), "role needs to be determiner or verb, got 'noun'"),
         (lambda: grammar.number_accuracy(torch.zeros(2).long(), torch.zeros(3).long()), "need one shape"),
-    ],
-)
-def test_a_wrong_argument_is_answered_by_one_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()

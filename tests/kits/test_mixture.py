@@ -36,16 +36,16 @@ def points(n=7, dimension=3, seed=3):
     return 2 * torch.randn(n, dimension, dtype=torch.float64, generator=generator(seed))
 
 
-@pytest.mark.parametrize("abar", [1.0, 0.7, 0.01, 0.0])
-def test_a_vp_marginal_is_the_mixture_that_torch_builds_from_shrunk_means_and_mixed_variances(abar):
-    m, x = lopsided(), points()
-    torch.testing.assert_close(m.vp(abar).log_prob(x), torch_mixture(m, math.sqrt(abar), 1 - abar).log_prob(x))
+def test_a_vp_marginal_is_the_mixture_that_torch_builds_from_shrunk_means_and_mixed_variances():
+    for abar in [1.0, 0.7, 0.01, 0.0]:
+        m, x = lopsided(), points()
+        torch.testing.assert_close(m.vp(abar).log_prob(x), torch_mixture(m, math.sqrt(abar), 1 - abar).log_prob(x))
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.5, 20.0])
-def test_a_ve_marginal_is_the_mixture_that_torch_builds_from_added_variance(sigma):
-    m, x = lopsided(), points()
-    torch.testing.assert_close(m.ve(sigma).log_prob(x), torch_mixture(m, 1.0, sigma**2).log_prob(x))
+def test_a_ve_marginal_is_the_mixture_that_torch_builds_from_added_variance():
+    for sigma in [0.0, 0.5, 20.0]:
+        m, x = lopsided(), points()
+        torch.testing.assert_close(m.ve(sigma).log_prob(x), torch_mixture(m, 1.0, sigma**2).log_prob(x))
 
 
 @settings(max_examples=40, deadline=None)
@@ -99,13 +99,10 @@ def test_the_mean_denoised_point_agrees_with_numerical_integration():
         assert m.x0(torch.tensor([[at]]), abar).item() == pytest.approx(float(weight @ grid), abs=1e-9)
 
 
-def test_noise_and_denoised_point_add_up_to_the_noisy_point_for_one_level_per_row():
+def test_noise_levels_and_classes_may_differ_by_row():
     m, x, abar = lopsided(), points(3), ABAR
     rebuilt = abar.sqrt()[:, None] * m.x0(x, abar) + (1 - abar).sqrt()[:, None] * m.eps(x, abar)
     torch.testing.assert_close(rebuilt, x)
-
-
-def test_one_noise_level_per_row_equals_each_row_alone_with_its_own_class():
     m, x, y = lopsided(), points(3), torch.tensor([1, 0, 2])
     for together in (m.eps, m.x0):
         alone = torch.cat([together(x[i : i + 1], float(ABAR[i]), int(y[i])) for i in range(3)])
@@ -156,13 +153,10 @@ def test_samples_have_the_weights_means_and_spreads_that_were_asked_for():
         assert offset.var().item() == pytest.approx(m.variances[k].item(), rel=0.05)
 
 
-def test_samples_given_classes_come_from_components_of_these_classes():
+def test_samples_given_classes_are_of_these_and_sampling_repeats_with_its_generator():
     m, y = lopsided(), torch.arange(3).repeat(50)
     _, component = m.sample(150, generator(), y)
     assert torch.equal(m.classes[component], y)
-
-
-def test_sampling_repeats_with_its_generator_and_leaves_the_global_one_alone():
     state = torch.get_rng_state()
     first, second = (kit.ring().sample(50, generator(5))[0] for _ in range(2))
     assert torch.equal(first, second)
@@ -175,14 +169,11 @@ def test_float32_points_are_read_as_float64():
     torch.testing.assert_close(m.score(x), m.score(x.double()))
 
 
-def test_ready_made_mixtures_keep_full_precision():
+def test_ready_made_mixtures_keep_full_precision_and_a_ring_puts_neighbours_in_one_class():
     assert kit.ring(std=0.1).variances.tolist() == [0.1**2] * 8
     assert kit.two_classes(distance=0.2).means.tolist() == [[-0.1, 0.0], [0.1, 0.0]]
     assert kit.Mixture(torch.zeros(3, 2), torch.ones(3)).weights.tolist() == [1 / 3] * 3
     assert kit.unequal_pair().weights.tolist() == [0.2, 0.8]
-
-
-def test_a_ring_puts_neighbours_in_one_class():
     assert kit.ring(classes=4).classes.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
@@ -208,14 +199,11 @@ def test_energy_distance_is_symmetric_never_negative_and_zero_for_the_same_sampl
     assert kit.energy_distance(x, x.flip(0)) == pytest.approx(0, abs=1e-12)
 
 
-def test_true_samples_have_unit_within_mode_spread_and_lie_on_modes():
+def test_spread_and_on_mode_fraction_are_those_of_true_samples_and_react_to_what_they_measure():
     m = kit.ring()
     x, _ = m.sample(20_000, generator())
     assert kit.within_mode_std(x, m) == pytest.approx(1, abs=0.01)
     assert kit.on_mode_fraction(x, m) == pytest.approx(1 - math.exp(-4.5), abs=0.003)
-
-
-def test_spread_and_on_mode_fraction_react_to_what_they_measure():
     m = kit.ring()
     x, component = m.sample(5000, generator())
     tight = m.means[component] + 0.5 * (x - m.means[component])
@@ -256,9 +244,8 @@ def test_a_mixture_on_cuda_gives_the_numbers_of_the_cpu():
     assert there.sample(5, generator())[0].is_cuda
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
+def test_a_wrong_argument_is_answered_by_one_sentence():
+    for make, message in [
         (lambda: kit.Mixture(torch.zeros(3), torch.ones(3)), r"means needs shape \(K, D\), got \(3,\)"),
         (lambda: kit.Mixture(torch.zeros(3, 2), torch.ones(2)), "variances needs one number for each of the 3 means"),
         (lambda: kit.Mixture(torch.zeros(2, 2), [1, -1]), "variances need to be 0 or more, got -1"),
@@ -270,8 +257,6 @@ def test_a_mixture_on_cuda_gives_the_numbers_of_the_cpu():
         (lambda: kit.ring().given(1), "y needs to be a class from 0 to 0"),
         (lambda: kit.point_masses(torch.zeros(1, 2)).score(torch.zeros(1, 2)), "a density needs variances above 0"),
         (lambda: kit.energy_distance(torch.zeros(3), torch.zeros(3)), "energy_distance needs"),
-    ],
-)
-def test_a_wrong_argument_is_answered_by_one_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()

@@ -35,11 +35,8 @@ def known(text, corpora):
     return sum(word in corpora for word in found) / len(found)
 
 
-def test_the_recorded_settings_are_those_of_the_script():
+def test_the_files_are_those_that_the_recorded_run_wrote_with_the_settings_of_the_script():
     assert tales_lm.record()["settings"] == tales_lm.settings()
-
-
-def test_the_files_are_those_that_the_recorded_run_wrote():
     assert tales_lm.record()["sha256"] == tales_lm.sums()
 
 

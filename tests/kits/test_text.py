@@ -33,9 +33,13 @@ def test_one_vocabulary_encodes_both_corpora_without_loss():
         assert vocabulary.decode(ids) == corpus
 
 
-def test_an_unknown_character_is_named():
+def test_what_does_not_fit_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match="text needs characters of the vocabulary only, got '☃'"):
         text.character_vocabulary().encode("snow ☃")
+    with pytest.raises(ValueError, match="windows of 9 need at least as many ids, got 5"):
+        text.windows(torch.arange(5), 1, 9, generator())
+    with pytest.raises(ValueError, match="size needs to be at least 257"):
+        text.byte_pair_tokenizer("abc", size=100, special_tokens=["[PAD]"])
 
 
 def test_the_split_keeps_order_and_loses_nothing():
@@ -71,37 +75,21 @@ def test_batches_repeat_with_their_generator_and_leave_the_global_one_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_window_longer_than_the_text_is_refused():
-    with pytest.raises(ValueError, match="windows of 9 need at least as many ids, got 5"):
-        text.windows(torch.arange(5), 1, 9, generator())
-
-
 @pytest.fixture(scope="module")
 def tokenizer():
     return text.byte_pair_tokenizer(text.prose(), special_tokens=["[PAD]", "[MASK]"])
 
 
-def test_the_tokenizer_is_as_big_as_asked_and_numbers_special_tokens_first(tokenizer):
+def test_the_tokenizer_is_as_big_as_asked_packs_well_and_comes_out_the_same_again(tokenizer):
     assert tokenizer.get_vocab_size() == 1024
     assert tokenizer.token_to_id("[PAD]") == 0
     assert tokenizer.token_to_id("[MASK]") == 1
-
-
-def test_the_tokenizer_packs_prose_well(tokenizer):
     assert len(text.prose().encode()) / len(tokenizer.encode(text.prose()).ids) > 2.5
+    again = text.byte_pair_tokenizer(text.prose(), special_tokens=["[PAD]", "[MASK]"])
+    assert again.to_str() == tokenizer.to_str()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_comes_back_from_the_tokenizer(tokenizer, anything):
     assert tokenizer.decode(tokenizer.encode(anything).ids) == anything
-
-
-def test_training_the_tokenizer_twice_gives_the_same_one(tokenizer):
-    again = text.byte_pair_tokenizer(text.prose(), special_tokens=["[PAD]", "[MASK]"])
-    assert again.to_str() == tokenizer.to_str()
-
-
-def test_a_tokenizer_too_small_for_bytes_is_refused():
-    with pytest.raises(ValueError, match="size needs to be at least 257"):
-        text.byte_pair_tokenizer("abc", size=100, special_tokens=["[PAD]"])

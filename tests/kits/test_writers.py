@@ -112,20 +112,17 @@ def test_a_page_carries_each_of_them_in_less_than_half_a_megabyte(widget):
         assert len(one._repr_mimebundle_()[0]["text/html"]) < 1_000_000
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_does_not_fit_is_refused():
+    for options, message in [
         ({"prompt": "a" * 39}, "at most 38 characters, got 39"),
         ({"length": 50, "written": 60}, "written needs to be from 0 to 50"),
         ({"scales": [1.0]}, r"need .* weights and .* scales, got"),
         ({"tensors": ["a 1000 1000"]}, "at most 600,000 weights"),
         ({"adapter_scales": [1.0]}, "the adapter needs"),
         ({"share": 1.5}, "share needs to be from 0 to 1"),
-    ],
-)
-def test_what_does_not_fit_is_refused(options, message):
-    with pytest.raises(TraitError, match=message):
-        TwoStyles.adapted(**options)
+    ]:
+        with pytest.raises(TraitError, match=message):
+            TwoStyles.adapted(**options)
 
 
 def test_a_model_of_ones_own_can_write_too():

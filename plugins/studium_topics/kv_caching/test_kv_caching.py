@@ -6,8 +6,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium import Profile
-from studium.catalogue.catalogue import load_catalogue
-from studium.experiments.building_blocks import experiments, run_experiment
 from traitlets import TraitError
 
 from studium_topics.kits import text, training
@@ -27,7 +25,8 @@ SMALL = base_model(len(CHARACTERS), 6, width=24, layers=2, heads=3, hidden=40).r
 for layer in SMALL.layers:  # as initialised, the newest token alone decides what comes next
     for linear in layer.attention.children():
         linear.weight.mul_(4)
-BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
+AT_NIGHT = pytest.param(exercises, id="exercises", marks=pytest.mark.heavy)  # has tests of its own
+BOTH = pytest.mark.parametrize("ours", [AT_NIGHT, pytest.param(reference, id="reference")])
 IN_SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # transformers computes its angles in float32
 LAYERS, WIDTH, HEADS, KV_HEADS, HIDDEN, TOKENS = 3, 24, 6, 2, 20, 23
 
@@ -65,22 +64,22 @@ def tokens(shape=(2, 11), seed=3):
     return torch.randint(1, TOKENS, shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("chunks", [(11,), (4, 1, 6), (1,) * 11], ids=["whole", "chunks", "one by one"])
-def test_the_reference_reads_in_any_chunks_what_transformers_reads_with_each_of_its_caches(llama, ours, chunks):
+def test_the_reference_reads_in_any_chunks_what_transformers_reads_with_each_of_its_caches(llama, ours):
     from transformers import DynamicCache, StaticCache
 
-    ids, cache = tokens(), ours.cache(2, 13)
-    theirs = DynamicCache(config=llama.config), StaticCache(config=llama.config, max_cache_len=13)
-    found = {"ours": [], "dynamic": [], "static": []}
-    for part in ids.split(chunks, 1):
-        found["ours"].append(ours.step(part, cache))
-        for name, their_cache in zip(("dynamic", "static"), theirs, strict=True):
-            found[name].append(llama(part, cache=their_cache).logits)
-    whole = llama(ids, use_cache=False).logits
-    for parts in found.values():
-        torch.testing.assert_close(torch.cat(parts, 1), whole, **IN_SINGLE)
-    torch.testing.assert_close(cache.keys[1, :, :, :11], theirs[0].layers[1].keys, **IN_SINGLE)
-    torch.testing.assert_close(cache.values[2, :, :, :11], theirs[0].layers[2].values, **IN_SINGLE)
+    for chunks in [(11,), (4, 1, 6), (1,) * 11]:
+        ids, cache = tokens(), ours.cache(2, 13)
+        theirs = DynamicCache(config=llama.config), StaticCache(config=llama.config, max_cache_len=13)
+        found = {"ours": [], "dynamic": [], "static": []}
+        for part in ids.split(chunks, 1):
+            found["ours"].append(ours.step(part, cache))
+            for name, their_cache in zip(("dynamic", "static"), theirs, strict=True):
+                found[name].append(llama(part, cache=their_cache).logits)
+        whole = llama(ids, use_cache=False).logits
+        for parts in found.values():
+            torch.testing.assert_close(torch.cat(parts, 1), whole, **IN_SINGLE)
+        torch.testing.assert_close(cache.keys[1, :, :, :11], theirs[0].layers[1].keys, **IN_SINGLE)
+        torch.testing.assert_close(cache.values[2, :, :, :11], theirs[0].layers[2].values, **IN_SINGLE)
 
 
 def test_the_step_whose_shapes_never_change_gives_what_the_other_gives(ours):
@@ -127,18 +126,18 @@ def test_the_bytes_are_those_of_our_cache_and_of_transformers(llama, ours):
 
 
 @BOTH
-@pytest.mark.parametrize(("queries", "keys"), [(1, 1), (1, 7), (3, 7), (5, 5), (2, 9)])
-def test_the_mask_is_pytorchs_lower_right_one_and_not_that_of_is_causal(ours, queries, keys):
+def test_the_mask_is_pytorchs_lower_right_one_and_not_that_of_is_causal(ours):
     from torch.nn.attention.bias import causal_lower_right  # a compiler comes with it, which no other process needs
 
-    generator = torch.Generator().manual_seed(0)
-    q = torch.randn(1, 2, queries, 4, generator=generator)
-    k, v = torch.randn(2, 1, 2, keys, 4, generator=generator)
-    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=causal_lower_right(queries, keys))
-    found = F.scaled_dot_product_attention(q, k, v, attn_mask=ours.cached_mask(queries, keys))
-    torch.testing.assert_close(found, expected)
-    naive = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    assert torch.allclose(naive, expected) == (queries == keys)
+    for queries, keys in [(1, 1), (1, 7), (3, 7), (5, 5), (2, 9)]:
+        generator = torch.Generator().manual_seed(0)
+        q = torch.randn(1, 2, queries, 4, generator=generator)
+        k, v = torch.randn(2, 1, 2, keys, 4, generator=generator)
+        expected = F.scaled_dot_product_attention(q, k, v, attn_mask=causal_lower_right(queries, keys))
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=ours.cached_mask(queries, keys))
+        torch.testing.assert_close(found, expected)
+        naive = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        assert torch.allclose(naive, expected) == (queries == keys)
 
 
 @BOTH
@@ -188,24 +187,6 @@ def test_the_work_is_what_the_counter_says_of_the_model_of_the_experiment(ours):
     assert found.gap < 1e-12
 
 
-def test_a_count_that_is_off_by_one_pass_is_a_surprise():
-    def one_pass_less(*sizes):
-        return reference.decode_flops(*sizes[:-2], sizes[-2] - 1, sizes[-1])
-
-    found = experiment.identity(reference.cached_attention, reference.generate, one_pass_less, profile=SMOKE)
-    claim = next(claim for claim in experiment.claims if "formula" in claim.text)
-    assert claim.holds(claim.measure(found), SMOKE) is False
-
-
-def test_attention_that_forgets_the_cache_is_caught_by_the_claims():
-    def forgetful(x, wq, wk, wv, wo, heads, turn, keys, values, length, visible=None):
-        return reference.cached_attention(x, wq, wk, wv, wo, heads, turn, keys, values, 0)
-
-    found = experiment.identity(forgetful, reference.generate, reference.decode_flops, profile=SMOKE)
-    judged = [claim for claim in experiment.claims if claim.experiment is experiment.identity][:2]
-    assert [claim.holds(claim.measure(found), SMOKE) for claim in judged] == [False, False]
-
-
 @BOTH
 def test_the_other_experiments_run_with_the_exercises_and_with_the_reference(ours):
     read = experiment.faults(ours.cached_attention, ours.generate, profile=SMOKE)
@@ -221,25 +202,6 @@ def test_the_other_experiments_run_with_the_exercises_and_with_the_reference(our
     paged = paging(ours.paged_gather, profile=SMOKE)
     assert paged.misread == 0
     assert paged.reserved < paged.paged < 1 < paged.shared
-
-
-def test_a_chat_that_does_not_look_for_edits_is_caught_by_the_claims():
-    def careless(step, ids, memory, new, chunk, stop):
-        fed, cache = memory or ([], None)
-        return reference.chat(step, ids, (ids[: len(fed)], cache), new, chunk, stop)
-
-    found = conversation(reference.cached_attention, careless, profile=SMOKE)
-    judged = [claim for claim in experiment.claims if claim.experiment is conversation]
-    assert [claim.holds(claim.measure(found), SMOKE) for claim in judged] == [False, False]  # it reads too little
-
-
-def test_a_chat_without_a_memory_reads_what_the_cache_holds():
-    def forgetful(step, ids, memory, new, chunk, stop):
-        return reference.chat(step, ids, None, new, chunk, stop)
-
-    found = conversation(reference.cached_attention, forgetful, profile=SMOKE)
-    assert found.fed == found.again
-    assert found.wasted > 0
 
 
 def test_the_lessons_own_loop_trains_the_model_of_the_experiment():
@@ -274,22 +236,7 @@ def test_the_model_of_the_first_widget_can_be_trained_again():
     assert "".join(characters[token] for token in written) == "he mat. the dog sat on"
 
 
-def test_a_reader_that_ignores_the_table_misreads():
-    def in_order(pool, table, lengths):
-        return [pool.flatten(0, 1)[:n] for n in lengths.tolist()]
-
-    assert paging(in_order, profile=SMOKE).misread > 0
-
-
 @pytest.mark.heavy
-def test_every_claim_holds_at_laptop_size():
-    laptop = Profile("laptop")
-    topic = load_catalogue()["kv-caching"]
-    for run, judged in experiments(topic):
-        result = run_experiment(topic, run, laptop, 3)
-        assert [claim.holds(claim.measure(result), laptop) for claim in judged] == [True] * len(judged)
-
-
 def test_decoding_speed_is_measured_on_the_cpu(ours):
     for way in ("cached", "static", "without"):
         speed = reference.decoding_speed(ours, 2, 5, 4, way=way)
@@ -335,15 +282,15 @@ def test_the_model_in_the_browser_writes_what_the_one_in_torch_writes_without_a_
     assert call_js(MATHS, "through", weights, widget.prompt, 9) == expected == written_in_torch(widget.prompt)
 
 
-@pytest.mark.parametrize(
-    ("fault", "way"),
-    [("positions", {"turn": lambda z, start: rotate(z, 0)}), ("top-left", {"mask": experiment.top_left})],
-)
-def test_a_fault_in_the_browser_does_what_it_does_in_torch(call_js, fault, way):
-    widget = small_lanes()
-    found = call_js(MATHS, "through", weights_in_the_browser(widget), widget.prompt, 9, fault)
-    assert found == written_in_torch(widget.prompt, **way)
-    assert found != written_in_torch(widget.prompt)
+def test_a_fault_in_the_browser_does_what_it_does_in_torch(call_js):
+    for fault, way in [
+        ("positions", {"turn": lambda z, start: rotate(z, 0)}),
+        ("top-left", {"mask": experiment.top_left}),
+    ]:
+        widget = small_lanes()
+        found = call_js(MATHS, "through", weights_in_the_browser(widget), widget.prompt, 9, fault)
+        assert found == written_in_torch(widget.prompt, **way)
+        assert found != written_in_torch(widget.prompt)
 
 
 def test_a_text_that_was_left_in_the_browsers_cache_does_what_it_does_in_torch(call_js):
@@ -357,12 +304,12 @@ def test_a_text_that_was_left_in_the_browsers_cache_does_what_it_does_in_torch(c
     assert found == tokens_there[0].tolist() != written_in_torch(widget.prompt)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_the_work_in_the_browser_is_that_of_the_exercise(call_js, cached):
-    sizes = {"tokens": 11, "width": 8, "hidden": 20, "layers": 2}
-    found = call_js(MATHS, "work", sizes, 1, 6, cached)
-    assert found == reference.decode_flops(2, 8, 8, 20, 11, 6, cached)
-    assert call_js(MATHS, "bytes", sizes, 7) == reference.kv_bytes(2, 8, 2, 2, 7, 1, 4)
+def test_the_work_in_the_browser_is_that_of_the_exercise(call_js):
+    for cached in [False, True]:
+        sizes = {"tokens": 11, "width": 8, "hidden": 20, "layers": 2}
+        found = call_js(MATHS, "work", sizes, 1, 6, cached)
+        assert found == reference.decode_flops(2, 8, 8, 20, 11, 6, cached)
+        assert call_js(MATHS, "bytes", sizes, 7) == reference.kv_bytes(2, 8, 2, 2, 7, 1, 4)
 
 
 def test_a_lane_with_a_cache_computes_each_token_once(call_js):
@@ -386,23 +333,17 @@ def test_the_cache_can_be_broken_and_the_text_stepped_through_by_keyboard(mount)
     assert (state["written"], state["fault"], state["page"]) == (5, "top-left", 16)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
+def test_two_lanes_say_what_does_not_fit():
+    for name, value, message in [
         ("new", 60, "64 at most, got 67"),
         ("written", 10, "written goes up to 9"),
         ("prompt", [99], "got 99 in prompt"),
         ("heads", 5, "heads must be of even width"),
         ("norm", [1.0, 2.0], "norm needs shape"),
         ("characters", "ab", "characters are needed, got 2"),
-    ],
-)
-def test_two_lanes_say_what_does_not_fit(name, value, message):
-    widget = small_lanes()
-    with pytest.raises(TraitError, match=message):
-        setattr(widget, name, value)
-
-
-def test_a_prompt_of_unknown_characters_is_refused_by_name():
+    ]:
+        widget = small_lanes()
+        with pytest.raises(TraitError, match=message):
+            setattr(widget, name, value)
     with pytest.raises(TraitError, match=r"got \['ß'\]"):
         TwoLanes.of(SMALL, CHARACTERS, "aß")

@@ -19,7 +19,8 @@ from studium_topics.llm_tasks.tape import NUMBERS
 
 SMOKE, LAPTOP = Profile("smoke"), Profile("laptop")
 MATHS = "plugins/studium_topics/llm_tasks/bench_maths.js"
-BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
+AT_NIGHT = pytest.param(exercises, id="exercises", marks=pytest.mark.heavy)  # has tests of its own
+BOTH = pytest.mark.parametrize("ours", [AT_NIGHT, pytest.param(reference, id="reference")])
 CLAUSE, OTHER = tape.EVERY[5], tape.EVERY[-7]
 TALKS = (
     tape.turn("translate", CLAUSE),
@@ -70,15 +71,15 @@ def arguments(function, ours):
 
 
 @BOTH
-@pytest.mark.parametrize("talk", TALKS, ids=["one turn", "with a system message", "three turns"])
-def test_the_template_gives_the_tokens_and_lights_of_apply_chat_template(ours, talk):
+def test_the_template_gives_the_tokens_and_lights_of_apply_chat_template(ours):
     pytest.importorskip("transformers", reason="transformers is the oracle")
-    tokenizer = library.library_tokenizer()
-    theirs = tokenizer.apply_chat_template(talk, return_dict=True, return_assistant_tokens_mask=True)
-    ids, lit = ours.render(talk, NUMBERS)
-    assert list(ids) == theirs["input_ids"]
-    assert [int(seen) for seen in lit] == theirs["assistant_masks"]
-    assert 0 < sum(lit) < len(lit)
+    for talk in TALKS:
+        tokenizer = library.library_tokenizer()
+        theirs = tokenizer.apply_chat_template(talk, return_dict=True, return_assistant_tokens_mask=True)
+        ids, lit = ours.render(talk, NUMBERS)
+        assert list(ids) == theirs["input_ids"]
+        assert [int(seen) for seen in lit] == theirs["assistant_masks"]
+        assert 0 < sum(lit) < len(lit)
 
 
 @BOTH
@@ -207,6 +208,7 @@ def test_the_reference_answers_as_its_exact_match_says():
     assert reference.exact_match(model, [TALKS[0]], NUMBERS, 40) == 0.0
 
 
+@pytest.mark.heavy
 def test_packed_rows_carry_more_real_tokens_than_padded_ones_on_the_cpu():
     examples = [reference.render(talk, NUMBERS) for talk in TALKS]
     model = base_model(len(tape.WORDS), width=16)
@@ -251,15 +253,15 @@ def test_the_pretrained_model_is_a_copy_and_leaves_the_global_random_state():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("name", ["adapters", "in_context", "prompt_loss", "knowledge"])
-def test_an_experiment_runs_at_the_smallest_profile_without_a_verdict_on_training(name):
-    run = getattr(experiment, name)
-    result = run(**arguments(run, reference), profile=SMOKE, seed=2)
-    judged = [claim for claim in claims if claim.experiment is run]
-    assert judged
-    for claim in judged:
-        assert np.isfinite(claim.measure(result))
-        assert claim.holds(claim.measure(result), SMOKE) is None
+def test_an_experiment_runs_at_the_smallest_profile_without_a_verdict_on_training():
+    for name in ["adapters", "in_context", "prompt_loss", "knowledge"]:
+        run = getattr(experiment, name)
+        result = run(**arguments(run, reference), profile=SMOKE, seed=2)
+        judged = [claim for claim in claims if claim.experiment is run]
+        assert judged
+        for claim in judged:
+            assert np.isfinite(claim.measure(result))
+            assert claim.holds(claim.measure(result), SMOKE) is None
 
 
 def test_the_claim_on_packing_holds_at_the_smallest_profile_and_its_ablations_show():
@@ -322,16 +324,13 @@ def test_the_bench_is_set_by_keyboard(mount):
     assert (state["task"], state["loss"], state["together"], state["blocks"]) == (7, "late", 2, False)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
+def test_the_bench_says_what_does_not_fit():
+    for name, value, message in [
         ("metrics", ["accuracy"], "each task needs its turns and its metric"),
         ("task", 8, "task goes up to 7, got 8"),
         ("turns", [["user", "hello"]] * 7 + [["robot", "hello"]], "role, text, role, text"),
         ("turns", [["user", "hello"]] * 7 + [["user", "a " * 61]], "60 words at most, got 61"),
-    ],
-)
-def test_the_bench_says_what_does_not_fit(name, value, message):
-    bench = FormatBench.tasks()
-    with pytest.raises(TraitError, match=message):
-        setattr(bench, name, value)
+    ]:
+        bench = FormatBench.tasks()
+        with pytest.raises(TraitError, match=message):
+            setattr(bench, name, value)

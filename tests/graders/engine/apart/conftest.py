@@ -12,14 +12,6 @@ from studium_graders.engine.student_side.warm_up import warm_up
 from .forking import Forked
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _what_torch_compiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let torch's folder of compiled code be one that pytest removes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        yield
-
-
 @pytest.fixture(scope="session")
 def shell() -> Any:
     main = sys.modules["__main__"]

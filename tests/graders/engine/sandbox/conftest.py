@@ -27,9 +27,7 @@ def open_folder() -> Iterator[Callable[[], Path]]:
             folder.chmod(0o755)
             return folder
 
-        for folder in (Path(root), *Path(root).parents):
-            if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
-                folder.chmod(folder.stat().st_mode | 0o055)
+        Path(root).chmod(0o755)
         yield make
 
 
