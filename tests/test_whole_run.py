@@ -105,6 +105,7 @@ def test_the_time_limit_of_a_test_ends_its_children_and_the_run_goes_on(run, tmp
     assert gone(int((tmp_path / "group").read_text()))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_run_that_leaves_a_process_and_a_folder_fails_and_names_both(run, workers):
     done = run(LEAVES, *workers)
@@ -118,6 +119,7 @@ def test_a_run_that_leaves_nothing_passes(run):
     assert (done.returncode, "left behind" in done.stdout) == (0, False)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_run_beyond_its_limit_is_ended_and_says_which_tests_were_running(run, workers):
     done = run(SLEEPS, *workers, STUDIUM_TEST_RUN_MINUTES="0.07")

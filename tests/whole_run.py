@@ -22,7 +22,8 @@ MARK = "STUDIUM_TEST_RUN"
 LIMIT = "STUDIUM_TEST_RUN_MINUTES"  # another limit on the whole run than that of `make test`
 MINUTES = 25.0
 PATIENCE = 5.0  # seconds in which what was asked to end may do so
-OWN = ("pytest-of-", "torchinductor_")  # what pytest keeps of its last three runs, and PyTorch of what it compiles
+# What pytest keeps of its last three runs, PyTorch of what it compiles, and dask for its next worker.
+OWN = ("pytest-of-", "torchinductor_", "dask-scratch-space")
 
 
 def pytest_configure(config: pytest.Config) -> None:

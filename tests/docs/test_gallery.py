@@ -46,6 +46,7 @@ def test_every_control_has_a_live_example_and_a_description(build):
 
 
 @pytest.mark.browser
+@pytest.mark.heavy
 def test_all_examples_are_alive_from_a_file_with_no_network(build, chromium, tmp_path):
     cards = [*build.widget_cards(), *build.control_cards()]
     file = tmp_path / "gallery.html"

@@ -111,6 +111,7 @@ def test_no_answer_says_how_long_the_tests_took(ask: Ask) -> None:
     assert [name for name in CheckAnswer.__struct_fields__ if "second" in name or "time" in name] == []
 
 
+@pytest.mark.heavy
 def test_one_that_cannot_even_be_laid_out_keeps_nobody_from_a_mark_and_is_given_up_by_name(
     room: Classroom, tmp_path: Path
 ) -> None:

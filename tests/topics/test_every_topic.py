@@ -24,11 +24,13 @@ SUBJECTS = [
 ]
 HERE_ALREADY = ("own tests", "tests run apart")  # collected with these tests; tested with the graders
 TRIED = "span-corruption"  # the topic on which every run tries what takes long
-# Each runs the tests many times, but "test cells", which runs them once more, as "solutions" does.
+# Each runs the tests many times, but "test cells", which runs them once more, and "imports", which starts programs.
 SLOW = (
+    "imports",
     *("misconceptions", "repeatability", "robustness", "test cells"),
     *("tolerances", "vacuous answers", "promises"),
 )
+
 
 each_topic = pytest.mark.parametrize("subject", SUBJECTS, ids=[s.topic.slug for s in SUBJECTS])
 each_topic_at_night = pytest.mark.parametrize(

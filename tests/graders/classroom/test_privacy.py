@@ -261,7 +261,7 @@ def test_a_person_whom_nobody_knows_gets_one_sentence(student, term, tmp_path):
     assert not (tmp_path / "x.zip").exists()
 
 
-STAGES = ["before submitted", "before gradebook", "after a blob", "in a folder", "at a commit"]
+STAGES = ["after a blob", "in a folder", "at a commit"]
 MORE_STAGES = [stage for place in PLACES if (stage := f"before {place}") not in STAGES]
 SCRIPT = """
 import os, shutil, signal, sys

@@ -185,8 +185,9 @@ def test_the_author_learns_of_mistakes_from_two_classes_and_nothing_of_students(
     assert not re.search(r"s0\d{3}|#", largest.code)
 
 
+@pytest.mark.heavy
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [pytest.param(1280, "light", marks=pytest.mark.heavy), (400, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_the_page_is_alive_from_disk_with_no_network_and_axe_finds_nothing(chromium, tmp_path, width, scheme):
     (tmp_path / "report.html").write_text(report_page(*planted()), "utf-8")
     context = chromium.new_context(
