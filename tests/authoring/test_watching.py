@@ -106,16 +106,17 @@ def test_the_preview_answers_to_this_machine_alone(preview):
         get(f"{preview.address}other")
 
 
-def test_ctrl_c_ends_a_watch_whose_checks_are_running_without_a_traceback(tmp_path):
+def test_ctrl_c_ends_a_watch_whose_checks_are_running_without_a_traceback_and_no_folder_stays(tmp_path):
     shutil.copytree(SAMPLE, tmp_path / "topic")
     command = [sys.executable, "-m", "studium", "topic", "watch", str(tmp_path / "topic"), "--no-browser"]
     (tmp_path / "t").mkdir()
-    own = os.environ | {"TMPDIR": str(tmp_path / "t")}  # what runs is killed, and leaves its folder there
+    own = os.environ | {"TMPDIR": str(tmp_path / "t")}
     with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=own) as watching:
         next(line for line in watching.stdout if "imports" in line)  # the first check is over, others are running
         os.killpg(watching.pid, signal.SIGINT)  # as a terminal does
         _, said = watching.communicate(timeout=60)
     assert (watching.returncode, said) == (0, "")
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 @pytest.mark.heavy

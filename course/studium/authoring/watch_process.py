@@ -1,6 +1,8 @@
 """One round of ``watching``, in a fork of a process that has imported torch; the topic is imported only in the fork."""
 
 import contextlib
+import os
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -50,7 +52,8 @@ def warm_up(tell: Tell) -> None:
 
 
 def serve(asked: Round, tell_event: Tell) -> None:
-    """Carry out one round."""
+    """Carry out one round. Its temporary files lie next to ``outputs``: a round that is ended cannot remove them."""
+    tempfile.tempdir = os.environ["TMPDIR"] = str(Path(asked.outputs).parent)
 
     def tell(**event: object) -> None:
         tell_event(Told(asked.number, **event))  # type: ignore[arg-type]
