@@ -93,9 +93,13 @@ def test_a_lab_prints_one_line_with_an_address_that_opens_and_ends_with_all_that
 
 
 @pytest.mark.heavy
-def test_a_lab_prints_the_errors_of_its_server(started):
-    _, lines = started
+def test_a_lab_prints_the_errors_of_its_server_and_ends_also_after_a_kernel_that_never_started(started, tmp_path):
+    process, lines = started
     address, token = wait_for(ADDRESS, lines).groups()
     with pytest.raises(urllib.error.HTTPError):
         start_kernel(address, token, "no-such-kernel")
     wait_for(re.compile(r"\[[EW] .*no-such-kernel.*"), lines)
+    start_kernel(address, token, "python3")
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert nothing_is_left(tmp_path)

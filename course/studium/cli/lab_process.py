@@ -4,6 +4,7 @@ import signal
 
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
+from tornado.web import HTTPError
 
 
 class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no types for mypy here
@@ -20,6 +21,13 @@ class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no typ
         super().init_signal()
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._signal_stop)
+
+    async def cleanup_kernels(self) -> None:
+        """End the kernels, and the server also where one has never started: it is listed, but cannot be ended."""
+        try:
+            await super().cleanup_kernels()
+        except HTTPError as error:
+            self.log.debug("not all kernels could be ended: %s", error)
 
     def start_app(self) -> None:
         """Start, and print the address as soon as the server listens there: it has asked the loop for that already."""
