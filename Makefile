@@ -35,7 +35,7 @@ test: install lint  ## what is quick and a fixed sample of the rest, in parallel
 	$(PYTEST) -m "not heavy"
 
 test-all: install lint  ## every test
-	STUDIUM_TEST_RUN_MINUTES=60 $(PYTEST)
+	STUDIUM_TEST_RUN_MINUTES=120 $(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ A test in a browser that fails is run once more, because browsers and servers ar
 summary lists what passed at the second run only.
 
 Tests of a module that share one of its fixtures run in one process of pytest-xdist, as those of an `xdist_group` do.
+So do the topics' own tests: the libraries that they compare with take ten seconds of processor time to import.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, TypeGuard
 
 import pytest
 
+HEAVY_SECONDS = 1200  # the limit of a heavy test; the configuration has that of the others
 _LEFT_OUT = pytest.StashKey["Counter[str]"]()
 
 
@@ -57,10 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Choose the samples, before -m looks at the markers; group tests, and let those in a browser have a second run."""
     _mark_heavy(items)
     for item in filter(_is_function, items):
+        if item.get_closest_marker("heavy") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(HEAVY_SECONDS))
         if item.get_closest_marker("browser") or "chromium" in item.fixturenames:
             item.add_marker(pytest.mark.flaky(reruns=1))
-        if not item.get_closest_marker("xdist_group") and _shares_with_its_module(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        if not item.get_closest_marker("xdist_group"):
+            if item.nodeid.startswith("plugins/"):
+                item.add_marker(pytest.mark.xdist_group("topics"))
+            elif _shares_with_its_module(item):
+                item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def _is_function(item: pytest.Item) -> TypeGuard[pytest.Function]:

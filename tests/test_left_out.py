@@ -63,9 +63,7 @@ def test_in_a_browser():
 def test_elsewhere():
     assert there_before("late-elsewhere")
 """
-SETTINGS = (
-    "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\naddopts = --strict-markers -raR\n"
-)
+SETTINGS = "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\n  timeout: as ours\naddopts = --strict-markers -raR\n"
 
 
 @pytest.fixture
