@@ -63,7 +63,14 @@ def test_in_a_browser():
 def test_elsewhere():
     assert there_before("late-elsewhere")
 """
-SETTINGS = "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\n  timeout: as ours\naddopts = --strict-markers -raR\n"
+SETTINGS = """[pytest]
+markers =
+  heavy: as ours
+  sample: as ours
+  browser: as ours
+  timeout: as ours
+addopts = --strict-markers -raR
+"""
 
 
 @pytest.fixture
