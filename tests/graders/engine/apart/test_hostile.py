@@ -60,6 +60,20 @@ def test_any_node_is_a_value_or_no_value(node, buffers):
             decoder(words, buffers).value(node)
 
 
+def test_a_value_of_too_many_parts_is_no_value(monkeypatch):
+    monkeypatch.setattr("studium_graders.engine.wire.codec.MOST_VALUES", 20)
+    assert decoder().value(["list", *[["list"]] * 19]) == [[]] * 19
+    with pytest.raises(ProtocolError, match="too many parts"):
+        decoder().value(["list", *[["list"]] * 20])
+
+
+@pytest.mark.parametrize("index", [-1, 2, 0, True, "1"])
+def test_what_is_the_same_as_another_part_names_one_that_was_read(index):
+    assert decoder().value(["tuple", ["list"], ["same", 1]]) == ([], [])
+    with pytest.raises(ProtocolError):
+        decoder().value(["tuple", ["list"], ["same", index]])
+
+
 TENSOR = ["tensor", "data", "float32", [1], 0, False]
 SOUND = [
     ["list", 1, ["list"], ["same", 0]],
